@@ -1,0 +1,72 @@
+"""The simulated camera."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from envs.engine import mujoco
+from envs.errors import UserError
+from envs.scene import CAMERA, FLANGE_SITE, OBJECT_BODY
+
+MIN_RENDER = 256  # smaller images are averaged down from at least this size, so that all sizes look alike
+MAX_SIZE = 1024
+SHADOW_COLOR = np.array([0.0, 0.0, 0.0, 0.35], np.float32)
+
+
+class Camera:
+    """Renders the "left" camera as uint8 [size, size, 3].
+
+    Real shadows cost a software renderer four times the picture, so two translucent discs under gripper and
+    object stand in for them: they give the height above the table.
+    """
+
+    def __init__(self, model: mujoco.MjModel, size: int = 256):
+        if not isinstance(size, (int, np.integer)) or not 16 <= size <= MAX_SIZE:
+            raise UserError(f"size={size!r}: an image size must be a whole number from 16 to {MAX_SIZE}.")
+        self.size = int(size)
+        self._oversample = -(-MIN_RENDER // self.size) if self.size < MIN_RENDER else 1
+        pixels = self.size * self._oversample
+        self._model = model
+        self._flange = model.site(FLANGE_SITE).id
+        self._object = model.body(OBJECT_BODY).id
+        try:
+            self._renderer = mujoco.Renderer(model, pixels, pixels)
+        except Exception as error:  # every GL library fails in its own way
+            from envs.gl import APT_LINES, GLError
+
+            raise GLError(
+                f"OpenGL could not be started ({type(error).__name__}: {error}). "
+                f"Try `{APT_LINES['egl']}` with MUJOCO_GL=egl, or `{APT_LINES['osmesa']}` with MUJOCO_GL=osmesa; "
+                "`vjepa-sim doctor` tells more."
+            ) from error
+        for flag in (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION):
+            self._renderer.scene.flags[flag] = 0
+
+    def render(self, data: mujoco.MjData) -> np.ndarray:
+        """uint8 [size, size, 3] of the present state. Poses in ``data`` must be up to date."""
+        self._renderer.update_scene(data, CAMERA)
+        self._add_shadow(data.site_xpos[self._flange], radius=0.045)
+        self._add_shadow(data.xpos[self._object], radius=0.035)
+        image = self._renderer.render()
+        k = self._oversample
+        if k > 1:
+            blocks = image.reshape(self.size, k, self.size, k, 3).astype(np.uint16)
+            image = ((blocks.sum(axis=(1, 3)) + k * k // 2) // (k * k)).astype(np.uint8)
+        return image
+
+    def _add_shadow(self, above: np.ndarray, radius: float) -> None:
+        scene = self._renderer.scene
+        geom = scene.geoms[scene.ngeom]
+        mujoco.mjv_initGeom(
+            geom,
+            mujoco.mjtGeom.mjGEOM_CYLINDER,
+            np.array([radius, radius, 0.0005]),
+            np.array([above[0], above[1], 0.0005]),
+            np.eye(3).ravel(),
+            SHADOW_COLOR,
+        )
+        scene.ngeom += 1
+
+    def close(self) -> None:
+        """Free the renderer's memory."""
+        self._renderer.close()

@@ -1,0 +1,169 @@
+"""The Gymnasium environment: a task done by an arm in front of a camera."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+
+from envs.camera import Camera
+from envs.errors import unknown_name
+from envs.observation import Goal, Observation, check_image
+from envs.pose import ACTION_DIM, STATE_DIM
+from envs.safety import SafetyEnvelope, SafetyLimits
+from envs.sim_arm import SimArm
+from envs.simulation import PERIOD, Simulation, Snapshot
+from envs.tasks import TASKS, Progress
+from envs.variation import Stage, Variation, sample_variation
+
+
+class FrankaEnv(gymnasium.Env):
+    """A Franka arm, one object, one camera, one goal given as an image.
+
+    Observation (a dict): ``rgb`` uint8 [size, size, 3]; ``state`` float32 [7]; ``goal`` uint8 [size, size, 3], the
+    image of the last sub-goal. Action: float32 [7], a change of state over one control period (0.25 s), see
+    :mod:`envs.pose`; the space's bounds are the arm's step limits and larger values are clipped.
+
+    The reward is 1.0 while the task counts as solved and else 0.0. An episode never ends early: it is truncated at
+    the task's budget of steps. ``info`` has ``is_success`` (and the same as ``success``), ``error`` in metres,
+    ``stamp`` in seconds, ``clipped`` (what the safety envelope changed) and, after a reset, ``goals``.
+
+    Args:
+        task: ``reach``, ``grasp``, ``reach-with-object`` or ``pick-and-place``.
+        object_name: ``cup`` or ``box``.
+        gripper: ``robotiq`` (2F-85) or ``panda_hand``.
+        size: image height and width in pixels.
+        randomize: 0 (always the nominal look) to 1 (the full domain randomisation), drawn at each reset.
+        render_mode: ``rgb_array`` or None.
+        limits: the safety envelope's, or None for its defaults.
+    """
+
+    metadata = {"render_modes": ["rgb_array"], "render_fps": round(1 / PERIOD)}
+
+    def __init__(
+        self,
+        task: str = "reach",
+        object_name: str = "cup",
+        gripper: str = "robotiq",
+        size: int = 256,
+        randomize: float = 0.0,
+        render_mode: str | None = None,
+        limits: SafetyLimits | None = None,
+    ):
+        if task not in TASKS:
+            raise unknown_name("task", task, TASKS)
+        if render_mode not in (None, *self.metadata["render_modes"]):
+            raise unknown_name("render_mode", render_mode, self.metadata["render_modes"])
+        sample_variation(np.random.default_rng(0), randomize)  # refuse a bad strength now, not at the first reset
+        self.render_mode = render_mode
+        self.randomize = randomize
+        self.task = TASKS[task]()
+        self.simulation = Simulation(gripper, object_name)
+        self._stage = Stage(self.simulation.model, object_name)
+        self._camera = Camera(self.simulation.model, size)
+        self.arm = SafetyEnvelope(SimArm(self.simulation, self._camera), limits)
+        self.variation = Variation()
+        self.goals: list[Goal] = []
+        self._observation: Observation | None = None
+
+        image = gymnasium.spaces.Box(0, 255, (size, size, 3), np.uint8)
+        self.observation_space = gymnasium.spaces.Dict(
+            {"rgb": image, "state": gymnasium.spaces.Box(-np.inf, np.inf, (STATE_DIM,), np.float32), "goal": image}
+        )
+        step = self.arm.limits.step.astype(np.float32)
+        self.action_space = gymnasium.spaces.Box(-step, step, (ACTION_DIM,), np.float32)
+
+    @property
+    def model(self):
+        """MuJoCo's model, for viewers and Gymnasium's own checks."""
+        return self.simulation.model
+
+    @property
+    def data(self):
+        """MuJoCo's data, for viewers and Gymnasium's own checks."""
+        return self.simulation.data
+
+    @property
+    def task_description(self) -> str:
+        """The task in words."""
+        return self.task.instruction.replace("object", self.simulation.object_name)
+
+    @property
+    def observation(self) -> Observation:
+        """The newest observation, as agents get it."""
+        if self._observation is None:
+            raise gymnasium.error.ResetNeeded("Call reset() before asking for an observation.")
+        return self._observation
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[dict, dict]:
+        """Draw a new episode.
+
+        Args:
+            seed: makes everything that follows repeatable, bit for bit.
+            options: ``{"goal": image}`` puts a goal image of one's own (uint8 [size, size, 3]) in the place of the
+                task's; success is still judged by the task's own goal.
+        """
+        super().reset(seed=seed)
+        unknown = set(options or {}) - {"goal"}
+        if unknown:
+            raise unknown_name("reset option", sorted(unknown)[0], ["goal"])
+        self.variation = sample_variation(self.np_random, self.randomize)
+        self._stage.apply(self.variation)
+        self.simulation.reset()
+        self.goals = self.task.reset(self.simulation, self.np_random, self._look)
+        if options and "goal" in options:
+            image = check_image(options["goal"], self._camera.size, self._camera.size, "goal image")
+            self.goals = [Goal(rgb=image, steps=self.task.budget)]
+        self._observation = self.arm.reset()
+        info = self._info(self.task.measure(self.simulation))
+        info["goals"] = self.goals
+        return self._as_dict(), info
+
+    def step(self, action: np.ndarray) -> tuple[dict, float, bool, bool, dict]:
+        """Move for one control period.
+
+        Raises:
+            UserError: the action has another shape or is not finite; nothing has moved then.
+        """
+        if self._observation is None:
+            raise gymnasium.error.ResetNeeded("Call reset() before step().")
+        self.arm.command(action)
+        self._observation = self.arm.observe()
+        progress = self.task.measure(self.simulation)
+        return self._as_dict(), float(progress.success), False, False, self._info(progress)
+
+    def render(self) -> np.ndarray | None:
+        """The camera's image, uint8 [size, size, 3], when made with ``render_mode="rgb_array"``."""
+        return self.observation.rgb if self.render_mode == "rgb_array" else None
+
+    def save(self) -> Snapshot:
+        """The whole state of physics and servo within this episode."""
+        return self.simulation.save()
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Continue from a snapshot of this episode, bit for bit.
+
+        The task's own count of seconds held is not wound back.
+        """
+        self.simulation.restore(snapshot)
+        self._observation = self.arm.observe()
+
+    def close(self) -> None:
+        """Free the renderer."""
+        self.arm.close()
+
+    def _look(self) -> np.ndarray:
+        return self._camera.render(self.simulation.data)
+
+    def _as_dict(self) -> dict[str, np.ndarray]:
+        return {"rgb": self.observation.rgb, "state": self.observation.state, "goal": self.goals[-1].rgb}
+
+    def _info(self, progress: Progress) -> dict[str, Any]:
+        return {
+            "is_success": progress.success,
+            "success": progress.success,
+            "error": progress.error,
+            "stamp": self.observation.stamp,
+            "clipped": list(self.arm.report.clipped),
+        }

@@ -1,0 +1,69 @@
+"""What an agent may know: observations of the scene, and goals."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from envs.errors import UserError
+from envs.pose import STATE_DIM
+
+
+@dataclass(frozen=True)
+class Observation:
+    """One look at the world.
+
+    Attributes:
+        rgb: uint8 [H, W, 3].
+        state: float32 [7], see :mod:`envs.pose`.
+        stamp: seconds, monotonic.
+    """
+
+    rgb: np.ndarray
+    state: np.ndarray
+    stamp: float
+
+
+@dataclass(frozen=True)
+class Goal:
+    """A goal or sub-goal image, and how long an agent may work toward it.
+
+    Attributes:
+        rgb: uint8 [H, W, 3]: how the scene should look.
+        steps: control steps after which the next sub-goal takes over (the paper's fixed-step switching).
+        state: float32 [7], the arm's own state when the image was captured, or None if it wasn't recorded.
+        name: what the image shows, for people.
+    """
+
+    rgb: np.ndarray
+    steps: int
+    state: np.ndarray | None = None
+    name: str = "goal"
+
+
+def check_image(image: object, height: int, width: int, what: str = "image") -> np.ndarray:
+    """Return ``image`` if it is uint8 [height, width, 3], else raise :class:`UserError`."""
+    array = np.asarray(image)
+    if array.dtype != np.uint8 or array.shape != (height, width, 3):
+        raise UserError(
+            f"The {what} has shape {array.shape} and type {array.dtype}; expected uint8 of shape "
+            f"({height}, {width}, 3). Resize it, or make the environment with a matching `size=`."
+        )
+    return array
+
+
+def check_action(action: object, dim: int = STATE_DIM) -> np.ndarray:
+    """Return ``action`` as float64 [dim] if it has that shape and is finite, else raise :class:`UserError`."""
+    try:
+        array = np.asarray(action, np.float64)
+    except (TypeError, ValueError):
+        raise UserError(f"An action must be {dim} numbers; {type(action).__name__} was given.") from None
+    if array.shape != (dim,):
+        raise UserError(
+            f"An action must have shape ({dim},): [Δx, Δy, Δz, Δroll, Δpitch, Δyaw, Δclosedness]; "
+            f"an array of shape {array.shape} was given."
+        )
+    if not np.all(np.isfinite(array)):
+        raise UserError(f"An action must be finite; {array.tolist()} was given.")
+    return array

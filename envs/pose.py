@@ -1,0 +1,69 @@
+"""The numbers everyone shares: states, actions, and how one makes the other.
+
+State, 7:  ``[x, y, z, roll, pitch, yaw, closedness]``: the flange (panda_link8) in the robot's base frame,
+metres (x forward, y left, z up), extrinsic "xyz" Euler angles in radians, gripper 0 open to 1 closed.
+This is DROID's ``cartesian_position`` followed by ``gripper_position``.
+
+Action, 7: ``[Δx, Δy, Δz, euler(R₂ R₁ᵀ), Δclosedness]``, base frame, between two states one control period apart.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+STATE_DIM = 7
+ACTION_DIM = 7
+POSITION = slice(0, 3)
+ROTATION = slice(3, 6)
+GRIPPER = 6
+
+
+def integrate(state: np.ndarray, action: np.ndarray) -> np.ndarray:
+    """The state that an action leads to: position added, ``R ← ΔR R``, closedness clipped to [0, 1].
+
+    Args:
+        state: [..., 7].
+        action: [..., 7].
+
+    Returns:
+        [..., 7] float64.
+    """
+    state, action = np.broadcast_arrays(np.asarray(state, np.float64), np.asarray(action, np.float64))
+    result = state + action
+    turned = Rotation.from_euler("xyz", action[..., ROTATION].reshape(-1, 3)) * Rotation.from_euler(
+        "xyz", state[..., ROTATION].reshape(-1, 3)
+    )
+    result[..., ROTATION] = turned.as_euler("xyz").reshape(state[..., ROTATION].shape)
+    result[..., GRIPPER] = np.clip(result[..., GRIPPER], 0.0, 1.0)
+    return result
+
+
+def difference(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """The action that leads from one state to another: the inverse of :func:`integrate`.
+
+    Args:
+        before: [..., 7].
+        after: [..., 7].
+
+    Returns:
+        [..., 7] float64.
+    """
+    before, after = np.broadcast_arrays(np.asarray(before, np.float64), np.asarray(after, np.float64))
+    action = after - before
+    turn = (
+        Rotation.from_euler("xyz", after[..., ROTATION].reshape(-1, 3))
+        * Rotation.from_euler("xyz", before[..., ROTATION].reshape(-1, 3)).inv()
+    )
+    action[..., ROTATION] = turn.as_euler("xyz").reshape(before[..., ROTATION].shape)
+    return action
+
+
+def matrix_to_euler(matrix: np.ndarray) -> np.ndarray:
+    """[3, 3] rotation matrix to extrinsic "xyz" Euler angles [3] in radians."""
+    return Rotation.from_matrix(matrix).as_euler("xyz")
+
+
+def euler_to_matrix(euler: np.ndarray) -> np.ndarray:
+    """Extrinsic "xyz" Euler angles [3] in radians to a rotation matrix [3, 3]."""
+    return Rotation.from_euler("xyz", euler).as_matrix()

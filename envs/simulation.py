@@ -1,0 +1,242 @@
+"""The simulated world: one scene, stepped at the control period, saved and restored bit for bit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from envs import pose
+from envs.engine import mujoco
+from envs.kinematics import HOME_JOINTS, Kinematics
+from envs.scene import ARM_JOINTS, FLANGE_SITE, OBJECT_BODY, OBJECT_JOINT, PANDA_HAND_OPEN, ROBOTIQ_CLOSED, SERVO_DAMPING, SERVO_STIFFNESS, load_model
+
+PERIOD = 0.25  # s between two observations
+CONTROL_UPDATES = 10  # servo references are set this many times a period
+RAMP = 0.8  # share of the period in which the servo reference travels
+GRIPPER_RATE = 3.0  # closedness per second, about the 2F-85's full speed
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Everything that a :class:`Simulation` needs to continue bit for bit."""
+
+    physics: np.ndarray
+    joint_reference: np.ndarray
+    gripper_reference: float
+    target: np.ndarray
+
+
+class Simulation:
+    """MuJoCo physics of one scene, the servo that follows pose targets, and the truth about the object.
+
+    Attributes:
+        model, data: MuJoCo's own, also for viewers and Gymnasium's checks.
+        target: float64 [7], the state the arm was last sent to (see :mod:`envs.pose`).
+    """
+
+    def __init__(self, gripper: str = "robotiq", object_name: str = "cup"):
+        self.gripper = gripper
+        self.object_name = object_name
+        self.model = load_model(gripper, object_name)
+        self.data = mujoco.MjData(self.model)
+        self.kinematics = Kinematics(self.model)
+        self._flange = self.model.site(FLANGE_SITE).id
+        joints = [self.model.joint(name) for name in ARM_JOINTS]
+        self._arm_qpos = np.array([int(joint.qposadr[0]) for joint in joints])
+        self._object_body = self.model.body(OBJECT_BODY).id
+        self._object_qpos = int(self.model.joint(OBJECT_JOINT).qposadr[0])
+        self._object_dof = int(self.model.joint(OBJECT_JOINT).dofadr[0])
+        self._fingers = _finger_joints(self.model, gripper)
+        self._finger_geoms = _finger_geoms(self.model)
+        self._object_geoms = frozenset(np.flatnonzero(self.model.geom_bodyid == self._object_body).tolist())
+        self._joint_reference = self.home_joints.copy()
+        self._gripper_reference = 0.0
+        self.target = np.zeros(pose.STATE_DIM)
+        self.reset()
+
+    @property
+    def home_joints(self) -> np.ndarray:
+        """Joints [7] at which the fingers open along the base frame's y and the flange points down."""
+        joints = HOME_JOINTS.copy()
+        if self.gripper == "panda_hand":
+            joints[6] = np.pi / 4  # the Franka Hand is mounted turned by -45 degrees
+        return joints
+
+    # --- reading ----------------------------------------------------------------------------------------------
+
+    @property
+    def time(self) -> float:
+        """Seconds of physics since the last reset."""
+        return float(self.data.time)
+
+    def state(self) -> np.ndarray:
+        """float32 [7], measured: see :mod:`envs.pose`."""
+        state = np.empty(pose.STATE_DIM, np.float32)
+        state[pose.POSITION] = self.data.site_xpos[self._flange]
+        state[pose.ROTATION] = pose.matrix_to_euler(self.data.site_xmat[self._flange].reshape(3, 3))
+        state[pose.GRIPPER] = self.closedness()
+        return state
+
+    def joints(self) -> np.ndarray:
+        """Measured joint positions [7] in radians."""
+        return self.data.qpos[self._arm_qpos].copy()
+
+    def closedness(self) -> float:
+        """0 open to 1 closed, from the driven finger joint."""
+        travel = self.data.qpos[self._fingers[0].address]
+        return float(np.clip((travel - self._fingers[0].open) / (self._fingers[0].closed - self._fingers[0].open), 0, 1))
+
+    def object_position(self) -> np.ndarray:
+        """Centre of the object [3] in metres, base frame."""
+        return self.data.xpos[self._object_body].copy()
+
+    def object_matrix(self) -> np.ndarray:
+        """Rotation matrix [3, 3] of the object, base frame."""
+        return self.data.xmat[self._object_body].reshape(3, 3).copy()
+
+    def object_speed(self) -> float:
+        """Metres per second."""
+        return float(np.linalg.norm(self.data.qvel[self._object_dof : self._object_dof + 3]))
+
+    def object_half_height(self) -> float:
+        """From the object's centre to its lowest point when it stands upright, metres."""
+        geoms = sorted(self._object_geoms)
+        if self.object_name == "box":
+            return float(self.model.geom_size[geoms[0], 2])
+        return float(self.model.geom_size[geoms[-1], 2])
+
+    def fingers_touching(self) -> int:
+        """How many of the two fingers touch the object: 0, 1 or 2."""
+        touching = set()
+        for contact in self.data.contact[: self.data.ncon]:
+            first, second = int(contact.geom1), int(contact.geom2)
+            if first in self._object_geoms:
+                first, second = second, first
+            if second in self._object_geoms and first in self._finger_geoms:
+                touching.add(self._finger_geoms[first])
+        return len(touching)
+
+    # --- setting ----------------------------------------------------------------------------------------------
+
+    def reset(self) -> None:
+        """Arm at home, gripper open, object standing in the middle of the table, everything at rest."""
+        mujoco.mj_resetData(self.model, self.data)
+        self.data.qpos[self._object_qpos : self._object_qpos + 7] = [0.45, 0, self.object_half_height(), 1, 0, 0, 0]
+        self.place_arm(self.home_joints, closedness=0.0)
+
+    def place_arm(self, joints: np.ndarray, closedness: float) -> None:
+        """Put the arm and the fingers somewhere at once, at rest, and hold them there."""
+        self.data.qpos[self._arm_qpos] = joints
+        for finger in self._fingers:
+            self.data.qpos[finger.address] = finger.open + closedness * (finger.closed - finger.open)
+        self.data.qvel[:] = 0
+        self._joint_reference = np.array(joints, np.float64)
+        self._gripper_reference = float(closedness)
+        self._set_controls(self._joint_reference)
+        self._refresh()
+        self.target = self.state().astype(np.float64)
+        self.target[pose.GRIPPER] = closedness
+
+    def place_flange(self, state: np.ndarray) -> None:
+        """:meth:`place_arm` at a flange pose and closedness [7], reached from the home posture."""
+        joints = self.kinematics.inverse(state[pose.POSITION], pose.euler_to_matrix(state[pose.ROTATION]), self.home_joints)
+        self.place_arm(joints, float(state[pose.GRIPPER]))
+
+    def place_object(self, position: np.ndarray, yaw: float) -> None:
+        """Put the object upright with its centre at ``position`` [3] (metres), turned by ``yaw`` (radians), at rest."""
+        start = self._object_qpos
+        self.data.qpos[start : start + 3] = position
+        self.data.qpos[start + 3 : start + 7] = [np.cos(yaw / 2), 0, 0, np.sin(yaw / 2)]
+        self.data.qvel[self._object_dof : self._object_dof + 6] = 0
+        self._refresh()
+
+    # --- moving -----------------------------------------------------------------------------------------------
+
+    def advance(self, target: np.ndarray) -> None:
+        """Move toward a state [7] (absolute, see :mod:`envs.pose`) for one control period.
+
+        A pose the arm can't reach becomes the nearest one it can; :attr:`target` tells which.
+        """
+        start = self._joint_reference
+        goal = self.kinematics.inverse(target[pose.POSITION], pose.euler_to_matrix(target[pose.ROTATION]), start)
+        position, matrix = self.kinematics.forward(goal)
+        self.target = np.concatenate([position, pose.matrix_to_euler(matrix), [np.clip(target[pose.GRIPPER], 0, 1)]])
+
+        substeps = round(PERIOD / self.model.opt.timestep / CONTROL_UPDATES)
+        interval = PERIOD / CONTROL_UPDATES
+        for i in range(CONTROL_UPDATES):
+            phase = min((i + 1) / CONTROL_UPDATES / RAMP, 1.0)
+            ramp = phase * phase * (3 - 2 * phase)
+            rate = 6 * phase * (1 - phase) / (RAMP * PERIOD)
+            velocity = rate * (goal - start)
+            reach = GRIPPER_RATE * interval
+            self._gripper_reference += float(np.clip(self.target[pose.GRIPPER] - self._gripper_reference, -reach, reach))
+            # Velocity feed-forward cancels the servo's own damping of the wanted motion.
+            self._set_controls(start + ramp * (goal - start) + SERVO_DAMPING / SERVO_STIFFNESS * velocity)
+            mujoco.mj_step(self.model, self.data, nstep=substeps)
+        self._joint_reference = goal
+        self._refresh()
+
+    def _set_controls(self, joints: np.ndarray) -> None:
+        self.data.ctrl[:7] = joints
+        self.data.ctrl[7] = self._gripper_reference
+
+    def _refresh(self) -> None:
+        """Bring poses and contacts up to date with the joint positions; leaves the physics' course unchanged."""
+        mujoco.mj_kinematics(self.model, self.data)
+        mujoco.mj_comPos(self.model, self.data)
+        mujoco.mj_camlight(self.model, self.data)
+        mujoco.mj_collision(self.model, self.data)
+
+    # --- saving -----------------------------------------------------------------------------------------------
+
+    def save(self) -> Snapshot:
+        """The whole state of physics and servo."""
+        physics = np.empty(mujoco.mj_stateSize(self.model, mujoco.mjtState.mjSTATE_INTEGRATION))
+        mujoco.mj_getState(self.model, self.data, physics, mujoco.mjtState.mjSTATE_INTEGRATION)
+        return Snapshot(physics, self._joint_reference.copy(), self._gripper_reference, self.target.copy())
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Continue from a snapshot of the same scene; what follows is bit-identical."""
+        mujoco.mj_setState(self.model, self.data, snapshot.physics, mujoco.mjtState.mjSTATE_INTEGRATION)
+        self._joint_reference = snapshot.joint_reference.copy()
+        self._gripper_reference = snapshot.gripper_reference
+        self.target = snapshot.target.copy()
+        self._refresh()
+
+
+@dataclass(frozen=True)
+class _FingerJoint:
+    """Where a finger joint lies in qpos, and its position when the gripper is open and closed."""
+
+    address: int
+    open: float
+    closed: float
+
+
+def _finger_joints(model: mujoco.MjModel, gripper: str) -> list[_FingerJoint]:
+    """The driven joint first."""
+    prefix = "gripper0_right_"
+    if gripper == "robotiq":
+        ends = {
+            "finger_joint": (0, ROBOTIQ_CLOSED),
+            "right_outer_knuckle_joint": (0, ROBOTIQ_CLOSED),
+            "left_inner_knuckle_joint": (0, ROBOTIQ_CLOSED),
+            "right_inner_knuckle_joint": (0, ROBOTIQ_CLOSED),
+            "left_inner_finger_joint": (0, -ROBOTIQ_CLOSED),
+            "right_inner_finger_joint": (0, -ROBOTIQ_CLOSED),
+        }
+    else:
+        ends = {"finger_joint1": (PANDA_HAND_OPEN, 0), "finger_joint2": (-PANDA_HAND_OPEN, 0)}
+    return [_FingerJoint(int(model.joint(prefix + name).qposadr[0]), *end) for name, end in ends.items()]
+
+
+def _finger_geoms(model: mujoco.MjModel) -> dict[int, str]:
+    """Colliding geoms of the fingers, by id, with the finger each belongs to."""
+    fingers = {}
+    for geom in np.flatnonzero(model.geom_contype):
+        name = model.body(model.geom_bodyid[geom]).name
+        if name.startswith("gripper0") and ("finger" in name):
+            fingers[int(geom)] = "left" if "left" in name or "joint1" in name else "right"
+    return fingers
