@@ -6,6 +6,7 @@ import numpy as np
 
 from envs.engine import mujoco
 from envs.errors import UserError
+from envs.pose import matrix_to_euler
 from envs.scene import CAMERA, FLANGE_SITE, OBJECT_BODY
 
 MIN_RENDER = 256  # smaller images are averaged down from at least this size, so that all sizes look alike
@@ -50,9 +51,26 @@ class Camera:
         image = self._renderer.render()
         k = self._oversample
         if k > 1:
-            blocks = image.reshape(self.size, k, self.size, k, 3).astype(np.uint16)
-            image = ((blocks.sum(axis=(1, 3)) + k * k // 2) // (k * k)).astype(np.uint8)
+            total = np.full((self.size, self.size, 3), k * k // 2, np.uint16)
+            for row in range(k):
+                for column in range(k):
+                    total += image[row::k, column::k]
+            image = (total // (k * k)).astype(np.uint8)
         return image
+
+    def extrinsics(self) -> np.ndarray:
+        """Pose of the camera in the base frame [6]: metres and extrinsic "xyz" Euler radians; z looks forward, y down."""
+        camera = self._model.camera(CAMERA).id
+        rotation = np.empty(9)
+        mujoco.mju_quat2Mat(rotation, self._model.cam_quat[camera])
+        forward = rotation.reshape(3, 3) @ np.diag([1.0, -1.0, -1.0])  # MuJoCo's cameras look along -z, y up
+        return np.concatenate([self._model.cam_pos[camera], matrix_to_euler(forward)])
+
+    def intrinsics(self) -> np.ndarray:
+        """Pinhole matrix [3, 3] in pixels."""
+        fovy = np.radians(self._model.cam_fovy[self._model.camera(CAMERA).id])
+        focal = self.size / 2 / np.tan(fovy / 2)
+        return np.array([[focal, 0, self.size / 2], [0, focal, self.size / 2], [0, 0, 1]])
 
     def _add_shadow(self, above: np.ndarray, radius: float) -> None:
         scene = self._renderer.scene
@@ -60,7 +78,7 @@ class Camera:
         mujoco.mjv_initGeom(
             geom,
             mujoco.mjtGeom.mjGEOM_CYLINDER,
-            np.array([radius, radius, 0.0005]),
+            np.array([radius, 0.0005, 0]),
             np.array([above[0], above[1], 0.0005]),
             np.eye(3).ravel(),
             SHADOW_COLOR,

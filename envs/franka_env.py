@@ -27,7 +27,8 @@ class FrankaEnv(gymnasium.Env):
 
     The reward is 1.0 while the task counts as solved and else 0.0. An episode never ends early: it is truncated at
     the task's budget of steps. ``info`` has ``is_success`` (and the same as ``success``), ``error`` in metres,
-    ``stamp`` in seconds, ``clipped`` (what the safety envelope changed) and, after a reset, ``goals``.
+    ``stamp`` in seconds, ``clipped`` (what the safety envelope changed), after a step ``action_sent`` (the action [7]
+    that the arm really carried out) and, after a reset, ``goals``.
 
     Args:
         task: ``reach``, ``grasp``, ``reach-with-object`` or ``pick-and-place``.
@@ -65,6 +66,7 @@ class FrankaEnv(gymnasium.Env):
         self.arm = SafetyEnvelope(SimArm(self.simulation, self._camera), limits)
         self.variation = Variation()
         self.goals: list[Goal] = []
+        self.progress = Progress(success=False, error=float("inf"))
         self._observation: Observation | None = None
 
         image = gymnasium.spaces.Box(0, 255, (size, size, 3), np.uint8)
@@ -102,21 +104,23 @@ class FrankaEnv(gymnasium.Env):
         Args:
             seed: makes everything that follows repeatable, bit for bit.
             options: ``{"goal": image}`` puts a goal image of one's own (uint8 [size, size, 3]) in the place of the
-                task's; success is still judged by the task's own goal.
+                task's; success is still judged by the task's own goal. ``{"randomize": strength}`` replaces the
+                environment's strength of randomisation for this episode.
         """
         super().reset(seed=seed)
-        unknown = set(options or {}) - {"goal"}
+        options = options or {}
+        unknown = set(options) - {"goal", "randomize"}
         if unknown:
-            raise unknown_name("reset option", sorted(unknown)[0], ["goal"])
-        self.variation = sample_variation(self.np_random, self.randomize)
+            raise unknown_name("reset option", sorted(unknown)[0], ["goal", "randomize"])
+        self.variation = sample_variation(self.np_random, options.get("randomize", self.randomize))
         self._stage.apply(self.variation)
         self.simulation.reset()
         self.goals = self.task.reset(self.simulation, self.np_random, self._look)
-        if options and "goal" in options:
+        if "goal" in options:
             image = check_image(options["goal"], self._camera.size, self._camera.size, "goal image")
             self.goals = [Goal(rgb=image, steps=self.task.budget)]
         self._observation = self.arm.reset()
-        info = self._info(self.task.measure(self.simulation))
+        info = self._measure()
         info["goals"] = self.goals
         return self._as_dict(), info
 
@@ -128,10 +132,11 @@ class FrankaEnv(gymnasium.Env):
         """
         if self._observation is None:
             raise gymnasium.error.ResetNeeded("Call reset() before step().")
-        self.arm.command(action)
+        sent = self.arm.command(action)
         self._observation = self.arm.observe()
-        progress = self.task.measure(self.simulation)
-        return self._as_dict(), float(progress.success), False, False, self._info(progress)
+        info = self._measure()
+        info["action_sent"] = sent
+        return self._as_dict(), float(self.progress.success), False, False, info
 
     def render(self) -> np.ndarray | None:
         """The camera's image, uint8 [size, size, 3], when made with ``render_mode="rgb_array"``."""
@@ -153,17 +158,23 @@ class FrankaEnv(gymnasium.Env):
         """Free the renderer."""
         self.arm.close()
 
+    @property
+    def camera(self) -> Camera:
+        """The camera, for its calibration."""
+        return self._camera
+
     def _look(self) -> np.ndarray:
         return self._camera.render(self.simulation.data)
 
     def _as_dict(self) -> dict[str, np.ndarray]:
-        return {"rgb": self.observation.rgb, "state": self.observation.state, "goal": self.goals[-1].rgb}
+        return {"rgb": self.observation.rgb, "state": self.observation.state, "goal": self.goals[-1].rgb.copy()}
 
-    def _info(self, progress: Progress) -> dict[str, Any]:
+    def _measure(self) -> dict[str, Any]:
+        self.progress = self.task.measure(self.simulation)
         return {
-            "is_success": progress.success,
-            "success": progress.success,
-            "error": progress.error,
+            "is_success": self.progress.success,
+            "success": self.progress.success,
+            "error": self.progress.error,
             "stamp": self.observation.stamp,
             "clipped": list(self.arm.report.clipped),
         }

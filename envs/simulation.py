@@ -109,8 +109,7 @@ class Simulation:
     def fingers_touching(self) -> int:
         """How many of the two fingers touch the object: 0, 1 or 2."""
         touching = set()
-        for contact in self.data.contact[: self.data.ncon]:
-            first, second = int(contact.geom1), int(contact.geom2)
+        for first, second in self.data.contact.geom:
             if first in self._object_geoms:
                 first, second = second, first
             if second in self._object_geoms and first in self._finger_geoms:

@@ -181,11 +181,8 @@ class Stage:
         for geom, position, size in zip(self._geoms, self._positions, self._sizes, strict=True):
             model.geom_pos[geom] = position * scale
             if model.geom_type[geom] == mujoco.mjtGeom.mjGEOM_CYLINDER:
-                model.geom_size[geom] = size * [scale[0], 1, 1]
-                # The cup's bottom keeps its thickness and stays flush with the rim of its wall.
-                height = self._sizes[1][2]
-                model.geom_pos[geom, 2] = -height * scale[2] + size[1]
-                half = np.array([model.geom_size[geom, 0], model.geom_size[geom, 0], size[1]])
+                model.geom_size[geom] = size * [scale[0], scale[2], 1]
+                half = model.geom_size[geom][[0, 0, 1]]
             else:
                 thin = np.array([1, scale[0], scale[2]]) if self._round else scale
                 model.geom_size[geom] = half = size * thin

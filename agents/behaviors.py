@@ -1,0 +1,123 @@
+"""How episodes are collected: policies that show the world model what matters, mistakes included.
+
+Behaviours may read the simulator's truth (they make data); agents under evaluation may not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from agents.expert import Expert
+from envs import pose
+from envs.errors import unknown_name
+from envs.franka_env import FrankaEnv
+from envs.grasping import FLANGE_TO_PAD, pointing_down
+from envs.observation import Observation
+
+Act = Callable[[Observation], np.ndarray]
+
+NOISE = np.array([0.02] * 3 + [0.0, 0.0, 0.08] + [0.0])  # standard deviation of a disturbed step
+NOISY_STEPS = 0.5  # share of disturbed steps
+MISTAKES = 0.08  # share of steps at which the fingers do the opposite of what they should
+
+
+class Explore:
+    """Wander from one place near the object to the next, opening and closing the hand."""
+
+    def __init__(self, env: FrankaEnv, rng: np.random.Generator):
+        self._env, self._rng = env, rng
+        self._target = np.zeros(pose.STATE_DIM)
+        self._steps_left = 0
+
+    def __call__(self, observation: Observation) -> np.ndarray:
+        """Action [7] float32."""
+        if self._steps_left == 0:
+            self._draw_target()
+        self._steps_left -= 1
+        step = self._env.arm.limits.step
+        action = pose.difference(self._env.simulation.target, self._target)
+        action[:3] /= max(1.0, np.abs(action[:3]).max() / step[0])
+        action += self._rng.normal(size=pose.ACTION_DIM) * NOISE * 0.5
+        return np.clip(action, -step, step).astype(np.float32)
+
+    def _draw_target(self) -> None:
+        """Half of the places touch the object's neighbourhood, half lie anywhere above the table."""
+        rng, simulation = self._rng, self._env.simulation
+        if rng.random() < 0.6:
+            position = simulation.object_position() + [0, 0, FLANGE_TO_PAD[simulation.gripper]]
+            position += rng.normal(size=3) * [0.025, 0.025, 0.02] + [0, 0, rng.choice([0.0, 0.03, 0.08])]
+        else:
+            position = rng.uniform([0.36, -0.22, 0.17], [0.60, 0.22, 0.40])
+        closedness = float(rng.choice([0.0, 1.0, rng.random()]))
+        if rng.random() < 0.5:
+            closedness = float(simulation.target[pose.GRIPPER])
+        self._target = pointing_down(position, rng.uniform(-0.4, 0.4), closedness, simulation.gripper)
+        self._steps_left = int(rng.integers(2, 5))
+
+
+def _random(env: FrankaEnv, rng: np.random.Generator) -> Act:
+    """Smooth random motion: a drift that changes now and then, and noise on top."""
+    step = env.arm.limits.step * [1, 1, 1, 0.1, 0.1, 0.5, 1]
+    drift = rng.uniform(-step, step)
+
+    def act(observation: Observation) -> np.ndarray:
+        nonlocal drift
+        if rng.random() < 0.3:
+            drift = rng.uniform(-step, step)
+        if rng.random() < 0.7:
+            drift[pose.GRIPPER] = 0.0
+        return np.clip(drift + rng.normal(size=pose.ACTION_DIM) * step * 0.2, -step, step).astype(np.float32)
+
+    return act
+
+
+def _expert(env: FrankaEnv, rng: np.random.Generator) -> Act:
+    """The scripted expert; once it has succeeded it explores, so that no episode ends in idling."""
+    return _expert_with(env, rng, lambda action: action)
+
+
+def _noisy_expert(env: FrankaEnv, rng: np.random.Generator) -> Act:
+    """The expert with noise on its steps and fingers that sometimes close early or let go."""
+
+    def disturb(action: np.ndarray) -> np.ndarray:
+        if rng.random() < NOISY_STEPS:
+            action = action + rng.normal(size=pose.ACTION_DIM) * NOISE
+        if rng.random() < MISTAKES:
+            action[pose.GRIPPER] = rng.choice([-0.75, 0.75])
+        return action
+
+    return _expert_with(env, rng, disturb)
+
+
+def _expert_with(env: FrankaEnv, rng: np.random.Generator, disturb: Callable[[np.ndarray], np.ndarray]) -> Act:
+    expert, explore = Expert(env), Explore(env, rng)
+    expert.begin(env.goals)
+    step = env.arm.limits.step
+    successes = 0
+
+    def act(observation: Observation) -> np.ndarray:
+        nonlocal successes
+        successes += env.progress.success
+        if successes > 2:
+            return explore(observation)
+        return np.clip(disturb(expert.act(observation)), -step, step).astype(np.float32)
+
+    return act
+
+
+BEHAVIORS: dict[str, Callable[[FrankaEnv, np.random.Generator], Act]] = {
+    "expert": _expert,
+    "noisy-expert": _noisy_expert,
+    "explore": Explore,
+    "random": _random,
+}
+DEFAULT_MIX = {"expert": 0.15, "noisy-expert": 0.40, "explore": 0.35, "random": 0.10}
+
+
+def make_behavior(name: str, env: FrankaEnv, rng: np.random.Generator) -> Act:
+    """A fresh policy for one episode of a freshly reset environment."""
+    if name not in BEHAVIORS:
+        raise unknown_name("behavior", name, BEHAVIORS)
+    return BEHAVIORS[name](env, rng)

@@ -1,0 +1,110 @@
+"""The scripted expert: reads the simulator's truth, and is the ceiling in every table."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from envs import pose
+from envs.franka_env import FrankaEnv
+from envs.grasping import LIFT, grasp_state, is_held
+from envs.observation import Goal, Observation
+from envs.tasks import PickAndPlace
+
+NEAR_ENOUGH = 0.010  # m, sideways, before the hand goes down or lets go
+CLOSE_ENOUGH = 0.012  # m from the grasp before the fingers close
+HOVER = 0.07  # m above the grasp from which the hand goes down
+PULL = 0.05  # closedness that an open hand may have by mistake
+
+
+class Expert:
+    """A feedback policy on the true state: it recovers from noise, pushes and lost objects.
+
+    The only agent that is given the environment.
+    """
+
+    privileged = True
+
+    def __init__(self, env: FrankaEnv):
+        self._env = env
+        self._goals: list[Goal] = []
+
+    def begin(self, goals: list[Goal]) -> None:
+        """Start an episode. The truth is read from the environment, the goals only for the arm's pose."""
+        self._goals = goals
+
+    def act(self, observation: Observation) -> np.ndarray:
+        """Action [7] float32."""
+        task = self._env.task
+        if task.name in ("reach", "reach-with-object"):
+            return self._move(self._goals[0].state, self._grip())
+        if task.name == "grasp":
+            return self._pick() if not self._holding() else self._move(self._goals[0].state, 1.0)
+        return self._pick_and_place(task)
+
+    # --- skills -----------------------------------------------------------------------------------------------
+
+    def _pick_and_place(self, task: PickAndPlace) -> np.ndarray:
+        simulation = self._env.simulation
+        position = simulation.object_position()
+        offset = task.place - position[:2]
+        standing = abs(position[2] - simulation.object_half_height()) < 0.006
+        if np.linalg.norm(offset) < 0.02 and standing:
+            return self._let_go()
+        if not self._holding():
+            return self._pick()
+        target = simulation.target.copy()
+        target[:2] += offset
+        height = simulation.object_half_height()
+        if np.linalg.norm(offset) > NEAR_ENOUGH:
+            # Carry high, sideways only once the object is clear of the table.
+            target[2] += height + LIFT * 0.8 - position[2]
+            if position[2] < height + 0.03:
+                target[:2] -= offset
+        else:
+            target[2] -= position[2] - height
+        return self._move(target, 1.0)
+
+    def _pick(self) -> np.ndarray:
+        """Go above the object, down around it, and close."""
+        simulation = self._env.simulation
+        state = simulation.state().astype(np.float64)
+        grasp = grasp_state(simulation)
+        away = pose.difference(state, grasp)
+        sideways = np.linalg.norm(away[:2])
+        turned = abs(away[5])
+        if sideways < CLOSE_ENOUGH and abs(away[2]) < CLOSE_ENOUGH and turned < 0.15:
+            return self._move(grasp, 1.0)
+        target = grasp.copy()
+        if sideways > NEAR_ENOUGH or turned > 0.15 or self._env.simulation.target[pose.GRIPPER] > PULL:
+            target[2] = max(grasp[2] + HOVER, state[2] if sideways < 2 * NEAR_ENOUGH else 0.0)
+            if state[2] < grasp[2] + HOVER / 2 and sideways > NEAR_ENOUGH:
+                target[:2] = state[:2]  # straight up first: the open hand would push the object over
+        return self._move(target, 0.0)
+
+    def _let_go(self) -> np.ndarray:
+        """Open where the hand is, then go straight up."""
+        simulation = self._env.simulation
+        target = simulation.target.copy()
+        if simulation.closedness() < PULL:
+            target[2] = simulation.object_half_height() * 2 + 0.138 + LIFT * 0.7
+        return self._move(target, 0.0)
+
+    def _holding(self) -> bool:
+        simulation = self._env.simulation
+        gripped = simulation.fingers_touching() == 2 and simulation.target[pose.GRIPPER] > 0.9
+        return gripped or is_held(simulation)
+
+    def _grip(self) -> float:
+        return float(self._env.simulation.target[pose.GRIPPER])
+
+    def _move(self, target: np.ndarray, closedness: float) -> np.ndarray:
+        """The action toward a state, shortened so that its direction is kept within the step limits."""
+        simulation = self._env.simulation
+        action = pose.difference(simulation.target, target)
+        limits = self._env.arm.limits
+        action[:3] /= max(1.0, np.abs(action[:3]).max() / limits.max_translation)
+        action[3:6] = np.clip(action[3:6], -limits.max_rotation, limits.max_rotation)
+        action[pose.GRIPPER] = np.clip(closedness - simulation.target[pose.GRIPPER], -limits.max_gripper, limits.max_gripper)
+        if closedness == 0.0:  # opening counts from where the fingers are
+            action[pose.GRIPPER] = np.clip(-simulation.closedness(), -limits.max_gripper, 0.0)
+        return action.astype(np.float32)

@@ -1,0 +1,1 @@
+"""Trajectories: record, read, write."""

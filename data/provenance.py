@@ -1,0 +1,65 @@
+"""Where a result came from: kept in every folder we write."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("vjepa-sim", "torch", "mujoco", "gymnasium", "robosuite", "numpy", "h5py", "av")
+
+
+def provenance() -> dict[str, Any]:
+    """Versions, git commit, command line and machine, JSON-compatible."""
+    return {
+        "command": sys.argv,
+        "git_commit": git_commit(),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cpus": os.cpu_count(),
+        "versions": {name: package_version(name) for name in PACKAGES},
+    }
+
+
+def package_version(name: str) -> str | None:
+    """The installed version, or None if the package is not installed."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def git_commit() -> str | None:
+    """The commit of the checkout this code lies in, "-dirty" if it was changed, None outside a checkout."""
+    try:
+        result = subprocess.run(
+            ["git", "describe", "--always", "--abbrev=40", "--dirty"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            timeout=10,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return result.stdout.strip() or None
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON whole or not at all."""
+    write_text(path, json.dumps(content, indent=2) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, partial = tempfile.mkstemp(dir=path.parent, prefix=".partial-")
+    with os.fdopen(handle, "w") as file:
+        file.write(text)
+    os.chmod(partial, 0o644)
+    os.replace(partial, path)
