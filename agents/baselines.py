@@ -12,7 +12,7 @@ from envs.safety import SafetyLimits
 class RandomAgent:
     """Uniform actions within the step limits."""
 
-    privileged = False
+    model_evaluations = 0
 
     def __init__(self, limits: SafetyLimits | None = None, seed: int = 0):
         self._step = (limits or SafetyLimits()).step
@@ -29,7 +29,7 @@ class RandomAgent:
 class StillAgent:
     """Zero actions: whatever it solves was solved at the start."""
 
-    privileged = False
+    model_evaluations = 0
 
     def begin(self, goals: list[Goal]) -> None:
         """Goals are ignored."""

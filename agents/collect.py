@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
+import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -106,7 +110,7 @@ def collect(out: Path, config: CollectConfig, workers: int, on_episode: Callable
     behaviors: Counter = Counter()
     successes: Counter = Counter()
     context = get_context("spawn")
-    with ProcessPoolExecutor(min(workers, max(1, len(missing))), mp_context=context) as pool:
+    with ProcessPoolExecutor(min(workers, max(1, len(missing))), context, initializer=_follow_parent, initargs=(os.getpid(),)) as pool:
         futures = [pool.submit(_collect_one, out, index, config) for index in missing]
         try:
             for future in as_completed(futures):
@@ -144,6 +148,18 @@ def _claim(out: Path, config: CollectConfig) -> None:
 
 def _exists(out: Path, index: int) -> bool:
     return any(episode_folder(out, index, success).exists() for success in (True, False))
+
+
+def _follow_parent(parent: int) -> None:
+    """Leave Ctrl-C to the parent, which then finishes the running episodes; end when the parent was killed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1.0)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 _ENVIRONMENTS: dict = {}  # of one worker process: a scene takes a moment to load

@@ -140,6 +140,8 @@ def _write_rows(file, index: int, episode: Episode) -> None:
         # Ours alone: the command as our action convention has it, to the last bit, and the clock in seconds.
         "vjepa_sim": {"command": episode.commands, "stamp": episode.stamps},
     }
+    if episode.privileged:
+        tree["vjepa_sim/privileged"] = episode.privileged
     if episode.camera.intrinsics is not None:
         matrices = np.tile(episode.camera.intrinsics, (rows, 1, 1))
         tree["observation/camera_intrinsics"] = {f"{serial}_left": matrices, f"{serial}_right": matrices}
@@ -267,7 +269,9 @@ def read_episode(folder: Path) -> Episode:
             intrinsics = file[intrinsics_path][0] if intrinsics_path in file else None
             if "vjepa_sim" in file:
                 commands, stamps = file["vjepa_sim/command"][:], file["vjepa_sim/stamp"][:]
+                privileged = {name: values[:] for name, values in file.get("vjepa_sim/privileged", {}).items()}
             else:
+                privileged = {}
                 commanded = np.column_stack([file["action/cartesian_position"][:], file["action/gripper_position"][:]])
                 commands = pose.difference(states, commanded)
                 stamps = file["observation/timestamp/robot_state/read_start"][:] / 1000.0
@@ -289,6 +293,7 @@ def read_episode(folder: Path) -> Episode:
             success=bool(metadata.get("success", False)),
             behavior=str(ours.get("behavior", "unknown")),
             seed=ours.get("seed"),
+            privileged={name: values[:rows] for name, values in privileged.items()},
             details={key: value for key, value in ours.items() if key not in ("behavior", "seed", "period")},
         )
     except UserError as error:

@@ -41,6 +41,7 @@ class Episode:
         success: whether it was achieved.
         behavior: which policy acted.
         seed: the seed the scene was drawn from, or None for a real one.
+        privileged: arrays [T, …] that only a simulator knows (``object_position`` in metres), for probes, never for agents.
         details: whatever else should stay with the episode (JSON-compatible).
     """
 
@@ -53,6 +54,7 @@ class Episode:
     success: bool
     behavior: str
     seed: int | None = None
+    privileged: dict[str, np.ndarray] = field(default_factory=dict)
     details: dict = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -63,6 +65,7 @@ class Episode:
             "stamps": (self.stamps, (rows,)),
             "joints": (self.joints, (rows, 7)),
         }
+        shapes |= {f"privileged {name}": (array, (rows, *array.shape[1:])) for name, array in self.privileged.items()}
         for name, (array, shape) in shapes.items():
             if array.shape != shape:
                 raise UserError(f"Episode {name} have shape {array.shape}; expected {shape}.")

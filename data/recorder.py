@@ -37,12 +37,14 @@ def record(
     """
     observations = [env.observation]
     joints = [env.simulation.joints()]
+    objects = [env.simulation.object_position()]
     commands = []
     success = False
     for _ in range(steps):
         _, _, _, _, info = env.step(act(observations[-1]))
         observations.append(env.observation)
         joints.append(env.simulation.joints())
+        objects.append(env.simulation.object_position())
         commands.append(info["action_sent"])
         success = success or info["is_success"]
     commands.append(np.zeros(ACTION_DIM))
@@ -57,5 +59,6 @@ def record(
         success=success,
         behavior=behavior,
         seed=seed,
+        privileged={"object_position": np.stack(objects)},
         details=details or {},
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import gymnasium
 import numpy as np
@@ -15,6 +15,7 @@ from envs.safety import SafetyEnvelope, SafetyLimits
 from envs.sim_arm import SimArm
 from envs.simulation import PERIOD, Simulation, Snapshot
 from envs.tasks import TASKS, Progress
+from envs.tasks.task import select_goals
 from envs.variation import Stage, Variation, sample_variation
 
 
@@ -38,9 +39,10 @@ class FrankaEnv(gymnasium.Env):
         randomize: 0 (always the nominal look) to 1 (the full domain randomisation), drawn at each reset.
         render_mode: ``rgb_array`` or None.
         limits: the safety envelope's, or None for its defaults.
+        goals: ``paper`` (one goal image; three for pick and place) or ``dense`` (more sub-goal images).
     """
 
-    metadata = {"render_modes": ["rgb_array"], "render_fps": round(1 / PERIOD)}
+    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": round(1 / PERIOD)}
 
     def __init__(
         self,
@@ -51,6 +53,7 @@ class FrankaEnv(gymnasium.Env):
         randomize: float = 0.0,
         render_mode: str | None = None,
         limits: SafetyLimits | None = None,
+        goals: str = "paper",
     ):
         if task not in TASKS:
             raise unknown_name("task", task, TASKS)
@@ -59,6 +62,8 @@ class FrankaEnv(gymnasium.Env):
         sample_variation(np.random.default_rng(0), randomize)  # refuse a bad strength now, not at the first reset
         self.render_mode = render_mode
         self.randomize = randomize
+        select_goals([], goals)  # refuse an unknown protocol now
+        self._protocol = goals
         self.task = TASKS[task]()
         self.simulation = Simulation(gripper, object_name)
         self._stage = Stage(self.simulation.model, object_name)
@@ -115,7 +120,7 @@ class FrankaEnv(gymnasium.Env):
         self.variation = sample_variation(self.np_random, options.get("randomize", self.randomize))
         self._stage.apply(self.variation)
         self.simulation.reset()
-        self.goals = self.task.reset(self.simulation, self.np_random, self._look)
+        self.goals = select_goals(self.task.reset(self.simulation, self.np_random, self._look), self._protocol)
         if "goal" in options:
             image = check_image(options["goal"], self._camera.size, self._camera.size, "goal image")
             self.goals = [Goal(rgb=image, steps=self.task.budget)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from envs import pose
@@ -35,17 +37,24 @@ def grasp_state(simulation: Simulation, closedness: float = 0.0) -> np.ndarray:
     return pointing_down(center + [0, 0, lift], yaw, closedness, simulation.gripper)
 
 
-def grasp_at_once(simulation: Simulation) -> bool:
+def grasp_at_once(simulation: Simulation, photograph: Callable[[str], None] = lambda moment: None) -> bool:
     """Put the open hand around the standing object, close it, and lift the object by :data:`LIFT`.
 
     Used to make start states and goal images. Returns whether both fingers hold the object afterwards.
+
+    Args:
+        simulation: changed in place.
+        photograph: called at the moments "at object", "closed" and "grasped".
     """
     simulation.place_flange(grasp_state(simulation))
+    photograph("at object")
     target = simulation.target.copy()
     target[pose.GRIPPER] = 1.0
     for _ in range(3):
         simulation.advance(target)
+    photograph("closed")
     carry(simulation, target[pose.POSITION] + [0, 0, LIFT])
+    photograph("grasped")
     return is_held(simulation)
 
 

@@ -88,7 +88,7 @@ def sample_variation(rng: np.random.Generator, strength: float) -> Variation:
 
     color = jitter(rng.uniform(0.1, 0.9, 3), 0.0) if rng.random() < strength else None
     width, depth, height = 1 + strength * rng.uniform(-0.12, 0.12, 3)
-    distractors = tuple(_sample_distractor(rng) for _ in range(int(round(strength * rng.integers(0, len(DISTRACTORS) + 1)))))
+    distractors = tuple(_sample_distractor(rng) for _ in range(round(strength * rng.integers(0, len(DISTRACTORS) + 1))))
     return Variation(
         camera_position=jitter(nominal.camera_position, 0.06),
         camera_target=jitter(nominal.camera_target, 0.03),

@@ -11,6 +11,8 @@ from envs.tasks.task import MAX_DRAWS, Progress, Task, capture, place_object_at_
 
 HOLD_STEPS = round(1.0 / PERIOD)  # one second
 MIN_LIFT = 0.05  # m
+# What is photographed while the object is grasped: control steps and name of the goal.
+GRASP_GOALS = {"at object": (7, "+at object"), "closed": (3, "+closed"), "grasped": (6, "grasped")}
 
 
 class Grasp(Task):
@@ -29,16 +31,16 @@ class Grasp(Task):
             place_object_at_random(simulation, rng)
             start_hand_at_random(simulation, rng)
             start = simulation.save()
-            if grasp_at_once(simulation):
+            goals = []
+            if grasp_at_once(simulation, lambda moment: goals.append(capture(simulation, look, *GRASP_GOALS[moment]))):  # noqa: B023
                 break
         else:
             raise RuntimeError("No object could be grasped: the scene is broken.")
         self._goal = simulation.object_position()
-        goal = capture(simulation, look, self.budget, "grasped")
         simulation.restore(start)
         self._rest_height = simulation.object_position()[2]
         self._held = 0
-        return [goal]
+        return goals
 
     def measure(self, simulation: Simulation) -> Progress:
         """See :meth:`Task.measure`."""

@@ -8,6 +8,7 @@ from envs.grasping import LIFT, carry, grasp_at_once, is_held
 from envs.observation import Goal
 from envs.pose import GRIPPER, POSITION
 from envs.simulation import Simulation
+from envs.tasks.grasp import GRASP_GOALS
 from envs.tasks.task import (
     MAX_DRAWS,
     OBJECT_HIGH,
@@ -22,7 +23,6 @@ from envs.tasks.task import (
 
 MIN_DISTANCE = 0.10  # m between the object's start and its place
 NEAR = 0.05  # m that the object hangs above its place in the second sub-goal image
-STEPS = (16, 10, 8)  # for each sub-goal image
 
 
 class PickAndPlace(Task):
@@ -33,7 +33,7 @@ class PickAndPlace(Task):
     """
 
     name = "pick-and-place"
-    budget = sum(STEPS)
+    budget = 34  # 16 to grasp, 10 to carry, 8 to place
     instruction = "pick up the object and place it at the goal"
     tolerance = 0.045
     max_height_error = 0.01
@@ -58,9 +58,9 @@ class PickAndPlace(Task):
 
     def _demonstrate(self, simulation: Simulation, look) -> list[Goal]:
         """Do the task at once and photograph it on the way; empty if the object was lost."""
-        if not grasp_at_once(simulation):
+        goals: list[Goal] = []
+        if not grasp_at_once(simulation, lambda moment: goals.append(capture(simulation, look, *GRASP_GOALS[moment]))):
             return []
-        goals = [capture(simulation, look, STEPS[0], "grasped")]
         flange = simulation.target[POSITION].copy()
         flange[:2] += self.place - simulation.object_position()[:2]
         carry(simulation, flange)
@@ -68,16 +68,18 @@ class PickAndPlace(Task):
         carry(simulation, flange)
         if not is_held(simulation):
             return []
-        goals.append(capture(simulation, look, STEPS[1], "near"))
+        goals.append(capture(simulation, look, 10, "near"))
         flange[2] -= NEAR
         carry(simulation, flange)
+        goals.append(capture(simulation, look, 3, "+lowered"))
         released = simulation.target.copy()
         released[GRIPPER] = 0.0
         simulation.advance(released)
         simulation.advance(released)
+        goals.append(capture(simulation, look, 2, "+released"))
         flange[2] += LIFT
         carry(simulation, flange)
-        goals.append(capture(simulation, look, STEPS[2], "placed"))
+        goals.append(capture(simulation, look, 3, "placed"))
         return goals
 
     def measure(self, simulation: Simulation) -> Progress:

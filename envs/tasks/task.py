@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from envs.errors import unknown_name
 from envs.grasping import pointing_down
 from envs.observation import Goal
 from envs.simulation import Simulation
@@ -17,6 +18,7 @@ OBJECT_YAW = 0.5  # rad
 START_LOW, START_HIGH = np.array([0.38, -0.15, 0.28]), np.array([0.54, 0.15, 0.36])  # m, where the flange starts
 START_YAW = 0.2  # rad
 MAX_DRAWS = 100
+PROTOCOLS = ("paper", "dense")
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,8 @@ class Task(ABC):
     def reset(self, simulation: Simulation, rng: np.random.Generator, look: Callable[[], np.ndarray]) -> list[Goal]:
         """Draw an episode: leave the simulation in its start state and return the goal images in order.
 
+        Goals whose name starts with "+" belong to the dense protocol only (see :func:`select_goals`).
+
         Args:
             simulation: changed in place.
             rng: the source of all randomness.
@@ -63,6 +67,26 @@ class Task(ABC):
 def capture(simulation: Simulation, look: Callable[[], np.ndarray], steps: int, name: str) -> Goal:
     """The present moment as a goal."""
     return Goal(rgb=look(), steps=steps, state=simulation.state(), name=name)
+
+
+def select_goals(goals: list[Goal], protocol: str) -> list[Goal]:
+    """The goals that a protocol shows, each with the steps of the finer ones it stands for.
+
+    Args:
+        goals: all of a task's, in order; a name that starts with "+" marks one of the dense protocol only.
+        protocol: ``dense`` keeps all; ``paper`` only the V-JEPA 2 paper's.
+    """
+    if protocol not in PROTOCOLS:
+        raise unknown_name("goal protocol", protocol, PROTOCOLS)
+    if protocol == "dense":
+        return goals
+    chosen, steps = [], 0
+    for goal in goals:
+        steps += goal.steps
+        if not goal.name.startswith("+"):
+            chosen.append(replace(goal, steps=steps))
+            steps = 0
+    return chosen
 
 
 def place_object_at_random(simulation: Simulation, rng: np.random.Generator) -> None:

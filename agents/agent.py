@@ -1,0 +1,71 @@
+"""The contract of everything that acts, and how to get one by name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from envs.errors import UserError, unknown_name
+from envs.observation import Goal, Observation
+from envs.safety import SafetyLimits
+
+if TYPE_CHECKING:
+    from envs.franka_env import FrankaEnv
+
+AGENTS = ("mpc", "expert", "random", "still")
+
+
+class Agent(Protocol):
+    """Images, the arm's own state and goal images in; actions out.
+
+    Attributes:
+        model_evaluations: predictor evaluations behind the last action, one per sample and imagined step.
+    """
+
+    model_evaluations: int
+
+    def begin(self, goals: list[Goal]) -> None:
+        """Start an episode with these goals, in order."""
+
+    def act(self, observation: Observation) -> np.ndarray:
+        """The next action, float32 [7]."""
+
+
+def load_agent(
+    name: str,
+    checkpoint: str = "tiny",
+    seed: int = 0,
+    limits: SafetyLimits | None = None,
+    env: FrankaEnv | None = None,
+) -> Agent:
+    """Make an agent.
+
+    Args:
+        name: ``mpc`` (plans with a world model), ``expert`` (scripted, reads the simulator's truth), ``random`` or
+            ``still``.
+        checkpoint: for ``mpc``: a bundled name or a folder.
+        seed: of the agent's own randomness.
+        limits: the arm's step limits; None for the defaults.
+        env: for ``expert`` only: the environment whose truth it reads. No other agent is ever given one.
+    """
+    if name == "mpc":
+        from agents.mpc import MPCAgent
+        from vjepa_sim.world_model import WorldModel
+
+        return MPCAgent(WorldModel.from_pretrained(checkpoint), limits=limits, seed=seed)
+    if name == "random":
+        from agents.baselines import RandomAgent
+
+        return RandomAgent(limits, seed)
+    if name == "still":
+        from agents.baselines import StillAgent
+
+        return StillAgent()
+    if name == "expert":
+        from agents.expert import Expert
+
+        if env is None:
+            raise UserError("The scripted expert reads the simulator's truth: pass env=, an unwrapped FrankaEnv.")
+        return Expert(env)
+    raise unknown_name("agent", name, AGENTS)

@@ -1,0 +1,103 @@
+"""The cross-entropy method (Rubinstein, 1999) over action sequences: pure tensor code, no model, no simulator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from envs.errors import UserError
+
+Cost = Callable[[torch.Tensor], torch.Tensor]  # actions [N, H, A] to costs [N]
+
+
+@dataclass(frozen=True)
+class CEMConfig:
+    """How to search.
+
+    Attributes:
+        samples: action sequences per round.
+        elites: the best of them, which the next round is drawn around.
+        iterations: rounds.
+        horizon: steps of a sequence.
+        initial_std: standard deviation of the first round, as a share of each dimension's bound.
+        min_std: floor under the deviations, in the same shares.
+        momentum: weight of the old mean and deviation in the new ones.
+    """
+
+    samples: int = 128
+    elites: int = 16
+    iterations: int = 3
+    horizon: int = 1
+    initial_std: float = 0.7
+    min_std: float = 0.05
+    momentum: float = 0.1
+
+    def __post_init__(self) -> None:
+        if min(self.samples, self.elites, self.iterations, self.horizon) < 1:
+            raise UserError(f"samples, elites, iterations and horizon must be at least 1; given {self}.")
+        if not 2 <= self.elites <= self.samples:
+            raise UserError(f"elites={self.elites} must lie between 2 and samples={self.samples}.")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a search found.
+
+    Attributes:
+        actions: [H, A], the mean of the last round's elites.
+        cost: of the best sample.
+        evaluations: cost evaluations, one per sample and step.
+        curve: best cost after each round.
+    """
+
+    actions: torch.Tensor
+    cost: float
+    evaluations: int
+    curve: tuple[float, ...]
+
+
+class CEM:
+    """Search within a box."""
+
+    def __init__(self, config: CEMConfig, bound: torch.Tensor):
+        """
+        Args:
+            config: how to search.
+            bound: largest absolute value of each action dimension [A]; 0 pins a dimension to 0.
+        """
+        self.config = config
+        self.bound = bound
+
+    def plan(self, cost: Cost, generator: torch.Generator, start: torch.Tensor | None = None) -> Plan:
+        """Minimise a cost.
+
+        Args:
+            cost: see :data:`Cost`.
+            generator: the source of randomness.
+            start: first mean [H, A], or None for zero.
+
+        Raises:
+            UserError: a cost is not a finite number.
+        """
+        config, bound = self.config, self.bound
+        shape = (config.horizon, len(bound))
+        mean = torch.zeros(shape) if start is None else start.clone()
+        std = (config.initial_std * bound).expand(shape).clone()
+        best, curve = float("inf"), []
+        for _ in range(config.iterations):
+            samples = mean + std * torch.randn(config.samples, *shape, generator=generator)
+            samples[0] = mean  # the mean itself is always a candidate
+            samples = samples.clamp(-bound, bound)
+            costs = cost(samples)
+            if costs.shape != (config.samples,) or not torch.isfinite(costs).all():
+                raise UserError(f"The cost of {config.samples} plans must be as many finite numbers; given {costs}.")
+            elites = samples[costs.topk(config.elites, largest=False).indices]
+            mean = config.momentum * mean + (1 - config.momentum) * elites.mean(0)
+            std = config.momentum * std + (1 - config.momentum) * elites.std(0)
+            std = torch.maximum(std, config.min_std * bound)
+            best = min(best, float(costs.min()))
+            curve.append(best)
+        evaluations = config.samples * config.iterations * config.horizon
+        return Plan(mean.clamp(-bound, bound), best, evaluations, tuple(curve))

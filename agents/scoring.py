@@ -1,0 +1,89 @@
+"""Rates that can be trusted: counts, intervals, tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class EpisodeScore:
+    """One episode.
+
+    Attributes:
+        seed: of the environment.
+        success: at the end of the budget.
+        success_ever: at any moment.
+        steps: control steps until the first success, or the whole budget.
+        final_error_m: metres left to the goal at the end, in the task's measure.
+        plan_seconds: median time of one decision.
+        model_evaluations: median per decision.
+        hand_error_m: metres from the flange to its place in the last goal image, at the end.
+    """
+
+    seed: int
+    success: bool
+    success_ever: bool
+    steps: int
+    final_error_m: float
+    plan_seconds: float
+    model_evaluations: float
+    hand_error_m: float
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One agent on one task with one object."""
+
+    agent: str
+    task: str
+    object: str
+    episodes: tuple[EpisodeScore, ...]
+
+    def to_dict(self) -> dict:
+        """As in eval_info.json; percentages, seconds, metres."""
+        episodes = self.episodes
+        n = len(episodes)
+        successes = sum(episode.success for episode in episodes)
+        low, high = wilson_interval(successes, n)
+        return {
+            "agent": self.agent,
+            "task": self.task,
+            "object": self.object,
+            "n_episodes": n,
+            "n_success": successes,
+            "pc_success": 100 * successes / n,
+            "pc_success_ci95": [100 * low, 100 * high],
+            "pc_success_ever": 100 * sum(episode.success_ever for episode in episodes) / n,
+            "final_error_m_median": float(np.median([episode.final_error_m for episode in episodes])),
+            "steps_mean": float(np.mean([episode.steps for episode in episodes])),
+            "plan_seconds_median": float(np.median([episode.plan_seconds for episode in episodes])),
+            "model_evaluations_per_action": float(np.median([episode.model_evaluations for episode in episodes])),
+            "episodes": [asdict(episode) for episode in episodes],
+        }
+
+
+def wilson_interval(successes: int, n: int) -> tuple[float, float]:
+    """95 % score interval of a rate (Wilson, 1927), in 0..1."""
+    from scipy.stats import binomtest
+
+    interval = binomtest(successes, n).proportion_ci(confidence_level=0.95, method="wilson")
+    return float(interval.low), float(interval.high)
+
+
+def markdown_table(cells: Sequence[dict]) -> str:
+    """The success table, one row per cell."""
+    lines = [
+        "| task | object | agent | success at the end | 95 % interval | ever | n | error left, median | steps | s / action | model evaluations / action |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for cell in cells:
+        low, high = cell["pc_success_ci95"]
+        lines.append(
+            f"| {cell['task']} | {cell['object']} | {cell['agent']} | {cell['pc_success']:.1f} % ({cell['n_success']}/{cell['n_episodes']}) "
+            f"| {low:.1f}–{high:.1f} | {cell['pc_success_ever']:.1f} % | {cell['n_episodes']} | {100 * cell['final_error_m_median']:.1f} cm "
+            f"| {cell['steps_mean']:.1f} | {cell['plan_seconds_median']:.3f} | {cell['model_evaluations_per_action']:.0f} |"
+        )
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,101 @@
+"""Examine the machine: what is missing for the simulator, and how to mend it."""
+
+from __future__ import annotations
+
+import platform
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
+
+from envs.gl import APT_LINES, LIBRARIES, has_library, select_backend
+
+OLDEST_PYTHON = (3, 11)
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing looked at.
+
+    Attributes:
+        name: what was looked at.
+        ok: whether it is as it should be.
+        found: what was seen.
+        remedy: what to do about it.
+    """
+
+    name: str
+    ok: bool
+    found: str
+    remedy: str = ""
+
+
+def examine(picture: Path) -> Iterator[Check]:
+    """All checks, in the order in which one failure explains the next.
+
+    Args:
+        picture: where to put a rendered picture of the scene.
+    """
+    yield Check("Python", sys.version_info[:2] >= OLDEST_PYTHON, platform.python_version(), "Install Python 3.11 or newer.")
+    yield from _pins()
+    for name, library in LIBRARIES.items():
+        present = has_library(name)
+        other = any(has_library(each) for each in LIBRARIES if each != name)
+        # Either one is enough.
+        yield Check(f"{name} ({library})", present or other, "found" if present else "not found", APT_LINES[name])
+    yield _check("OpenGL back end", select_backend, APT_LINES["egl"])
+    yield _check("picture", lambda: _render(picture), f"{APT_LINES['egl']}; or {APT_LINES['osmesa']} and MUJOCO_GL=osmesa")
+
+
+def _pins() -> Iterator[Check]:
+    """Each package against the version that this project asks for."""
+    try:
+        requirements = requires("vjepa-sim") or []
+    except PackageNotFoundError:
+        yield Check("vjepa-sim", False, "not installed", "Run `pip install -e .` in the checkout, or `make install`.")
+        return
+    from packaging.requirements import Requirement
+
+    for requirement in map(Requirement, requirements):
+        if requirement.marker and not requirement.marker.evaluate({"extra": ""}):
+            continue
+        try:
+            found = version(requirement.name)
+        except PackageNotFoundError:
+            yield Check(requirement.name, False, "not installed", f"pip install '{requirement}' -c constraints.txt")
+            continue
+        wanted = str(requirement.specifier)
+        plain = re.sub(r"\+.*", "", found)  # a local build such as 2.13.0+cpu
+        yield Check(
+            requirement.name,
+            requirement.specifier.contains(plain),
+            f"{found} (wanted {wanted})",
+            f"pip install '{requirement}' -c constraints.txt",
+        )
+
+
+def _check(name: str, look, remedy: str) -> Check:
+    """Any failure here is a finding, whatever its type."""
+    try:
+        return Check(name, True, str(look()))
+    except Exception as error:
+        return Check(name, False, f"{type(error).__name__}: {error}", remedy)
+
+
+def _render(path: Path) -> str:
+    from PIL import Image
+
+    from envs.franka_env import FrankaEnv
+
+    env = FrankaEnv("grasp", "cup")
+    try:
+        env.reset(seed=0)
+        rgb = env.observation.rgb
+    finally:
+        env.close()
+    if rgb.std() < 10:
+        raise RuntimeError("the picture is empty")
+    Image.fromarray(rgb).save(path)
+    return f"rendered, see {path}"

@@ -1,0 +1,20 @@
+"""The world model: encoder, predictors, training. Importing this registers the Gymnasium environments."""
+
+from typing import TYPE_CHECKING
+
+import envs  # noqa: F401  (registers vjepa_sim/Franka…-v0; loads no simulator)
+
+if TYPE_CHECKING:
+    from vjepa_sim.world_model import WorldModel
+
+__version__ = "0.1.0"
+__all__ = ["WorldModel", "__version__"]
+
+
+def __getattr__(name: str):
+    """Load PyTorch only when the world model is asked for."""
+    if name == "WorldModel":
+        from vjepa_sim.world_model import WorldModel
+
+        return WorldModel
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,86 @@
+"""The card that comes with every checkpoint: what it is, what it expects, what it was trained on, what it scores."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from envs.errors import UserError
+from vjepa_sim.ac_predictor import ACPredictorConfig
+from vjepa_sim.encoder import EncoderConfig
+from vjepa_sim.transform import ImageTransform
+
+CARD_FILE = "card.json"
+STATE_CONVENTION = "flange x y z [m], extrinsic xyz Euler [rad], closedness"
+GRIPPER_CONVENTION = "0 open, 1 closed"
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """See the module.
+
+    Attributes:
+        name: of the checkpoint.
+        encoder: its sizes.
+        transform: how a picture becomes its input.
+        predictor: sizes of the action-conditioned predictor, or None after stage one.
+        period: seconds between two of its frames, or None after stage one.
+        state, gripper: conventions of states and actions.
+        data: one record per data set: where it was, how many episodes and frames, which seeds.
+        training: settings of the runs that made it.
+        measured: scores, each with what was measured and how.
+        license: of the weights.
+    """
+
+    name: str
+    encoder: EncoderConfig
+    transform: ImageTransform
+    predictor: ACPredictorConfig | None = None
+    period: float | None = None
+    state: str = STATE_CONVENTION
+    gripper: str = GRIPPER_CONVENTION
+    data: tuple[dict, ...] = ()
+    training: dict[str, Any] = field(default_factory=dict)
+    measured: dict[str, Any] = field(default_factory=dict)
+    license: str = "MIT"
+
+    def to_json(self) -> str:
+        """As text."""
+        return json.dumps(asdict(self), indent=2) + "\n"
+
+    def training_seeds(self) -> set[int]:
+        """Environment seeds that the data came from."""
+        return {int(seed) for source in self.data for seed in source.get("seeds", [])}
+
+
+def read_card(path: Path) -> ModelCard:
+    """Read a card.
+
+    Raises:
+        UserError: it is missing, damaged, or has fields this version doesn't know.
+    """
+    try:
+        content = json.loads(path.read_text())
+    except OSError as error:
+        raise UserError(f"{path}: the checkpoint has no readable card ({error}).") from error
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise UserError(f"{path}: the card is not valid JSON ({error}).") from error
+    try:
+        content["encoder"] = _from_dict(EncoderConfig, content["encoder"])
+        content["transform"] = _from_dict(ImageTransform, content["transform"])
+        if content.get("predictor") is not None:
+            content["predictor"] = _from_dict(ACPredictorConfig, content["predictor"])
+        content["data"] = tuple(content.get("data", ()))
+        return _from_dict(ModelCard, content)
+    except (KeyError, TypeError) as error:
+        raise UserError(f"{path}: the card doesn't fit this version of vjepa-sim ({error}).") from error
+
+
+def _from_dict(kind: type, values: dict) -> Any:
+    known = {each.name for each in fields(kind)}
+    unknown = sorted(set(values) - known)
+    if unknown:
+        raise KeyError(f"unknown {kind.__name__} fields {unknown}")
+    return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})

@@ -1,0 +1,391 @@
+"""The one command line, ``vjepa-sim VERB``: the only file that may import everything."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import tyro
+
+import envs  # noqa: F401
+from envs.errors import UserError, unknown_name
+
+
+
+# --- verbs ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Doctor:
+    """Check this machine: OpenGL, versions and pins, and one rendered picture.
+
+    Attributes:
+        picture: where to put the picture.
+    """
+
+    picture: Path = Path("doctor.png")
+
+    def run(self) -> int:
+        from envs.doctor import examine
+
+        failures = 0
+        for check in examine(self.picture):
+            print(f"{'ok  ' if check.ok else 'FAIL'}  {check.name}: {check.found}")
+            if not check.ok:
+                failures += 1
+                print(f"      to mend it: {check.remedy}")
+        print("Everything is fine." if not failures else f"{failures} of the checks failed.")
+        return 0 if not failures else 1
+
+
+@dataclass(frozen=True)
+class Collect:
+    """Collect labelled episodes in DROID's raw layout. A stopped run continues with the same command.
+
+    Attributes:
+        out: folder.
+        episodes: how many in all.
+        seed: 0 to 2146; equal seeds give equal episodes.
+        task: reach, grasp, reach-with-object, pick-and-place, or all.
+        object: cup, box, or all.
+        size: image height and width in pixels.
+        steps: control steps (0.25 s) per episode.
+        randomize: largest strength of domain randomisation, 0 to 1; half of the episodes keep the nominal look.
+        gripper: robotiq or panda_hand.
+        mix: behaviours and their shares, such as expert=0.5,random=0.5.
+        workers: parallel processes; 0 is one per core.
+    """
+
+    out: Path
+    episodes: int
+    seed: int = 0
+    task: str = "all"
+    object: str = "all"
+    size: int = 128
+    steps: int = 24
+    randomize: float = 0.5
+    gripper: str = "robotiq"
+    mix: str | None = None
+    workers: int = 0
+
+    def run(self) -> int:
+        import os
+
+        from agents.behaviors import DEFAULT_MIX
+        from agents.collect import CollectConfig, collect
+        from envs.scene import OBJECTS
+        from envs.tasks import TASKS
+
+        config = CollectConfig(
+            episodes=self.episodes,
+            seed=self.seed,
+            tasks=_choose(self.task, tuple(TASKS)),
+            objects=_choose(self.object, OBJECTS),
+            size=self.size,
+            steps=self.steps,
+            randomize=self.randomize,
+            gripper=self.gripper,
+            mix=_parse_mix(self.mix) if self.mix else dict(DEFAULT_MIX),
+        )
+        started = time.monotonic()
+        frames = 0
+        with _progress("collecting", self.episodes) as advance:
+
+            def on_episode(count: int) -> None:
+                nonlocal frames
+                frames += count
+                advance(1, f"{frames / (time.monotonic() - started):.0f} frames/s")
+
+            result = collect(self.out, config, self.workers or os.cpu_count() or 1, on_episode)
+        for name, count in sorted(result.behaviors.items()):
+            print(f"{name}: {count} episodes, {result.successes[name]} solved their task")
+        print(f"{result.present} episodes lie in {self.out} ({result.written} new, {frames / (time.monotonic() - started):.0f} frames/s).")
+        return 0
+
+
+@dataclass(frozen=True)
+class Pretrain:
+    """Stage one: train a video encoder by mask-denoising. A stopped run continues with the same command.
+
+    Attributes:
+        data: what to learn from, such as sim:episodes.
+        out: the run's folder.
+        preset: sizes and schedule.
+        steps: length of the run; the preset's if not given.
+        seed: of initial weights and draws.
+        learning_rate: the preset's if not given.
+        threads: PyTorch's; 0 leaves the choice to it.
+    """
+
+    data: tuple[str, ...]
+    out: Path
+    preset: str = "tiny"
+    steps: int | None = None
+    seed: int = 0
+    learning_rate: float | None = None
+    threads: int = 0
+
+    def run(self) -> int:
+        from vjepa_sim.presets import get_preset
+        from vjepa_sim.pretrain import pretrain, shortened
+
+        config = shortened(get_preset(self.preset).pretrain, self.steps)
+        if self.learning_rate is not None:
+            config = replace(config, learning_rate=self.learning_rate)
+        clips = _load_clips(self.data, self.threads)
+        with _training_progress("pretraining", config.steps) as report:
+            model = pretrain(clips, self.out, self.preset, config, self.seed, report)
+        _print_measured(model)
+        print(f"The encoder lies in {self.out}. Next: vjepa-sim train --data {self.data[0]} --encoder {self.out} --out FOLDER")
+        return 0
+
+
+@dataclass(frozen=True)
+class Train:
+    """Stage two: train the action-conditioned predictor on a frozen encoder. A stopped run continues with the same command.
+
+    Attributes:
+        data: what to learn from, such as sim:episodes.
+        encoder: checkpoint of stage one, a folder or a bundled name.
+        out: the run's folder.
+        preset: sizes and schedule.
+        steps: length of the run; the preset's if not given.
+        seed: of initial weights and draws.
+        learning_rate: the preset's if not given.
+        threads: PyTorch's; 0 leaves the choice to it.
+    """
+
+    data: tuple[str, ...]
+    encoder: str
+    out: Path
+    preset: str = "tiny"
+    steps: int | None = None
+    seed: int = 0
+    learning_rate: float | None = None
+    threads: int = 0
+
+    def run(self) -> int:
+        from vjepa_sim.presets import get_preset
+        from vjepa_sim.train import shortened, train
+        from vjepa_sim.world_model import find_checkpoint
+
+        config = shortened(get_preset(self.preset).train, self.steps)
+        if self.learning_rate is not None:
+            config = replace(config, learning_rate=self.learning_rate)
+        find_checkpoint(self.encoder)  # before the data are read, which takes long
+        clips = _load_clips(self.data, self.threads)
+        with _progress("encoding", len(clips)) as advance, _training_progress("training", config.steps) as report:
+            seen = 0
+
+            def on_encoded(done: int, total: int) -> None:
+                nonlocal seen
+                advance(done - seen)
+                seen = done
+
+            model = train(clips, self.encoder, self.out, self.preset, config, self.seed, report, on_encoded)
+        _print_measured(model)
+        print(f"The world model lies in {self.out}. Next: vjepa-sim eval --checkpoint {self.out} --episodes 20 --seed 0 --out FOLDER")
+        return 0
+
+
+@dataclass(frozen=True)
+class Eval:
+    """Score an agent beside expert, random and still on the same held-out episodes.
+
+    Attributes:
+        out: a new folder for table, videos and eval_info.json.
+        agent: mpc, expert, random or still.
+        checkpoint: for mpc: a bundled name, or a folder.
+        task: reach, grasp, reach-with-object, pick-and-place, or all.
+        object: cup, box, or all.
+        episodes: per task and object.
+        seed: of the first episode.
+        goals: paper (one goal image; three for pick and place) or dense (more sub-goal images).
+        randomize: strength of domain randomisation, 0 to 1.
+        size: of the camera's images in pixels.
+        gripper: robotiq or panda_hand.
+        videos: most videos per task and object, failures first.
+        threads: PyTorch's; 0 leaves the choice to it.
+    """
+
+    out: Path
+    agent: str = "mpc"
+    checkpoint: str = "tiny"
+    task: str = "all"
+    object: str = "all"
+    episodes: int = 20
+    seed: int = 0
+    goals: str = "paper"
+    randomize: float = 0.0
+    size: int = 256
+    gripper: str = "robotiq"
+    videos: int = 4
+    threads: int = 0
+
+    def run(self) -> int:
+        from agents.evaluate import BASELINES, EvaluationConfig, evaluate
+        from agents.scoring import markdown_table
+        from envs.scene import OBJECTS
+        from envs.tasks import TASKS
+
+        config = EvaluationConfig(
+            agent=self.agent,
+            checkpoint=self.checkpoint,
+            tasks=_choose(self.task, tuple(TASKS)),
+            objects=_choose(self.object, OBJECTS),
+            episodes=self.episodes,
+            seed=self.seed,
+            goals=self.goals,
+            randomize=self.randomize,
+            size=self.size,
+            gripper=self.gripper,
+            videos=self.videos,
+        )
+        if self.agent == "mpc":
+            _set_threads(self.threads)
+        agents = len(dict.fromkeys((self.agent, *BASELINES)))
+        with _progress("episodes", len(config.tasks) * len(config.objects) * config.episodes * agents) as advance:
+            info = evaluate(self.out, config, lambda agent, task, name, score: advance(1, f"{agent} {task} {name}"))
+        print(markdown_table(info["cells"]), end="")
+        print(f"\nTable, numbers and videos lie in {self.out}.")
+        return 0
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Measure speed: ratios of things timed in turn in one run.
+
+    Attributes:
+        what: sim, model, data or plan.
+        json: where to write the numbers.
+        checkpoint: for model and plan.
+        data: for data: a data set such as sim:episodes; without it a small one is made.
+        threads: PyTorch's; 0 leaves the choice to it.
+    """
+
+    what: tyro.conf.Positional[str]
+    json: Path | None = None
+    checkpoint: str = "tiny"
+    data: str | None = None
+    threads: int = 0
+
+    def run(self) -> int:
+        from agents.bench import BENCHES
+        from data.provenance import provenance, write_json
+
+        if self.what not in BENCHES:
+            raise unknown_name("bench", self.what, BENCHES)
+        if self.what in ("model", "plan"):
+            _set_threads(self.threads)
+        result = BENCHES[self.what](checkpoint=self.checkpoint, data=self.data)
+        for name, value in result.items():
+            print(f"{name}: {value:.4g}" if isinstance(value, float) else f"{name}: {value}")
+        if self.json:
+            write_json(self.json, {"bench": self.what, **result, "provenance": provenance()})
+        return 0
+
+
+VERBS: dict[str, type] = {
+    "doctor": Doctor,
+    "collect": Collect,
+    "pretrain": Pretrain,
+    "train": Train,
+    "eval": Eval,
+    "bench": Bench,
+}
+
+
+# --- helpers --------------------------------------------------------------------------------------------------
+
+
+def _choose(name: str, valid: tuple[str, ...]) -> tuple[str, ...]:
+    """``all``, or one name; the configuration refuses an unknown one."""
+    return valid if name == "all" else (name,)
+
+
+def _parse_mix(text: str) -> dict[str, float]:
+    mix = {}
+    for part in text.split(","):
+        name, _, share = part.partition("=")
+        try:
+            mix[name.strip()] = float(share)
+        except ValueError:
+            raise UserError(f"--mix {text!r}: expected NAME=SHARE,NAME=SHARE; {part!r} is not of that form.") from None
+    return mix
+
+
+def _set_threads(threads: int) -> None:
+    import torch
+
+    if threads < 0:
+        raise UserError(f"--threads {threads}: give a positive number, or 0 to leave the choice to PyTorch.")
+    if threads:
+        torch.set_num_threads(threads)
+
+
+def _load_clips(sources: tuple[str, ...], threads: int):
+    from data.clips import load_clips
+
+    _set_threads(threads)
+    with _progress("reading episodes", None) as advance:
+        return load_clips(sources, lambda done, total: advance(1, f"{done} of {total}"))
+
+
+def _print_measured(model) -> None:
+    for name, value in model.card.measured.items():
+        print(f"{name}: {value:.4g}")
+
+
+@contextmanager
+def _progress(title: str, total: int | None):
+    """A progress bar with the time left; yields ``advance(count, note="")``."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    columns = [TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(), TextColumn("{task.fields[note]}")]
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(title, total=total, note="")
+
+        def advance(count: int, note: str = "") -> None:
+            bar.update(task, advance=count, **({"note": note} if note else {}))
+
+        yield advance
+
+
+@contextmanager
+def _training_progress(title: str, steps: int):
+    """A progress bar that shows losses; yields ``report(step, steps, scalars)``."""
+    with _progress(title, steps) as advance:
+        shown = 0
+
+        def report(step: int, steps: int, scalars: dict[str, float]) -> None:
+            nonlocal shown
+            note = "  ".join(f"{name.split('/')[-1]} {value:.3g}" for name, value in list(scalars.items())[:4])
+            advance(step - shown, note)
+            shown = step
+
+        yield report
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; returns the exit status: 0 done, 1 a check failed, 2 a user's mistake, 130 stopped."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        if arguments and not arguments[0].startswith("-") and arguments[0] not in VERBS:
+            raise unknown_name("verb", arguments[0], VERBS)
+        verb = tyro.extras.subcommand_cli_from_dict(VERBS, args=arguments, prog="vjepa-sim", description="Simulate, collect, train and plan with V-JEPA 2 world models.")
+        return verb.run()
+    except UserError as error:
+        print(f"vjepa-sim: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("vjepa-sim: stopped. What was finished is kept; the same command goes on from there.", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,72 @@
+"""Multi-block tube masks for mask-denoising (V-JEPA 2's public configuration)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+
+@dataclass(frozen=True)
+class MaskConfig:
+    """One kind of mask: the union of some blocks, each spanning all of time.
+
+    Attributes:
+        blocks: how many.
+        scale: share of the image that one block covers.
+        aspect: range of height over width.
+    """
+
+    blocks: int
+    scale: float
+    aspect: tuple[float, float] = (0.75, 1.5)
+
+
+SHORT_RANGE = MaskConfig(blocks=8, scale=0.15)
+LONG_RANGE = MaskConfig(blocks=2, scale=0.70)
+
+
+def sample_masks(config: MaskConfig, batch: int, frames: int, grid: int, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+    """Draw which tokens are seen and which are predicted.
+
+    The block's size is drawn once for the batch, its places for each sample. Samples are made equally long by
+    keeping the lowest token ids, as the reference does.
+
+    Args:
+        config: the kind of mask.
+        batch: number of samples.
+        frames: tubelets in time.
+        grid: tokens along one side of the image.
+        rng: source of randomness.
+
+    Returns:
+        context ids [batch, K] and target ids [batch, M], int64.
+    """
+    height, width = _block_size(config, grid, rng)
+    contexts, targets = [], []
+    while len(contexts) < batch:
+        hidden = np.zeros((grid, grid), bool)
+        for _ in range(config.blocks):
+            top, left = rng.integers(0, grid - height + 1), rng.integers(0, grid - width + 1)
+            hidden[top : top + height, left : left + width] = True
+        if hidden.all():
+            # Blocks that hide everything leave nothing to predict from: draw again, sizes too.
+            height, width = _block_size(config, grid, rng)
+            continue
+        tube = np.broadcast_to(hidden, (frames, grid, grid)).ravel()
+        contexts.append(np.flatnonzero(~tube))
+        targets.append(np.flatnonzero(tube))
+    return _stack_shortest(contexts), _stack_shortest(targets)
+
+
+def _block_size(config: MaskConfig, grid: int, rng: np.random.Generator) -> tuple[int, int]:
+    area = int(grid * grid * config.scale)
+    aspect = rng.uniform(*config.aspect)
+    height, width = round(np.sqrt(area * aspect)), round(np.sqrt(area / aspect))
+    return int(np.clip(height, 1, grid)), int(np.clip(width, 1, grid))
+
+
+def _stack_shortest(ids: list[np.ndarray]) -> torch.Tensor:
+    length = min(map(len, ids))
+    return torch.from_numpy(np.stack([each[:length] for each in ids]))

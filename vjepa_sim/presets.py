@@ -1,0 +1,103 @@
+"""Named sizes and schedules."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from envs.errors import unknown_name
+from vjepa_sim.ac_predictor import ACPredictorConfig
+from vjepa_sim.encoder import EncoderConfig
+from vjepa_sim.masks import LONG_RANGE, SHORT_RANGE, MaskConfig
+from vjepa_sim.predictor import PredictorConfig
+
+
+@dataclass(frozen=True)
+class PretrainConfig:
+    """Stage one: mask-denoising, with terms that keep small objects in the features.
+
+    Attributes:
+        steps, batch: length of the run; clips per step.
+        moments: frames per clip; each is shown for one tubelet, as stage two will show it.
+        strides: moments are one of these many control periods apart.
+        learning_rate, warmup, weight_decay: AdamW; the rate rises over ``warmup`` steps and falls as a cosine.
+        ema: share of the target encoder that each step keeps.
+        masks: kinds of mask, one predictor pass each.
+        pixel_weight: of giving back the picture.
+        state_weight: of giving back the arm's position and grip.
+        variance_weight, covariance_weight: against features that die or repeat each other (VICReg's terms).
+    """
+
+    steps: int = 3000
+    batch: int = 48
+    moments: int = 2
+    strides: tuple[int, ...] = (1, 2, 4)
+    learning_rate: float = 1e-3
+    warmup: int = 100
+    weight_decay: float = 0.04
+    ema: float = 0.99
+    masks: tuple[MaskConfig, ...] = (SHORT_RANGE, LONG_RANGE)
+    pixel_weight: float = 1.0
+    state_weight: float = 0.5
+    variance_weight: float = 0.5
+    covariance_weight: float = 0.02
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Stage two: the action-conditioned predictor on the frozen encoder.
+
+    Attributes:
+        steps, batch: length of the run; clips per step.
+        frames: per clip.
+        rollout: steps that the rollout loss looks ahead.
+        learning_rate, warmup, weight_decay: as in stage one.
+    """
+
+    steps: int = 4000
+    batch: int = 64
+    frames: int = 4
+    rollout: int = 2
+    learning_rate: float = 1e-3
+    warmup: int = 100
+    weight_decay: float = 0.02
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Everything that belongs together under one name."""
+
+    encoder: EncoderConfig
+    mask_predictor: PredictorConfig
+    ac_predictor: ACPredictorConfig
+    pretrain: PretrainConfig
+    train: TrainConfig
+
+
+PRESETS = {
+    "tiny": Preset(
+        encoder=EncoderConfig(image_size=128, dim=128, depth=6, heads=4, mlp_hidden=512, rope="correct"),
+        mask_predictor=PredictorConfig(dim=96, depth=3, heads=3, mlp_hidden=384, mask_tokens=2, rope="correct"),
+        ac_predictor=ACPredictorConfig(
+            dim=192,
+            depth=4,
+            heads=6,
+            mlp_hidden=768,
+            residual=True,
+            merge=2,
+            action_scale=(0.05, 0.05, 0.05, 0.1, 0.1, 0.1, 0.5),
+            state_center=(0.45, 0.0, 0.25),
+            state_scale=0.1,
+            state_rotation="matrix",
+            rope="correct",
+        ),
+        pretrain=PretrainConfig(),
+        train=TrainConfig(),
+    )
+}
+
+
+def get_preset(name: str) -> Preset:
+    """Look up a preset; an unknown name is a :class:`UserError` with a suggestion."""
+    if name not in PRESETS:
+        raise unknown_name("preset", name, PRESETS)
+    return PRESETS[name]
