@@ -57,7 +57,9 @@ class CollectConfig:
     mix: dict[str, float] = field(default_factory=lambda: dict(DEFAULT_MIX))
 
     def __post_init__(self) -> None:
-        for name, kind, valid in [(t, "task", TASKS) for t in self.tasks] + [(o, "object", OBJECTS) for o in self.objects]:
+        for name, kind, valid in [(t, "task", TASKS) for t in self.tasks] + [
+            (o, "object", OBJECTS) for o in self.objects
+        ]:
             if name not in valid:
                 raise unknown_name(kind, name, valid)
         for name, share in self.mix.items():
@@ -66,7 +68,9 @@ class CollectConfig:
             if share < 0:
                 raise UserError(f"The share of behavior {name!r} is {share}; it must not be negative.")
         if not sum(self.mix.values()) > 0:
-            raise UserError(f"The behavior mix {self.mix} adds up to nothing; give at least one behavior a positive share.")
+            raise UserError(
+                f"The behavior mix {self.mix} adds up to nothing; give at least one behavior a positive share."
+            )
         if self.episodes < 1 or self.steps < 1:
             raise UserError(f"episodes={self.episodes} and steps={self.steps} must both be at least 1.")
         if not 0 <= self.randomize <= 1:
@@ -91,7 +95,9 @@ class Collected:
     behaviors: Counter
 
 
-def collect(out: Path, config: CollectConfig, workers: int, on_episode: Callable[[int], None] = lambda frames: None) -> Collected:
+def collect(
+    out: Path, config: CollectConfig, workers: int, on_episode: Callable[[int], None] = lambda frames: None
+) -> Collected:
     """Write the episodes that are still missing in ``out``.
 
     Args:
@@ -110,7 +116,9 @@ def collect(out: Path, config: CollectConfig, workers: int, on_episode: Callable
     behaviors: Counter = Counter()
     successes: Counter = Counter()
     context = get_context("spawn")
-    with ProcessPoolExecutor(min(workers, max(1, len(missing))), context, initializer=_follow_parent, initargs=(os.getpid(),)) as pool:
+    with ProcessPoolExecutor(
+        min(workers, max(1, len(missing))), context, initializer=_follow_parent, initargs=(os.getpid(),)
+    ) as pool:
         futures = [pool.submit(_collect_one, out, index, config) for index in missing]
         try:
             for future in as_completed(futures):
@@ -133,11 +141,15 @@ def _claim(out: Path, config: CollectConfig) -> None:
         try:
             theirs = json.loads(path.read_text())["config"]
         except (ValueError, KeyError, TypeError) as error:
-            raise UserError(f"{path} is damaged ({error!r}). Collect into another folder, or delete this one.") from error
+            raise UserError(
+                f"{path} is damaged ({error!r}). Collect into another folder, or delete this one."
+            ) from error
         different = [key for key in ours if key != "episodes" and theirs.get(key) != ours[key]]
         if different:
             lines = "; ".join(f"{key} was {theirs.get(key)!r}, now {ours[key]!r}" for key in different)
-            raise UserError(f"{out} holds a collection made with other settings: {lines}. Use the same ones, or another --out.")
+            raise UserError(
+                f"{out} holds a collection made with other settings: {lines}. Use the same ones, or another --out."
+            )
         ours = {**ours, "episodes": max(ours["episodes"], theirs["episodes"])}
     elif out.exists() and any(out.iterdir()):
         raise UserError(f"{out} is not empty and holds no {CONFIG_FILE}. Give a new folder as --out.")
@@ -186,4 +198,3 @@ def _collect_one(out: Path, index: int, config: CollectConfig) -> tuple[str, boo
     episode = record(env, make_behavior(behavior, env, rng), config.steps, behavior, seed, details)
     write_episode(out, index, episode)
     return behavior, bool(episode.success), len(episode)
-

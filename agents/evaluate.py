@@ -56,7 +56,11 @@ class EvaluationConfig:
     videos: int = 4
 
     def __post_init__(self) -> None:
-        checks = [(self.agent, "agent", AGENTS)] + [(t, "task", TASKS) for t in self.tasks] + [(o, "object", OBJECTS) for o in self.objects]
+        checks = (
+            [(self.agent, "agent", AGENTS)]
+            + [(t, "task", TASKS) for t in self.tasks]
+            + [(o, "object", OBJECTS) for o in self.objects]
+        )
         for name, kind, valid in checks:
             if name not in valid:
                 raise unknown_name(kind, name, valid)
@@ -94,7 +98,13 @@ def evaluate(out: Path, config: EvaluationConfig, on_episode: Callable[[str, str
                     check_fit(fitted, env, config)
                 seeds, excluded = _usable_seeds(env, config)
                 for name in dict.fromkeys((config.agent, *BASELINES)):
-                    agent = fitted if name == "mpc" else load_agent(name, seed=config.seed, limits=env.arm.limits, env=env if name == "expert" else None)
+                    agent = (
+                        fitted
+                        if name == "mpc"
+                        else load_agent(
+                            name, seed=config.seed, limits=env.arm.limits, env=env if name == "expert" else None
+                        )
+                    )
                     videos = out / "videos" if name == config.agent and config.videos else None
                     cell = _score_cell(name, agent, env, seeds, config, videos, on_episode)
                     info["cells"].append({**cell.to_dict(), "excluded_seeds": excluded})
@@ -115,10 +125,14 @@ def check_fit(agent: Agent, env: FrankaEnv, config: EvaluationConfig) -> None:
     """
     card = agent.model.card
     if card.period is None or abs(card.period - env.arm.period) > 0.01 * env.arm.period:
-        raise UserError(f"Checkpoint {card.name!r} was trained for steps of {card.period} s; the environment's are {env.arm.period} s.")
+        raise UserError(
+            f"Checkpoint {card.name!r} was trained for steps of {card.period} s; the environment's are {env.arm.period} s."
+        )
     seen = card.training_seeds() & {evaluation_seed(config.seed, i) for i in range(config.episodes * 2)}
     if seen:
-        raise UserError(f"Checkpoint {card.name!r} saw evaluation seeds in training, for example {min(seen)}; choose another --seed.")
+        raise UserError(
+            f"Checkpoint {card.name!r} saw evaluation seeds in training, for example {min(seen)}; choose another --seed."
+        )
 
 
 def _usable_seeds(env: FrankaEnv, config: EvaluationConfig) -> tuple[list[int], list[int]]:
@@ -150,10 +164,17 @@ def _score_cell(
         score, frames = run_episode(agent, env, seed)
         scores.append(score)
         # Half of the places are for failures, which tell more; successes fill what is left.
-        if videos is not None and kept[score.success] < (config.videos + 1) // 2 + (config.videos // 2 if not score.success else 0):
+        if videos is not None and kept[score.success] < (config.videos + 1) // 2 + (
+            config.videos // 2 if not score.success else 0
+        ):
             videos.mkdir(parents=True, exist_ok=True)
             outcome = "1_success" if score.success else "0_failure"
-            write_video(videos / f"{outcome}_{task}_{object_name}_{name}_seed{seed}.mp4", frames, rate=1 / env.arm.period, quality=20)
+            write_video(
+                videos / f"{outcome}_{task}_{object_name}_{name}_seed{seed}.mp4",
+                frames,
+                rate=1 / env.arm.period,
+                quality=20,
+            )
             kept[score.success] += 1
         on_episode(name, task, object_name, score)
     return Cell(name, task, object_name, tuple(scores))
@@ -203,5 +224,7 @@ def _write(out: Path, info: dict) -> None:
     header = ["agent", "task", "object", *info["cells"][0]["episodes"][0]]
     writer.writerow(header)
     for cell in info["cells"]:
-        writer.writerows([cell["agent"], cell["task"], cell["object"], *episode.values()] for episode in cell["episodes"])
+        writer.writerows(
+            [cell["agent"], cell["task"], cell["object"], *episode.values()] for episode in cell["episodes"]
+        )
     write_text(out / "episodes.csv", text.getvalue())

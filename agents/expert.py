@@ -104,7 +104,9 @@ class Expert:
         limits = self._env.arm.limits
         action[:3] /= max(1.0, np.abs(action[:3]).max() / limits.max_translation)
         action[3:6] = np.clip(action[3:6], -limits.max_rotation, limits.max_rotation)
-        action[pose.GRIPPER] = np.clip(closedness - simulation.target[pose.GRIPPER], -limits.max_gripper, limits.max_gripper)
+        action[pose.GRIPPER] = np.clip(
+            closedness - simulation.target[pose.GRIPPER], -limits.max_gripper, limits.max_gripper
+        )
         if closedness == 0.0:  # opening counts from where the fingers are
             action[pose.GRIPPER] = np.clip(-simulation.closedness(), -limits.max_gripper, 0.0)
         return action.astype(np.float32)

@@ -42,9 +42,13 @@ class MPCAgent:
     It is given images, the arm's own state and goal images, and nothing else.
     """
 
-    def __init__(self, model: WorldModel, config: MPCConfig | None = None, limits: SafetyLimits | None = None, seed: int = 0):
+    def __init__(
+        self, model: WorldModel, config: MPCConfig | None = None, limits: SafetyLimits | None = None, seed: int = 0
+    ):
         if model.predictor is None:
-            raise UserError(f"Checkpoint {model.card.name!r} has only an encoder; train a predictor with `vjepa-sim train`.")
+            raise UserError(
+                f"Checkpoint {model.card.name!r} has only an encoder; train a predictor with `vjepa-sim train`."
+            )
         self.model = model
         self.config = config or MPCConfig()
         limits = limits or SafetyLimits()
@@ -83,10 +87,14 @@ class MPCAgent:
         action = self.plan.actions[0].numpy().copy()
         # Fingers stop at what they hold: to close is to close all the way, or the grip has no force.
         grip = action[GRIPPER]
-        action[GRIPPER] = 0.0 if abs(grip) < self.config.grip_threshold else np.sign(grip) * float(self._planner.bound[GRIPPER])
+        action[GRIPPER] = (
+            0.0 if abs(grip) < self.config.grip_threshold else np.sign(grip) * float(self._planner.bound[GRIPPER])
+        )
         return action
 
-    def _energy(self, z: torch.Tensor, state: torch.Tensor, actions: torch.Tensor, goal: torch.Tensor, goal_state: torch.Tensor) -> torch.Tensor:
+    def _energy(
+        self, z: torch.Tensor, state: torch.Tensor, actions: torch.Tensor, goal: torch.Tensor, goal_state: torch.Tensor
+    ) -> torch.Tensor:
         """Distance of imagined ends to the goal [N]."""
         end = self.model.rollout(z, state, actions)[:, -1]
         distance = (end - goal).abs().mean((1, 2))

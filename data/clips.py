@@ -20,7 +20,9 @@ def parse_source(text: str) -> Path:
     """The folder in a data argument such as ``sim:episodes/first``."""
     kind, separator, folder = text.partition(":")
     if not separator or not folder:
-        raise UserError(f"--data {text!r}: expected FORMAT:FOLDER, for example sim:episodes. Formats: {', '.join(FORMATS)}.")
+        raise UserError(
+            f"--data {text!r}: expected FORMAT:FOLDER, for example sim:episodes. Formats: {', '.join(FORMATS)}."
+        )
     if kind not in FORMATS:
         raise unknown_name("data format", kind, FORMATS)
     return Path(folder)
@@ -39,7 +41,15 @@ class Clips:
         record: what the data were, for the card.
     """
 
-    def __init__(self, frames: np.ndarray, states: np.ndarray, object_positions: np.ndarray, lengths: np.ndarray, period: float, record: dict):
+    def __init__(
+        self,
+        frames: np.ndarray,
+        states: np.ndarray,
+        object_positions: np.ndarray,
+        lengths: np.ndarray,
+        period: float,
+        record: dict,
+    ):
         self.frames = frames
         self.states = states
         self.object_positions = object_positions
@@ -56,13 +66,17 @@ class Clips:
     def __len__(self) -> int:
         return len(self.frames)
 
-    def draw(self, rng: np.random.Generator, batch: int, length: int, stride: int = 1, held_out: bool = False) -> np.ndarray:
+    def draw(
+        self, rng: np.random.Generator, batch: int, length: int, stride: int = 1, held_out: bool = False
+    ) -> np.ndarray:
         """Frame indices [batch, length] of random clips whose frames are ``stride`` periods apart."""
         episodes = self.held_out_episodes if held_out else self.training_episodes
         span = (length - 1) * stride + 1
         episodes = episodes[self.lengths[episodes] >= span]
         if len(episodes) == 0:
-            raise UserError(f"No episode has the {span} frames that a clip needs; the longest has {self.lengths.max()}.")
+            raise UserError(
+                f"No episode has the {span} frames that a clip needs; the longest has {self.lengths.max()}."
+            )
         # Every possible clip is equally likely, so long episodes are drawn more often.
         room = self.lengths[episodes] - span + 1
         chosen = rng.choice(len(episodes), batch, p=room / room.sum())
@@ -96,7 +110,9 @@ def load_clips(sources: Iterable[str], on_episode: Callable[[int, int], None] = 
         raise UserError(f"The episodes' images have different sizes: {sorted(shapes)}. Train on data of one size.")
     periods = np.array([episode.period for episode in episodes])
     if periods.max() - periods.min() > 0.02 * periods.mean():
-        raise UserError(f"The episodes' periods reach from {periods.min():.3f} to {periods.max():.3f} s; they must agree.")
+        raise UserError(
+            f"The episodes' periods reach from {periods.min():.3f} to {periods.max():.3f} s; they must agree."
+        )
     unknown = np.full((1, 3), np.nan)
     return Clips(
         frames=np.concatenate([episode.camera.frames for episode in episodes]),

@@ -65,7 +65,9 @@ def write_episode(root: Path, index: int, episode: Episode) -> Path:
     try:
         os.chmod(partial, 0o755)
         (partial / "recordings" / "MP4").mkdir(parents=True)
-        write_video(partial / "recordings" / "MP4" / f"{episode.camera.serial}.mp4", episode.camera.frames, 1 / episode.period)
+        write_video(
+            partial / "recordings" / "MP4" / f"{episode.camera.serial}.mp4", episode.camera.frames, 1 / episode.period
+        )
         with h5py.File(partial / "trajectory.h5", "w") as file:
             _write_rows(file, index, episode)
             file.attrs.update(_attributes(index, episode))
@@ -114,7 +116,12 @@ def _write_rows(file, index: int, episode: Episode) -> None:
             f"{serial}_left": np.tile(episode.camera.extrinsics, (rows, 1)),
             f"{serial}_right": np.tile(episode.camera.extrinsics, (rows, 1)),
         },
-        "observation/controller_info": {"success": false, "failure": false, "movement_enabled": true, "controller_on": true},
+        "observation/controller_info": {
+            "success": false,
+            "failure": false,
+            "movement_enabled": true,
+            "controller_on": true,
+        },
         "observation/timestamp": {"skip_action": false},
         "observation/timestamp/robot_state": {
             "read_start": milliseconds,
@@ -123,7 +130,8 @@ def _write_rows(file, index: int, episode: Episode) -> None:
             "robot_timestamp_nanos": milliseconds % 1000 * 1_000_000,
         },
         "observation/timestamp/cameras": {
-            f"{serial}_{event}": milliseconds for event in ("read_start", "read_end", "frame_received", "estimated_capture")
+            f"{serial}_{event}": milliseconds
+            for event in ("read_start", "read_end", "frame_received", "estimated_capture")
         },
         "observation/timestamp/control": {
             event: milliseconds for event in ("step_start", "policy_start", "sleep_start", "control_start", "step_end")
@@ -148,7 +156,9 @@ def _write_rows(file, index: int, episode: Episode) -> None:
     for group, leaves in tree.items():
         for name, values in leaves.items():
             values = np.ascontiguousarray(values)
-            file.create_dataset(f"{group}/{name}", data=values, maxshape=(None, *values.shape[1:]), chunks=(1, *values.shape[1:]))
+            file.create_dataset(
+                f"{group}/{name}", data=values, maxshape=(None, *values.shape[1:]), chunks=(1, *values.shape[1:])
+            )
 
 
 def _attributes(index: int, episode: Episode) -> dict:
@@ -218,10 +228,16 @@ def find_episodes(root: Path) -> list[Path]:
     """
     root = Path(root)
     if not root.is_dir():
-        raise UserError(f"{root} is not a folder. Collect episodes first: `vjepa-sim collect --out {root} --episodes 100 --seed 0`.")
-    found = [Path(folder) for folder, _, files in os.walk(root) if "trajectory.h5" in files and ".partial-" not in folder]
+        raise UserError(
+            f"{root} is not a folder. Collect episodes first: `vjepa-sim collect --out {root} --episodes 100 --seed 0`."
+        )
+    found = [
+        Path(folder) for folder, _, files in os.walk(root) if "trajectory.h5" in files and ".partial-" not in folder
+    ]
     if not found:
-        raise UserError(f"No episode (a folder with trajectory.h5) was found below {root}. Is it a data set in DROID's raw layout?")
+        raise UserError(
+            f"No episode (a folder with trajectory.h5) was found below {root}. Is it a data set in DROID's raw layout?"
+        )
     return sorted(found, key=lambda folder: (folder.parent.name, folder.name.split("_")[-2:], str(folder)))
 
 

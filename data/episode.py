@@ -73,7 +73,9 @@ class Episode:
                 raise UserError(f"Episode {name} contain numbers that are not finite.")
         frames = self.camera.frames
         if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[0] != rows or frames.shape[3] != 3:
-            raise UserError(f"Episode frames have shape {frames.shape} and type {frames.dtype}; expected uint8 ({rows}, H, W, 3).")
+            raise UserError(
+                f"Episode frames have shape {frames.shape} and type {frames.dtype}; expected uint8 ({rows}, H, W, 3)."
+            )
         if rows < 2:
             raise UserError(f"An episode needs at least 2 rows; {rows} given.")
         if np.any(np.diff(self.stamps) <= 0):

@@ -38,7 +38,9 @@ def examine(picture: Path) -> Iterator[Check]:
     Args:
         picture: where to put a rendered picture of the scene.
     """
-    yield Check("Python", sys.version_info[:2] >= OLDEST_PYTHON, platform.python_version(), "Install Python 3.11 or newer.")
+    yield Check(
+        "Python", sys.version_info[:2] >= OLDEST_PYTHON, platform.python_version(), "Install Python 3.11 or newer."
+    )
     yield from _pins()
     for name, library in LIBRARIES.items():
         present = has_library(name)
@@ -46,7 +48,9 @@ def examine(picture: Path) -> Iterator[Check]:
         # Either one is enough.
         yield Check(f"{name} ({library})", present or other, "found" if present else "not found", APT_LINES[name])
     yield _check("OpenGL back end", select_backend, APT_LINES["egl"])
-    yield _check("picture", lambda: _render(picture), f"{APT_LINES['egl']}; or {APT_LINES['osmesa']} and MUJOCO_GL=osmesa")
+    yield _check(
+        "picture", lambda: _render(picture), f"{APT_LINES['egl']}; or {APT_LINES['osmesa']} and MUJOCO_GL=osmesa"
+    )
 
 
 def _pins() -> Iterator[Check]:

@@ -18,6 +18,9 @@ from envs.tasks import TASKS, Progress
 from envs.tasks.task import select_goals
 from envs.variation import Stage, Variation, sample_variation
 
+# No state lies outside: metres within the arm's reach, radians, closedness.
+STATE_BOUND = np.array([2.0, 2.0, 2.0, 3.2, 3.2, 3.2, 1.0], np.float32)
+
 
 class FrankaEnv(gymnasium.Env):
     """A Franka arm, one object, one camera, one goal given as an image.
@@ -76,7 +79,11 @@ class FrankaEnv(gymnasium.Env):
 
         image = gymnasium.spaces.Box(0, 255, (size, size, 3), np.uint8)
         self.observation_space = gymnasium.spaces.Dict(
-            {"rgb": image, "state": gymnasium.spaces.Box(-np.inf, np.inf, (STATE_DIM,), np.float32), "goal": image}
+            {
+                "rgb": image,
+                "state": gymnasium.spaces.Box(-STATE_BOUND, STATE_BOUND, (STATE_DIM,), np.float32),
+                "goal": image,
+            }
         )
         step = self.arm.limits.step.astype(np.float32)
         self.action_space = gymnasium.spaces.Box(-step, step, (ACTION_DIM,), np.float32)

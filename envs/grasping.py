@@ -73,4 +73,6 @@ def carry(simulation: Simulation, position: np.ndarray, closedness: float | None
 
 def is_held(simulation: Simulation) -> bool:
     """Both fingers touch the object, and it doesn't stand on the table."""
-    return simulation.fingers_touching() == 2 and simulation.object_position()[2] > simulation.object_half_height() + 0.01
+    return (
+        simulation.fingers_touching() == 2 and simulation.object_position()[2] > simulation.object_half_height() + 0.01
+    )

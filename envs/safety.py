@@ -89,7 +89,9 @@ class SafetyEnvelope:
         step = self.limits.step
         clipped = np.clip(action, -step, step)
         if not np.array_equal(clipped, action):
-            self.report.clipped.append(f"step limit {step.tolist()}: {action.round(4).tolist()} became {clipped.round(4).tolist()}")
+            self.report.clipped.append(
+                f"step limit {step.tolist()}: {action.round(4).tolist()} became {clipped.round(4).tolist()}"
+            )
         state = self._state if self._state is not None else self.observe().state.astype(np.float64)
         goal = state[pose.POSITION] + clipped[pose.POSITION]
         inside = np.clip(goal, self.limits.workspace_low, self.limits.workspace_high)

@@ -30,7 +30,14 @@ OBJECT_JOINT = "object_joint"
 TABLE_GEOM = "table"
 CAMERA = "left"
 LIGHT = "key"
-WALL_GEOMS = ("wall_leftcorner_visual", "wall_rightcorner_visual", "wall_left_visual", "wall_right_visual", "wall_rear_visual", "wall_front_visual")
+WALL_GEOMS = (
+    "wall_leftcorner_visual",
+    "wall_rightcorner_visual",
+    "wall_left_visual",
+    "wall_right_visual",
+    "wall_rear_visual",
+    "wall_front_visual",
+)
 FLOOR_GEOM = "floor"
 
 # DROID's "left" place: in front of the arm and to its left, so that neither finger hides the object.
@@ -38,7 +45,16 @@ CAMERA_POSITION = np.array([0.90, 0.62, 0.52])
 CAMERA_TARGET = np.array([0.46, 0.00, 0.13])
 CAMERA_FOVY = 38.0
 
-TABLE_TEXTURES = ("light-wood", "dark-wood", "red-wood", "blue-wood", "green-wood", "gray-woodgrain", "ceramic", "gray-felt")
+TABLE_TEXTURES = (
+    "light-wood",
+    "dark-wood",
+    "red-wood",
+    "blue-wood",
+    "green-wood",
+    "gray-woodgrain",
+    "ceramic",
+    "gray-felt",
+)
 WALL_TEXTURES = ("light-gray-plaster", "cream-plaster", "pink-plaster", "yellow-plaster", "white-bricks")
 FLOOR_TEXTURES = ("light-gray-floor-tile", "wood-tiles", "wood-varnished-panels")
 TEXTURE_PIXELS = 256
@@ -145,7 +161,9 @@ def _robosuite_spec(gripper: str) -> mujoco.MjSpec:
 
         arm = Panda()
         arm.add_base(NullMount())  # RethinkMount's pedestal alone is a fifth of all visible faces
-        arm.add_gripper(gripper_factory({"robotiq": "Robotiq85Gripper", "panda_hand": "PandaGripper"}[gripper], idn="0_right"))
+        arm.add_gripper(
+            gripper_factory({"robotiq": "Robotiq85Gripper", "panda_hand": "PandaGripper"}[gripper], idn="0_right")
+        )
         xml = ManipulationTask(EmptyArena(), arm).get_xml()
     return mujoco.MjSpec.from_string(xml)
 
@@ -227,7 +245,9 @@ def _couple_robotiq(spec: mujoco.MjSpec) -> None:
             for geom in list(spec.body(f"{prefix}{side}_{name}").geoms):
                 if geom.contype:
                     spec.delete(geom)
-    _add_gripper_actuator(spec, prefix + "finger_joint", gain=20.0, span=ROBOTIQ_CLOSED, start=0.0, damping=0.6, force=3.0)
+    _add_gripper_actuator(
+        spec, prefix + "finger_joint", gain=20.0, span=ROBOTIQ_CLOSED, start=0.0, damping=0.6, force=3.0
+    )
 
 
 def _couple_panda_hand(spec: mujoco.MjSpec) -> None:
@@ -249,7 +269,13 @@ def _couple_panda_hand(spec: mujoco.MjSpec) -> None:
             for geom in list(body.geoms):
                 _firm_pad(geom)
     _add_gripper_actuator(
-        spec, prefix + "finger_joint1", gain=4000.0, span=-PANDA_HAND_OPEN, start=PANDA_HAND_OPEN, damping=150.0, force=60.0
+        spec,
+        prefix + "finger_joint1",
+        gain=4000.0,
+        span=-PANDA_HAND_OPEN,
+        start=PANDA_HAND_OPEN,
+        damping=150.0,
+        force=60.0,
     )
 
 
@@ -298,15 +324,33 @@ def _add_room(spec: mujoco.MjSpec) -> None:
     )
     # What things stand on is a plane: contacts with it are exact and cheap.
     world.add_geom(
-        type=mujoco.mjtGeom.mjGEOM_PLANE, size=[2, 2, 0.1], contype=TABLE[0], conaffinity=TABLE[1], friction=[1.0, 0.005, 0.0001], group=3
+        type=mujoco.mjtGeom.mjGEOM_PLANE,
+        size=[2, 2, 0.1],
+        contype=TABLE[0],
+        conaffinity=TABLE[1],
+        friction=[1.0, 0.005, 0.0001],
+        group=3,
     )
     for name in DISTRACTORS:
         world.add_geom(
-            name=name, type=mujoco.mjtGeom.mjGEOM_BOX, size=[0.02, 0.02, 0.02], pos=[0, 0, -1], rgba=[0, 0, 0, 0], contype=0, conaffinity=0, group=1
+            name=name,
+            type=mujoco.mjtGeom.mjGEOM_BOX,
+            size=[0.02, 0.02, 0.02],
+            pos=[0, 0, -1],
+            rgba=[0, 0, 0, 0],
+            contype=0,
+            conaffinity=0,
+            group=1,
         )
     world.add_camera(name=CAMERA, pos=CAMERA_POSITION, quat=look_at(CAMERA_POSITION, CAMERA_TARGET), fovy=CAMERA_FOVY)
     world.add_light(
-        name=LIGHT, type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL, pos=[0.5, 0.5, 1.5], dir=[-0.3, -0.3, -1], diffuse=[0.6] * 3, specular=[0.1] * 3, castshadow=False
+        name=LIGHT,
+        type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL,
+        pos=[0.5, 0.5, 1.5],
+        dir=[-0.3, -0.3, -1],
+        diffuse=[0.6] * 3,
+        specular=[0.1] * 3,
+        castshadow=False,
     )
     spec.visual.headlight.ambient = [0.35] * 3
     spec.visual.headlight.diffuse = [0.35] * 3
@@ -335,7 +379,9 @@ def _add_material(spec: mujoco.MjSpec, name: str, texture: str, repeat: float) -
 
     path = Path(robosuite.models.assets_root) / "textures" / f"{texture}.png"
     image = Image.open(path).convert("RGB").resize((TEXTURE_PIXELS, TEXTURE_PIXELS), Image.Resampling.LANCZOS)
-    element = spec.add_texture(name=name, type=mujoco.mjtTexture.mjTEXTURE_2D, width=TEXTURE_PIXELS, height=TEXTURE_PIXELS, nchannel=3)
+    element = spec.add_texture(
+        name=name, type=mujoco.mjtTexture.mjTEXTURE_2D, width=TEXTURE_PIXELS, height=TEXTURE_PIXELS, nchannel=3
+    )
     element.data = image.tobytes()
     material = spec.add_material(name=name, texuniform=True, texrepeat=[repeat, repeat], specular=0.05, shininess=0.1)
     material.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = name
@@ -357,7 +403,15 @@ def _add_part(body: mujoco.MjsBody, meets: tuple[int, int], **geometry) -> None:
 
 def _add_box(spec: mujoco.MjSpec) -> None:
     body = _object_body(spec, 2 * BOX_HALF_SIZE[2])
-    _add_part(body, MEETS_BOTH, type=mujoco.mjtGeom.mjGEOM_BOX, size=BOX_HALF_SIZE, rgba=[0.75, 0.2, 0.15, 1], mass=0.06, group=1)
+    _add_part(
+        body,
+        MEETS_BOTH,
+        type=mujoco.mjtGeom.mjGEOM_BOX,
+        size=BOX_HALF_SIZE,
+        rgba=[0.75, 0.2, 0.15, 1],
+        mass=0.06,
+        group=1,
+    )
 
 
 def _add_cup(spec: mujoco.MjSpec) -> None:
@@ -370,7 +424,9 @@ def _add_cup(spec: mujoco.MjSpec) -> None:
     cylinder = mujoco.mjtGeom.mjGEOM_CYLINDER
     _add_part(body, MEETS_TABLE, type=cylinder, size=[CUP_RADIUS, CUP_HEIGHT / 2, 0], mass=0.0, group=3)
     bottom = [0, 0, -CUP_HEIGHT / 2 + CUP_BOTTOM]
-    _add_part(body, MEETS_ROBOT, type=cylinder, size=[CUP_RADIUS, CUP_BOTTOM, 0], pos=bottom, rgba=color, mass=0.03, group=1)
+    _add_part(
+        body, MEETS_ROBOT, type=cylinder, size=[CUP_RADIUS, CUP_BOTTOM, 0], pos=bottom, rgba=color, mass=0.03, group=1
+    )
     for i in range(CUP_SIDES):
         angle = 2 * np.pi * i / CUP_SIDES
         _add_part(

@@ -22,5 +22,7 @@ def evaluation_seed(first: int, index: int) -> int:
     """The environment's seed for evaluation episode ``index``: below 2³¹."""
     seed = first + index
     if first < 0 or seed >= FIRST_TRAINING_SEED:
-        raise UserError(f"--seed {first}: evaluation seeds must lie in 0..{FIRST_TRAINING_SEED - 1}; the rest is for training.")
+        raise UserError(
+            f"--seed {first}: evaluation seeds must lie in 0..{FIRST_TRAINING_SEED - 1}; the rest is for training."
+        )
     return seed

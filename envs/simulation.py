@@ -9,7 +9,17 @@ import numpy as np
 from envs import pose
 from envs.engine import mujoco
 from envs.kinematics import HOME_JOINTS, Kinematics
-from envs.scene import ARM_JOINTS, FLANGE_SITE, OBJECT_BODY, OBJECT_JOINT, PANDA_HAND_OPEN, ROBOTIQ_CLOSED, SERVO_DAMPING, SERVO_STIFFNESS, load_model
+from envs.scene import (
+    ARM_JOINTS,
+    FLANGE_SITE,
+    OBJECT_BODY,
+    OBJECT_JOINT,
+    PANDA_HAND_OPEN,
+    ROBOTIQ_CLOSED,
+    SERVO_DAMPING,
+    SERVO_STIFFNESS,
+    load_model,
+)
 
 PERIOD = 0.25  # s between two observations
 CONTROL_UPDATES = 10  # servo references are set this many times a period
@@ -85,7 +95,9 @@ class Simulation:
     def closedness(self) -> float:
         """0 open to 1 closed, from the driven finger joint."""
         travel = self.data.qpos[self._fingers[0].address]
-        return float(np.clip((travel - self._fingers[0].open) / (self._fingers[0].closed - self._fingers[0].open), 0, 1))
+        return float(
+            np.clip((travel - self._fingers[0].open) / (self._fingers[0].closed - self._fingers[0].open), 0, 1)
+        )
 
     def object_position(self) -> np.ndarray:
         """Centre of the object [3] in metres, base frame."""
@@ -139,7 +151,9 @@ class Simulation:
 
     def place_flange(self, state: np.ndarray) -> None:
         """:meth:`place_arm` at a flange pose and closedness [7], reached from the home posture."""
-        joints = self.kinematics.inverse(state[pose.POSITION], pose.euler_to_matrix(state[pose.ROTATION]), self.home_joints)
+        joints = self.kinematics.inverse(
+            state[pose.POSITION], pose.euler_to_matrix(state[pose.ROTATION]), self.home_joints
+        )
         self.place_arm(joints, float(state[pose.GRIPPER]))
 
     def place_object(self, position: np.ndarray, yaw: float) -> None:
@@ -170,7 +184,9 @@ class Simulation:
             rate = 6 * phase * (1 - phase) / (RAMP * PERIOD)
             velocity = rate * (goal - start)
             reach = GRIPPER_RATE * interval
-            self._gripper_reference += float(np.clip(self.target[pose.GRIPPER] - self._gripper_reference, -reach, reach))
+            self._gripper_reference += float(
+                np.clip(self.target[pose.GRIPPER] - self._gripper_reference, -reach, reach)
+            )
             # Velocity feed-forward cancels the servo's own damping of the wanted motion.
             self._set_controls(start + ramp * (goal - start) + SERVO_DAMPING / SERVO_STIFFNESS * velocity)
             mujoco.mj_step(self.model, self.data, nstep=substeps)

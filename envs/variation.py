@@ -155,7 +155,9 @@ class Stage:
         table = model.geom(TABLE_GEOM).id
         model.geom_matid[table] = model.material(f"table-{TABLE_TEXTURES[variation.table_texture]}").id
         model.mat_rgba[model.geom_matid[table], :3] = variation.table_tint
-        model.geom_matid[model.geom(FLOOR_GEOM).id] = model.material(f"floor-{FLOOR_TEXTURES[variation.floor_texture]}").id
+        model.geom_matid[model.geom(FLOOR_GEOM).id] = model.material(
+            f"floor-{FLOOR_TEXTURES[variation.floor_texture]}"
+        ).id
         for name in WALL_GEOMS:
             model.geom_matid[model.geom(name).id] = model.material(f"wall-{WALL_TEXTURES[variation.wall_texture]}").id
 
@@ -189,6 +191,8 @@ class Stage:
             model.geom_aabb[geom] = [0, 0, 0, *half]
             model.geom_rbound[geom] = np.linalg.norm(half)
             if np.linalg.norm(model.geom_pos[geom]) + model.geom_rbound[geom] > OBJECT_BOUND:
-                raise UserError(f"object_scale {tuple(scale)} makes the object larger than {OBJECT_BOUND} m from its centre.")
+                raise UserError(
+                    f"object_scale {tuple(scale)} makes the object larger than {OBJECT_BOUND} m from its centre."
+                )
         model.body_inertia[self._body] = self._inertia * float(np.mean(scale**2))
         mujoco.mj_setConst(model, mujoco.MjData(model))

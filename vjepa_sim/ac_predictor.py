@@ -82,7 +82,10 @@ class ACPredictor(nn.Module):
             [B, T, tokens, encoder dim], layer-normed: frame t holds the prediction for t + 1.
         """
         batch, frames = z.shape[:2]
-        conditions = [self.action_encoder(actions / self._action_scale), self.state_encoder(self._state_features(states))]
+        conditions = [
+            self.action_encoder(actions / self._action_scale),
+            self.state_encoder(self._state_features(states)),
+        ]
         if self.config.extrinsics:
             if extrinsics is None:
                 raise ValueError("This predictor was trained with camera extrinsics; pass them.")
@@ -125,7 +128,11 @@ class ACPredictor(nn.Module):
             return z
         batch, frames, _, dim = z.shape
         side = self.grid // m
-        return z.view(batch, frames, side, m, side, m, dim).transpose(4, 3).reshape(batch, frames, side * side, m * m * dim)
+        return (
+            z.view(batch, frames, side, m, side, m, dim)
+            .transpose(4, 3)
+            .reshape(batch, frames, side * side, m * m * dim)
+        )
 
     def _split(self, x: torch.Tensor) -> torch.Tensor:
         """The inverse of :meth:`_merge`."""
@@ -134,4 +141,8 @@ class ACPredictor(nn.Module):
             return x
         batch, frames, _, width = x.shape
         side = self.grid // m
-        return x.view(batch, frames, side, side, m, m, width // (m * m)).transpose(4, 3).reshape(batch, frames, self.grid**2, width // (m * m))
+        return (
+            x.view(batch, frames, side, side, m, m, width // (m * m))
+            .transpose(4, 3)
+            .reshape(batch, frames, self.grid**2, width // (m * m))
+        )

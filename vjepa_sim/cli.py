@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,8 +12,6 @@ import tyro
 
 import envs  # noqa: F401
 from envs.errors import UserError, unknown_name
-
-
 
 # --- verbs ----------------------------------------------------------------------------------------------------
 
@@ -50,7 +47,7 @@ class Collect:
         out: folder.
         episodes: how many in all.
         seed: 0 to 2146; equal seeds give equal episodes.
-        task: reach, grasp, reach-with-object, pick-and-place, or all.
+        task: reach, grasp, reach-with-object, pick-and-place, several with commas between, or all.
         object: cup, box, or all.
         size: image height and width in pixels.
         steps: control steps (0.25 s) per episode.
@@ -103,7 +100,9 @@ class Collect:
             result = collect(self.out, config, self.workers or os.cpu_count() or 1, on_episode)
         for name, count in sorted(result.behaviors.items()):
             print(f"{name}: {count} episodes, {result.successes[name]} solved their task")
-        print(f"{result.present} episodes lie in {self.out} ({result.written} new, {frames / (time.monotonic() - started):.0f} frames/s).")
+        print(
+            f"{result.present} episodes lie in {self.out} ({result.written} new, {frames / (time.monotonic() - started):.0f} frames/s)."
+        )
         return 0
 
 
@@ -140,7 +139,9 @@ class Pretrain:
         with _training_progress("pretraining", config.steps) as report:
             model = pretrain(clips, self.out, self.preset, config, self.seed, report)
         _print_measured(model)
-        print(f"The encoder lies in {self.out}. Next: vjepa-sim train --data {self.data[0]} --encoder {self.out} --out FOLDER")
+        print(
+            f"The encoder lies in {self.out}. Next: vjepa-sim train --data {self.data[0]} --encoder {self.out} --out FOLDER"
+        )
         return 0
 
 
@@ -188,7 +189,9 @@ class Train:
 
             model = train(clips, self.encoder, self.out, self.preset, config, self.seed, report, on_encoded)
         _print_measured(model)
-        print(f"The world model lies in {self.out}. Next: vjepa-sim eval --checkpoint {self.out} --episodes 20 --seed 0 --out FOLDER")
+        print(
+            f"The world model lies in {self.out}. Next: vjepa-sim eval --checkpoint {self.out} --episodes 20 --seed 0 --out FOLDER"
+        )
         return 0
 
 
@@ -200,7 +203,7 @@ class Eval:
         out: a new folder for table, videos and eval_info.json.
         agent: mpc, expert, random or still.
         checkpoint: for mpc: a bundled name, or a folder.
-        task: reach, grasp, reach-with-object, pick-and-place, or all.
+        task: reach, grasp, reach-with-object, pick-and-place, several with commas between, or all.
         object: cup, box, or all.
         episodes: per task and object.
         seed: of the first episode.
@@ -303,8 +306,8 @@ VERBS: dict[str, type] = {
 
 
 def _choose(name: str, valid: tuple[str, ...]) -> tuple[str, ...]:
-    """``all``, or one name; the configuration refuses an unknown one."""
-    return valid if name == "all" else (name,)
+    """``all``, or names with commas between; the configuration refuses an unknown one."""
+    return valid if name == "all" else tuple(part.strip() for part in name.split(","))
 
 
 def _parse_mix(text: str) -> dict[str, float]:
@@ -344,9 +347,24 @@ def _print_measured(model) -> None:
 def _progress(title: str, total: int | None):
     """A progress bar with the time left; yields ``advance(count, note="")``."""
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
-    columns = [TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(), TextColumn("{task.fields[note]}")]
+    columns = [
+        TextColumn(title),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+    ]
     with Progress(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task(title, total=total, note="")
 
@@ -377,7 +395,12 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if arguments and not arguments[0].startswith("-") and arguments[0] not in VERBS:
             raise unknown_name("verb", arguments[0], VERBS)
-        verb = tyro.extras.subcommand_cli_from_dict(VERBS, args=arguments, prog="vjepa-sim", description="Simulate, collect, train and plan with V-JEPA 2 world models.")
+        verb = tyro.extras.subcommand_cli_from_dict(
+            VERBS,
+            args=arguments,
+            prog="vjepa-sim",
+            description="Simulate, collect, train and plan with V-JEPA 2 world models.",
+        )
         return verb.run()
     except UserError as error:
         print(f"vjepa-sim: {error}", file=sys.stderr)

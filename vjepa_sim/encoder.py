@@ -78,7 +78,9 @@ class Encoder(nn.Module):
             [B, K or T/tubelet · H/patch · W/patch, dim].
         """
         config = self.config
-        frames, height, width = (n // k for n, k in zip(video.shape[2:], self.patch_embed.proj.kernel_size, strict=True))
+        frames, height, width = (
+            n // k for n, k in zip(video.shape[2:], self.patch_embed.proj.kernel_size, strict=True)
+        )
         if min(frames, height, width) == 0:
             raise ValueError(
                 f"A clip of {tuple(video.shape[2:])} (frames, height, width) is smaller than one tubelet "

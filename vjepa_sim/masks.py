@@ -27,7 +27,9 @@ SHORT_RANGE = MaskConfig(blocks=8, scale=0.15)
 LONG_RANGE = MaskConfig(blocks=2, scale=0.70)
 
 
-def sample_masks(config: MaskConfig, batch: int, frames: int, grid: int, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+def sample_masks(
+    config: MaskConfig, batch: int, frames: int, grid: int, rng: np.random.Generator
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Draw which tokens are seen and which are predicted.
 
     The block's size is drawn once for the batch, its places for each sample. Samples are made equally long by

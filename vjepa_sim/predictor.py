@@ -38,13 +38,17 @@ class Predictor(nn.Module):
         self.config = config
         self.grid = encoder.grid
         self.predictor_embed = nn.Linear(encoder.dim, config.dim)
-        self.mask_tokens = nn.ParameterList(nn.Parameter(torch.zeros(1, 1, config.dim)) for _ in range(config.mask_tokens))
+        self.mask_tokens = nn.ParameterList(
+            nn.Parameter(torch.zeros(1, 1, config.dim)) for _ in range(config.mask_tokens)
+        )
         self.predictor_blocks = make_blocks(config.dim, config.depth, config.heads, config.mlp_hidden)
         self.predictor_norm = nn.LayerNorm(config.dim, eps=1e-6)
         self.predictor_proj = nn.Linear(config.dim, encoder.dim)
         init_weights(self, self.predictor_blocks)
 
-    def forward(self, context: torch.Tensor, context_ids: torch.Tensor, target_ids: torch.Tensor, mask_index: int) -> torch.Tensor:
+    def forward(
+        self, context: torch.Tensor, context_ids: torch.Tensor, target_ids: torch.Tensor, mask_index: int
+    ) -> torch.Tensor:
         """Predict the features of hidden tokens.
 
         Args:
@@ -63,7 +67,9 @@ class Predictor(nn.Module):
         ids = torch.cat([context_ids, target_ids], 1)
         per_frame = self.grid**2
         positions = torch.stack([ids // per_frame, ids % per_frame // self.grid, ids % self.grid], -1)
-        rope = tuple(table[:, None] for table in rope_table(positions, self.config.dim // self.config.heads, self.config.rope))
+        rope = tuple(
+            table[:, None] for table in rope_table(positions, self.config.dim // self.config.heads, self.config.rope)
+        )
         for block in self.predictor_blocks:
             x = block(x, rope)
         return self.predictor_proj(self.predictor_norm(x[:, seen:]))

@@ -27,8 +27,8 @@ class PretrainConfig:
         variance_weight, covariance_weight: against features that die or repeat each other (VICReg's terms).
     """
 
-    steps: int = 3000
-    batch: int = 48
+    steps: int = 1500
+    batch: int = 32
     moments: int = 2
     strides: tuple[int, ...] = (1, 2, 4)
     learning_rate: float = 1e-3
@@ -51,6 +51,8 @@ class TrainConfig:
         frames: per clip.
         rollout: steps that the rollout loss looks ahead.
         learning_rate, warmup, weight_decay: as in stage one.
+        state_weight: of reading the arm's state off true and imagined latents; it trains the state decoder on, and
+            holds the predictor to where the hand goes.
     """
 
     steps: int = 4000
@@ -60,6 +62,7 @@ class TrainConfig:
     learning_rate: float = 1e-3
     warmup: int = 100
     weight_decay: float = 0.02
+    state_weight: float = 0.2
 
 
 @dataclass(frozen=True)

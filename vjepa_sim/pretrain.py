@@ -15,7 +15,7 @@ from data.clips import Clips
 from envs.errors import UserError
 from vjepa_sim.card import ModelCard
 from vjepa_sim.encoder import Encoder, encode_still, normalize_tokens
-from vjepa_sim.heads import PixelDecoder, StateDecoder, state_target
+from vjepa_sim.heads import state_target
 from vjepa_sim.masks import sample_masks
 from vjepa_sim.predictor import Predictor
 from vjepa_sim.presets import PretrainConfig, get_preset
@@ -69,7 +69,11 @@ def pretrain(
     predictor = Predictor(preset.mask_predictor, preset.encoder)
     trained = [online, predictor, model.state_decoder, model.pixel_decoder]
     optimizer = make_optimizer(trained, config.learning_rate, config.weight_decay)
-    run = Run(out, {"stage": "pretrain", "preset": preset_name, "seed": seed, "data": clips.record["sources"], **asdict(config)}, config.steps)
+    run = Run(
+        out,
+        {"stage": "pretrain", "preset": preset_name, "seed": seed, "data": clips.record["sources"], **asdict(config)},
+        config.steps,
+    )
     run.manage(model, optimizer, online=online, predictor=predictor)
 
     for step in run.loop(report):
@@ -84,7 +88,10 @@ def pretrain(
             for target, source in zip(model.encoder.parameters(), online.parameters(), strict=True):
                 target.lerp_(source, 1 - config.ema)
         if step % LOG_EVERY == 0:
-            run.log({f"pretrain/{name}": float(value) for name, value in losses.items()} | {"pretrain/learning_rate": rate})
+            run.log(
+                {f"pretrain/{name}": float(value.detach()) for name, value in losses.items()}
+                | {"pretrain/learning_rate": rate}
+            )
         if (step + 1) % PROBE_EVERY == 0 or step + 1 == config.steps:
             scores, pictures = evaluate_encoder(model, clips)
             run.log({f"probe/{name}": value for name, value in scores.items()})
@@ -94,7 +101,12 @@ def pretrain(
 
 
 def _losses(
-    clips: Clips, rng: np.random.Generator, config: PretrainConfig, model: WorldModel, online: Encoder, predictor: Predictor
+    clips: Clips,
+    rng: np.random.Generator,
+    config: PretrainConfig,
+    model: WorldModel,
+    online: Encoder,
+    predictor: Predictor,
 ) -> dict[str, torch.Tensor]:
     """All terms of the objective for one batch; ``loss`` is their weighted sum."""
     index = clips.draw(rng, config.batch, config.moments, int(rng.choice(config.strides)))  # [B, M]
@@ -162,10 +174,20 @@ def evaluate_encoder(model: WorldModel, clips: Clips) -> tuple[dict[str, float],
     states = torch.from_numpy(clips.states[index])
     object_error = ridge_probe(z, objects, test) * 100
     hand_error = ridge_probe(z, states[:, :3], test) * 100
-    decoded = (model.state_decoder(z)[test] - state_target(states[test])).abs().mean(0) * torch.tensor([10.0, 10.0, 10.0, 1.0])
-    scores = {f"object_{axis}_cm": float(error) for axis, error in zip("xyz", object_error, strict=True) if np.isfinite(error)}
-    scores |= {f"hand_{axis}_cm": float(error) for axis, error in zip("xyz", hand_error, strict=True) if np.isfinite(error)}
-    scores |= {"decoded_hand_cm": float(decoded[:3].mean()), "decoded_closedness": float(decoded[3]), "rank": feature_rank(z)}
+    decoded = (model.state_decoder(z)[test] - state_target(states[test])).abs().mean(0) * torch.tensor(
+        [10.0, 10.0, 10.0, 1.0]
+    )
+    scores = {
+        f"object_{axis}_cm": float(error) for axis, error in zip("xyz", object_error, strict=True) if np.isfinite(error)
+    }
+    scores |= {
+        f"hand_{axis}_cm": float(error) for axis, error in zip("xyz", hand_error, strict=True) if np.isfinite(error)
+    }
+    scores |= {
+        "decoded_hand_cm": float(decoded[:3].mean()),
+        "decoded_closedness": float(decoded[3]),
+        "rank": feature_rank(z),
+    }
     shown = slice(0, 64, 8)
     back = model.card.transform.invert(model.pixel_decoder(z[shown]))
     original = model.card.transform.invert(model.card.transform(clips.frames[index[shown]]))

@@ -1,9 +1,9 @@
 """A training run's folder: configuration, logs, checkpoints; stopped at any time, resumed where it was.
 
-    OUT/run.json                       configuration, versions, git commit
-    OUT/metrics.jsonl, OUT/tensorboard scalars and pictures
-    OUT/checkpoints/<step>/            card.json, model.safetensors, training_state.safetensors, training.json
-    OUT/checkpoints/last               link to the newest
+OUT/run.json                       configuration, versions, git commit
+OUT/metrics.jsonl, OUT/tensorboard scalars and pictures
+OUT/checkpoints/<step>/            card.json, model.safetensors, training_state.safetensors, training.json
+OUT/checkpoints/last               link to the newest
 """
 
 from __future__ import annotations
@@ -53,7 +53,9 @@ class Run:
             different = [key for key in self.config if theirs.get(key) != self.config[key]]
             if different:
                 lines = "; ".join(f"{key} was {theirs.get(key)!r}, now {self.config[key]!r}" for key in different)
-                raise UserError(f"{self.out} holds a run with other settings: {lines}. Use the same ones, or another --out.")
+                raise UserError(
+                    f"{self.out} holds a run with other settings: {lines}. Use the same ones, or another --out."
+                )
         elif self.out.exists() and any(self.out.iterdir()):
             raise UserError(f"{self.out} is not empty and holds no run.json. Give a new folder as --out.")
         write_json(path, {"config": self.config, "provenance": provenance()})
@@ -122,7 +124,11 @@ class Run:
         partial = Path(tempfile.mkdtemp(dir=folder, prefix=".partial-"))
         os.chmod(partial, 0o755)
         self._model.save_pretrained(partial)
-        tensors = {f"{name}.{key}": value.detach().contiguous() for name, module in self._modules.items() for key, value in module.state_dict().items()}
+        tensors = {
+            f"{name}.{key}": value.detach().contiguous()
+            for name, module in self._modules.items()
+            for key, value in module.state_dict().items()
+        }
         state = self._optimizer.state_dict()
         for index, entry in state["state"].items():
             tensors |= {f"optimizer.{index}.{key}": value.contiguous() for key, value in entry.items()}
@@ -150,9 +156,13 @@ class Run:
             tensors = load_file(folder / "training_state.safetensors")
             self.step = int(json.loads((folder / "training.json").read_text())["step"])
         except Exception as error:  # whatever is wrong with the file, the remedy is the same
-            raise UserError(f"{folder}: the training state can't be read ({error}). Delete this checkpoint to resume from an earlier one.") from error
+            raise UserError(
+                f"{folder}: the training state can't be read ({error}). Delete this checkpoint to resume from an earlier one."
+            ) from error
         for name, module in self._modules.items():
-            module.load_state_dict({key[len(name) + 1 :]: value for key, value in tensors.items() if key.startswith(name + ".")})
+            module.load_state_dict(
+                {key[len(name) + 1 :]: value for key, value in tensors.items() if key.startswith(name + ".")}
+            )
         state = self._optimizer.state_dict()
         for key, value in tensors.items():
             kind, _, rest = key.partition(".")

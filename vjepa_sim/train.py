@@ -11,6 +11,7 @@ import torch
 
 from data.clips import Clips
 from envs.errors import UserError
+from vjepa_sim.heads import state_target
 from vjepa_sim.presets import TrainConfig, get_preset
 from vjepa_sim.run import LOG_EVERY, Run, make_optimizer
 from vjepa_sim.world_model import WorldModel, find_checkpoint
@@ -54,14 +55,25 @@ def train(
     try:
         model = WorldModel(card)
     except ValueError as error:
-        raise UserError(f"Preset {preset_name!r} doesn't fit the encoder in {find_checkpoint(encoder)}: {error}") from error
+        raise UserError(
+            f"Preset {preset_name!r} doesn't fit the encoder in {find_checkpoint(encoder)}: {error}"
+        ) from error
     for part in ("encoder", "state_decoder", "pixel_decoder"):
         getattr(model, part).load_state_dict(getattr(start, part).state_dict())
-        getattr(model, part).requires_grad_(False)
-    optimizer = make_optimizer([model.predictor], config.learning_rate, config.weight_decay)
+    for frozen in (model.encoder, model.pixel_decoder):
+        frozen.requires_grad_(False)
+    trained = [model.predictor, model.state_decoder]
+    optimizer = make_optimizer(trained, config.learning_rate, config.weight_decay)
     run = Run(
         out,
-        {"stage": "train", "preset": preset_name, "seed": seed, "encoder": str(encoder), "data": clips.record["sources"], **asdict(config)},
+        {
+            "stage": "train",
+            "preset": preset_name,
+            "seed": seed,
+            "encoder": str(encoder),
+            "data": clips.record["sources"],
+            **asdict(config),
+        },
         config.steps,
     )
     run.manage(model, optimizer)
@@ -72,13 +84,16 @@ def train(
     for step in run.loop(report):
         rate = run.learning_rate(config.learning_rate, config.warmup)
         index = clips.draw(np.random.default_rng([seed, step]), config.batch, config.frames)
-        losses = ac_losses(model, features, clips, index, config.rollout)
+        losses = ac_losses(model, features, clips, index, config)
         optimizer.zero_grad(set_to_none=True)
         losses["loss"].backward()
-        torch.nn.utils.clip_grad_norm_(model.predictor.parameters(), 1.0)
+        torch.nn.utils.clip_grad_norm_([p for module in trained for p in module.parameters()], 1.0)
         optimizer.step()
         if step % LOG_EVERY == 0:
-            run.log({f"train/{name}": float(value) for name, value in losses.items()} | {"train/learning_rate": rate})
+            run.log(
+                {f"train/{name}": float(value.detach()) for name, value in losses.items()}
+                | {"train/learning_rate": rate}
+            )
         if (step + 1) % EVALUATE_EVERY == 0 or step + 1 == config.steps:
             scores, pictures = evaluate_predictor(model, features, clips, config)
             run.log({f"held_out/{name}": value for name, value in scores.items()})
@@ -98,7 +113,9 @@ def encode_all(model: WorldModel, clips: Clips, on_encoded: Callable[[int, int],
     return features
 
 
-def ac_losses(model: WorldModel, features: torch.Tensor, clips: Clips, index: np.ndarray, rollout: int) -> dict[str, torch.Tensor]:
+def ac_losses(
+    model: WorldModel, features: torch.Tensor, clips: Clips, index: np.ndarray, config: TrainConfig
+) -> dict[str, torch.Tensor]:
     """Teacher forcing over a clip, and a rollout from its first frame.
 
     Args:
@@ -106,10 +123,10 @@ def ac_losses(model: WorldModel, features: torch.Tensor, clips: Clips, index: np
         features: [F, tokens, dim].
         clips: where states come from.
         index: frames of the clips [B, T].
-        rollout: steps the second term looks ahead.
+        config: how far the rollout looks ahead, and the weight of the state term.
 
     Returns:
-        ``loss``, its two terms, and ``copy``: the error of predicting that nothing changes.
+        ``loss``, its terms, and ``copy``: the error of predicting that nothing changes.
     """
     z = features[torch.from_numpy(index)].float()  # [B, T, tokens, dim]
     actions = torch.from_numpy(clips.actions(index))  # [B, T - 1, 7]
@@ -120,20 +137,26 @@ def ac_losses(model: WorldModel, features: torch.Tensor, clips: Clips, index: np
     # From the first frame on, each step sees the predictions before it and the true states (as the paper trains).
     context = torch.cat([z[:, :1], predicted[:, :1]], 1)
     steps = [(predicted[:, 0] - z[:, 1]).abs().mean()]
-    for t in range(1, rollout):
+    for t in range(1, config.rollout):
         following = model.predictor(context, actions[:, : t + 1], states[:, : t + 1])[:, -1:]
         steps.append((following[:, 0] - z[:, t + 1]).abs().mean())
         context = torch.cat([context, following], 1)
     ahead = torch.stack(steps).mean()
     copy = (z[:, 1:] - z[:, :-1]).abs().mean()
-    return {"loss": teacher + ahead, "teacher_forcing": teacher, "rollout": ahead, "copy": copy}
+    read = model.state_decoder(torch.cat([z, predicted], 1))
+    wanted = state_target(torch.cat([states, states[:, 1:]], 1))
+    state = torch.nn.functional.smooth_l1_loss(read, wanted, beta=0.3)
+    loss = teacher + ahead + config.state_weight * state
+    return {"loss": loss, "teacher_forcing": teacher, "rollout": ahead, "state": state, "copy": copy}
 
 
 @torch.inference_mode()
-def evaluate_predictor(model: WorldModel, features: torch.Tensor, clips: Clips, config: TrainConfig) -> tuple[dict[str, float], np.ndarray]:
+def evaluate_predictor(
+    model: WorldModel, features: torch.Tensor, clips: Clips, config: TrainConfig
+) -> tuple[dict[str, float], np.ndarray]:
     """Losses on held-out episodes, and a picture: true frames above the imagined ones."""
     index = clips.draw(np.random.default_rng(1), HELD_OUT_CLIPS, config.frames, held_out=True)
-    scores = {name: float(value) for name, value in ac_losses(model, features, clips, index, config.rollout).items()}
+    scores = {name: float(value) for name, value in ac_losses(model, features, clips, index, config).items()}
     rows = []
     for clip in index[:4]:
         actions = torch.from_numpy(clips.actions(clip[None]))

@@ -25,7 +25,9 @@ class Attention(nn.Module):
     def forward(self, x: torch.Tensor, rope: Rope, mask: torch.Tensor | None = None) -> torch.Tensor:
         """x [B, N, dim]; mask, boolean [N, N], True where attention is allowed."""
         batch, tokens, dim = x.shape
-        q, k, v = self.qkv(x).view(batch, tokens, 3, self.heads, dim // self.heads).permute(2, 0, 3, 1, 4)  # each [B, heads, N, hd]
+        q, k, v = (
+            self.qkv(x).view(batch, tokens, 3, self.heads, dim // self.heads).permute(2, 0, 3, 1, 4)
+        )  # each [B, heads, N, hd]
         out = scaled_dot_product_attention(rotate(q, *rope), rotate(k, *rope), v, attn_mask=mask)
         return self.proj(out.transpose(1, 2).reshape(batch, tokens, dim))
 

@@ -63,7 +63,9 @@ class WorldModel(nn.Module):
             The latents after each step [N, H, tokens, dim].
         """
         if self.predictor is None:
-            raise UserError(f"Checkpoint {self.card.name!r} has no action-conditioned predictor; train one with `vjepa-sim train`.")
+            raise UserError(
+                f"Checkpoint {self.card.name!r} has no action-conditioned predictor; train one with `vjepa-sim train`."
+            )
         samples, horizon = actions.shape[:2]
         latents = z.expand(samples, 1, *z.shape)
         states = state.expand(samples, 1, -1)

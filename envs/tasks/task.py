@@ -93,7 +93,9 @@ def place_object_at_random(simulation: Simulation, rng: np.random.Generator) -> 
     """Stand the object upright somewhere on the table; the hand waits above, out of its way."""
     simulation.place_arm(simulation.home_joints, closedness=0.0)
     x, y = rng.uniform(OBJECT_LOW, OBJECT_HIGH)
-    simulation.place_object(np.array([x, y, simulation.object_half_height()]), float(rng.uniform(-OBJECT_YAW, OBJECT_YAW)))
+    simulation.place_object(
+        np.array([x, y, simulation.object_half_height()]), float(rng.uniform(-OBJECT_YAW, OBJECT_YAW))
+    )
 
 
 def start_hand_at_random(simulation: Simulation, rng: np.random.Generator) -> None:
@@ -104,7 +106,9 @@ def start_hand_at_random(simulation: Simulation, rng: np.random.Generator) -> No
     simulation.advance(simulation.target)
 
 
-def far_point(rng: np.random.Generator, low: np.ndarray, high: np.ndarray, others: list[np.ndarray], distance: float) -> np.ndarray:
+def far_point(
+    rng: np.random.Generator, low: np.ndarray, high: np.ndarray, others: list[np.ndarray], distance: float
+) -> np.ndarray:
     """A point in a box at least ``distance`` metres from every one of ``others`` (compared in its own dimensions)."""
     for _ in range(MAX_DRAWS):
         point = rng.uniform(low, high)

@@ -1,0 +1,97 @@
+"""One control step with a picture: ours against robosuite's own environment with the same camera."""
+
+from __future__ import annotations
+
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+
+import numpy as np
+
+from agents.bench.timing import seconds
+
+SIZE = 256
+ROUNDS = 7
+STEPS = 8
+
+
+def bench_sim(checkpoint: str, data: str | None) -> dict:
+    """Seconds per 4 Hz step with a 256 × 256 picture, on both sides, and their ratio round by round.
+
+    The two run in processes of their own: renderers in one process can draw into each other's context.
+    """
+    context = get_context("spawn")
+    sides = {}
+    for name, serve in (("ours", _serve_ours), ("robosuite", _serve_robosuite)):
+        here, there = context.Pipe()
+        process = context.Process(target=serve, args=(there,), daemon=True)
+        process.start()
+        sides[name] = (process, here)
+    times: dict[str, list[float]] = {name: [] for name in sides}
+    try:
+        for _ in range(ROUNDS + 1):  # the first is a warm-up
+            for name, (_, pipe) in sides.items():
+                pipe.send(STEPS)
+                times[name].append(pipe.recv())
+    finally:
+        for process, pipe in sides.values():
+            pipe.close()
+            process.terminate()
+            process.join()
+    ours, theirs = np.array(times["ours"][1:]), np.array(times["robosuite"][1:])
+    return {
+        "image_size": SIZE,
+        "ours_seconds_per_step": float(np.median(ours)),
+        "robosuite_seconds_per_step": float(np.median(theirs)),
+        "speedup_median": float(np.median(theirs / ours)),
+        "speedup_min": float((theirs / ours).min()),
+        "speedup_max": float((theirs / ours).max()),
+    }
+
+
+def _serve_ours(pipe: Connection) -> None:
+    from envs.franka_env import FrankaEnv
+
+    env = FrankaEnv("grasp", "box", size=SIZE)
+    env.reset(seed=0)
+    env.action_space.seed(0)
+    _serve(pipe, lambda: env.step(env.action_space.sample() * np.float32(0.3)))
+
+
+def _serve_robosuite(pipe: Connection) -> None:
+    from envs.gl import select_backend
+
+    select_backend()
+    import contextlib
+    import io
+    import logging
+
+    logging.getLogger("robosuite_logs").setLevel(logging.ERROR)
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        import robosuite
+
+        env = robosuite.make(
+            "Lift",
+            robots="Panda",
+            gripper_types="Robotiq85Gripper",
+            has_renderer=False,
+            has_offscreen_renderer=True,
+            use_camera_obs=True,
+            camera_names="frontview",
+            camera_heights=SIZE,
+            camera_widths=SIZE,
+            control_freq=4,
+            ignore_done=True,
+        )
+        env.reset()
+    rng = np.random.default_rng(0)
+    low, high = env.action_spec
+    _serve(pipe, lambda: env.step(rng.uniform(low, high) * 0.3))
+
+
+def _serve(pipe: Connection, step) -> None:
+    while True:
+        try:
+            steps = pipe.recv()
+        except EOFError:
+            return
+        pipe.send(seconds(step, steps))

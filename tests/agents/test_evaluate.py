@@ -1,0 +1,112 @@
+import json
+from dataclasses import replace
+
+import pytest
+
+from agents.behaviors import make_behavior
+from agents.evaluate import EvaluationConfig, check_fit, evaluate
+from agents.mpc import MPCAgent
+from agents.scoring import wilson_interval
+from data.video import read_video
+from envs.errors import UserError
+from envs.franka_env import FrankaEnv
+from vjepa_sim.world_model import WorldModel
+
+CONFIG = EvaluationConfig(agent="expert", tasks=("reach",), objects=("box",), episodes=2, size=64, seed=11)
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory):
+    out = tmp_path_factory.mktemp("eval") / "run"
+    return out, evaluate(out, CONFIG, lambda *_: None)
+
+
+def test_the_report_has_what_scripts_rely_on(report):
+    out, info = report
+    assert json.loads((out / "eval_info.json").read_text()) == json.loads(json.dumps(info))
+    assert [cell["agent"] for cell in info["cells"]] == ["expert", "random", "still"]
+    cell = info["cells"][0]
+    names = "agent task object n_episodes n_success pc_success pc_success_ci95 pc_success_ever plan_seconds_median model_evaluations_per_action steps_mean"
+    assert set(names.split()) <= set(cell)
+    assert (cell["task"], cell["object"], cell["n_episodes"], cell["n_success"], cell["pc_success"]) == (
+        "reach",
+        "box",
+        2,
+        2,
+        100.0,
+    )
+    assert cell["pc_success_ci95"] == pytest.approx([34.24, 100.0], abs=0.01)
+    assert [episode["seed"] for episode in cell["episodes"]] == [11, 12]
+    assert {"seed", "success", "steps", "final_error_m"} <= set(cell["episodes"][0])
+    assert info["complete"] is True
+    assert info["provenance"]["versions"]["mujoco"]
+
+
+def test_who_stands_still_fails_and_who_knows_succeeds(report):
+    rates = {cell["agent"]: cell["pc_success"] for cell in report[1]["cells"]}
+    assert rates["expert"] == 100.0
+    assert rates["still"] == 0.0
+
+
+def test_table_rows_and_videos(report):
+    out, _ = report
+    assert "| reach | box | expert | 100.0 % (2/2) | 34.2–100.0 |" in (out / "table.md").read_text()
+    assert len((out / "episodes.csv").read_text().splitlines()) == 1 + 3 * 2
+    videos = sorted((out / "videos").iterdir())
+    assert [video.name for video in videos] == [
+        "1_success_reach_box_expert_seed11.mp4",
+        "1_success_reach_box_expert_seed12.mp4",
+    ]
+    assert read_video(videos[0]).shape == (11, 64, 128, 3)
+
+
+def test_results_are_never_mixed(report):
+    with pytest.raises(UserError, match="not empty"):
+        evaluate(report[0], CONFIG, lambda *_: None)
+
+
+def test_a_model_of_another_period_is_refused():
+    model = WorldModel.from_pretrained("tiny")
+    model.with_card(period=1.0)
+    env = FrankaEnv("reach", "box", size=64)
+    with pytest.raises(UserError, match=r"steps of 1.0 s; the environment's are 0.25 s"):
+        check_fit(MPCAgent(model), env, CONFIG)
+    env.close()
+
+
+def test_a_model_that_saw_the_seeds_is_refused():
+    model = WorldModel.from_pretrained("tiny")
+    model.with_card(data=({"seeds": [12]},))
+    env = FrankaEnv("reach", "box", size=64)
+    with pytest.raises(UserError, match="saw evaluation seeds"):
+        check_fit(MPCAgent(model), env, CONFIG)
+    env.close()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"agent": "exprt"}, "Did you mean 'expert'"),
+        ({"tasks": ("reech",)}, "Did you mean 'reach'"),
+        ({"objects": ("boxx",)}, "Did you mean 'box'"),
+        ({"episodes": 0}, "at least one"),
+        ({"seed": 2**31}, "evaluation seeds"),
+    ],
+)
+def test_bad_settings_are_named(changes, message):
+    with pytest.raises(UserError, match=message):
+        replace(CONFIG, **changes)
+
+
+@pytest.mark.parametrize(
+    ("successes", "n", "low", "high"),
+    [(20, 20, 83.9, 100.0), (40, 50, 67.0, 88.8), (160, 200, 73.9, 85.0), (0, 10, 0.0, 27.8)],
+)
+def test_intervals_are_wilsons(successes, n, low, high):
+    interval = wilson_interval(successes, n)
+    assert [100 * interval[0], 100 * interval[1]] == pytest.approx([low, high], abs=0.06)
+
+
+def test_behaviors_are_named():
+    with pytest.raises(UserError, match="Did you mean 'explore'"):
+        make_behavior("explor", None, None)

@@ -1,0 +1,83 @@
+import numpy as np
+import pytest
+
+from envs import pose
+from envs.errors import UserError
+from envs.observation import Observation
+from envs.safety import SafetyEnvelope, SafetyLimits
+from envs.sim_arm import gripper_target
+
+
+class PerfectArm:
+    """Does exactly as it is told."""
+
+    period = 0.25
+
+    def __init__(self):
+        self.state = np.array([0.45, 0.0, 0.3, np.pi, 0, 0, 0.0])
+
+    def reset(self):
+        return self.observe()
+
+    def observe(self):
+        return Observation(np.zeros((4, 4, 3), np.uint8), self.state.astype(np.float32), 0.0)
+
+    def command(self, action):
+        self.state = pose.integrate(self.state, action)
+        return np.asarray(action, float)
+
+    def close(self):
+        pass
+
+
+def test_a_harmless_action_passes_unchanged():
+    envelope = SafetyEnvelope(PerfectArm())
+    envelope.reset()
+    action = np.array([0.01, -0.02, 0.03, 0, 0, 0.1, 0.2])
+    assert np.array_equal(envelope.command(action), action)
+    assert envelope.report.clipped == []
+
+
+def test_too_large_a_step_is_clipped_and_said():
+    envelope = SafetyEnvelope(PerfectArm())
+    envelope.reset()
+    sent = envelope.command(np.array([0.2, 0, 0, 0, 0, -1.0, 1.0]))
+    np.testing.assert_allclose(sent, [0.075, 0, 0, 0, 0, -0.2, 0.75])
+    assert "step limit" in envelope.report.clipped[0]
+
+
+@pytest.mark.parametrize("direction", np.vstack([np.eye(3), -np.eye(3)]).tolist())
+def test_the_workspace_is_never_left(direction):
+    arm = PerfectArm()
+    envelope = SafetyEnvelope(arm)
+    envelope.reset()
+    for _ in range(20):
+        envelope.command(np.concatenate([np.array(direction) * 0.075, np.zeros(4)]))
+        assert np.all(arm.state[:3] >= np.array(envelope.limits.workspace_low) - 1e-6)
+        assert np.all(arm.state[:3] <= np.array(envelope.limits.workspace_high) + 1e-6)
+    assert "workspace" in envelope.report.clipped[-1]
+
+
+def test_nothing_is_sent_when_the_action_is_not_a_number():
+    arm = PerfectArm()
+    envelope = SafetyEnvelope(arm)
+    envelope.reset()
+    before = arm.state.copy()
+    with pytest.raises(UserError, match="finite"):
+        envelope.command(np.full(7, np.nan))
+    assert np.array_equal(arm.state, before)
+
+
+def test_senseless_limits_are_refused():
+    with pytest.raises(UserError, match="positive"):
+        SafetyLimits(max_translation=0)
+    with pytest.raises(UserError, match="below its high corner"):
+        SafetyLimits(workspace_low=(1, 1, 1), workspace_high=(0, 0, 0))
+
+
+def test_the_grip_holds_what_it_holds():
+    """A hand closed on an object is told 1.0 and measures 0.5."""
+    assert gripper_target(1.0, 0.5, 0.0) == 1.0
+    assert gripper_target(1.0, 0.5, 0.05) == 1.0
+    assert gripper_target(1.0, 0.5, -0.5) == 0.0
+    assert gripper_target(0.0, 0.0, 0.75) == 0.75

@@ -1,0 +1,38 @@
+import numpy as np
+import pytest
+
+from envs.errors import UserError
+from envs.simulation import Simulation
+from envs.variation import Stage, Variation, sample_variation
+
+
+def test_strength_zero_is_the_nominal_look():
+    assert sample_variation(np.random.default_rng(0), 0.0) == Variation()
+
+
+def test_equal_seeds_give_equal_looks():
+    assert sample_variation(np.random.default_rng(7), 1.0) == sample_variation(np.random.default_rng(7), 1.0)
+    assert sample_variation(np.random.default_rng(7), 1.0) != sample_variation(np.random.default_rng(8), 1.0)
+
+
+def test_a_bad_strength_is_refused():
+    with pytest.raises(UserError, match=r"outside 0\.\.1"):
+        sample_variation(np.random.default_rng(0), 1.5)
+
+
+@pytest.mark.parametrize("object_name", ["cup", "box"])
+@pytest.mark.parametrize("scale", [(0.85, 0.9, 0.85), (1.12, 1.12, 1.12)])
+def test_a_resized_object_stands_on_the_table(object_name, scale):
+    """Bounding volumes that weren't updated let it sink in by millimetres."""
+    simulation = Simulation("robotiq", object_name)
+    Stage(simulation.model, object_name).apply(Variation(object_scale=scale))
+    simulation.reset()
+    for _ in range(4):
+        simulation.advance(simulation.target)
+    assert abs(simulation.object_position()[2] - simulation.object_half_height()) < 1e-3
+
+
+def test_an_object_too_large_is_refused():
+    simulation = Simulation("robotiq", "box")
+    with pytest.raises(UserError, match="larger than"):
+        Stage(simulation.model, "box").apply(Variation(object_scale=(5, 5, 5)))

@@ -1,0 +1,59 @@
+"""The house keeps its order: imports point down only."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FLOORS = {"envs": {"envs"}, "data": {"data", "envs"}, "vjepa_sim": {"vjepa_sim", "data", "envs"}}
+ROOMS = {"envs", "data", "vjepa_sim", "agents"}
+
+
+def imported(path: Path) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names.add(node.module)
+    return names
+
+
+@pytest.mark.parametrize("room", FLOORS)
+def test_imports_point_down(room):
+    for path in (ROOT / room).rglob("*.py"):
+        if path == ROOT / "vjepa_sim" / "cli.py":
+            continue
+        rooms = {name.split(".")[0] for name in imported(path)} & ROOMS
+        assert rooms <= FLOORS[room], f"{path} imports {rooms - FLOORS[room]}"
+
+
+def test_the_world_knows_no_torch():
+    for path in (ROOT / "envs").rglob("*.py"):
+        assert not any(name.split(".")[0] == "torch" for name in imported(path)), path
+
+
+def test_the_world_model_knows_no_simulator():
+    for path in (ROOT / "vjepa_sim").rglob("*.py"):
+        if path.name != "cli.py":
+            assert not {name.split(".")[0] for name in imported(path)} & {"mujoco", "robosuite"}, path
+
+
+@pytest.mark.parametrize(
+    ("module", "absent"),
+    [("envs", "mujoco"), ("vjepa_sim", "torch"), ("vjepa_sim.world_model", "mujoco"), ("agents.mpc", "mujoco")],
+)
+def test_importing_loads_only_what_is_needed(module, absent):
+    code = f"import sys, {module}; sys.exit({absent!r} in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
+
+
+def test_only_the_expert_is_given_the_environment():
+    """An evaluation may read the simulator's truth; an agent may not."""
+    for name in ("mpc", "baselines", "cem"):
+        assert not any(
+            "franka_env" in module or "simulation" in module for module in imported(ROOT / "agents" / f"{name}.py")
+        )

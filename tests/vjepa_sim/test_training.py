@@ -1,0 +1,117 @@
+"""Both stages on real episodes: they learn, they stop, they resume exactly."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+
+from envs.errors import UserError
+from vjepa_sim.presets import PRESETS, get_preset
+from vjepa_sim.pretrain import pretrain
+from vjepa_sim.train import train
+from vjepa_sim.world_model import WorldModel
+
+STAGE_ONE = replace(PRESETS["tiny"].pretrain, steps=4, batch=4, warmup=1, strides=(1, 2))
+STAGE_TWO = replace(PRESETS["tiny"].train, steps=4, batch=4, warmup=1)
+
+
+def quiet(step, steps, scalars):
+    pass
+
+
+def stop_after_steps(monkeypatch, steps):
+    """Raise as Ctrl-C would, after some steps."""
+    from vjepa_sim import run
+
+    original, count = run.Run.learning_rate, 0
+
+    def counted(self, peak, warmup):
+        nonlocal count
+        count += 1
+        if count > steps:
+            raise KeyboardInterrupt
+        return original(self, peak, warmup)
+
+    monkeypatch.setattr(run.Run, "learning_rate", counted)
+
+
+@pytest.fixture(scope="module")
+def encoder(clips, tmp_path_factory):
+    out = tmp_path_factory.mktemp("stage_one") / "run"
+    pretrain(clips, out, "tiny", STAGE_ONE, seed=0, report=quiet)
+    return out
+
+
+def weights(model):
+    return torch.cat([value.flatten() for value in model.state_dict().values()])
+
+
+def test_a_stopped_and_resumed_stage_one_equals_one_that_was_not(clips, encoder, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        stop_after_steps(patch, 2)
+        with pytest.raises(KeyboardInterrupt):
+            pretrain(clips, tmp_path / "run", "tiny", STAGE_ONE, seed=0, report=quiet)
+    assert json.loads((tmp_path / "run/checkpoints/last/training.json").read_text())["step"] == 2
+    pretrain(clips, tmp_path / "run", "tiny", STAGE_ONE, seed=0, report=quiet)
+    assert torch.equal(
+        weights(WorldModel.from_pretrained(tmp_path / "run")), weights(WorldModel.from_pretrained(encoder))
+    )
+
+
+def test_stage_two_trains_resumes_and_leaves_the_encoder_alone(clips, encoder, tmp_path, monkeypatch):
+    whole = train(clips, str(encoder), tmp_path / "whole", "tiny", STAGE_TWO, seed=0, report=quiet)
+    with monkeypatch.context() as patch:
+        stop_after_steps(patch, 3)
+        with pytest.raises(KeyboardInterrupt):
+            train(clips, str(encoder), tmp_path / "parts", "tiny", STAGE_TWO, seed=0, report=quiet)
+    train(clips, str(encoder), tmp_path / "parts", "tiny", STAGE_TWO, seed=0, report=quiet)
+    parts = WorldModel.from_pretrained(tmp_path / "parts")
+    assert torch.equal(weights(parts), weights(whole))
+    assert torch.equal(weights(parts.encoder), weights(WorldModel.from_pretrained(encoder).encoder))
+    card = parts.card
+    assert card.period == pytest.approx(0.25)
+    assert card.training_seeds() == set(clips.record["seeds"])
+    assert {"pretrain", "train"} <= set(card.training)
+    assert "teacher_forcing" in card.measured
+
+
+def test_a_run_leaves_what_people_look_at(encoder):
+    lines = [json.loads(line) for line in (encoder / "metrics.jsonl").read_text().splitlines()]
+    assert any("probe/object_x_cm" in line for line in lines)
+    assert any("pretrain/denoising" in line for line in lines)
+    assert list((encoder / "tensorboard").iterdir())
+    run = json.loads((encoder / "run.json").read_text())
+    assert run["config"]["seed"] == 0
+    assert run["provenance"]["versions"]["torch"]
+
+
+def test_stage_two_gets_better(clips, encoder, tmp_path):
+    """On a handful of clips the predictor soon beats predicting that nothing changes."""
+    config = replace(STAGE_TWO, steps=60, batch=8, warmup=5)
+    model = train(clips, str(encoder), tmp_path / "run", "tiny", config, seed=0, report=quiet)
+    lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    losses = [line["train/teacher_forcing"] / line["train/copy"] for line in lines if "train/copy" in line]
+    assert losses[-1] < 0.97
+    assert losses[0] > 0.99
+    assert model.predictor is not None
+
+
+def test_other_settings_in_the_same_folder_are_refused(clips, encoder):
+    with pytest.raises(UserError, match="seed was 0, now 1"):
+        pretrain(clips, encoder, "tiny", STAGE_ONE, seed=1, report=quiet)
+
+
+def test_an_unknown_preset_is_named():
+    with pytest.raises(UserError, match="Did you mean 'tiny'"):
+        get_preset("tyni")
+
+
+def test_pictures_too_small_for_the_preset_are_refused(clips, tmp_path):
+    from data.clips import Clips
+
+    small = Clips(
+        clips.frames[:, ::2, ::2], clips.states, clips.object_positions, clips.lengths, clips.period, clips.record
+    )
+    with pytest.raises(UserError, match="--size 128"):
+        pretrain(small, tmp_path / "run", "tiny", STAGE_ONE, seed=0, report=quiet)

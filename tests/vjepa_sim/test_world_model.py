@@ -1,0 +1,156 @@
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from envs.errors import UserError
+from vjepa_sim.ac_predictor import ACPredictorConfig
+from vjepa_sim.card import ModelCard
+from vjepa_sim.encoder import EncoderConfig
+from vjepa_sim.transform import ImageTransform
+from vjepa_sim.world_model import WorldModel
+
+CARD = ModelCard(
+    name="test",
+    encoder=EncoderConfig(image_size=32, patch_size=8, dim=48, depth=1, heads=2, mlp_hidden=48),
+    transform=ImageTransform(32),
+    predictor=ACPredictorConfig(dim=48, depth=1, heads=2, mlp_hidden=48, residual=True, state_rotation="matrix"),
+    period=0.25,
+    data=({"seeds": [2**31]},),
+)
+
+
+@pytest.fixture
+def model():
+    torch.manual_seed(0)
+    made = WorldModel(CARD).eval()
+    torch.nn.init.normal_(made.predictor.predictor_proj.weight, std=0.1)
+    return made
+
+
+def test_saving_and_loading_is_identity(model, tmp_path):
+    model.save_pretrained(tmp_path)
+    back = WorldModel.from_pretrained(tmp_path)
+    assert back.card == model.card
+    assert back.card.training_seeds() == {2**31}
+    rgb = np.random.default_rng(0).integers(0, 256, (2, 40, 56, 3), np.uint8)
+    assert torch.equal(back.encode(rgb), model.encode(rgb))
+
+
+def test_rollout_equals_steps_by_hand(model):
+    rgb = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
+    z, state = model.encode(rgb)[0], torch.tensor([0.4, 0, 0.3, np.pi, 0, 0.1, 0.5])
+    actions = torch.randn(3, 2, 7) * 0.05
+    ends = model.rollout(z, state, actions)
+    assert ends.shape == (3, 2, 16, 48)
+    from vjepa_sim.rotation import integrate
+
+    with torch.inference_mode():
+        for i in range(3):
+            first = model.predictor(z[None, None], actions[i : i + 1, :1], state[None, None])
+            states = torch.stack([state, integrate(state, actions[i, 0])])[None]
+            second = model.predictor(torch.cat([z[None, None], first], 1), actions[i : i + 1], states)[:, -1]
+            torch.testing.assert_close(ends[i, 0], first[0, 0], atol=1e-5, rtol=1e-5)
+            torch.testing.assert_close(ends[i, 1], second[0], atol=1e-5, rtol=1e-5)
+
+
+def test_an_encoder_alone_cannot_imagine(model):
+    alone = WorldModel(replace(CARD, predictor=None))
+    with pytest.raises(UserError, match="vjepa-sim train"):
+        alone.rollout(torch.zeros(16, 48), torch.zeros(7), torch.zeros(1, 1, 7))
+
+
+def test_weights_that_do_not_fit_are_listed(model, tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    model.save_pretrained(tmp_path)
+    path = tmp_path / "model.safetensors"
+    tensors = load_file(path)
+    tensors["encoder.norm.bias"] = torch.zeros(7)
+    tensors["surplus"] = torch.zeros(1)
+    tensors["encoder.norm.weight"][0] = float("nan")
+    del tensors["predictor.predictor_norm.bias"]
+    save_file(tensors, path)
+    with pytest.raises(UserError) as error:
+        WorldModel.from_pretrained(tmp_path)
+    for part in (
+        "missing predictor.predictor_norm.bias",
+        "unexpected surplus",
+        "encoder.norm.bias has shape (7,)",
+        "not finite",
+    ):
+        assert part in str(error.value)
+
+
+def cut_weights(folder):
+    path = folder / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:1000])
+
+
+def cut_card(folder):
+    (folder / "card.json").write_text('{"name": ')
+
+
+def unknown_field(folder):
+    card = json.loads((folder / "card.json").read_text())
+    card["encoder"]["colour"] = "blue"
+    (folder / "card.json").write_text(json.dumps(card))
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"), [(cut_weights, "can't be read"), (cut_card, "not valid JSON"), (unknown_field, "colour")]
+)
+def test_a_damaged_checkpoint_is_named(model, tmp_path, damage, message):
+    model.save_pretrained(tmp_path)
+    damage(tmp_path)
+    with pytest.raises(UserError, match=message):
+        WorldModel.from_pretrained(tmp_path)
+
+
+def test_absent_checkpoints_are_named(tmp_path):
+    with pytest.raises(UserError, match="Did you mean 'tiny'"):
+        WorldModel.from_pretrained("tinny")
+    with pytest.raises(UserError, match="no checkpoint folder"):
+        WorldModel.from_pretrained(tmp_path / "nowhere")
+    with pytest.raises(UserError, match="not a checkpoint"):
+        WorldModel.from_pretrained(tmp_path)
+
+
+def test_the_bundled_model_loads_and_fits_the_simulator():
+    from envs.simulation import PERIOD
+
+    model = WorldModel.from_pretrained("tiny")
+    assert model.card.period == pytest.approx(PERIOD)
+    assert all(seed >= 2**31 for seed in model.card.training_seeds())
+    assert model.encode(np.zeros((256, 256, 3), np.uint8)).shape == (1, 64, model.card.encoder.dim)
+
+
+# --- the image transform --------------------------------------------------------------------------------------
+
+
+def test_a_wide_picture_loses_its_sides():
+    picture = np.zeros((1, 72, 128, 3), np.uint8)
+    picture[:, :, 28:100] = 255  # the middle square
+    transform = ImageTransform(36, mean=(0, 0, 0), std=(1, 1, 1))
+    torch.testing.assert_close(transform(picture), torch.ones(1, 3, 36, 36))
+
+
+def test_the_released_models_crop():
+    """1280 × 720 becomes 972 × 720, squashed."""
+    picture = np.zeros((1, 720, 1280, 3), np.uint8)
+    picture[:, :, 154:1126] = 255
+    transform = ImageTransform(256, max_aspect=1.35, mean=(0, 0, 0), std=(1, 1, 1))
+    torch.testing.assert_close(transform(picture), torch.ones(1, 3, 256, 256))
+
+
+def test_inverting_the_transform_gives_the_picture_back():
+    picture = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), np.uint8)
+    transform = ImageTransform(32)
+    assert np.array_equal(transform.invert(transform(picture)), picture)
+
+
+def test_other_types_are_refused():
+    with pytest.raises(UserError, match="uint8"):
+        ImageTransform(32)(np.zeros((1, 32, 32, 3), np.float32))
