@@ -22,7 +22,7 @@ from data.droid import LAB, VERSION_FOLDER, episode_folder, write_episode
 from data.provenance import provenance, write_json
 from data.recorder import record
 from envs.errors import UserError, unknown_name
-from envs.scene import OBJECTS
+from envs.scene.names import OBJECTS
 from envs.seeds import training_seed
 from envs.tasks import TASKS
 

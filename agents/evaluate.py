@@ -18,7 +18,7 @@ from data.video import write_video
 from envs.errors import UserError, unknown_name
 from envs.franka_env import FrankaEnv
 from envs.pose import POSITION
-from envs.scene import OBJECTS
+from envs.scene.names import OBJECTS
 from envs.seeds import evaluation_seed
 from envs.tasks import TASKS
 

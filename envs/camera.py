@@ -7,7 +7,7 @@ import numpy as np
 from envs.engine import mujoco
 from envs.errors import UserError
 from envs.pose import matrix_to_euler
-from envs.scene import CAMERA, FLANGE_SITE, OBJECT_BODY
+from envs.scene.names import CAMERA, FLANGE_SITE, OBJECT_BODY
 
 MIN_RENDER = 256  # smaller images are averaged down from at least this size, so that all sizes look alike
 MAX_SIZE = 1024

@@ -9,17 +9,10 @@ import numpy as np
 from envs import pose
 from envs.engine import mujoco
 from envs.kinematics import HOME_JOINTS, Kinematics
-from envs.scene import (
-    ARM_JOINTS,
-    FLANGE_SITE,
-    OBJECT_BODY,
-    OBJECT_JOINT,
-    PANDA_HAND_OPEN,
-    ROBOTIQ_CLOSED,
-    SERVO_DAMPING,
-    SERVO_STIFFNESS,
-    load_model,
-)
+from envs.scene.arm import SERVO_DAMPING, SERVO_STIFFNESS
+from envs.scene.build import load_model
+from envs.scene.gripper import PANDA_HAND_OPEN, ROBOTIQ_CLOSED
+from envs.scene.names import ARM_JOINTS, FLANGE_SITE, OBJECT_BODY, OBJECT_JOINT
 
 PERIOD = 0.25  # s between two observations
 CONTROL_UPDATES = 10  # servo references are set this many times a period

@@ -8,20 +8,14 @@ import numpy as np
 
 from envs.engine import mujoco
 from envs.errors import UserError
-from envs.scene import (
-    CAMERA,
+from envs.scene.names import CAMERA, DISTRACTORS, FLOOR_GEOM, LIGHT, OBJECT_BODY, TABLE_GEOM, WALL_GEOMS
+from envs.scene.objects import OBJECT_BOUND
+from envs.scene.room import (
     CAMERA_FOVY,
     CAMERA_POSITION,
     CAMERA_TARGET,
-    DISTRACTORS,
-    FLOOR_GEOM,
     FLOOR_TEXTURES,
-    LIGHT,
-    OBJECT_BODY,
-    OBJECT_BOUND,
-    TABLE_GEOM,
     TABLE_TEXTURES,
-    WALL_GEOMS,
     WALL_TEXTURES,
     look_at,
 )

@@ -74,7 +74,7 @@ class Collect:
 
         from agents.behaviors import DEFAULT_MIX
         from agents.collect import CollectConfig, collect
-        from envs.scene import OBJECTS
+        from envs.scene.names import OBJECTS
         from envs.tasks import TASKS
 
         config = CollectConfig(
@@ -232,7 +232,7 @@ class Eval:
     def run(self) -> int:
         from agents.evaluate import BASELINES, EvaluationConfig, evaluate
         from agents.scoring import markdown_table
-        from envs.scene import OBJECTS
+        from envs.scene.names import OBJECTS
         from envs.tasks import TASKS
 
         config = EvaluationConfig(

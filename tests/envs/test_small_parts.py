@@ -6,7 +6,7 @@ import pytest
 from envs import gl
 from envs.doctor import examine
 from envs.errors import UserError, unknown_name
-from envs.mesh import decimate
+from envs.scene.mesh import decimate
 from envs.seeds import FIRST_TRAINING_SEED, evaluation_seed, training_seed
 
 
@@ -42,7 +42,7 @@ def test_no_opengl_names_the_apt_line(monkeypatch):
     monkeypatch.delenv("MUJOCO_GL", raising=False)
     monkeypatch.setattr(gl, "has_library", lambda backend: False)
     monkeypatch.setattr(gl.sys, "platform", "linux")
-    with pytest.raises(gl.GLError, match="apt-get install -y libegl1.*apt-get install -y libosmesa6"):
+    with pytest.raises(gl.GLError, match=r"apt-get install -y libegl1.*apt-get install -y libosmesa6"):
         gl.select_backend()
     monkeypatch.setenv("MUJOCO_GL", "osmesa")
     with pytest.raises(gl.GLError, match="apt-get install -y libosmesa6"):

@@ -1,0 +1,116 @@
+"""Table, walls, floor, light, camera."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from envs.engine import mujoco
+from envs.scene.names import CAMERA, DISTRACTORS, FLOOR_GEOM, LIGHT, TABLE, TABLE_GEOM, WALL_GEOMS
+
+# DROID's "left" place: in front of the arm and to its left, so that neither finger hides the object.
+CAMERA_POSITION = np.array([0.90, 0.62, 0.52])
+CAMERA_TARGET = np.array([0.46, 0.00, 0.13])
+CAMERA_FOVY = 38.0
+
+TABLE_TEXTURES = (
+    "light-wood",
+    "dark-wood",
+    "red-wood",
+    "blue-wood",
+    "green-wood",
+    "gray-woodgrain",
+    "ceramic",
+    "gray-felt",
+)
+WALL_TEXTURES = ("light-gray-plaster", "cream-plaster", "pink-plaster", "yellow-plaster", "white-bricks")
+FLOOR_TEXTURES = ("light-gray-floor-tile", "wood-tiles", "wood-varnished-panels")
+TEXTURE_PIXELS = 256
+
+
+def add_room(spec: mujoco.MjSpec) -> None:
+    """A table at z = 0 in a room with a floor and walls, one light, one camera, and hidden distractors."""
+    world = spec.worldbody
+    for geom in world.geoms:
+        geom.pos = np.asarray(geom.pos) - [0, 0, 0.75]
+        geom.contype = geom.conaffinity = 0
+    for kind, names in (("table", TABLE_TEXTURES), ("wall", WALL_TEXTURES), ("floor", FLOOR_TEXTURES)):
+        for name in names:
+            _add_material(spec, f"{kind}-{name}", name, repeat=1.0 if kind == "floor" else 1.5)
+    spec.geom(FLOOR_GEOM).material = f"floor-{FLOOR_TEXTURES[0]}"
+    for name in WALL_GEOMS:
+        spec.geom(name).material = f"wall-{WALL_TEXTURES[0]}"
+    world.add_geom(
+        name=TABLE_GEOM,
+        type=mujoco.mjtGeom.mjGEOM_BOX,
+        size=[0.55, 0.75, 0.03],
+        pos=[0.30, 0, -0.03],
+        material=f"table-{TABLE_TEXTURES[0]}",
+        contype=0,
+        conaffinity=0,
+        group=1,
+    )
+    # What things stand on is a plane: contacts with it are exact and cheap.
+    world.add_geom(
+        type=mujoco.mjtGeom.mjGEOM_PLANE,
+        size=[2, 2, 0.1],
+        contype=TABLE[0],
+        conaffinity=TABLE[1],
+        friction=[1.0, 0.005, 0.0001],
+        group=3,
+    )
+    for name in DISTRACTORS:
+        world.add_geom(
+            name=name,
+            type=mujoco.mjtGeom.mjGEOM_BOX,
+            size=[0.02, 0.02, 0.02],
+            pos=[0, 0, -1],
+            rgba=[0, 0, 0, 0],
+            contype=0,
+            conaffinity=0,
+            group=1,
+        )
+    world.add_camera(name=CAMERA, pos=CAMERA_POSITION, quat=look_at(CAMERA_POSITION, CAMERA_TARGET), fovy=CAMERA_FOVY)
+    world.add_light(
+        name=LIGHT,
+        type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL,
+        pos=[0.5, 0.5, 1.5],
+        dir=[-0.3, -0.3, -1],
+        diffuse=[0.6] * 3,
+        specular=[0.1] * 3,
+        castshadow=False,
+    )
+    spec.visual.headlight.ambient = [0.35] * 3
+    spec.visual.headlight.diffuse = [0.35] * 3
+    spec.visual.headlight.specular = [0.0] * 3
+    spec.visual.map.znear = 0.01
+    spec.visual.global_.offwidth = spec.visual.global_.offheight = 1024
+    spec.visual.quality.offsamples = 0
+
+
+def look_at(position: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Quaternion [4] (w, x, y, z) of a camera at ``position`` that looks at ``target`` with z up."""
+    backward = np.asarray(position, float) - target
+    backward /= np.linalg.norm(backward)
+    right = np.cross([0, 0, 1], backward)
+    right /= np.linalg.norm(right)
+    matrix = np.column_stack([right, np.cross(backward, right), backward])
+    quaternion = np.empty(4)
+    mujoco.mju_mat2Quat(quaternion, matrix.ravel())
+    return quaternion
+
+
+def _add_material(spec: mujoco.MjSpec, name: str, texture: str, repeat: float) -> None:
+    """A material with one of robosuite's textures, resampled small: full ones only fill memory."""
+    import robosuite.models
+    from PIL import Image
+
+    path = Path(robosuite.models.assets_root) / "textures" / f"{texture}.png"
+    image = Image.open(path).convert("RGB").resize((TEXTURE_PIXELS, TEXTURE_PIXELS), Image.Resampling.LANCZOS)
+    element = spec.add_texture(
+        name=name, type=mujoco.mjtTexture.mjTEXTURE_2D, width=TEXTURE_PIXELS, height=TEXTURE_PIXELS, nchannel=3
+    )
+    element.data = image.tobytes()
+    material = spec.add_material(name=name, texuniform=True, texrepeat=[repeat, repeat], specular=0.05, shininess=0.1)
+    material.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = name
