@@ -19,13 +19,13 @@ from vjepa_sim.heads import state_target
 from vjepa_sim.masks import sample_masks
 from vjepa_sim.predictor import Predictor
 from vjepa_sim.presets import PretrainConfig, get_preset
-from vjepa_sim.probe import feature_rank, ridge_probe
+from vjepa_sim.probe import feature_rank, probe_error
 from vjepa_sim.run import LOG_EVERY, Run, make_optimizer
 from vjepa_sim.transform import ImageTransform
 from vjepa_sim.world_model import WorldModel
 
-PROBE_FRAMES = 1200
-PROBE_EVERY = 250
+PROBE_FRAMES = 4000
+PROBE_EVERY = 500
 
 
 def pretrain(
@@ -172,8 +172,9 @@ def evaluate_encoder(model: WorldModel, clips: Clips) -> tuple[dict[str, float],
     z = torch.cat([model.encode(clips.frames[part]) for part in np.array_split(index, max(1, len(index) // 64))])
     objects = torch.from_numpy(clips.object_positions[index])
     states = torch.from_numpy(clips.states[index])
-    object_error = ridge_probe(z, objects, test) * 100
-    hand_error = ridge_probe(z, states[:, :3], test) * 100
+    object_error = probe_error(z, objects, test) * 100
+    hand_error = probe_error(z, states[:, :3], test) * 100
+    grip_error = probe_error(z, states[:, 6:], test)
     decoded = (model.state_decoder(z)[test] - state_target(states[test])).abs().mean(0) * torch.tensor(
         [10.0, 10.0, 10.0, 1.0]
     )
@@ -183,6 +184,8 @@ def evaluate_encoder(model: WorldModel, clips: Clips) -> tuple[dict[str, float],
     scores |= {
         f"hand_{axis}_cm": float(error) for axis, error in zip("xyz", hand_error, strict=True) if np.isfinite(error)
     }
+    if np.isfinite(grip_error).all():
+        scores["closedness"] = float(grip_error[0])
     scores |= {
         "decoded_hand_cm": float(decoded[:3].mean()),
         "decoded_closedness": float(decoded[3]),

@@ -4,36 +4,60 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from torch import nn
+from torch.nn.functional import gelu, smooth_l1_loss
+
+STEPS, BATCH = 400, 256
 
 
-def ridge_probe(features: torch.Tensor, targets: torch.Tensor, test: np.ndarray, penalty: float = 10.0) -> np.ndarray:
-    """Mean absolute error of a ridge regression from all tokens of a frame.
+def probe_error(features: torch.Tensor, targets: torch.Tensor, test: np.ndarray, seed: int = 0) -> np.ndarray:
+    """Mean absolute error of a small network that reads the targets off all tokens of a frame.
+
+    A linear probe is a poor judge here: where a thing is lies in which token holds it.
 
     Args:
         features: [F, tokens, dim].
         targets: [F, K]; rows with NaN are left out.
-        test: boolean [F], the frames that are scored; the others are fitted on.
-        penalty: of the ridge, for standardised features.
+        test: boolean [F], the frames that are scored; the network is fitted on the others.
+        seed: of the network.
 
     Returns:
         [K], in the targets' units; NaN if nothing is known to fit or score.
     """
     known = torch.isfinite(targets).all(1).numpy()
-    train, test = known & ~test, known & test
-    if train.sum() < 10 or test.sum() < 1:
+    train, test = np.flatnonzero(known & ~test), known & test
+    if len(train) < 10 or test.sum() < 1:
         return np.full(targets.shape[1], np.nan)
-    x = features.flatten(1).double()
-    x_train, x_test = x[train], x[test]
-    mean, std = x_train.mean(0), x_train.std(0) + 1e-6
-    x_train, x_test = (x_train - mean) / std, (x_test - mean) / std
-    y = targets.double()
-    offset = y[train].mean(0)
-    # The dual form: as many unknowns as frames, not as features.
-    gram = x_train @ x_train.T
-    scale = gram.diagonal().mean() / len(gram)
-    weights = torch.linalg.solve(gram + penalty * scale * torch.eye(len(gram), dtype=gram.dtype), y[train] - offset)
-    predicted = x_test @ (x_train.T @ weights) + offset
-    return (predicted - y[test]).abs().mean(0).numpy()
+    center, spread = targets[train].mean(0), targets[train].std(0) + 1e-6
+    with torch.random.fork_rng(), torch.inference_mode(False), torch.enable_grad():
+        torch.manual_seed(seed)
+        reader = _Reader(features.shape[1], features.shape[2], targets.shape[1])
+        optimizer = torch.optim.AdamW(reader.parameters(), lr=2e-3, weight_decay=0.05)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, STEPS)
+        rng = np.random.default_rng(seed)
+        for _ in range(STEPS):
+            rows = torch.from_numpy(rng.choice(train, BATCH))
+            loss = smooth_l1_loss(reader(features[rows].clone()), (targets[rows].clone() - center) / spread, beta=0.1)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+    with torch.no_grad():
+        read = reader(features[test]) * spread + center
+    return (read - targets[test]).abs().mean(0).numpy()
+
+
+class _Reader(nn.Module):
+    """Narrow each token, look at all of them at once."""
+
+    def __init__(self, tokens: int, dim: int, outputs: int):
+        super().__init__()
+        self.narrow = nn.Linear(dim, 24)
+        self.hidden = nn.Linear(24 * tokens, 256)
+        self.out = nn.Linear(256, outputs)
+
+    def forward(self, z: torch.Tensor) -> torch.Tensor:
+        return self.out(gelu(self.hidden(gelu(self.narrow(z)).flatten(1))))
 
 
 def feature_rank(features: torch.Tensor) -> float:
