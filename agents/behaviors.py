@@ -43,7 +43,7 @@ class Explore:
         return np.clip(action, -step, step).astype(np.float32)
 
     def _draw_target(self) -> None:
-        """Half of the places touch the object's neighbourhood, half lie anywhere above the table."""
+        """Most of the places are around the object, the others anywhere above the table."""
         rng, simulation = self._rng, self._env.simulation
         if rng.random() < 0.6:
             position = simulation.object_position() + [0, 0, FLANGE_TO_PAD[simulation.gripper]]

@@ -70,20 +70,19 @@ class CEM:
         self.config = config
         self.bound = bound
 
-    def plan(self, cost: Cost, generator: torch.Generator, start: torch.Tensor | None = None) -> Plan:
+    def plan(self, cost: Cost, generator: torch.Generator) -> Plan:
         """Minimise a cost.
 
         Args:
             cost: see :data:`Cost`.
             generator: the source of randomness.
-            start: first mean [H, A], or None for zero.
 
         Raises:
             UserError: a cost is not a finite number.
         """
         config, bound = self.config, self.bound
         shape = (config.horizon, len(bound))
-        mean = torch.zeros(shape) if start is None else start.clone()
+        mean = torch.zeros(shape)
         std = (config.initial_std * bound).expand(shape).clone()
         best, curve = float("inf"), []
         for _ in range(config.iterations):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
@@ -18,11 +17,11 @@ from pathlib import Path
 import numpy as np
 
 from agents.behaviors import BEHAVIORS, DEFAULT_MIX, make_behavior
-from data.droid import LAB, VERSION_FOLDER, episode_folder, write_episode
-from data.provenance import provenance, write_json
+from data.droid import episode_folder, write_episode
+from data.output import claimed
 from data.recorder import record
 from envs.errors import UserError, unknown_name
-from envs.scene.names import OBJECTS
+from envs.scene.names import GRIPPERS, OBJECTS
 from envs.seeds import training_seed
 from envs.tasks import TASKS
 
@@ -65,14 +64,18 @@ class CollectConfig:
         for name, share in self.mix.items():
             if name not in BEHAVIORS:
                 raise unknown_name("behavior", name, BEHAVIORS)
-            if share < 0:
-                raise UserError(f"The share of behavior {name!r} is {share}; it must not be negative.")
+            if not 0 <= share < float("inf"):
+                raise UserError(f"The share of behavior {name!r} is {share}; it must be a number and not negative.")
         if not sum(self.mix.values()) > 0:
             raise UserError(
                 f"The behavior mix {self.mix} adds up to nothing; give at least one behavior a positive share."
             )
         if self.episodes < 1 or self.steps < 1:
             raise UserError(f"episodes={self.episodes} and steps={self.steps} must both be at least 1.")
+        if self.gripper not in GRIPPERS:
+            raise unknown_name("gripper", self.gripper, GRIPPERS)
+        if not 16 <= self.size <= 1024 or self.size % 2:
+            raise UserError(f"size={self.size}: videos need an even image size from 16 to 1024.")
         if not 0 <= self.randomize <= 1:
             raise UserError(f"randomize={self.randomize} is outside 0..1.")
         training_seed(self.seed, self.episodes - 1)
@@ -85,18 +88,20 @@ class Collected:
     Attributes:
         written: episodes of this run.
         present: episodes in the folder now.
+        frames: written in this run.
         successes: successes among those written, by behaviour.
         behaviors: episodes written, by behaviour.
     """
 
     written: int
     present: int
+    frames: int
     successes: Counter
     behaviors: Counter
 
 
 def collect(
-    out: Path, config: CollectConfig, workers: int, on_episode: Callable[[int], None] = lambda frames: None
+    out: Path, config: CollectConfig, workers: int, on_progress: Callable[[int, int], None] = lambda done, total: None
 ) -> Collected:
     """Write the episodes that are still missing in ``out``.
 
@@ -104,58 +109,43 @@ def collect(
         out: a new folder, or one that an earlier run of the same configuration left.
         config: what to collect.
         workers: processes.
-        on_episode: called with the number of frames of each episode written.
+        on_progress: called with the episodes done and missing at the start, in this run.
 
     Raises:
         UserError: the folder holds a collection made with other settings.
     """
     if workers < 1:
         raise UserError(f"workers={workers}: at least one process is needed.")
-    _claim(out, config)
+    with claimed(out, CONFIG_FILE, asdict(config), may_differ=("episodes",)):
+        for left_over in out.glob(".partial-*"):  # of a run that was killed
+            shutil.rmtree(left_over, ignore_errors=True)
+        return _collect_missing(out, config, workers, on_progress)
+
+
+def _collect_missing(
+    out: Path, config: CollectConfig, workers: int, on_progress: Callable[[int, int], None]
+) -> Collected:
     missing = [index for index in range(config.episodes) if not _exists(out, index)]
+    on_progress(0, len(missing))
     behaviors: Counter = Counter()
     successes: Counter = Counter()
-    context = get_context("spawn")
-    with ProcessPoolExecutor(
-        min(workers, max(1, len(missing))), context, initializer=_follow_parent, initargs=(os.getpid(),)
-    ) as pool:
+    frames = 0
+    context = get_context("spawn")  # a renderer's context doesn't survive a fork
+    processes = min(workers, max(1, len(missing)))
+    with ProcessPoolExecutor(processes, context, initializer=_follow_parent, initargs=(os.getpid(),)) as pool:
         futures = [pool.submit(_collect_one, out, index, config) for index in missing]
         try:
             for future in as_completed(futures):
-                behavior, success, frames = future.result()
+                behavior, success, rows = future.result()
                 behaviors[behavior] += 1
                 successes[behavior] += success
-                on_episode(frames)
+                frames += rows
+                on_progress(sum(behaviors.values()), len(missing))
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)
             raise
     present = sum(_exists(out, index) for index in range(config.episodes))
-    return Collected(sum(behaviors.values()), present, successes, behaviors)
-
-
-def _claim(out: Path, config: CollectConfig) -> None:
-    """Note the configuration in ``out``, or check that the one noted there is the same but for its length."""
-    path = out / CONFIG_FILE
-    ours = json.loads(json.dumps(asdict(config)))
-    if path.exists():
-        try:
-            theirs = json.loads(path.read_text())["config"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise UserError(
-                f"{path} is damaged ({error!r}). Collect into another folder, or delete this one."
-            ) from error
-        different = [key for key in ours if key != "episodes" and theirs.get(key) != ours[key]]
-        if different:
-            lines = "; ".join(f"{key} was {theirs.get(key)!r}, now {ours[key]!r}" for key in different)
-            raise UserError(
-                f"{out} holds a collection made with other settings: {lines}. Use the same ones, or another --out."
-            )
-        ours = {**ours, "episodes": max(ours["episodes"], theirs["episodes"])}
-    elif out.exists() and any(out.iterdir()):
-        raise UserError(f"{out} is not empty and holds no {CONFIG_FILE}. Give a new folder as --out.")
-    for left_over in out.glob(".partial-*"):  # of a run that was killed
-        shutil.rmtree(left_over, ignore_errors=True)
-    write_json(path, {"config": ours, "provenance": provenance(), "layout": f"DROID raw: {VERSION_FOLDER}/{LAB}/…"})
+    return Collected(len(missing), present, frames, successes, behaviors)
 
 
 def _exists(out: Path, index: int) -> bool:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from agents.agent import AGENTS, Agent, load_agent
 from agents.scoring import Cell, EpisodeScore, markdown_table
+from data.output import claimed
 from data.provenance import provenance, write_json, write_text
 from data.video import write_video
 from envs.errors import UserError, unknown_name
@@ -22,6 +24,7 @@ from envs.scene.names import OBJECTS
 from envs.seeds import evaluation_seed
 from envs.tasks import TASKS
 
+CONFIG_FILE = "eval_config.json"
 INFO_FILE = "eval_info.json"
 BASELINES = ("expert", "random", "still")  # in every table: the ceiling and the two floors
 
@@ -66,59 +69,99 @@ class EvaluationConfig:
                 raise unknown_name(kind, name, valid)
         if self.episodes < 1:
             raise UserError(f"--episodes {self.episodes}: at least one is needed.")
+        if self.videos < 0:
+            raise UserError(f"--videos {self.videos}: give 0 or more.")
         evaluation_seed(self.seed, self.episodes)
 
 
-def evaluate(out: Path, config: EvaluationConfig, on_episode: Callable[[str, str, str, EpisodeScore], None]) -> dict:
+def evaluate(out: Path, config: EvaluationConfig, on_episode: Callable[[str, str, str], None]) -> dict:
     """Run everything and write ``eval_info.json``, ``episodes.csv``, ``table.md`` and ``videos/`` into ``out``.
 
-    What is finished is written after every cell, so a stopped evaluation keeps it.
+    What is finished is written after every cell; a stopped evaluation goes on from there.
 
     Args:
-        out: a new or empty folder.
+        out: a new folder, or that of a stopped evaluation with the same settings.
         config: what to score.
-        on_episode: called with (agent, task, object, score) after each episode.
+        on_episode: called with (agent, task, object) for each episode, also for those of an earlier run.
 
     Returns:
         The contents of ``eval_info.json``.
 
     Raises:
-        UserError: the checkpoint doesn't fit the environment, or saw an evaluation seed in training.
+        UserError: the checkpoint doesn't fit the environment, or saw an evaluation seed in training; or ``out`` holds
+            something else.
     """
-    if out.exists() and any(out.iterdir()):
-        raise UserError(f"{out} is not empty. Give a new folder as --out: results are never mixed.")
-    fitted = load_agent(config.agent, config.checkpoint, config.seed) if config.agent == "mpc" else None
-    started = time.time()
-    info = {"config": asdict(config), "cells": [], "complete": False, "provenance": provenance()}
-    for task in config.tasks:
-        for object_name in config.objects:
-            env = FrankaEnv(task, object_name, config.gripper, config.size, config.randomize, goals=config.goals)
-            try:
-                if fitted is not None:
-                    check_fit(fitted, env, config)
-                seeds, excluded = _usable_seeds(env, config)
-                for name in dict.fromkeys((config.agent, *BASELINES)):
-                    agent = (
-                        fitted
-                        if name == "mpc"
-                        else load_agent(
-                            name, seed=config.seed, limits=env.arm.limits, env=env if name == "expert" else None
-                        )
-                    )
-                    videos = out / "videos" if name == config.agent and config.videos else None
-                    cell = _score_cell(name, agent, env, seeds, config, videos, on_episode)
-                    info["cells"].append({**cell.to_dict(), "excluded_seeds": excluded})
-                    info["seconds"] = time.time() - started
-                    _write(out, info)
-            finally:
-                env.close()
-    info["complete"] = True
-    _write(out, info)
+    fitted = load_agent("mpc", config.checkpoint, config.seed) if config.agent == "mpc" else None
+    with claimed(out, CONFIG_FILE, asdict(config)):
+        info = _resume(out, config)
+        for task in config.tasks:
+            for object_name in config.objects:
+                _score_agents(out, info, config, task, object_name, fitted, on_episode)
+        info["complete"] = True
+        _write(out, info)
     return info
 
 
-def check_fit(agent: Agent, env: FrankaEnv, config: EvaluationConfig) -> None:
-    """Refuse a world model whose conventions or training seeds clash with the evaluation.
+def _resume(out: Path, config: EvaluationConfig) -> dict:
+    """What an earlier run finished, or an empty report."""
+    path = out / INFO_FILE
+    if not path.exists():
+        return {"config": asdict(config), "cells": [], "complete": False, "provenance": provenance()}
+    try:
+        info = json.loads(path.read_text())
+        finished = bool(info["complete"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path} is damaged ({error!r}). Give a new folder as --out.") from error
+    if finished:
+        raise UserError(f"{out} holds a finished evaluation. Give a new folder as --out: results are never mixed.")
+    return info
+
+
+def _score_agents(
+    out: Path,
+    info: dict,
+    config: EvaluationConfig,
+    task: str,
+    object_name: str,
+    fitted: Agent | None,
+    on_episode: Callable[[str, str, str], None],
+) -> None:
+    """Score the agent and the baselines on one task with one object, as far as they are not scored yet."""
+    done = {cell["agent"] for cell in info["cells"] if (cell["task"], cell["object"]) == (task, object_name)}
+    names = list(dict.fromkeys((config.agent, *BASELINES)))
+    for name in names:
+        if name in done:
+            for _ in range(config.episodes):
+                on_episode(name, task, object_name)
+    if done == set(names):
+        return
+    env = FrankaEnv(task, object_name, config.gripper, config.size, config.randomize, goals=config.goals)
+    try:
+        seeds, excluded = usable_seeds(env, config.seed, config.episodes)
+        if fitted is not None:
+            check_fit(fitted, env, seeds)
+        for name in names:
+            if name in done:
+                continue
+            truth = env if name == "expert" else None
+            agent = fitted if name == "mpc" else load_agent(name, seed=config.seed, limits=env.arm.limits, env=truth)
+            footage = Footage(config.videos if name == config.agent else 0)
+            scores = []
+            for seed in seeds:
+                score, frames = run_episode(agent, env, seed, show_goal_states=name == "expert")
+                scores.append(score)
+                footage.add(score, frames)
+                on_episode(name, task, object_name)
+            footage.write(out / "videos", f"{task}_{object_name}_{name}", rate=1 / env.arm.period)
+            cell = Cell(name, task, object_name, tuple(scores)).to_dict()
+            info["cells"].append({**cell, "excluded_seeds": excluded})
+            _write(out, info)
+    finally:
+        env.close()
+
+
+def check_fit(agent: Agent, env: FrankaEnv, seeds: list[int]) -> None:
+    """Refuse a world model whose period or training seeds clash with the evaluation.
 
     Raises:
         UserError: it names both sides.
@@ -128,67 +171,66 @@ def check_fit(agent: Agent, env: FrankaEnv, config: EvaluationConfig) -> None:
         raise UserError(
             f"Checkpoint {card.name!r} was trained for steps of {card.period} s; the environment's are {env.arm.period} s."
         )
-    seen = card.training_seeds() & {evaluation_seed(config.seed, i) for i in range(config.episodes * 2)}
+    seen = card.training_seeds() & set(seeds)
     if seen:
         raise UserError(
             f"Checkpoint {card.name!r} saw evaluation seeds in training, for example {min(seen)}; choose another --seed."
         )
 
 
-def _usable_seeds(env: FrankaEnv, config: EvaluationConfig) -> tuple[list[int], list[int]]:
-    """The first seeds whose start doesn't satisfy the goal already, and those left out."""
-    seeds, excluded, index = [], [], 0
-    while len(seeds) < config.episodes:
-        seed = evaluation_seed(config.seed, index)
-        index += 1
+def usable_seeds(env: FrankaEnv, first: int, count: int) -> tuple[list[int], list[int]]:
+    """The first ``count`` seeds whose start doesn't satisfy the goal already, and those left out before them."""
+    seeds: list[int] = []
+    excluded: list[int] = []
+    while len(seeds) < count:
+        seed = evaluation_seed(first, len(seeds) + len(excluded))
         _, info = env.reset(seed=seed)
         (excluded if info["is_success"] else seeds).append(seed)
-        if len(excluded) > 10 * config.episodes:
+        if len(excluded) > 10 * count:
             raise UserError("Nearly every start satisfies the goal already: nothing is left to score.")
     return seeds, excluded
 
 
-def _score_cell(
-    name: str,
-    agent: Agent,
-    env: FrankaEnv,
-    seeds: list[int],
-    config: EvaluationConfig,
-    videos: Path | None,
-    on_episode: Callable[[str, str, str, EpisodeScore], None],
-) -> Cell:
-    task, object_name = env.task.name, env.simulation.object_name
-    scores = []
-    kept: dict[bool, int] = {True: 0, False: 0}  # videos so far, by success
-    for seed in seeds:
-        score, frames = run_episode(agent, env, seed)
-        scores.append(score)
-        # Half of the places are for failures, which tell more; successes fill what is left.
-        if videos is not None and kept[score.success] < (config.videos + 1) // 2 + (
-            config.videos // 2 if not score.success else 0
-        ):
-            videos.mkdir(parents=True, exist_ok=True)
-            outcome = "1_success" if score.success else "0_failure"
-            write_video(
-                videos / f"{outcome}_{task}_{object_name}_{name}_seed{seed}.mp4",
-                frames,
-                rate=1 / env.arm.period,
-                quality=20,
-            )
-            kept[score.success] += 1
-        on_episode(name, task, object_name, score)
-    return Cell(name, task, object_name, tuple(scores))
+class Footage:
+    """Films of one cell's episodes, failures first, no more than a number of them."""
+
+    def __init__(self, limit: int):
+        self._limit = limit
+        self._films: dict[bool, list[tuple[int, np.ndarray]]] = {False: [], True: []}
+
+    def add(self, score: EpisodeScore, frames: np.ndarray) -> None:
+        """Keep an episode's frames [T, H, W, 3] if there is still room for its kind."""
+        films = self._films[score.success]
+        if len(films) < self._limit:
+            films.append((score.seed, frames))
+
+    def write(self, folder: Path, name: str, rate: float) -> None:
+        """Write the videos; their names sort failures first."""
+        chosen = [(success, *film) for success in (False, True) for film in self._films[success]][: self._limit]
+        for success, seed, frames in chosen:
+            folder.mkdir(parents=True, exist_ok=True)
+            outcome = "1_success" if success else "0_failure"
+            write_video(folder / f"{outcome}_{name}_seed{seed}.mp4", frames, rate=rate, quality=20)
 
 
-def run_episode(agent: Agent, env: FrankaEnv, seed: int) -> tuple[EpisodeScore, np.ndarray]:
+def run_episode(
+    agent: Agent, env: FrankaEnv, seed: int, show_goal_states: bool = False
+) -> tuple[EpisodeScore, np.ndarray]:
     """One episode over the task's whole budget.
+
+    Args:
+        agent: what acts.
+        env: where.
+        seed: of the episode.
+        show_goal_states: whether the agent is told the arm's own state in the goal images; for a reach that is what
+            success is judged by.
 
     Returns:
         Its score, and frames for people, uint8 [steps + 1, H, 2 W, 3]: what was seen, beside the goal image.
     """
     _, info = env.reset(seed=seed)
     goals = info["goals"]
-    agent.begin(goals)
+    agent.begin(goals if show_goal_states else [replace(goal, state=None) for goal in goals])
     deadlines = np.cumsum([goal.steps for goal in goals])
     frames = [np.concatenate([env.observation.rgb, goals[0].rgb], 1)]
     seconds, evaluations, first = [], [], None

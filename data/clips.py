@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,8 +13,8 @@ from data.droid import find_episodes, read_episode
 from envs import pose
 from envs.errors import UserError, unknown_name
 
-FORMATS = ("sim", "droid")  # both are DROID's raw layout
-HELD_OUT = 20  # every 20th episode is kept out of training
+FORMATS = ("sim",)  # our own episodes, in DROID's raw layout
+HELD_OUT = 0.05  # share of the episodes that is kept out of training, at least one
 
 
 def parse_source(text: str) -> Path:
@@ -57,11 +58,20 @@ class Clips:
         self.starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
         self.period = period
         self.record = record
-        everyone = np.arange(len(lengths))
-        held_out = everyone % HELD_OUT == HELD_OUT - 1
-        self.training_episodes, self.held_out_episodes = everyone[~held_out], everyone[held_out]
-        if len(self.held_out_episodes) == 0:
-            self.held_out_episodes = self.training_episodes
+        if len(lengths) < 2:
+            raise UserError(
+                "Training needs at least 2 episodes: one to learn from and one to be held out. Collect more."
+            )
+        # Drawn, not counted off: collections cycle through tasks, and every task should be held out from.
+        order = np.random.default_rng(0).permutation(len(lengths))
+        held_out = max(1, round(HELD_OUT * len(lengths)))
+        self.held_out_episodes, self.training_episodes = np.sort(order[:held_out]), np.sort(order[held_out:])
+
+    @property
+    def identity(self) -> dict:
+        """What a resumed run compares to know that the data are still the same, JSON-compatible."""
+        seeds = zlib.crc32(repr(self.record["seeds"]).encode())
+        return {**{key: self.record[key] for key in ("sources", "episodes", "frames")}, "seeds_crc32": seeds}
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -90,7 +100,7 @@ class Clips:
 
 
 def load_clips(sources: Iterable[str], on_episode: Callable[[int, int], None] = lambda done, total: None) -> Clips:
-    """Read whole data sets into memory (about 50 kB per 128-pixel frame).
+    """Read whole data sets into memory: 50 kB per 128-pixel frame, and twice that while reading.
 
     Args:
         sources: such as ``sim:FOLDER``.

@@ -12,7 +12,6 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -81,8 +80,9 @@ def write_episode(root: Path, index: int, episode: Episode) -> Path:
     return folder
 
 
-def _uuid(index: int) -> str:
-    return f"{LAB}+{index:08x}+{_moment(index):%Y-%m-%d-%Hh-%Mm-%Ss}"
+def _user_id(index: int, episode: Episode) -> str:
+    """Eight hexadecimal digits; the seed's where there is one, so that collections don't share their uuids."""
+    return f"{(index if episode.seed is None else episode.seed) & 0xFFFFFFFF:08x}"
 
 
 def _write_rows(file, index: int, episode: Episode) -> None:
@@ -104,9 +104,8 @@ def _write_rows(file, index: int, episode: Episode) -> None:
         "prev_controller_latency_ms": zeros,
         "prev_command_successful": true,
     }
-    commanded = pose.integrate(episode.states, episode.commands)
     # Velocities are per step of DROID's 15 Hz loop, as shares of its largest step.
-    per_step = episode.commands / max(1.0, round(episode.period * 15))
+    per_step = pose.difference(episode.states, episode.commands) / max(1.0, episode.period * 15)
     velocity = np.concatenate([per_step[:, :3] / MAX_LINEAR_DELTA, per_step[:, 3:6] / MAX_ROTATION_DELTA], axis=1)
     next_joints = np.concatenate([episode.joints[1:], episode.joints[-1:]])
     tree = {
@@ -137,16 +136,16 @@ def _write_rows(file, index: int, episode: Episode) -> None:
             event: milliseconds for event in ("step_start", "policy_start", "sleep_start", "control_start", "step_end")
         },
         "action": {
-            "cartesian_position": commanded[:, :6],
-            "cartesian_velocity": velocity,
+            "cartesian_position": episode.commands[:, :6],
+            "cartesian_velocity": np.clip(velocity, -1, 1),
             "joint_position": next_joints,
             "joint_velocity": joint_velocities,
-            "gripper_position": commanded[:, pose.GRIPPER],
-            "gripper_velocity": per_step[:, pose.GRIPPER] / MAX_GRIPPER_DELTA,
+            "gripper_position": episode.commands[:, pose.GRIPPER],
+            "gripper_velocity": np.clip(per_step[:, pose.GRIPPER] / MAX_GRIPPER_DELTA, -1, 1),
         },
         "action/robot_state": robot_state,
-        # Ours alone: the command as our action convention has it, to the last bit, and the clock in seconds.
-        "vjepa_sim": {"command": episode.commands, "stamp": episode.stamps},
+        # Ours alone: the clock in seconds, to the last bit.
+        "vjepa_sim": {"stamp": episode.stamps},
     }
     if episode.privileged:
         tree["vjepa_sim/privileged"] = episode.privileged
@@ -184,10 +183,10 @@ def _metadata(root: Path, folder: Path, index: int, episode: Episode) -> dict:
     video, recording = f"{inside}/recordings/MP4/{serial}.mp4", f"{inside}/recordings/SVO/{serial}.svo"
     extrinsics = episode.camera.extrinsics.tolist()
     return {
-        "uuid": _uuid(index),
+        "uuid": f"{LAB}+{_user_id(index, episode)}+{moment:%Y-%m-%d-%Hh-%Mm-%Ss}",
         "lab": LAB,
         "user": USER,
-        "user_id": f"{index:08x}",
+        "user_id": _user_id(index, episode),
         "date": f"{moment:%Y-%m-%d}",
         "timestamp": f"{moment:%Y-%m-%d-%Hh-%Mm-%Ss}",
         "hdf5_path": f"{inside}/trajectory.h5",
@@ -283,14 +282,12 @@ def read_episode(folder: Path) -> Episode:
             extrinsics = file[f"observation/camera_extrinsics/{serial}_left"][0]
             intrinsics_path = f"observation/camera_intrinsics/{serial}_left"
             intrinsics = file[intrinsics_path][0] if intrinsics_path in file else None
-            if "vjepa_sim" in file:
-                commands, stamps = file["vjepa_sim/command"][:], file["vjepa_sim/stamp"][:]
-                privileged = {name: values[:] for name, values in file.get("vjepa_sim/privileged", {}).items()}
+            commands = np.column_stack([file["action/cartesian_position"][:], file["action/gripper_position"][:]])
+            if "vjepa_sim/stamp" in file:
+                stamps = file["vjepa_sim/stamp"][:]
             else:
-                privileged = {}
-                commanded = np.column_stack([file["action/cartesian_position"][:], file["action/gripper_position"][:]])
-                commands = pose.difference(states, commanded)
                 stamps = file["observation/timestamp/robot_state/read_start"][:] / 1000.0
+            privileged = {name: values[:] for name, values in file.get("vjepa_sim/privileged", {}).items()}
     except (OSError, KeyError, ValueError, RuntimeError) as error:
         raise UserError(f"{folder / 'trajectory.h5'}: can't be read as a DROID trajectory ({error}).") from error
     frames = read_video(folder / "recordings" / "MP4" / f"{serial}.mp4")
@@ -314,9 +311,3 @@ def read_episode(folder: Path) -> Episode:
         )
     except UserError as error:
         raise UserError(f"{folder}: {error}") from error
-
-
-def read_episodes(root: Path) -> Iterator[Episode]:
-    """All episodes below ``root``, one at a time."""
-    for folder in find_episodes(root):
-        yield read_episode(folder)

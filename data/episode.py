@@ -34,7 +34,7 @@ class Episode:
     Attributes:
         camera: the exocentric camera ("left").
         states: float64 [T, 7], measured, see :mod:`envs.pose`.
-        commands: float64 [T, 7], the action sent at row t; the last row, after which nothing was sent, is zero.
+        commands: float64 [T, 7], the state that the arm was sent to at row t (absolute); the last row repeats it.
         stamps: float64 [T], seconds, increasing.
         joints: float64 [T, 7], radians.
         task: what was asked for, in words.

@@ -9,7 +9,6 @@ import numpy as np
 from data.episode import Camera, Episode
 from envs.franka_env import FrankaEnv
 from envs.observation import Observation
-from envs.pose import ACTION_DIM
 
 CAMERA_SERIAL = "left"
 
@@ -42,12 +41,12 @@ def record(
     success = False
     for _ in range(steps):
         _, _, _, _, info = env.step(act(observations[-1]))
+        commands.append(env.arm.target)
         observations.append(env.observation)
         joints.append(env.simulation.joints())
         objects.append(env.simulation.object_position())
-        commands.append(info["action_sent"])
         success = success or info["is_success"]
-    commands.append(np.zeros(ACTION_DIM))
+    commands.append(env.arm.target)
     frames = np.stack([observation.rgb for observation in observations])
     return Episode(
         camera=Camera(CAMERA_SERIAL, frames, env.camera.extrinsics(), env.camera.intrinsics()),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from fractions import Fraction
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from envs.errors import UserError
 
 
 def write_video(path: Path, frames: np.ndarray, rate: float, quality: int = 14) -> None:
-    """Write uint8 [T, H, W, 3] as H.264.
+    """Write uint8 [T, H, W, 3] as H.264, whole or not at all.
 
     Args:
         path: a new ``.mp4`` file.
@@ -24,7 +25,8 @@ def write_video(path: Path, frames: np.ndarray, rate: float, quality: int = 14) 
     _, height, width, _ = frames.shape
     pad = ((0, 0), (0, height % 2), (0, width % 2), (0, 0))
     frames = np.pad(frames, pad, mode="edge")
-    with av.open(str(path), "w", format="mp4") as container:
+    partial = path.with_name(f".partial-{path.name}")
+    with av.open(str(partial), "w", format="mp4") as container:
         stream = container.add_stream("libx264", rate=Fraction(rate).limit_denominator(1000))
         stream.height, stream.width = frames.shape[1:3]
         stream.pix_fmt = "yuv420p"
@@ -34,6 +36,7 @@ def write_video(path: Path, frames: np.ndarray, rate: float, quality: int = 14) 
         for frame in frames:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")))
         container.mux(stream.encode())
+    os.replace(partial, path)
 
 
 def read_video(path: Path) -> np.ndarray:

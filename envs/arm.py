@@ -14,9 +14,11 @@ class Arm(Protocol):
 
     Attributes:
         period: seconds that one command takes.
+        target: float64 [7], the state that the arm was last sent to; where the next command starts from.
     """
 
     period: float
+    target: np.ndarray
 
     def reset(self) -> Observation:
         """Make ready for an episode and look."""

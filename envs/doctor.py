@@ -13,6 +13,7 @@ from pathlib import Path
 from envs.gl import APT_LINES, LIBRARIES, has_library, select_backend
 
 OLDEST_PYTHON = (3, 11)
+INSTALL_GL = f"`{APT_LINES['egl']}`, or `{APT_LINES['osmesa']}` and MUJOCO_GL=osmesa"
 
 
 @dataclass(frozen=True)
@@ -42,15 +43,11 @@ def examine(picture: Path) -> Iterator[Check]:
         "Python", sys.version_info[:2] >= OLDEST_PYTHON, platform.python_version(), "Install Python 3.11 or newer."
     )
     yield from _pins()
-    for name, library in LIBRARIES.items():
-        present = has_library(name)
-        other = any(has_library(each) for each in LIBRARIES if each != name)
-        # Either one is enough.
-        yield Check(f"{name} ({library})", present or other, "found" if present else "not found", APT_LINES[name])
-    yield _check("OpenGL back end", select_backend, APT_LINES["egl"])
-    yield _check(
-        "picture", lambda: _render(picture), f"{APT_LINES['egl']}; or {APT_LINES['osmesa']} and MUJOCO_GL=osmesa"
-    )
+    if sys.platform == "linux":
+        present = [f"{name} ({library})" for name, library in LIBRARIES.items() if has_library(name)]
+        yield Check("OpenGL libraries", bool(present), ", ".join(present) or "none", INSTALL_GL)
+    yield _check("OpenGL back end", select_backend, INSTALL_GL)
+    yield _check("picture", lambda: _render(picture), f"give a writable --picture; if OpenGL is at fault, {INSTALL_GL}")
 
 
 def _pins() -> Iterator[Check]:
@@ -89,7 +86,7 @@ def _check(name: str, look, remedy: str) -> Check:
 
 
 def _render(path: Path) -> str:
-    from PIL import Image
+    import imageio.v3 as imageio
 
     from envs.franka_env import FrankaEnv
 
@@ -101,5 +98,5 @@ def _render(path: Path) -> str:
         env.close()
     if rgb.std() < 10:
         raise RuntimeError("the picture is empty")
-    Image.fromarray(rgb).save(path)
+    imageio.imwrite(path, rgb)
     return f"rendered, see {path}"

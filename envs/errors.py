@@ -16,6 +16,6 @@ class UserError(ValueError):
 def unknown_name(kind: str, given: object, valid: Iterable[str]) -> UserError:
     """The error for a name that is not in a list, with the nearest valid name as a suggestion."""
     valid = sorted(valid)
-    close = difflib.get_close_matches(str(given), valid, n=1)
+    close = difflib.get_close_matches(str(given), valid, n=1, cutoff=0.5)
     hint = f" Did you mean {close[0]!r}?" if close else ""
     return UserError(f"Unknown {kind} {given!r}.{hint} Choose one of: {', '.join(valid)}.")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import gymnasium
@@ -14,12 +16,23 @@ from envs.pose import ACTION_DIM, STATE_DIM
 from envs.safety import SafetyEnvelope, SafetyLimits
 from envs.sim_arm import SimArm
 from envs.simulation import PERIOD, Simulation, Snapshot
-from envs.tasks import TASKS, Progress
+from envs.tasks import TASKS, Progress, Task
 from envs.tasks.task import select_goals
 from envs.variation import Stage, Variation, sample_variation
 
 # No state lies outside: metres within the arm's reach, radians, closedness.
 STATE_BOUND = np.array([2.0, 2.0, 2.0, 3.2, 3.2, 3.2, 1.0], np.float32)
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A moment of an episode that :meth:`FrankaEnv.restore` can go back to."""
+
+    simulation: Snapshot
+    variation: Variation
+    goals: tuple[Goal, ...]
+    task: Task
+    progress: Progress
 
 
 class FrankaEnv(gymnasium.Env):
@@ -29,8 +42,8 @@ class FrankaEnv(gymnasium.Env):
     image of the last sub-goal. Action: float32 [7], a change of state over one control period (0.25 s), see
     :mod:`envs.pose`; the space's bounds are the arm's step limits and larger values are clipped.
 
-    The reward is 1.0 while the task counts as solved and else 0.0. An episode never ends early: it is truncated at
-    the task's budget of steps. ``info`` has ``is_success`` (and the same as ``success``), ``error`` in metres,
+    The reward is 1.0 while the task counts as solved and else 0.0. An episode never ends early: made with
+    ``gymnasium.make`` it is truncated at the task's budget of steps. ``info`` has ``is_success`` (and the same as ``success``), ``error`` in metres,
     ``stamp`` in seconds, ``clipped`` (what the safety envelope changed), after a step ``action_sent`` (the action [7]
     that the arm really carried out) and, after a reset, ``goals``.
 
@@ -124,13 +137,14 @@ class FrankaEnv(gymnasium.Env):
         unknown = set(options) - {"goal", "randomize"}
         if unknown:
             raise unknown_name("reset option", sorted(unknown)[0], ["goal", "randomize"])
+        if "goal" in options:  # before anything changes
+            check_image(options["goal"], self._camera.size, self._camera.size, "goal image")
         self.variation = sample_variation(self.np_random, options.get("randomize", self.randomize))
         self._stage.apply(self.variation)
         self.simulation.reset()
         self.goals = select_goals(self.task.reset(self.simulation, self.np_random, self._look), self._protocol)
         if "goal" in options:
-            image = check_image(options["goal"], self._camera.size, self._camera.size, "goal image")
-            self.goals = [Goal(rgb=image, steps=self.task.budget)]
+            self.goals = [Goal(rgb=np.array(options["goal"]), steps=self.task.budget)]
         self._observation = self.arm.reset()
         info = self._measure()
         info["goals"] = self.goals
@@ -154,16 +168,16 @@ class FrankaEnv(gymnasium.Env):
         """The camera's image, uint8 [size, size, 3], when made with ``render_mode="rgb_array"``."""
         return self.observation.rgb if self.render_mode == "rgb_array" else None
 
-    def save(self) -> Snapshot:
-        """The whole state of physics and servo within this episode."""
-        return self.simulation.save()
+    def save(self) -> Saved:
+        """The whole state of this episode: look, goals, physics, servo, and the task's own count."""
+        return Saved(self.simulation.save(), self.variation, tuple(self.goals), copy.deepcopy(self.task), self.progress)
 
-    def restore(self, snapshot: Snapshot) -> None:
-        """Continue from a snapshot of this episode, bit for bit.
-
-        The task's own count of seconds held is not wound back.
-        """
-        self.simulation.restore(snapshot)
+    def restore(self, saved: Saved) -> None:
+        """Continue from a saved moment, bit for bit, whatever episode has been drawn since."""
+        self.variation, self.goals = saved.variation, list(saved.goals)
+        self._stage.apply(self.variation)
+        self.simulation.restore(saved.simulation)
+        self.task, self.progress = copy.deepcopy(saved.task), saved.progress
         self._observation = self.arm.observe()
 
     def close(self) -> None:
@@ -188,5 +202,5 @@ class FrankaEnv(gymnasium.Env):
             "success": self.progress.success,
             "error": self.progress.error,
             "stamp": self.observation.stamp,
-            "clipped": list(self.arm.report.clipped),
+            "clipped": list(self.arm.clipped),
         }

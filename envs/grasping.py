@@ -23,8 +23,8 @@ def pointing_down(position: np.ndarray, yaw: float, closedness: float, gripper: 
     return np.concatenate([position, pose.matrix_to_euler(turn), [closedness]])
 
 
-def grasp_state(simulation: Simulation, closedness: float = 0.0) -> np.ndarray:
-    """The state [7] in which the fingers stand around the object where it is now."""
+def grasp_state(simulation: Simulation) -> np.ndarray:
+    """The state [7] in which the open fingers stand around the object where it is now."""
     center = simulation.object_position()
     lift = FLANGE_TO_PAD[simulation.gripper]
     if simulation.object_name == "cup":
@@ -34,7 +34,7 @@ def grasp_state(simulation: Simulation, closedness: float = 0.0) -> np.ndarray:
         matrix = simulation.object_matrix()
         yaw = float(np.arctan2(matrix[1, 0], matrix[0, 0]))
         yaw = (yaw + np.pi / 4) % (np.pi / 2) - np.pi / 4  # the nearest pair of faces
-    return pointing_down(center + [0, 0, lift], yaw, closedness, simulation.gripper)
+    return pointing_down(center + [0, 0, lift], yaw, 0.0, simulation.gripper)
 
 
 def grasp_at_once(simulation: Simulation, photograph: Callable[[str], None] = lambda moment: None) -> bool:
@@ -58,11 +58,9 @@ def grasp_at_once(simulation: Simulation, photograph: Callable[[str], None] = la
     return is_held(simulation)
 
 
-def carry(simulation: Simulation, position: np.ndarray, closedness: float | None = None, stride: float = 0.06) -> None:
+def carry(simulation: Simulation, position: np.ndarray, stride: float = 0.06) -> None:
     """Move the flange to ``position`` [3] in a straight line, at most ``stride`` metres a period, then settle."""
     start = simulation.target.copy()
-    if closedness is not None:
-        start[pose.GRIPPER] = closedness
     steps = max(1, int(np.ceil(np.linalg.norm(position - start[pose.POSITION]) / stride)))
     for i in range(1, steps + 1):
         target = start.copy()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from envs.errors import UserError
-from envs.pose import STATE_DIM
+from envs.pose import ACTION_DIM
 
 
 @dataclass(frozen=True)
@@ -53,15 +53,15 @@ def check_image(image: object, height: int, width: int, what: str = "image") -> 
     return array
 
 
-def check_action(action: object, dim: int = STATE_DIM) -> np.ndarray:
-    """Return ``action`` as float64 [dim] if it has that shape and is finite, else raise :class:`UserError`."""
+def check_action(action: object) -> np.ndarray:
+    """Return ``action`` as float64 [7] if it has that shape and is finite, else raise :class:`UserError`."""
     try:
         array = np.asarray(action, np.float64)
     except (TypeError, ValueError):
-        raise UserError(f"An action must be {dim} numbers; {type(action).__name__} was given.") from None
-    if array.shape != (dim,):
+        raise UserError(f"An action must be {ACTION_DIM} numbers; {type(action).__name__} was given.") from None
+    if array.shape != (ACTION_DIM,):
         raise UserError(
-            f"An action must have shape ({dim},): [Δx, Δy, Δz, Δroll, Δpitch, Δyaw, Δclosedness]; "
+            f"An action must have shape ({ACTION_DIM},): [Δx, Δy, Δz, Δroll, Δpitch, Δyaw, Δclosedness]; "
             f"an array of shape {array.shape} was given."
         )
     if not np.all(np.isfinite(array)):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -30,9 +30,9 @@ class SafetyLimits:
     workspace_high: tuple[float, float, float] = (0.70, 0.35, 0.60)
 
     def __post_init__(self) -> None:
-        if min(self.max_translation, self.max_rotation, self.max_gripper) <= 0:
-            raise UserError(f"Step limits must be positive; given {self}.")
-        if any(low >= high for low, high in zip(self.workspace_low, self.workspace_high, strict=True)):
+        if not all(np.isfinite(limit) and limit > 0 for limit in self.step):
+            raise UserError(f"Step limits must be positive numbers; given {self}.")
+        if not all(low < high for low, high in zip(self.workspace_low, self.workspace_high, strict=True)):
             raise UserError(f"The workspace's low corner must lie below its high corner; given {self}.")
 
     @property
@@ -41,42 +41,36 @@ class SafetyLimits:
         return np.array([self.max_translation] * 3 + [self.max_rotation] * 3 + [self.max_gripper])
 
 
-@dataclass
-class SafetyReport:
-    """What the envelope did to the last command, in words, empty when it was sent as given."""
-
-    clipped: list[str] = field(default_factory=list)
-
-
 class SafetyEnvelope:
-    """Clips each command to the limits before the wrapped arm sees it, and says so in :attr:`report`.
+    """Clips each command to the limits before the wrapped arm sees it. Itself an :class:`envs.arm.Arm`.
 
-    Itself an :class:`envs.arm.Arm`.
+    Attributes:
+        clipped: what was changed in the last command, in words; empty when it was sent as given.
     """
 
     def __init__(self, arm: Arm, limits: SafetyLimits | None = None):
         self.arm = arm
         self.limits = limits or SafetyLimits()
-        self.report = SafetyReport()
-        self._state: np.ndarray | None = None  # as last observed, or as the last command should have left it
+        self.clipped: list[str] = []
 
     @property
     def period(self) -> float:
         """Seconds that one command takes."""
         return self.arm.period
 
+    @property
+    def target(self) -> np.ndarray:
+        """The state [7] that the arm was last sent to."""
+        return self.arm.target
+
     def reset(self) -> Observation:
-        """Pass on to the arm, with a clean report."""
-        self.report = SafetyReport()
-        return self._noted(self.arm.reset())
+        """Pass on to the arm."""
+        self.clipped = []
+        return self.arm.reset()
 
     def observe(self) -> Observation:
         """Pass on to the arm."""
-        return self._noted(self.arm.observe())
-
-    def _noted(self, observation: Observation) -> Observation:
-        self._state = observation.state.astype(np.float64)
-        return observation
+        return self.arm.observe()
 
     def command(self, action: np.ndarray) -> np.ndarray:
         """Clip an action [7] and send it; returns the action [7] that was really sent.
@@ -85,23 +79,22 @@ class SafetyEnvelope:
             UserError: the action has another shape or is not finite. Nothing is sent then.
         """
         action = check_action(action)
-        self.report = SafetyReport()
+        self.clipped = []
         step = self.limits.step
-        clipped = np.clip(action, -step, step)
-        if not np.array_equal(clipped, action):
-            self.report.clipped.append(
-                f"step limit {step.tolist()}: {action.round(4).tolist()} became {clipped.round(4).tolist()}"
+        allowed = np.clip(action, -step, step)
+        if not np.array_equal(allowed, action):
+            self.clipped.append(
+                f"step limit {step.tolist()}: {action.round(4).tolist()} became {allowed.round(4).tolist()}"
             )
-        state = self._state if self._state is not None else self.observe().state.astype(np.float64)
-        goal = state[pose.POSITION] + clipped[pose.POSITION]
+        # The box bounds where the arm is sent, not where it is: a stalled hand must not be pressed on through the floor.
+        start = self.arm.target[pose.POSITION]
+        goal = start + allowed[pose.POSITION]
         inside = np.clip(goal, self.limits.workspace_low, self.limits.workspace_high)
-        # An arm that starts outside the box may come back in steps, never go further out.
         if not np.array_equal(inside, goal):
-            clipped[pose.POSITION] = np.clip(inside - state[pose.POSITION], -step[:3], step[:3])
-            self.report.clipped.append(f"workspace: goal {goal.round(3).tolist()} became {inside.round(3).tolist()}")
-        sent = self.arm.command(clipped)
-        self._state = pose.integrate(state, sent)
-        return sent
+            # An arm that starts outside the box comes back in steps and never goes further out.
+            allowed[pose.POSITION] = np.clip(inside - start, -step[:3], step[:3])
+            self.clipped.append(f"workspace: goal {goal.round(3).tolist()} became {inside.round(3).tolist()}")
+        return self.arm.command(allowed)
 
     def close(self) -> None:
         """Pass on to the arm."""

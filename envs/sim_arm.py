@@ -22,6 +22,11 @@ class SimArm:
         self.simulation = simulation
         self.camera = camera
 
+    @property
+    def target(self) -> np.ndarray:
+        """The state [7] that the arm was last sent to."""
+        return self.simulation.target.copy()
+
     def reset(self) -> Observation:
         """The episode's start state is the task's to set; here the arm only stops where it is."""
         return self.observe()
@@ -31,7 +36,10 @@ class SimArm:
         return Observation(self.camera.render(self.simulation.data), self.simulation.state(), self.simulation.time)
 
     def command(self, action: np.ndarray) -> np.ndarray:
-        """Advance the world by one period; returns the change of the commanded state [7], float64."""
+        """Advance the world by one period; returns the action that was carried out [7], float64.
+
+        Its last number is the change that was asked of the fingers, 0 within the deadband.
+        """
         action = check_action(action)
         measured = self.simulation.state().astype(np.float64)
         commanded = self.simulation.target.copy()
@@ -43,6 +51,7 @@ class SimArm:
         target[pose.GRIPPER] = gripper_target(commanded[pose.GRIPPER], measured[pose.GRIPPER], action[pose.GRIPPER])
         self.simulation.advance(target)
         sent = pose.difference(commanded, self.simulation.target)
+        sent[pose.GRIPPER] = 0.0 if abs(action[pose.GRIPPER]) < GRIPPER_DEADBAND else action[pose.GRIPPER]
         return sent
 
     def close(self) -> None:

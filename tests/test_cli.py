@@ -71,6 +71,8 @@ def test_from_an_empty_folder_to_a_success_table(tmp_path, capsys):
         (["pretrain", "--out", "{tmp}/a", "--data", "sim:{tmp}/nowhere"], "vjepa-sim collect"),
         (["pretrain", "--out", "{tmp}/a", "--data", "sim:{tmp}", "--preset", "tinny"], "Did you mean 'tiny'"),
         (["train", "--out", "{tmp}/a", "--data", "sim:{tmp}", "--encoder", "{tmp}/nowhere"], "no checkpoint folder"),
+        (["pretrain", "--out", "{tmp}/a", "--data", "sim:{tmp}", "--steps", "0"], "at least 1"),
+        (["pretrain", "--out", "{tmp}/a", "--data", "smi:{tmp}"], "Did you mean 'sim'"),
         (["bench", "simm"], "Did you mean 'sim'"),
     ],
 )
@@ -80,6 +82,14 @@ def test_mistakes_are_answered_with_status_2(arguments, message, tmp_path, capsy
     assert message in text
     assert "Traceback" not in text
     assert not (tmp_path / "a").exists()
+
+
+@pytest.mark.parametrize("verb", ["collect", "eval"])
+def test_a_file_in_the_way_is_named(verb, tmp_path, capsys):
+    (tmp_path / "file").write_text("mine")
+    assert main([verb, "--out", str(tmp_path / "file"), "--episodes", "1"]) == 2
+    assert "is a file" in capsys.readouterr().err
+    assert (tmp_path / "file").read_text() == "mine"
 
 
 @pytest.mark.parametrize("verb", VERBS)

@@ -73,9 +73,15 @@ def read_card(path: Path) -> ModelCard:
         if content.get("predictor") is not None:
             content["predictor"] = _from_dict(ACPredictorConfig, content["predictor"])
         content["data"] = tuple(content.get("data", ()))
-        return _from_dict(ModelCard, content)
+        card = _from_dict(ModelCard, content)
     except (KeyError, TypeError) as error:
         raise UserError(f"{path}: the card doesn't fit this version of vjepa-sim ({error}).") from error
+    for name, ours in (("state", STATE_CONVENTION), ("gripper", GRIPPER_CONVENTION)):
+        if getattr(card, name) != ours:
+            raise UserError(
+                f"{path}: the model's {name} convention is {getattr(card, name)!r}; vjepa-sim's is {ours!r}."
+            )
+    return card
 
 
 def _from_dict(kind: type, values: dict) -> Any:

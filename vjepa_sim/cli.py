@@ -89,20 +89,12 @@ class Collect:
             mix=_parse_mix(self.mix) if self.mix else dict(DEFAULT_MIX),
         )
         started = time.monotonic()
-        frames = 0
-        with _progress("collecting", self.episodes) as advance:
-
-            def on_episode(count: int) -> None:
-                nonlocal frames
-                frames += count
-                advance(1, f"{frames / (time.monotonic() - started):.0f} frames/s")
-
-            result = collect(self.out, config, self.workers or os.cpu_count() or 1, on_episode)
+        with _progress("collecting") as bar:
+            result = collect(self.out, config, self.workers or os.cpu_count() or 1, bar)
         for name, count in sorted(result.behaviors.items()):
             print(f"{name}: {count} episodes, {result.successes[name]} solved their task")
-        print(
-            f"{result.present} episodes lie in {self.out} ({result.written} new, {frames / (time.monotonic() - started):.0f} frames/s)."
-        )
+        rate = result.frames / (time.monotonic() - started)
+        print(f"{result.present} episodes lie in {self.out} ({result.written} new, {rate:.0f} frames/s).")
         return 0
 
 
@@ -136,8 +128,8 @@ class Pretrain:
         if self.learning_rate is not None:
             config = replace(config, learning_rate=self.learning_rate)
         clips = _load_clips(self.data, self.threads)
-        with _training_progress("pretraining", config.steps) as report:
-            model = pretrain(clips, self.out, self.preset, config, self.seed, report)
+        with _progress("pretraining") as bar:
+            model = pretrain(clips, self.out, self.preset, config, self.seed, bar)
         _print_measured(model)
         print(
             f"The encoder lies in {self.out}. Next: vjepa-sim train --data {self.data[0]} --encoder {self.out} --out FOLDER"
@@ -179,15 +171,8 @@ class Train:
             config = replace(config, learning_rate=self.learning_rate)
         find_checkpoint(self.encoder)  # before the data are read, which takes long
         clips = _load_clips(self.data, self.threads)
-        with _progress("encoding", len(clips)) as advance, _training_progress("training", config.steps) as report:
-            seen = 0
-
-            def on_encoded(done: int, total: int) -> None:
-                nonlocal seen
-                advance(done - seen)
-                seen = done
-
-            model = train(clips, self.encoder, self.out, self.preset, config, self.seed, report, on_encoded)
+        with _progress("training", before="encoding") as bar:
+            model = train(clips, self.encoder, self.out, self.preset, config, self.seed, bar, bar.before)
         _print_measured(model)
         print(
             f"The world model lies in {self.out}. Next: vjepa-sim eval --checkpoint {self.out} --episodes 20 --seed 0 --out FOLDER"
@@ -197,7 +182,7 @@ class Train:
 
 @dataclass(frozen=True)
 class Eval:
-    """Score an agent beside expert, random and still on the same held-out episodes.
+    """Score an agent beside expert, random and still on the same held-out episodes. A stopped run continues likewise.
 
     Attributes:
         out: a new folder for table, videos and eval_info.json.
@@ -251,8 +236,17 @@ class Eval:
         if self.agent == "mpc":
             _set_threads(self.threads)
         agents = len(dict.fromkeys((self.agent, *BASELINES)))
-        with _progress("episodes", len(config.tasks) * len(config.objects) * config.episodes * agents) as advance:
-            info = evaluate(self.out, config, lambda agent, task, name, score: advance(1, f"{agent} {task} {name}"))
+        total = len(config.tasks) * len(config.objects) * config.episodes * agents
+        done = 0
+        with _progress("episodes") as bar:
+
+            def on_episode(agent: str, task: str, name: str) -> None:
+                nonlocal done
+                done += 1
+                bar(done, total, note=f"{agent} {task} {name}")
+
+            bar(0, total)
+            info = evaluate(self.out, config, on_episode)
         print(markdown_table(info["cells"]), end="")
         print(f"\nTable, numbers and videos lie in {self.out}.")
         return 0
@@ -277,14 +271,20 @@ class Bench:
     threads: int = 0
 
     def run(self) -> int:
-        from agents.bench import BENCHES
+        from agents.bench import bench_data, bench_model, bench_plan, bench_sim
         from data.provenance import provenance, write_json
 
-        if self.what not in BENCHES:
-            raise unknown_name("bench", self.what, BENCHES)
+        benches = {
+            "sim": bench_sim,
+            "model": lambda: bench_model(self.checkpoint),
+            "data": lambda: bench_data(self.data),
+            "plan": lambda: bench_plan(self.checkpoint),
+        }
+        if self.what not in benches:
+            raise unknown_name("bench", self.what, benches)
         if self.what in ("model", "plan"):
             _set_threads(self.threads)
-        result = BENCHES[self.what](checkpoint=self.checkpoint, data=self.data)
+        result = benches[self.what]()
         for name, value in result.items():
             print(f"{name}: {value:.4g}" if isinstance(value, float) else f"{name}: {value}")
         if self.json:
@@ -334,8 +334,8 @@ def _load_clips(sources: tuple[str, ...], threads: int):
     from data.clips import load_clips
 
     _set_threads(threads)
-    with _progress("reading episodes", None) as advance:
-        return load_clips(sources, lambda done, total: advance(1, f"{done} of {total}"))
+    with _progress("reading episodes") as bar:
+        return load_clips(sources, bar)
 
 
 def _print_measured(model) -> None:
@@ -343,9 +343,23 @@ def _print_measured(model) -> None:
         print(f"{name}: {value:.4g}")
 
 
+class _Bar:
+    """A progress bar that is called with (done, total), and with scalars or a note to show beside it."""
+
+    def __init__(self, bars, title: str):
+        self._bars = bars
+        self._task = bars.add_task(title, total=None, note="")
+        self.before: _Bar | None = None
+
+    def __call__(self, done: int, total: int, scalars: dict[str, float] | None = None, note: str = "") -> None:
+        if scalars:
+            note = "  ".join(f"{name.split('/')[-1]} {value:.3g}" for name, value in list(scalars.items())[:4])
+        self._bars.update(self._task, completed=done, total=total, **({"note": note} if note else {}))
+
+
 @contextmanager
-def _progress(title: str, total: int | None):
-    """A progress bar with the time left; yields ``advance(count, note="")``."""
+def _progress(title: str, before: str | None = None):
+    """A :class:`_Bar` with the time left; ``before`` names what comes first and has a bar of its own."""
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -357,7 +371,7 @@ def _progress(title: str, total: int | None):
     )
 
     columns = [
-        TextColumn(title),
+        TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
@@ -365,28 +379,11 @@ def _progress(title: str, total: int | None):
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}"),
     ]
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task(title, total=total, note="")
-
-        def advance(count: int, note: str = "") -> None:
-            bar.update(task, advance=count, **({"note": note} if note else {}))
-
-        yield advance
-
-
-@contextmanager
-def _training_progress(title: str, steps: int):
-    """A progress bar that shows losses; yields ``report(step, steps, scalars)``."""
-    with _progress(title, steps) as advance:
-        shown = 0
-
-        def report(step: int, steps: int, scalars: dict[str, float]) -> None:
-            nonlocal shown
-            note = "  ".join(f"{name.split('/')[-1]} {value:.3g}" for name, value in list(scalars.items())[:4])
-            advance(step - shown, note)
-            shown = step
-
-        yield report
+    with Progress(*columns, console=Console(stderr=True)) as bars:
+        first = _Bar(bars, before) if before else None
+        bar = _Bar(bars, title)
+        bar.before = first
+        yield bar
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -403,6 +400,9 @@ def main(arguments: list[str] | None = None) -> int:
         )
         return verb.run()
     except UserError as error:
+        print(f"vjepa-sim: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:  # a full disk, a folder that can't be written, a file in the way
         print(f"vjepa-sim: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

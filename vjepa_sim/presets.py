@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from envs.errors import unknown_name
+from envs.errors import UserError, unknown_name
 from vjepa_sim.ac_predictor import ACPredictorConfig
 from vjepa_sim.encoder import EncoderConfig
 from vjepa_sim.masks import LONG_RANGE, SHORT_RANGE, MaskConfig
@@ -41,6 +41,9 @@ class PretrainConfig:
     variance_weight: float = 0.5
     covariance_weight: float = 0.02
 
+    def __post_init__(self) -> None:
+        _check_schedule(self)
+
 
 @dataclass(frozen=True)
 class TrainConfig:
@@ -63,6 +66,16 @@ class TrainConfig:
     warmup: int = 100
     weight_decay: float = 0.02
     state_weight: float = 0.2
+
+    def __post_init__(self) -> None:
+        _check_schedule(self)
+
+
+def _check_schedule(config: PretrainConfig | TrainConfig) -> None:
+    if config.steps < 1 or config.batch < 1:
+        raise UserError(f"steps={config.steps} and batch={config.batch} must both be at least 1.")
+    if not 0 < config.learning_rate < 1:
+        raise UserError(f"learning_rate={config.learning_rate} must lie between 0 and 1.")
 
 
 @dataclass(frozen=True)

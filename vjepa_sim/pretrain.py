@@ -12,6 +12,7 @@ import torch
 from einops import rearrange, repeat
 
 from data.clips import Clips
+from data.output import claimed
 from envs.errors import UserError
 from vjepa_sim.card import ModelCard
 from vjepa_sim.encoder import Encoder, encode_still, normalize_tokens
@@ -20,7 +21,7 @@ from vjepa_sim.masks import sample_masks
 from vjepa_sim.predictor import Predictor
 from vjepa_sim.presets import PretrainConfig, get_preset
 from vjepa_sim.probe import feature_rank, probe_error
-from vjepa_sim.run import LOG_EVERY, Run, make_optimizer
+from vjepa_sim.run import LOG_EVERY, RUN_FILE, Run, make_optimizer
 from vjepa_sim.transform import ImageTransform
 from vjepa_sim.world_model import WorldModel
 
@@ -69,34 +70,31 @@ def pretrain(
     predictor = Predictor(preset.mask_predictor, preset.encoder)
     trained = [online, predictor, model.state_decoder, model.pixel_decoder]
     optimizer = make_optimizer(trained, config.learning_rate, config.weight_decay)
-    run = Run(
-        out,
-        {"stage": "pretrain", "preset": preset_name, "seed": seed, "data": clips.record["sources"], **asdict(config)},
-        config.steps,
-    )
-    run.manage(model, optimizer, online=online, predictor=predictor)
-
-    for step in run.loop(report):
-        rate = run.learning_rate(config.learning_rate, config.warmup)
-        rng = np.random.default_rng([seed, step])
-        losses = _losses(clips, rng, config, model, online, predictor)
-        optimizer.zero_grad(set_to_none=True)
-        losses["loss"].backward()
-        torch.nn.utils.clip_grad_norm_([p for module in trained for p in module.parameters()], 1.0)
-        optimizer.step()
-        with torch.no_grad():
-            for target, source in zip(model.encoder.parameters(), online.parameters(), strict=True):
-                target.lerp_(source, 1 - config.ema)
-        if step % LOG_EVERY == 0:
-            run.log(
-                {f"pretrain/{name}": float(value.detach()) for name, value in losses.items()}
-                | {"pretrain/learning_rate": rate}
-            )
-        if (step + 1) % PROBE_EVERY == 0 or step + 1 == config.steps:
-            scores, pictures = evaluate_encoder(model, clips)
-            run.log({f"probe/{name}": value for name, value in scores.items()})
-            run.writer.add_image("pictures given back", pictures, step, dataformats="HWC")
-            model.with_card(measured=scores)
+    settings = {"stage": "pretrain", "preset": preset_name, "seed": seed, "data": clips.identity, **asdict(config)}
+    with claimed(out, RUN_FILE, settings):
+        run = Run(out, config.steps, model, optimizer, online=online, predictor=predictor)
+        for step in run.loop(report):
+            rate = run.learning_rate(config.learning_rate, config.warmup)
+            rng = np.random.default_rng([seed, step])
+            losses = _losses(clips, rng, config, model, online, predictor)
+            run.check(losses["loss"])
+            optimizer.zero_grad(set_to_none=True)
+            losses["loss"].backward()
+            torch.nn.utils.clip_grad_norm_([p for module in trained for p in module.parameters()], 1.0)
+            optimizer.step()
+            with torch.no_grad():
+                for target, source in zip(model.encoder.parameters(), online.parameters(), strict=True):
+                    target.lerp_(source, 1 - config.ema)
+            if step % LOG_EVERY == 0:
+                run.log(
+                    {f"pretrain/{name}": float(value.detach()) for name, value in losses.items()}
+                    | {"pretrain/learning_rate": rate}
+                )
+            if (step + 1) % PROBE_EVERY == 0 or step + 1 == config.steps:
+                scores, pictures = evaluate_encoder(model, clips)
+                run.log({f"probe/{name}": value for name, value in scores.items()})
+                run.writer.add_image("pictures given back", pictures, step, dataformats="HWC")
+                model.with_card(measured=scores)
     return model
 
 
@@ -168,7 +166,7 @@ def evaluate_encoder(model: WorldModel, clips: Clips) -> tuple[dict[str, float],
     rng = np.random.default_rng(0)
     index = np.sort(rng.choice(len(clips), min(PROBE_FRAMES, len(clips)), replace=False))
     episode = np.searchsorted(clips.starts, index, side="right") - 1
-    test = np.isin(episode, np.unique(episode)[::4])
+    test = np.isin(episode, rng.permutation(np.unique(episode))[::4])
     z = torch.cat([model.encode(clips.frames[part]) for part in np.array_split(index, max(1, len(index) // 64))])
     objects = torch.from_numpy(clips.object_positions[index])
     states = torch.from_numpy(clips.states[index])

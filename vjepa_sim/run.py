@@ -12,19 +12,23 @@ import json
 import math
 import os
 import shutil
+import signal
 import tempfile
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
 
-from data.provenance import provenance, write_json
+from data.provenance import write_json
 from envs.errors import UserError
-from vjepa_sim.world_model import WorldModel, load_weights
+from vjepa_sim.card import CARD_FILE, read_card
+from vjepa_sim.world_model import WEIGHTS_FILE, WorldModel, load_weights
 
+RUN_FILE = "run.json"
 CHECKPOINT_SECONDS = 180
 KEPT_CHECKPOINTS = 2
 LOG_EVERY = 20
@@ -33,62 +37,80 @@ LOG_EVERY = 20
 class Run:
     """The loop around an optimiser. All randomness is drawn from (seed, step), so a resumed run repeats itself."""
 
-    def __init__(self, out: Path, config: dict[str, Any], steps: int):
+    def __init__(self, out: Path, steps: int, model: WorldModel, optimizer: torch.optim.Optimizer, **others: nn.Module):
+        """
+        Args:
+            out: the run's folder, held by :func:`data.output.claimed`.
+            steps: length of the run.
+            model: what is trained; its card goes into every checkpoint.
+            optimizer: resumed with it.
+            others: what else must be resumed, by name.
+        """
+        if steps < 1:
+            raise UserError(f"steps={steps}: a run needs at least one step.")
         self.out = out
         self.steps = steps
-        self.config = json.loads(json.dumps(config))
         self.step = 0
-        self._modules: dict[str, nn.Module] = {}
-        self._optimizer: torch.optim.Optimizer | None = None
-        self._model: WorldModel | None = None
-        self._claim()
-
-    def _claim(self) -> None:
-        path = self.out / "run.json"
-        if path.exists():
-            try:
-                theirs = json.loads(path.read_text())["config"]
-            except (ValueError, KeyError, TypeError) as error:
-                raise UserError(f"{path} is damaged ({error!r}). Give another --out, or delete this folder.") from error
-            different = [key for key in self.config if theirs.get(key) != self.config[key]]
-            if different:
-                lines = "; ".join(f"{key} was {theirs.get(key)!r}, now {self.config[key]!r}" for key in different)
-                raise UserError(
-                    f"{self.out} holds a run with other settings: {lines}. Use the same ones, or another --out."
-                )
-        elif self.out.exists() and any(self.out.iterdir()):
-            raise UserError(f"{self.out} is not empty and holds no run.json. Give a new folder as --out.")
-        write_json(path, {"config": self.config, "provenance": provenance()})
-
-    def manage(self, model: WorldModel, optimizer: torch.optim.Optimizer, **others: nn.Module) -> None:
-        """Tell what belongs to a checkpoint, and go back to the last one if there is one."""
         self._model, self._optimizer, self._modules = model, optimizer, others
-        last = self.out / "checkpoints" / "last"
-        if last.exists():
+        self._stop = False
+        last = self._newest()
+        if last is not None:
             self._load(last)
 
-    def loop(self, report: Any) -> Iterator[int]:
+    def _newest(self) -> Path | None:
+        whole = sorted(path for path in (self.out / "checkpoints").glob("*") if path.name.isdigit())
+        return whole[-1] if whole else None
+
+    def loop(self, report: Callable[[int, int, dict[str, float]], None]) -> Iterator[int]:
         """Yield the steps that are left; write checkpoints on the way, at the end, and when stopped.
 
-        ``report`` is called with (step, steps, scalars) whenever there is something to show.
+        Ctrl-C is obeyed between two steps, so that what is saved is whole; a second one stops at once and saves
+        nothing more. After an error nothing is saved: the last checkpoint is the last good state.
+
+        Args:
+            report: called with (step, steps, scalars) whenever there is something to show.
         """
         from torch.utils.tensorboard import SummaryWriter
 
         self.writer = SummaryWriter(str(self.out / "tensorboard"))
         self._report = report
         report(self.step, self.steps, {})
-        saved_at, saved_step = time.monotonic(), self.step
-        try:
+        saved_at = time.monotonic()
+        with self.writer, self._polite_interrupts():
             while self.step < self.steps:
                 yield self.step
                 self.step += 1
-                if time.monotonic() - saved_at > CHECKPOINT_SECONDS:
+                if self._stop or self.step == self.steps or time.monotonic() - saved_at > CHECKPOINT_SECONDS:
                     self.save()
-                    saved_at, saved_step = time.monotonic(), self.step
+                    saved_at = time.monotonic()
+                if self._stop:
+                    raise KeyboardInterrupt
+
+    @contextmanager
+    def _polite_interrupts(self) -> Iterator[None]:
+        """Turn the first Ctrl-C into a wish to stop."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        usual = signal.getsignal(signal.SIGINT)
+
+        def wish(number, frame) -> None:
+            self._stop = True
+            signal.signal(signal.SIGINT, usual)
+
+        signal.signal(signal.SIGINT, wish)
+        try:
+            yield
         finally:
-            if self.step > saved_step:
-                self.save()
-            self.writer.close()
+            signal.signal(signal.SIGINT, usual)
+
+    def check(self, loss: torch.Tensor) -> None:
+        """Stop before a loss that is not a number reaches the weights."""
+        if not torch.isfinite(loss):
+            raise UserError(
+                f"Training diverged: the loss of step {self.step} is {float(loss.detach())}. The last good checkpoint is in "
+                f"{self.out / 'checkpoints'}; start again in a new folder with a lower --learning-rate."
+            )
 
     def log(self, scalars: dict[str, float]) -> None:
         """Write scalars of the present step to TensorBoard and metrics.jsonl."""
@@ -96,12 +118,6 @@ class Run:
             self.writer.add_scalar(name, value, self.step)
         with open(self.out / "metrics.jsonl", "a") as file:
             file.write(json.dumps({"step": self.step, **scalars}) + "\n")
-        bad = [name for name, value in scalars.items() if not math.isfinite(value)]
-        if bad:
-            raise UserError(
-                f"Training diverged at step {self.step}: {', '.join(bad)} is not finite. The last checkpoint is in "
-                f"{self.out / 'checkpoints'}; lower --learning-rate and start again."
-            )
         self._report(self.step, self.steps, scalars)
 
     def learning_rate(self, peak: float, warmup: int) -> float:
@@ -144,20 +160,21 @@ class Run:
         os.replace(link, folder / "last")
         for old in sorted(path for path in folder.iterdir() if path.name.isdigit())[:-KEPT_CHECKPOINTS]:
             shutil.rmtree(old)
-        for left_over in folder.glob(".partial-*"):
+        for left_over in folder.glob(".partial-*"):  # of a run that was killed
             shutil.rmtree(left_over, ignore_errors=True)
         return final
 
     def _load(self, folder: Path) -> None:
         from safetensors.torch import load_file
 
-        load_weights(self._model, folder / "model.safetensors")
+        load_weights(self._model, folder / WEIGHTS_FILE)
+        self._model.with_card(measured=read_card(folder / CARD_FILE).measured)
         try:
             tensors = load_file(folder / "training_state.safetensors")
             self.step = int(json.loads((folder / "training.json").read_text())["step"])
         except Exception as error:  # whatever is wrong with the file, the remedy is the same
             raise UserError(
-                f"{folder}: the training state can't be read ({error}). Delete this checkpoint to resume from an earlier one."
+                f"{folder}: the training state can't be read ({error}). Delete this folder to resume from an earlier one."
             ) from error
         for name, module in self._modules.items():
             module.load_state_dict(

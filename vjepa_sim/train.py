@@ -10,10 +10,11 @@ import numpy as np
 import torch
 
 from data.clips import Clips
+from data.output import claimed
 from envs.errors import UserError
 from vjepa_sim.heads import state_target
 from vjepa_sim.presets import TrainConfig, get_preset
-from vjepa_sim.run import LOG_EVERY, Run, make_optimizer
+from vjepa_sim.run import LOG_EVERY, RUN_FILE, Run, make_optimizer
 from vjepa_sim.world_model import WorldModel, find_checkpoint
 
 EVALUATE_EVERY = 250
@@ -64,41 +65,38 @@ def train(
         frozen.requires_grad_(False)
     trained = [model.predictor, model.state_decoder]
     optimizer = make_optimizer(trained, config.learning_rate, config.weight_decay)
-    run = Run(
-        out,
-        {
-            "stage": "train",
-            "preset": preset_name,
-            "seed": seed,
-            "encoder": str(encoder),
-            "data": clips.record["sources"],
-            **asdict(config),
-        },
-        config.steps,
-    )
-    run.manage(model, optimizer)
-    if run.step >= config.steps:
-        return model
-    features = encode_all(model, clips, on_encoded)
-
-    for step in run.loop(report):
-        rate = run.learning_rate(config.learning_rate, config.warmup)
-        index = clips.draw(np.random.default_rng([seed, step]), config.batch, config.frames)
-        losses = ac_losses(model, features, clips, index, config)
-        optimizer.zero_grad(set_to_none=True)
-        losses["loss"].backward()
-        torch.nn.utils.clip_grad_norm_([p for module in trained for p in module.parameters()], 1.0)
-        optimizer.step()
-        if step % LOG_EVERY == 0:
-            run.log(
-                {f"train/{name}": float(value.detach()) for name, value in losses.items()}
-                | {"train/learning_rate": rate}
-            )
-        if (step + 1) % EVALUATE_EVERY == 0 or step + 1 == config.steps:
-            scores, pictures = evaluate_predictor(model, features, clips, config)
-            run.log({f"held_out/{name}": value for name, value in scores.items()})
-            run.writer.add_image("imagined", pictures, step, dataformats="HWC")
-            model.with_card(measured={**start.card.measured, **scores})
+    settings = {
+        "stage": "train",
+        "preset": preset_name,
+        "seed": seed,
+        "encoder": str(encoder),
+        "data": clips.identity,
+        **asdict(config),
+    }
+    with claimed(out, RUN_FILE, settings):
+        run = Run(out, config.steps, model, optimizer)
+        if run.step >= config.steps:
+            return model
+        features = encode_all(model, clips, on_encoded)
+        for step in run.loop(report):
+            rate = run.learning_rate(config.learning_rate, config.warmup)
+            index = clips.draw(np.random.default_rng([seed, step]), config.batch, config.frames)
+            losses = ac_losses(model, features, clips, index, config)
+            run.check(losses["loss"])
+            optimizer.zero_grad(set_to_none=True)
+            losses["loss"].backward()
+            torch.nn.utils.clip_grad_norm_([p for module in trained for p in module.parameters()], 1.0)
+            optimizer.step()
+            if step % LOG_EVERY == 0:
+                run.log(
+                    {f"train/{name}": float(value.detach()) for name, value in losses.items()}
+                    | {"train/learning_rate": rate}
+                )
+            if (step + 1) % EVALUATE_EVERY == 0 or step + 1 == config.steps:
+                scores, pictures = evaluate_predictor(model, features, clips, config)
+                run.log({f"held_out/{name}": value for name, value in scores.items()})
+                run.writer.add_image("imagined", pictures, step, dataformats="HWC")
+                model.with_card(measured={**start.card.measured, **scores})
     return model
 
 

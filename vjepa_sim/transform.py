@@ -34,11 +34,16 @@ class ImageTransform:
         """uint8 [B, H, W, 3] to normalised float32 [B, 3, size, size].
 
         Raises:
-            UserError: the input has another type or shape.
+            UserError: the input has another type or shape, or is smaller than the model's own.
         """
         images = torch.as_tensor(rgb)
         if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[-1] != 3:
             raise UserError(f"Images must be uint8 [B, H, W, 3]; given {images.dtype} {tuple(images.shape)}.")
+        if min(images.shape[1:3]) < self.size:
+            raise UserError(
+                f"Images of {images.shape[1]} × {images.shape[2]} pixels are smaller than the {self.size} that this model sees; "
+                f"give it larger ones (`--size {self.size}` or more)."
+            )
         x = self._resize(self._crop(images.permute(0, 3, 1, 2).float() / 255))
         return (x - self._channels(self.mean, x)) / self._channels(self.std, x)
 

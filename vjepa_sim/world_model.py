@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from data.provenance import write_text
 from envs.errors import UserError, unknown_name
 from vjepa_sim.ac_predictor import ACPredictor
 from vjepa_sim.card import CARD_FILE, ModelCard, read_card
@@ -78,13 +80,17 @@ class WorldModel(nn.Module):
 
     # --- saving and loading -----------------------------------------------------------------------------------
 
-    def save_pretrained(self, folder: Path) -> None:
-        """Write ``card.json`` and ``model.safetensors`` into an existing folder."""
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write ``card.json`` and ``model.safetensors`` into a folder, each whole or not at all."""
         from safetensors.torch import save_file
 
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
         tensors = {name: tensor.detach().contiguous() for name, tensor in self.state_dict().items()}
-        save_file(tensors, folder / WEIGHTS_FILE)
-        (folder / CARD_FILE).write_text(self.card.to_json())
+        partial = folder / f".partial-{WEIGHTS_FILE}"
+        save_file(tensors, partial)
+        os.replace(partial, folder / WEIGHTS_FILE)
+        write_text(folder / CARD_FILE, self.card.to_json())
 
     @classmethod
     def from_pretrained(cls, name_or_folder: str | Path) -> WorldModel:
@@ -94,7 +100,12 @@ class WorldModel(nn.Module):
             UserError: there is no such checkpoint, a file is damaged, or tensors are missing, extra or misshapen.
         """
         folder = find_checkpoint(name_or_folder)
-        model = cls(read_card(folder / CARD_FILE))
+        try:
+            model = cls(read_card(folder / CARD_FILE))
+        except UserError:
+            raise
+        except (ValueError, TypeError, RuntimeError) as error:
+            raise UserError(f"{folder / CARD_FILE}: no model can be built from this card: {error}") from error
         load_weights(model, folder / WEIGHTS_FILE)
         return model.eval()
 

@@ -1,4 +1,4 @@
-"""Reading data: clips from memory against opening, seeking and decoding for each clip."""
+"""Reading data: clips from memory against opening an episode and decoding all of it for each clip."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ BATCH, LENGTH = 16, 4
 ROUNDS = 5
 
 
-def bench_data(checkpoint: str, data: str | None) -> dict:
+def bench_data(source: str | None) -> dict:
     """Clips of 4 frames per second, by our way and by the naive one; frames per second of reading whole episodes."""
-    if data is not None:
-        return _measure(data)
+    if source is not None:
+        return _measure(source)
     from agents.collect import CollectConfig, collect
 
     with tempfile.TemporaryDirectory() as folder:

@@ -14,7 +14,7 @@ ROUNDS = 5
 MATRIX = 1024
 
 
-def bench_model(checkpoint: str, data: str | None) -> dict:
+def bench_model(checkpoint: str) -> dict:
     """Encoding a picture, predictor steps for one and many samples, a rollout of 4, and a training step."""
     model = WorldModel.from_pretrained(checkpoint)
     config = model.card.encoder

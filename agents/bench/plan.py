@@ -12,7 +12,7 @@ from vjepa_sim.world_model import WorldModel
 STARTS = 8
 
 
-def bench_plan(checkpoint: str, data: str | None) -> dict:
+def bench_plan(checkpoint: str) -> dict:
     """Median seconds per decision, encoding included, over the first step of several reach episodes."""
     agent = MPCAgent(WorldModel.from_pretrained(checkpoint))
     env = FrankaEnv("reach", "box")

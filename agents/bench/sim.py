@@ -8,13 +8,14 @@ from multiprocessing.connection import Connection
 import numpy as np
 
 from agents.bench.timing import seconds
+from envs.errors import UserError
 
 SIZE = 256
 ROUNDS = 7
 STEPS = 8
 
 
-def bench_sim(checkpoint: str, data: str | None) -> dict:
+def bench_sim() -> dict:
     """Seconds per 4 Hz step with a 256 × 256 picture, on both sides, and their ratio round by round.
 
     The two run in processes of their own: renderers in one process can draw into each other's context.
@@ -25,13 +26,17 @@ def bench_sim(checkpoint: str, data: str | None) -> dict:
         here, there = context.Pipe()
         process = context.Process(target=serve, args=(there,), daemon=True)
         process.start()
+        there.close()  # so that a side that dies is noticed
         sides[name] = (process, here)
     times: dict[str, list[float]] = {name: [] for name in sides}
     try:
         for _ in range(ROUNDS + 1):  # the first is a warm-up
             for name, (_, pipe) in sides.items():
-                pipe.send(STEPS)
-                times[name].append(pipe.recv())
+                try:
+                    pipe.send(STEPS)
+                    times[name].append(pipe.recv())
+                except (EOFError, BrokenPipeError):
+                    raise UserError(f"The benchmark's side {name!r} failed; its own message is above.") from None
     finally:
         for process, pipe in sides.values():
             pipe.close()
@@ -65,6 +70,8 @@ def _serve_robosuite(pipe: Connection) -> None:
     import io
     import logging
 
+    from envs.scene.room import CAMERA_FOVY, CAMERA_POSITION, CAMERA_TARGET, look_at
+
     logging.getLogger("robosuite_logs").setLevel(logging.ERROR)
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         import robosuite
@@ -83,6 +90,11 @@ def _serve_robosuite(pipe: Connection) -> None:
             ignore_done=True,
         )
         env.reset()
+        camera = env.sim.model.camera_name2id("frontview")
+        base = env.sim.data.get_body_xpos("robot0_base")
+        env.sim.model.cam_pos[camera] = base + CAMERA_POSITION
+        env.sim.model.cam_quat[camera] = look_at(CAMERA_POSITION, CAMERA_TARGET)
+        env.sim.model.cam_fovy[camera] = CAMERA_FOVY
     rng = np.random.default_rng(0)
     low, high = env.action_spec
     _serve(pipe, lambda: env.step(rng.uniform(low, high) * 0.3))

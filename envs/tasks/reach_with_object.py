@@ -39,7 +39,6 @@ class ReachWithObject(Task):
             raise RuntimeError("No object could be carried: the scene is broken.")
         self._goal = simulation.object_position()
         goal = capture(simulation, look, self.budget, "carried")
-        self.goal_flange = simulation.target[POSITION].copy()
         simulation.restore(start)
         return [goal]
 

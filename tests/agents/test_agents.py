@@ -35,14 +35,14 @@ def goal(steps=5, seed=1):
 def test_the_expert_solves_every_task(task, object_name):
     env = FrankaEnv(task, object_name, size=64, randomize=1.0)
     for seed in range(2):
-        score, _ = run_episode(Expert(env), env, seed)
+        score, _ = run_episode(Expert(env), env, seed, show_goal_states=True)
         assert score.success, f"seed {seed}"
     env.close()
 
 
 def test_the_expert_works_with_the_panda_hand():
     env = FrankaEnv("pick-and-place", "box", gripper="panda_hand", size=64)
-    score, _ = run_episode(Expert(env), env, 0)
+    score, _ = run_episode(Expert(env), env, 0, show_goal_states=True)
     assert score.success
     env.close()
 

@@ -31,8 +31,9 @@ def test_a_longer_collection_continues_a_shorter_one(tmp_path):
     out = tmp_path / "episodes"
     assert collect(out, SMALL, workers=1).written == 3
     seen = []
-    assert collect(out, replace(SMALL, episodes=4), workers=1, on_episode=seen.append).written == 1
-    assert seen == [5]
+    result = collect(out, replace(SMALL, episodes=4), workers=1, on_progress=lambda *counts: seen.append(counts))
+    assert (result.written, result.present, result.frames) == (1, 4, 5)
+    assert seen == [(0, 1), (1, 1)]
     assert {read_episode(folder).seed for folder in find_episodes(out)} == {training_seed(1, i) for i in range(4)}
     noted = json.loads((out / "collection.json").read_text())
     assert noted["config"]["episodes"] == 4
@@ -59,6 +60,9 @@ def test_other_settings_are_refused(tmp_path):
         ({"mix": {"expret": 1.0}}, "Did you mean 'expert'"),
         ({"mix": {"expert": 0.0}}, "adds up to nothing"),
         ({"mix": {"expert": -1.0}}, "negative"),
+        ({"mix": {"expert": float("inf")}}, "a number"),
+        ({"size": 65}, "even image size"),
+        ({"gripper": "panda"}, "Did you mean 'panda_hand'"),
         ({"episodes": 0}, "at least 1"),
         ({"seed": -1}, "0..2146"),
         ({"randomize": 1.1}, "outside 0..1"),

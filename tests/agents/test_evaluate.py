@@ -1,12 +1,14 @@
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
+from agents.agent import load_agent
 from agents.behaviors import make_behavior
-from agents.evaluate import EvaluationConfig, check_fit, evaluate
+from agents.evaluate import EvaluationConfig, Footage, check_fit, evaluate, run_episode, usable_seeds
 from agents.mpc import MPCAgent
-from agents.scoring import wilson_interval
+from agents.scoring import EpisodeScore, wilson_interval
 from data.video import read_video
 from envs.errors import UserError
 from envs.franka_env import FrankaEnv
@@ -61,8 +63,64 @@ def test_table_rows_and_videos(report):
 
 
 def test_results_are_never_mixed(report):
-    with pytest.raises(UserError, match="not empty"):
+    with pytest.raises(UserError, match="finished evaluation"):
         evaluate(report[0], CONFIG, lambda *_: None)
+    with pytest.raises(UserError, match="seed was 11, now 12"):
+        evaluate(report[0], replace(CONFIG, seed=12), lambda *_: None)
+
+
+def test_a_stopped_evaluation_goes_on(report, tmp_path):
+    finished = 0
+
+    def stop(agent, task, object_name):
+        nonlocal finished
+        finished += 1
+        if finished == 3:  # within the second agent's episodes
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(tmp_path / "run", CONFIG, stop)
+    partly = json.loads((tmp_path / "run" / "eval_info.json").read_text())
+    assert [cell["agent"] for cell in partly["cells"]] == ["expert"]
+    assert partly["complete"] is False
+    whole = evaluate(tmp_path / "run", CONFIG, lambda *_: None)
+    for ours, theirs in zip(whole["cells"], report[1]["cells"], strict=True):
+        assert (ours["agent"], ours["n_success"]) == (theirs["agent"], theirs["n_success"])
+
+
+def test_starts_that_satisfy_the_goal_do_not_count(monkeypatch):
+    env = FrankaEnv("reach", "box", size=64)
+    distances = [env.reset(seed=seed)[1]["error"] for seed in range(6)]
+    monkeypatch.setattr(env.task, "tolerance", float(np.median(distances)))
+    seeds, excluded = usable_seeds(env, first=0, count=3)
+    near = [seed for seed in range(6) if distances[seed] < env.task.tolerance]
+    assert excluded == [seed for seed in near if seed < seeds[-1]]
+    assert len(excluded) > 0
+    assert not set(seeds) & set(near)
+    env.close()
+
+
+def test_failures_are_filmed_first(tmp_path):
+    footage = Footage(limit=3)
+    for seed, success in enumerate([True, True, False, True, False]):
+        score = EpisodeScore(seed, success, success, 1, 0.0, 0.0, 0.0, 0.0)
+        footage.add(score, np.zeros((2, 16, 32, 3), np.uint8))
+    footage.write(tmp_path, "reach", rate=4)
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["0_failure_reach_seed2.mp4", "0_failure_reach_seed4.mp4", "1_success_reach_seed0.mp4"]
+
+
+@pytest.mark.parametrize("name", ["mpc", "random", "still"])
+def test_agents_are_not_told_the_goals_state(name):
+    env = FrankaEnv("reach", "box", size=128)
+    agent = load_agent(name)
+    begun = []
+    begin = agent.begin
+    agent.begin = lambda goals: (begun.extend(goals), begin(goals))
+    env.task.budget = 1
+    run_episode(agent, env, seed=0)
+    assert [goal.state for goal in begun] == [None]
+    env.close()
 
 
 def test_a_model_of_another_period_is_refused():
@@ -70,7 +128,7 @@ def test_a_model_of_another_period_is_refused():
     model.with_card(period=1.0)
     env = FrankaEnv("reach", "box", size=64)
     with pytest.raises(UserError, match=r"steps of 1.0 s; the environment's are 0.25 s"):
-        check_fit(MPCAgent(model), env, CONFIG)
+        check_fit(MPCAgent(model), env, [11, 12])
     env.close()
 
 
@@ -79,7 +137,7 @@ def test_a_model_that_saw_the_seeds_is_refused():
     model.with_card(data=({"seeds": [12]},))
     env = FrankaEnv("reach", "box", size=64)
     with pytest.raises(UserError, match="saw evaluation seeds"):
-        check_fit(MPCAgent(model), env, CONFIG)
+        check_fit(MPCAgent(model), env, [11, 12])
     env.close()
 
 

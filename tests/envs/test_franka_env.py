@@ -9,10 +9,12 @@ from gymnasium.envs.mujoco.utils import check_mujoco_reset_state
 from gymnasium.utils.env_checker import check_env
 
 import vjepa_sim  # noqa: F401  (registers the environments)
+from agents.expert import Expert
 from data.video import read_video
 from envs import BUDGETS, ENV_IDS
 from envs.errors import UserError
 from envs.franka_env import FrankaEnv
+from envs.grasping import is_held
 from envs.tasks import TASKS
 
 
@@ -72,19 +74,40 @@ def test_success_is_told_on_every_step_and_budgets_end_the_episode(env):
 
 
 def test_save_and_restore_continue_bit_for_bit():
-    env = FrankaEnv("grasp", "box", size=64)
+    """With the object in the hand, one step before success, and another episode in between."""
+    env = FrankaEnv("grasp", "box", size=64, randomize=1.0)
     env.reset(seed=1)
-    env.action_space.seed(1)
-    for _ in range(3):
-        env.step(env.action_space.sample())
-    snapshot = env.save()
-    actions = [env.action_space.sample() for _ in range(4)]
-    first = [env.step(action)[0] for action in actions]
-    env.restore(snapshot)
-    second = [env.step(action)[0] for action in actions]
-    for a, b in zip(first, second, strict=True):
-        for key in a:
-            assert np.array_equal(a[key], b[key])
+    expert = Expert(env)
+    expert.begin(env.goals)
+    actions = []
+    while not env.progress.success:
+        saved = env.save()
+        actions.append(expert.act(env.observation))
+        first = env.step(actions[-1])
+    env.reset(seed=2)
+    env.restore(saved)
+    assert not env.progress.success
+    second = env.step(actions[-1])
+    for key in first[0]:
+        assert np.array_equal(first[0][key], second[0][key]), key
+    assert first[1:4] == second[1:4]
+    assert second[4]["is_success"]
+    assert first[4]["stamp"] == second[4]["stamp"]
+    env.close()
+
+
+def test_holding_for_a_second_takes_a_second():
+    env = FrankaEnv("grasp", "box", size=64)
+    env.reset(seed=0)
+    expert = Expert(env)
+    expert.begin(env.goals)
+    held_since = None
+    while not env.progress.success:
+        _, _, _, _, info = env.step(expert.act(env.observation))
+        lifted = env.simulation.object_position()[2] > env.simulation.object_half_height() + 0.05
+        if lifted and is_held(env.simulation):
+            held_since = held_since or info["stamp"]
+    assert info["stamp"] - held_since == pytest.approx(1.0, abs=1e-6)
     env.close()
 
 

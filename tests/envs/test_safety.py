@@ -3,6 +3,8 @@ import pytest
 
 from envs import pose
 from envs.errors import UserError
+from envs.franka_env import FrankaEnv
+from envs.grasping import pointing_down
 from envs.observation import Observation
 from envs.safety import SafetyEnvelope, SafetyLimits
 from envs.sim_arm import gripper_target
@@ -15,6 +17,10 @@ class PerfectArm:
 
     def __init__(self):
         self.state = np.array([0.45, 0.0, 0.3, np.pi, 0, 0, 0.0])
+
+    @property
+    def target(self):
+        return self.state.copy()
 
     def reset(self):
         return self.observe()
@@ -35,7 +41,7 @@ def test_a_harmless_action_passes_unchanged():
     envelope.reset()
     action = np.array([0.01, -0.02, 0.03, 0, 0, 0.1, 0.2])
     assert np.array_equal(envelope.command(action), action)
-    assert envelope.report.clipped == []
+    assert envelope.clipped == []
 
 
 def test_too_large_a_step_is_clipped_and_said():
@@ -43,7 +49,7 @@ def test_too_large_a_step_is_clipped_and_said():
     envelope.reset()
     sent = envelope.command(np.array([0.2, 0, 0, 0, 0, -1.0, 1.0]))
     np.testing.assert_allclose(sent, [0.075, 0, 0, 0, 0, -0.2, 0.75])
-    assert "step limit" in envelope.report.clipped[0]
+    assert "step limit" in envelope.clipped[0]
 
 
 @pytest.mark.parametrize("direction", np.vstack([np.eye(3), -np.eye(3)]).tolist())
@@ -55,7 +61,7 @@ def test_the_workspace_is_never_left(direction):
         envelope.command(np.concatenate([np.array(direction) * 0.075, np.zeros(4)]))
         assert np.all(arm.state[:3] >= np.array(envelope.limits.workspace_low) - 1e-6)
         assert np.all(arm.state[:3] <= np.array(envelope.limits.workspace_high) + 1e-6)
-    assert "workspace" in envelope.report.clipped[-1]
+    assert "workspace" in envelope.clipped[-1]
 
 
 def test_nothing_is_sent_when_the_action_is_not_a_number():
@@ -71,6 +77,10 @@ def test_nothing_is_sent_when_the_action_is_not_a_number():
 def test_senseless_limits_are_refused():
     with pytest.raises(UserError, match="positive"):
         SafetyLimits(max_translation=0)
+    with pytest.raises(UserError, match="positive"):
+        SafetyLimits(max_translation=float("nan"))
+    with pytest.raises(UserError, match="below its high corner"):
+        SafetyLimits(workspace_low=(float("nan"),) * 3)
     with pytest.raises(UserError, match="below its high corner"):
         SafetyLimits(workspace_low=(1, 1, 1), workspace_high=(0, 0, 0))
 
@@ -81,3 +91,15 @@ def test_the_grip_holds_what_it_holds():
     assert gripper_target(1.0, 0.5, 0.05) == 1.0
     assert gripper_target(1.0, 0.5, -0.5) == 0.0
     assert gripper_target(0.0, 0.0, 0.75) == 0.75
+
+
+def test_a_stalled_hand_is_not_pressed_through_the_floor():
+    """The box bounds what the real servo is told, also while something holds the hand up."""
+    env = FrankaEnv("grasp", "cup", size=64)
+    env.reset(seed=0)
+    above = env.simulation.object_position()
+    env.simulation.place_flange(pointing_down(above + [0, 0, 0.26], 0.0, 1.0, "robotiq"))
+    for _ in range(12):  # closed fingers meet the cup from above
+        env.step(np.array([0, 0, -0.075, 0, 0, 0, 0], np.float32))
+        assert env.simulation.target[2] >= env.arm.limits.workspace_low[2] - 1e-3
+    env.close()

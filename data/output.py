@@ -1,0 +1,69 @@
+"""Output folders: one writer at a time, one configuration for ever, nothing of anyone else's touched."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from data.provenance import provenance, write_json
+from envs.errors import UserError
+
+LOCK_FILE = ".lock"
+
+
+@contextmanager
+def claimed(out: Path, config_file: str, config: dict[str, Any], may_differ: tuple[str, ...] = ()) -> Iterator[None]:
+    """Hold an output folder while something is written into it.
+
+    A new folder gets ``config_file`` with the configuration and its provenance; an old one must hold an equal
+    configuration, and is continued.
+
+    Args:
+        out: a new or empty folder, or one of an earlier run.
+        config_file: name of the JSON file that tells what the folder holds.
+        config: JSON-compatible.
+        may_differ: keys in which an earlier configuration may differ; the file then takes the new values.
+
+    Raises:
+        UserError: the folder is a file, holds something else or other settings, or another process writes into it.
+    """
+    if out.exists() and not out.is_dir():
+        raise UserError(f"{out} is a file; --out must be a folder.")
+    path = out / config_file
+    config = json.loads(json.dumps(config))
+    if not path.exists() and out.exists() and any(each.name != LOCK_FILE for each in out.iterdir()):
+        raise UserError(f"{out} is not empty and holds no {config_file}. Give a new folder as --out.")
+    theirs = _read(path) if path.exists() else None
+    if theirs is not None:
+        _compare(out, theirs["config"], config, may_differ)
+    out.mkdir(parents=True, exist_ok=True)
+    with open(out / LOCK_FILE, "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(f"Another process is writing into {out}. Wait for it, or give another --out.") from None
+        if theirs is None or theirs["config"] != config:
+            write_json(path, {"config": config, "provenance": provenance() if theirs is None else theirs["provenance"]})
+        try:
+            yield
+        finally:
+            (out / LOCK_FILE).unlink(missing_ok=True)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text())
+        return {"config": dict(content["config"]), "provenance": content["provenance"]}
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path} is damaged ({error!r}). Give another --out, or delete this folder.") from error
+
+
+def _compare(out: Path, theirs: dict[str, Any], ours: dict[str, Any], may_differ: tuple[str, ...]) -> None:
+    different = [key for key in ours if key not in may_differ and theirs.get(key) != ours[key]]
+    if different:
+        lines = "; ".join(f"{key} was {theirs.get(key)!r}, now {ours[key]!r}" for key in different)
+        raise UserError(f"{out} was made with other settings: {lines}. Use the same ones, or another --out.")
