@@ -51,7 +51,7 @@ class CollectConfig:
     objects: tuple[str, ...] = OBJECTS
     size: int = 128
     steps: int = 24
-    randomize: float = 0.5
+    randomize: float = 0.3
     gripper: str = "robotiq"
     mix: dict[str, float] = field(default_factory=lambda: dict(DEFAULT_MIX))
 

@@ -31,8 +31,8 @@ class MPCConfig:
     """
 
     cem: CEMConfig = field(default_factory=CEMConfig)
-    pose_weight: float = 0.1
-    grip_weight: float = 0.1
+    pose_weight: float = 0.2
+    grip_weight: float = 0.2
     grip_threshold: float = 0.25
 
 

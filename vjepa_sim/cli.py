@@ -64,7 +64,7 @@ class Collect:
     object: str = "all"
     size: int = 128
     steps: int = 24
-    randomize: float = 0.5
+    randomize: float = 0.3
     gripper: str = "robotiq"
     mix: str | None = None
     workers: int = 0

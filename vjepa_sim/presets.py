@@ -58,7 +58,7 @@ class TrainConfig:
             holds the predictor to where the hand goes.
     """
 
-    steps: int = 4000
+    steps: int = 1600
     batch: int = 64
     frames: int = 4
     rollout: int = 2

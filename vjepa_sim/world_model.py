@@ -89,6 +89,7 @@ class WorldModel(nn.Module):
         tensors = {name: tensor.detach().contiguous() for name, tensor in self.state_dict().items()}
         partial = folder / f".partial-{WEIGHTS_FILE}"
         save_file(tensors, partial)
+        partial.chmod(0o644)  # readable by others, as files usually are
         os.replace(partial, folder / WEIGHTS_FILE)
         write_text(folder / CARD_FILE, self.card.to_json())
 
@@ -132,7 +133,7 @@ def find_checkpoint(name_or_folder: str | Path) -> Path:
 
 
 def load_weights(module: nn.Module, path: Path) -> None:
-    """Load tensors strictly.
+    """Load tensors strictly by name and shape; half-precision files (the bundled one) are widened.
 
     Raises:
         UserError: the file can't be read, or tensors are missing, extra, misshapen or not finite; all are listed.
