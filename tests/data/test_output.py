@@ -8,9 +8,10 @@ from envs.errors import UserError
 
 def test_a_folder_has_one_writer_and_one_configuration(tmp_path):
     out = tmp_path / "run"
-    with claimed(out, "run.json", {"seed": 1, "length": 2}, may_differ=("length",)):
-        with pytest.raises(UserError, match="Another process"), claimed(out, "run.json", {"seed": 1, "length": 2}):
-            pass
+    first = claimed(out, "run.json", {"seed": 1, "length": 2}, may_differ=("length",))
+    second = claimed(out, "run.json", {"seed": 1, "length": 2})
+    with first, pytest.raises(UserError, match="Another process"), second:
+        pass
     noted = json.loads((out / "run.json").read_text())
     assert noted["config"] == {"seed": 1, "length": 2}
     with claimed(out, "run.json", {"seed": 1, "length": 3}, may_differ=("length",)):

@@ -60,12 +60,15 @@ def test_batches_equal_single_calls():
 
 
 def test_a_real_pair_of_states():
-    """Two states about a second apart, as the V-JEPA 2 notebook's example of a Franka has them (rounded)."""
-    before = np.array([0.580, -0.002, 0.248, -3.07, 0.03, -1.91, 0.997])
-    action = np.array([0.092, 0.031, 0.084, 0.0, 0.0, 0.0, 0.0])
-    after = integrate(before, action)
-    np.testing.assert_allclose(after[:3], [0.672, 0.029, 0.332], atol=1e-9)
-    same_pose(integrate(before, difference(before, after)), after)
+    """Two states of a real Franka, from the example trajectory that comes with V-JEPA 2 (MIT)."""
+    before = np.array([0.58043909, -0.0020212342, 0.24755727, -3.0666156, 0.030529797, -1.9127512, 0.99697137])
+    after = np.array([0.67280847, 0.028965971, 0.33183685, -3.0514374, 0.017709509, -1.912495, 0.99697137])
+    action = difference(before, after)
+    np.testing.assert_allclose(action[:3], [0.0923694, 0.0309872, 0.0842796], atol=1e-6)
+    # The hand hardly turned: its rotation vector is as short as the change of its Euler angles.
+    assert np.linalg.norm(action[3:6]) == pytest.approx(np.linalg.norm((after - before)[3:6]), rel=0.05)
+    assert action[6] == 0.0
+    same_pose(integrate(before, action), after)
 
 
 @pytest.mark.parametrize("shape", [(7,), (3, 7), (2, 3, 7)])

@@ -87,10 +87,10 @@ def test_a_run_leaves_what_people_look_at(encoder):
     assert run["provenance"]["versions"]["torch"]
 
 
-def test_stage_two_gets_better(clips, encoder, tmp_path):
-    """On a handful of clips the predictor soon beats predicting that nothing changes."""
-    config = replace(STAGE_TWO, steps=81, batch=8, warmup=5, learning_rate=3e-3)
-    model = train(clips, str(encoder), tmp_path / "run", "tiny", config, seed=0, report=quiet)
+def test_stage_two_gets_better(clips, tmp_path):
+    """On the bundled encoder's features the predictor soon beats predicting that nothing changes."""
+    config = replace(STAGE_TWO, steps=61, batch=16, warmup=5, learning_rate=2e-3)
+    model = train(clips, "tiny", tmp_path / "run", "tiny", config, seed=0, report=quiet)
     lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     losses = [line["train/teacher_forcing"] / line["train/copy"] for line in lines if "train/copy" in line]
     assert losses[-1] < 0.97 * losses[0]
