@@ -39,7 +39,7 @@ class WorldModel(nn.Module):
 
     # --- using ------------------------------------------------------------------------------------------------
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def encode(self, rgb: np.ndarray | torch.Tensor) -> torch.Tensor:
         """Pictures to latents.
 
@@ -52,7 +52,7 @@ class WorldModel(nn.Module):
         images = torch.as_tensor(rgb)
         return encode_still(self.encoder, self.card.transform(images if images.ndim == 4 else images[None]))
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def rollout(self, z: torch.Tensor, state: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
         """Imagine action sequences from one present.
 
