@@ -6,7 +6,7 @@ import numpy as np
 
 from envs import pose
 from envs.franka_env import FrankaEnv
-from envs.grasping import LIFT, grasp_state, is_held
+from envs.grasping import FLANGE_TO_PAD, LIFT, grasp_state, is_held
 from envs.observation import Goal, Observation
 from envs.tasks import PickAndPlace
 
@@ -86,7 +86,7 @@ class Expert:
         simulation = self._env.simulation
         target = simulation.target.copy()
         if simulation.closedness() < PULL:
-            target[2] = simulation.object_half_height() * 2 + 0.138 + LIFT * 0.7
+            target[2] = simulation.object_half_height() * 2 + FLANGE_TO_PAD[simulation.gripper] + LIFT * 0.7
         return self._move(target, 0.0)
 
     def _holding(self) -> bool:

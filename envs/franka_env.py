@@ -13,7 +13,7 @@ from envs.camera import Camera
 from envs.errors import unknown_name
 from envs.observation import Goal, Observation, check_image
 from envs.pose import ACTION_DIM, STATE_DIM
-from envs.safety import SafetyEnvelope, SafetyLimits
+from envs.safety import SafetyEnvelope, SafetyLimits, default_limits
 from envs.sim_arm import SimArm
 from envs.simulation import PERIOD, Simulation, Snapshot
 from envs.tasks import TASKS, Progress, Task
@@ -54,7 +54,7 @@ class FrankaEnv(gymnasium.Env):
         size: image height and width in pixels.
         randomize: 0 (always the nominal look) to 1 (the full domain randomisation), drawn at each reset.
         render_mode: ``rgb_array`` or None.
-        limits: the safety envelope's, or None for its defaults.
+        limits: the safety envelope's, or None for the gripper's defaults.
         goals: ``paper`` (one goal image; three for pick and place) or ``dense`` (more sub-goal images).
     """
 
@@ -84,7 +84,7 @@ class FrankaEnv(gymnasium.Env):
         self.simulation = Simulation(gripper, object_name)
         self._stage = Stage(self.simulation.model, object_name)
         self._camera = Camera(self.simulation.model, size)
-        self.arm = SafetyEnvelope(SimArm(self.simulation, self._camera), limits)
+        self.arm = SafetyEnvelope(SimArm(self.simulation, self._camera), limits or default_limits(gripper))
         self.variation = Variation()
         self.goals: list[Goal] = []
         self.progress = Progress(success=False, error=float("inf"))

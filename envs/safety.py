@@ -11,6 +11,9 @@ from envs.arm import Arm
 from envs.errors import UserError
 from envs.observation import Observation, check_action
 
+# Metres above the table at which the flange carries fingers whose tips reach it.
+LOWEST_FLANGE = {"robotiq": 0.158, "panda_hand": 0.113}
+
 
 @dataclass(frozen=True)
 class SafetyLimits:
@@ -39,6 +42,16 @@ class SafetyLimits:
     def step(self) -> np.ndarray:
         """Largest absolute action [7]."""
         return np.array([self.max_translation] * 3 + [self.max_rotation] * 3 + [self.max_gripper])
+
+
+def default_limits(gripper: str) -> SafetyLimits:
+    """The limits for a gripper: its closed fingertips may just not press into the table.
+
+    Args:
+        gripper: ``robotiq`` or ``panda_hand``.
+    """
+    x, y, _ = SafetyLimits().workspace_low
+    return SafetyLimits(workspace_low=(x, y, LOWEST_FLANGE[gripper]))
 
 
 class SafetyEnvelope:

@@ -40,8 +40,9 @@ def test_the_expert_solves_every_task(task, object_name):
     env.close()
 
 
-def test_the_expert_works_with_the_panda_hand():
-    env = FrankaEnv("pick-and-place", "box", gripper="panda_hand", size=64)
+@pytest.mark.parametrize("object_name", ["cup", "box"])
+def test_the_expert_works_with_the_panda_hand(object_name):
+    env = FrankaEnv("pick-and-place", object_name, gripper="panda_hand", size=64)
     score, _ = run_episode(Expert(env), env, 0, show_goal_states=True)
     assert score.success
     env.close()
