@@ -156,10 +156,16 @@ def test_bad_arguments_are_named(arguments, message):
         FrankaEnv(**arguments)
 
 
-def test_vector_environments():
-    envs = gymnasium.make_vec(ENV_IDS["reach"], num_envs=2, vectorization_mode="sync", object_name="box", size=64)
+@pytest.mark.parametrize("mode", ["sync", "async"])
+def test_vector_environments(mode):
+    # A renderer's context doesn't survive a fork.
+    options = {"context": "spawn"} if mode == "async" else {}
+    envs = gymnasium.make_vec(
+        ENV_IDS["reach"], num_envs=2, vectorization_mode=mode, vector_kwargs=options, object_name="box", size=64
+    )
     observation, info = envs.reset(seed=[0, 1])
     assert observation["rgb"].shape == (2, 64, 64, 3)
+    assert observation["rgb"].std() > 10
     _, rewards, _, _, info = envs.step(np.zeros((2, 7), np.float32))
     assert rewards.shape == (2,)
     assert info["is_success"].shape == (2,)
