@@ -121,8 +121,8 @@ class Pretrain:
     threads: int = 0
 
     def run(self) -> int:
-        from vjepa_sim.presets import get_preset
-        from vjepa_sim.pretrain import pretrain, shortened
+        from vjepa_sim.presets import get_preset, shortened
+        from vjepa_sim.pretrain import pretrain
 
         config = shortened(get_preset(self.preset).pretrain, self.steps)
         if self.learning_rate is not None:
@@ -162,8 +162,8 @@ class Train:
     threads: int = 0
 
     def run(self) -> int:
-        from vjepa_sim.presets import get_preset
-        from vjepa_sim.train import shortened, train
+        from vjepa_sim.presets import get_preset, shortened
+        from vjepa_sim.train import train
         from vjepa_sim.world_model import find_checkpoint
 
         config = shortened(get_preset(self.preset).train, self.steps)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from envs.errors import UserError, unknown_name
 from vjepa_sim.ac_predictor import ACPredictorConfig
@@ -117,3 +117,8 @@ def get_preset(name: str) -> Preset:
     if name not in PRESETS:
         raise unknown_name("preset", name, PRESETS)
     return PRESETS[name]
+
+
+def shortened(config: PretrainConfig | TrainConfig, steps: int | None) -> PretrainConfig | TrainConfig:
+    """The same schedule with another length; None keeps it."""
+    return config if steps is None else replace(config, steps=steps, warmup=min(config.warmup, max(1, steps // 10)))

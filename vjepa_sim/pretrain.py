@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -193,8 +193,3 @@ def evaluate_encoder(model: WorldModel, clips: Clips) -> tuple[dict[str, float],
     back = model.card.transform.invert(model.pixel_decoder(z[shown]))
     original = model.card.transform.invert(model.card.transform(clips.frames[index[shown]]))
     return scores, np.concatenate([np.concatenate(list(original), 1), np.concatenate(list(back), 1)])
-
-
-def shortened(config: PretrainConfig, steps: int | None) -> PretrainConfig:
-    """The same schedule with another length."""
-    return config if steps is None else replace(config, steps=steps, warmup=min(config.warmup, max(1, steps // 10)))

@@ -163,8 +163,3 @@ def evaluate_predictor(
         drawn = model.card.transform.invert(model.pixel_decoder(torch.cat([features[clip[:1]].float(), imagined])))
         rows.append(np.concatenate([np.concatenate(list(seen), 1), np.concatenate(list(drawn), 1)]))
     return scores, np.concatenate(rows)
-
-
-def shortened(config: TrainConfig, steps: int | None) -> TrainConfig:
-    """The same schedule with another length."""
-    return config if steps is None else replace(config, steps=steps, warmup=min(config.warmup, max(1, steps // 10)))
