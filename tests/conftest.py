@@ -1,5 +1,11 @@
 """Real parts, made once per test session."""
 
+import os
+
+# Before anything loads PyTorch, here or in a child: the tests run in parallel, and on few cores threads that wait for
+# each other make a step a hundred times slower.
+os.environ["OMP_NUM_THREADS"] = "1"
+
 import pytest
 
 from agents.collect import CollectConfig, collect

@@ -35,7 +35,7 @@ def probe_error(features: torch.Tensor, targets: torch.Tensor, test: np.ndarray)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, STEPS)
         rng = np.random.default_rng(0)
         for _ in range(STEPS):
-            rows = torch.from_numpy(rng.choice(train, BATCH))
+            rows = torch.from_numpy(rng.choice(train, min(BATCH, len(train))))
             loss = smooth_l1_loss(reader(features[rows].clone()), (targets[rows].clone() - center) / spread, beta=0.1)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
