@@ -10,6 +10,7 @@ from typing import Any
 from envs.errors import UserError
 from vjepa_sim.ac_predictor import ACPredictorConfig
 from vjepa_sim.encoder import EncoderConfig
+from vjepa_sim.predictor import PredictorConfig
 from vjepa_sim.transform import ImageTransform
 
 CARD_FILE = "card.json"
@@ -26,6 +27,8 @@ class ModelCard:
         encoder: its sizes.
         transform: how a picture becomes its input.
         predictor: sizes of the action-conditioned predictor, or None after stage one.
+        mask_predictor: sizes of stage one's predictor, or None after stage two.
+        decoders: whether it has decoders of the arm's state and of pixels.
         period: seconds between two of its frames, or None after stage one.
         state, gripper: conventions of states and actions.
         data: one record per data set: where it was, how many episodes and frames, which seeds.
@@ -38,6 +41,8 @@ class ModelCard:
     encoder: EncoderConfig
     transform: ImageTransform
     predictor: ACPredictorConfig | None = None
+    mask_predictor: PredictorConfig | None = None
+    decoders: bool = True
     period: float | None = None
     state: str = STATE_CONVENTION
     gripper: str = GRIPPER_CONVENTION
@@ -70,8 +75,9 @@ def read_card(path: Path) -> ModelCard:
     try:
         content["encoder"] = _from_dict(EncoderConfig, content["encoder"])
         content["transform"] = _from_dict(ImageTransform, content["transform"])
-        if content.get("predictor") is not None:
-            content["predictor"] = _from_dict(ACPredictorConfig, content["predictor"])
+        for name, kind in (("predictor", ACPredictorConfig), ("mask_predictor", PredictorConfig)):
+            if content.get(name) is not None:
+                content[name] = _from_dict(kind, content[name])
         content["data"] = tuple(content.get("data", ()))
         card = _from_dict(ModelCard, content)
     except (KeyError, TypeError) as error:

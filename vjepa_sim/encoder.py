@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from envs.errors import UserError
 from vjepa_sim.rope import RopeMode, grid_positions, rope_table
-from vjepa_sim.transformer import init_weights, make_blocks
+from vjepa_sim.transformer import init_weights, make_blocks, run_blocks
 
 
 @dataclass(frozen=True)
@@ -57,11 +58,16 @@ class PatchEmbed(nn.Module):
 
 
 class Encoder(nn.Module):
-    """A transformer without class or register tokens; positions come from rotary embeddings only."""
+    """A transformer without class or register tokens; positions come from rotary embeddings only.
+
+    Attributes:
+        recompute: trade time for memory in training, see :func:`vjepa_sim.transformer.run_blocks`.
+    """
 
     def __init__(self, config: EncoderConfig):
         super().__init__()
         self.config = config
+        self.recompute = False
         self.patch_embed = PatchEmbed(config)
         self.blocks = make_blocks(config.dim, config.depth, config.heads, config.mlp_hidden)
         self.norm = nn.LayerNorm(config.dim, eps=1e-6)
@@ -78,13 +84,15 @@ class Encoder(nn.Module):
             [B, K or T/tubelet · H/patch · W/patch, dim].
         """
         config = self.config
-        frames, height, width = (
-            n // k for n, k in zip(video.shape[2:], self.patch_embed.proj.kernel_size, strict=True)
-        )
+        kernel = self.patch_embed.proj.kernel_size
+        frames, height, width = (n // k for n, k in zip(video.shape[2:], kernel, strict=True))
         if min(frames, height, width) == 0:
-            raise ValueError(
-                f"A clip of {tuple(video.shape[2:])} (frames, height, width) is smaller than one tubelet "
-                f"({config.tubelet_size}, {config.patch_size}, {config.patch_size})."
+            raise UserError(
+                f"A clip of {tuple(video.shape[2:])} (frames, height, width) is smaller than one tubelet, {kernel}."
+            )
+        if any(n % k for n, k in zip(video.shape[2:], kernel, strict=True)):
+            raise UserError(
+                f"A clip of {tuple(video.shape[2:])} (frames, height, width) is not a whole number of tubelets, {kernel}."
             )
         x = self.patch_embed(video)  # [B, N, dim]
         positions = grid_positions(frames, height, width, x.device)  # [N, 3]
@@ -94,9 +102,7 @@ class Encoder(nn.Module):
         rope = rope_table(positions, config.dim // config.heads, config.rope)
         if keep is not None:
             rope = tuple(table[:, None] for table in rope)  # one table per sample, the same for all heads
-        for block in self.blocks:
-            x = block(x, rope)
-        return self.norm(x)
+        return self.norm(run_blocks(self.blocks, x, rope, recompute=self.recompute))
 
 
 def encode_still(encoder: Encoder, images: torch.Tensor) -> torch.Tensor:

@@ -9,7 +9,7 @@ from torch import nn
 
 from vjepa_sim.encoder import EncoderConfig
 from vjepa_sim.rope import RopeMode, rope_table
-from vjepa_sim.transformer import init_weights, make_blocks
+from vjepa_sim.transformer import init_weights, make_blocks, run_blocks
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,16 @@ class PredictorConfig:
 
 
 class Predictor(nn.Module):
-    """A narrow transformer over context tokens and mask tokens."""
+    """A narrow transformer over context tokens and mask tokens.
+
+    Attributes:
+        recompute: trade time for memory in training, see :func:`vjepa_sim.transformer.run_blocks`.
+    """
 
     def __init__(self, config: PredictorConfig, encoder: EncoderConfig):
         super().__init__()
         self.config = config
+        self.recompute = False
         self.grid = encoder.grid
         self.predictor_embed = nn.Linear(encoder.dim, config.dim)
         self.mask_tokens = nn.ParameterList(
@@ -70,6 +75,5 @@ class Predictor(nn.Module):
         rope = tuple(
             table[:, None] for table in rope_table(positions, self.config.dim // self.config.heads, self.config.rope)
         )
-        for block in self.predictor_blocks:
-            x = block(x, rope)
+        x = run_blocks(self.predictor_blocks, x, rope, recompute=self.recompute)
         return self.predictor_proj(self.predictor_norm(x[:, seen:]))

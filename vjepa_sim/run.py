@@ -26,7 +26,8 @@ from torch import nn
 from data.provenance import write_json
 from envs.errors import UserError
 from vjepa_sim.card import CARD_FILE, read_card
-from vjepa_sim.world_model import WEIGHTS_FILE, WorldModel, load_weights
+from vjepa_sim.weights import load_tensors, read_safetensors
+from vjepa_sim.world_model import WEIGHTS_FILE, WorldModel
 
 RUN_FILE = "run.json"
 CHECKPOINT_SECONDS = 180
@@ -167,7 +168,8 @@ class Run:
     def _load(self, folder: Path) -> None:
         from safetensors.torch import load_file
 
-        load_weights(self._model, folder / WEIGHTS_FILE)
+        weights = folder / WEIGHTS_FILE
+        load_tensors(self._model, read_safetensors(weights), weights)
         self._model.with_card(measured=read_card(folder / CARD_FILE).measured)
         try:
             tensors = load_file(folder / "training_state.safetensors")

@@ -7,10 +7,26 @@ import math
 import torch
 from torch import nn
 from torch.nn.functional import scaled_dot_product_attention
+from torch.utils.checkpoint import checkpoint
 
 from vjepa_sim.rope import rotate
 
 Rope = tuple[torch.Tensor, torch.Tensor]  # cosines and sines, broadcastable to [B, heads, N, head_dim]
+
+
+class KeyValueCache:
+    """Keys (already rotated) and values of the tokens that one attention layer has seen, [B, heads, N, head_dim]."""
+
+    def __init__(self):
+        self.keys: torch.Tensor | None = None
+        self.values: torch.Tensor | None = None
+
+    def extend(self, keys: torch.Tensor, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Add those of new tokens; returns all."""
+        if self.keys is not None:
+            keys, values = torch.cat([self.keys, keys], 2), torch.cat([self.values, values], 2)
+        self.keys, self.values = keys, values
+        return keys, values
 
 
 class Attention(nn.Module):
@@ -22,14 +38,32 @@ class Attention(nn.Module):
         self.qkv = nn.Linear(dim, 3 * dim)
         self.proj = nn.Linear(dim, dim)
 
-    def forward(self, x: torch.Tensor, rope: Rope, mask: torch.Tensor | None = None) -> torch.Tensor:
-        """x [B, N, dim]; mask, boolean [N, N], True where attention is allowed."""
-        batch, tokens, dim = x.shape
-        q, k, v = (
-            self.qkv(x).view(batch, tokens, 3, self.heads, dim // self.heads).permute(2, 0, 3, 1, 4)
-        )  # each [B, heads, N, hd]
-        out = scaled_dot_product_attention(rotate(q, *rope), rotate(k, *rope), v, attn_mask=mask)
-        return self.proj(out.transpose(1, 2).reshape(batch, tokens, dim))
+    def forward(
+        self,
+        qkv: torch.Tensor,
+        rope: Rope | None = None,
+        mask: torch.Tensor | None = None,
+        cache: KeyValueCache | None = None,
+    ) -> torch.Tensor:
+        """Attend.
+
+        Args:
+            qkv: the tokens' queries, keys and values [B, N, 3 dim], as :attr:`qkv` makes them.
+            rope: rotations of queries and keys; None for tokens without a place.
+            mask: boolean [N, N], True where attention is allowed; None for everywhere.
+            cache: earlier tokens to attend to as well; takes the new ones in.
+
+        Returns:
+            [B, N, dim].
+        """
+        batch, tokens, width = qkv.shape
+        q, k, v = qkv.view(batch, tokens, 3, self.heads, -1).permute(2, 0, 3, 1, 4)  # each [B, heads, N, hd]
+        if rope is not None:
+            q, k = rotate(q, *rope), rotate(k, *rope)
+        if cache is not None:
+            k, v = cache.extend(k, v)
+        out = scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        return self.proj(out.transpose(1, 2).reshape(batch, tokens, width // 3))
 
 
 class MLP(nn.Module):
@@ -56,9 +90,24 @@ class Block(nn.Module):
         self.norm2 = nn.LayerNorm(dim, eps=1e-6)
         self.mlp = MLP(dim, hidden)
 
-    def forward(self, x: torch.Tensor, rope: Rope, mask: torch.Tensor | None = None) -> torch.Tensor:
-        """x [B, N, dim]."""
-        x = x + self.attn(self.norm1(x), rope, mask)
+    def forward(self, x: torch.Tensor, rope: Rope | None = None, mask: torch.Tensor | None = None) -> torch.Tensor:
+        """x [B, N, dim]; rope and mask as in :class:`Attention`."""
+        return self.finish(x, self.project(x), rope, mask)
+
+    def project(self, x: torch.Tensor) -> torch.Tensor:
+        """The first half: queries, keys and values [B, N, 3 dim], each token on its own."""
+        return self.attn.qkv(self.norm1(x))
+
+    def finish(
+        self,
+        x: torch.Tensor,
+        qkv: torch.Tensor,
+        rope: Rope | None = None,
+        mask: torch.Tensor | None = None,
+        cache: KeyValueCache | None = None,
+    ) -> torch.Tensor:
+        """The second half: attention and MLP, given what :meth:`project` made."""
+        x = x + self.attn(qkv, rope, mask, cache)
         return x + self.mlp(self.norm2(x))
 
 
@@ -67,6 +116,22 @@ def make_blocks(dim: int, depth: int, heads: int, mlp_hidden: int) -> nn.ModuleL
     if dim % heads:
         raise ValueError(f"{heads} heads don't divide a width of {dim}.")
     return nn.ModuleList(Block(dim, heads, mlp_hidden) for _ in range(depth))
+
+
+def run_blocks(
+    blocks: nn.ModuleList, x: torch.Tensor, rope: Rope, mask: torch.Tensor | None = None, recompute: bool = False
+) -> torch.Tensor:
+    """x [B, N, dim] through all blocks.
+
+    With ``recompute`` (gradient checkpointing) a backward pass computes each block again instead of keeping all its
+    activations: a quarter more time, a fraction of the memory.
+    """
+    for block in blocks:
+        if recompute and torch.is_grad_enabled():
+            x = checkpoint(block, x, rope, mask, use_reentrant=False)
+        else:
+            x = block(x, rope, mask)
+    return x
 
 
 def init_weights(module: nn.Module, blocks: nn.ModuleList) -> None:

@@ -16,7 +16,10 @@ from vjepa_sim.ac_predictor import ACPredictor
 from vjepa_sim.card import CARD_FILE, ModelCard, read_card
 from vjepa_sim.encoder import Encoder, encode_still
 from vjepa_sim.heads import PixelDecoder, StateDecoder
+from vjepa_sim.predictor import Predictor
+from vjepa_sim.released import Branch, is_released, read_released
 from vjepa_sim.rotation import integrate
+from vjepa_sim.weights import load_tensors, read_safetensors
 
 WEIGHTS_FILE = "model.safetensors"
 BUNDLED = Path(__file__).parent / "checkpoints"
@@ -27,14 +30,19 @@ class WorldModel(nn.Module):
 
     Attributes:
         card: see :class:`vjepa_sim.card.ModelCard`.
+        encoder: pictures and video to tokens.
+        predictor: the action-conditioned one, or None after stage one.
+        mask_predictor: stage one's, or None after stage two.
+        state_decoder, pixel_decoder: see :mod:`vjepa_sim.heads`; None in released checkpoints.
     """
 
     def __init__(self, card: ModelCard):
         super().__init__()
         self.card = card
         self.encoder = Encoder(card.encoder)
-        self.state_decoder = StateDecoder(card.encoder)
-        self.pixel_decoder = PixelDecoder(card.encoder)
+        self.mask_predictor = Predictor(card.mask_predictor, card.encoder) if card.mask_predictor else None
+        self.state_decoder = StateDecoder(card.encoder) if card.decoders else None
+        self.pixel_decoder = PixelDecoder(card.encoder) if card.decoders else None
         self.predictor = ACPredictor(card.predictor, card.encoder) if card.predictor else None
 
     # --- using ------------------------------------------------------------------------------------------------
@@ -68,15 +76,13 @@ class WorldModel(nn.Module):
             raise UserError(
                 f"Checkpoint {self.card.name!r} has no action-conditioned predictor; train one with `vjepa-sim train`."
             )
-        samples, horizon = actions.shape[:2]
-        latents = z.expand(samples, 1, *z.shape)
-        states = state.expand(samples, 1, -1)
-        for t in range(horizon):
-            step = self.predictor(latents, actions[:, : t + 1], states)[:, -1:]
-            latents = torch.cat([latents, step], 1)
-            if t + 1 < horizon:
-                states = torch.cat([states, integrate(states[:, -1], actions[:, t])[:, None]], 1)
-        return latents[:, 1:]
+        latents, latent, place = [], z[None], state[None]
+        caches = self.predictor.new_caches()
+        for action in actions.unbind(1):
+            latent = self.predictor.step(latent, action, place, caches)  # [N, tokens, dim]
+            latents.append(latent)
+            place = integrate(place, action)
+        return torch.stack(latents, 1)
 
     # --- saving and loading -----------------------------------------------------------------------------------
 
@@ -94,20 +100,33 @@ class WorldModel(nn.Module):
         write_text(folder / CARD_FILE, self.card.to_json())
 
     @classmethod
-    def from_pretrained(cls, name_or_folder: str | Path) -> WorldModel:
-        """Load a bundled checkpoint by name, or one from a folder (of a model, or of a whole training run).
+    def from_pretrained(cls, source: str | Path, branch: Branch | None = None) -> WorldModel:
+        """Load a checkpoint; at its largest, memory holds the weights once.
+
+        Args:
+            source: a bundled name; a folder of a model or of a whole training run; or what others released: Meta's
+                ``.pt`` file, or a folder in Hugging Face's ``VJEPA2Model`` layout (see :mod:`vjepa_sim.released`).
+            branch: which encoder of Meta's file to take.
 
         Raises:
             UserError: there is no such checkpoint, a file is damaged, or tensors are missing, extra or misshapen.
         """
-        folder = find_checkpoint(name_or_folder)
+        path = Path(source)
+        if is_released(path):
+            card, tensors = read_released(path, branch)
+        else:
+            if branch is not None:
+                raise UserError(f"{source} holds one encoder only; a branch is for Meta's .pt files.")
+            path = find_checkpoint(source)
+            card, tensors = read_card(path / CARD_FILE), read_safetensors(path / WEIGHTS_FILE)
         try:
-            model = cls(read_card(folder / CARD_FILE))
+            with torch.device("meta"):
+                model = cls(card)
         except UserError:
             raise
         except (ValueError, TypeError, RuntimeError) as error:
-            raise UserError(f"{folder / CARD_FILE}: no model can be built from this card: {error}") from error
-        load_weights(model, folder / WEIGHTS_FILE)
+            raise UserError(f"{path}: no model can be built from its card: {error}") from error
+        load_tensors(model, tensors, path)
         return model.eval()
 
     def with_card(self, **changes) -> WorldModel:
@@ -130,30 +149,3 @@ def find_checkpoint(name_or_folder: str | Path) -> Path:
     if "/" in str(name_or_folder):
         raise UserError(f"There is no checkpoint folder {folder}. The bundled ones are: {', '.join(bundled)}.")
     raise unknown_name("checkpoint", name_or_folder, bundled)
-
-
-def load_weights(module: nn.Module, path: Path) -> None:
-    """Load tensors strictly by name and shape; half-precision files (the bundled one) are widened.
-
-    Raises:
-        UserError: the file can't be read, or tensors are missing, extra, misshapen or not finite; all are listed.
-    """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        tensors = load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise UserError(f"{path}: the weights can't be read ({error}). Is the file complete?") from error
-    expected = module.state_dict()
-    problems = [f"missing {name} {tuple(expected[name].shape)}" for name in sorted(set(expected) - set(tensors))]
-    problems += [f"unexpected {name}" for name in sorted(set(tensors) - set(expected))]
-    for name in sorted(set(tensors) & set(expected)):
-        if tensors[name].shape != expected[name].shape:
-            problems.append(f"{name} has shape {tuple(tensors[name].shape)}, expected {tuple(expected[name].shape)}")
-        elif not torch.isfinite(tensors[name]).all():
-            problems.append(f"{name} holds numbers that are not finite")
-    if problems:
-        shown = "; ".join(problems[:10]) + (f"; and {len(problems) - 10} more" if len(problems) > 10 else "")
-        raise UserError(f"{path} doesn't fit its card: {shown}.")
-    module.load_state_dict(tensors)

@@ -1,0 +1,256 @@
+"""Weights that others released: Meta's ``.pt`` files, and folders in Hugging Face's ``VJEPA2Model`` layout.
+
+Meta's files are dictionaries with ``encoder``, ``predictor`` and, after pretraining, ``target_encoder`` (the moving
+average). Names carry the prefixes of the wrappers that they were trained in. V-JEPA 2-AC's has an action-conditioned
+``predictor``; the others' is the mask-denoising one.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from envs.errors import UserError, unknown_name
+from vjepa_sim.ac_predictor import ACPredictorConfig
+from vjepa_sim.card import ModelCard
+from vjepa_sim.encoder import EncoderConfig
+from vjepa_sim.predictor import PredictorConfig
+from vjepa_sim.transform import ImageTransform
+from vjepa_sim.weights import read_safetensors
+
+Branch = Literal["encoder", "target_encoder"]
+Tensors = dict[str, torch.Tensor]
+
+BRANCHES = ("encoder", "target_encoder")
+WRAPPERS = re.compile(r"^((module|backbone)\.)+")
+# Left over from versions with learned positions; rotary ones have none.
+IGNORED = {"pos_embed", "predictor_pos_embed"}
+HUGGING_FACE_CONFIG = "config.json"
+# 15 rows of DROID at 15 Hz: the loader that the weights were trained with took the video's 60 fps at its word, so its
+# "4 frames per second" are one. See the documentation's page on the world model.
+AC_PERIOD = 1.0
+AC_MAX_ASPECT = 1.35  # what its crop came down to in training
+LICENSE = "Meta's, as stated with the release"
+
+
+def is_released(path: Path) -> bool:
+    """Whether a path looks like one of these layouts."""
+    if path.is_dir():
+        return (path / HUGGING_FACE_CONFIG).is_file()
+    return path.is_file() and path.suffix in (".pt", ".pth", ".tar")
+
+
+def read_released(path: Path, branch: Branch | None = None, image_size: int | None = None) -> tuple[ModelCard, Tensors]:
+    """Read a released checkpoint. No pickled code is ever executed.
+
+    Args:
+        path: Meta's file, or Hugging Face's folder.
+        branch: which of a file's encoders to take. By default the target encoder where there is one: it is what the
+            action-conditioned model was trained on. (Meta's hub functions and Hugging Face's files take the other.)
+        image_size: of the input in pixels; files don't say. 256 by default, 384 if the file's name says so.
+
+    Returns:
+        A card, and tensors by :class:`vjepa_sim.world_model.WorldModel`'s names. ``card.training["released"]`` tells
+        the file and the branch.
+
+    Raises:
+        UserError: the file can't be read or isn't one of these layouts.
+    """
+    if branch is not None and branch not in BRANCHES:
+        raise unknown_name("branch", branch, BRANCHES)
+    if path.is_dir():
+        if branch == "target_encoder":
+            raise UserError(f"{path}: Hugging Face's layout holds one encoder only, `encoder`; leave out the branch.")
+        return _read_hugging_face(path, image_size)
+    return _read_meta(path, branch, image_size)
+
+
+# --- Meta -----------------------------------------------------------------------------------------------------
+
+
+def _read_meta(path: Path, branch: Branch | None, image_size: int | None) -> tuple[ModelCard, Tensors]:
+    content = _load_pickle_free(path)
+    parts = {name: _strip(value) for name, value in content.items() if name in (*BRANCHES, "predictor") and value}
+    found = [name for name in BRANCHES if name in parts]
+    if not found:
+        raise UserError(
+            f"{path} holds no encoder: its entries are {', '.join(map(str, content))}; expected `encoder` or "
+            f"`target_encoder`, as in Meta's releases."
+        )
+    branch = branch or found[-1]
+    if branch not in found:
+        raise UserError(f"{path} holds no {branch!r}, only {', '.join(found)}.")
+    encoder = parts[branch]
+    predictor = parts.get("predictor", {})
+    size = image_size or (384 if "384" in path.stem else 256)
+    action_conditioned = "action_encoder.weight" in predictor
+    card = ModelCard(
+        name=path.stem,
+        encoder=_encoder_config(path, encoder, size),
+        transform=ImageTransform(size, max_aspect=AC_MAX_ASPECT if action_conditioned else 1.0),
+        predictor=_ac_config(predictor) if action_conditioned else None,
+        mask_predictor=_mask_config(path, predictor) if predictor and not action_conditioned else None,
+        decoders=False,
+        period=AC_PERIOD if action_conditioned else None,
+        training={"released": {"file": path.name, "branch": branch, "branches": found}},
+        license=LICENSE,
+    )
+    tensors = {f"encoder.{name}": value for name, value in encoder.items()}
+    prefix = "predictor" if action_conditioned else "mask_predictor"
+    return card, tensors | {f"{prefix}.{name}": value for name, value in predictor.items()}
+
+
+def _load_pickle_free(path: Path) -> dict[str, Any]:
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except FileNotFoundError:
+        raise UserError(f"There is no file {path}.") from None
+    except Exception as error:  # PyTorch raises many kinds; all mean the same to the user
+        reason = str(error).split("\n")[0]
+        raise UserError(
+            f"{path} can't be read as a PyTorch checkpoint of tensors only ({reason}). Is the download complete? A file "
+            f"that holds other objects is refused, since unpickling them can run anything."
+        ) from error
+    if not isinstance(content, dict):
+        raise UserError(f"{path} holds a {type(content).__name__}; expected a dictionary, as in Meta's releases.")
+    return content
+
+
+def _strip(tensors: Any) -> Tensors:
+    """Without wrappers' prefixes, and without what rotary models don't use."""
+    names = {WRAPPERS.sub("", name): value for name, value in tensors.items()}
+    return {name: value for name, value in names.items() if name not in IGNORED and isinstance(value, torch.Tensor)}
+
+
+def _encoder_config(path: Path, tensors: Tensors, image_size: int) -> EncoderConfig:
+    needed = ("patch_embed.proj.weight", "blocks.0.mlp.fc1.weight")
+    if not all(name in tensors for name in needed):
+        shown = ", ".join(list(tensors)[:3])
+        raise UserError(f"{path}: no V-JEPA 2 encoder: {' and '.join(needed)} are expected; found {shown}, …")
+    dim, _, tubelet, patch, _ = tensors[needed[0]].shape
+    return EncoderConfig(
+        image_size=image_size,
+        patch_size=patch,
+        tubelet_size=tubelet,
+        dim=dim,
+        depth=_depth(tensors, "blocks"),
+        heads=dim // (80 if dim == 1280 else 64),  # files don't say; huge is the one with wider heads
+        mlp_hidden=len(tensors[needed[1]]),
+        rope="compat",
+    )
+
+
+def _mask_config(path: Path, tensors: Tensors) -> PredictorConfig:
+    if "predictor_embed.weight" not in tensors or "predictor_blocks.0.mlp.fc1.weight" not in tensors:
+        raise UserError(f"{path}: its predictor is neither mask-denoising nor action-conditioned V-JEPA 2.")
+    dim = len(tensors["predictor_embed.weight"])
+    return PredictorConfig(
+        dim=dim,
+        depth=_depth(tensors, "predictor_blocks"),
+        heads=dim // 32,
+        mlp_hidden=len(tensors["predictor_blocks.0.mlp.fc1.weight"]),
+        mask_tokens=sum(name.startswith("mask_tokens.") for name in tensors),
+        rope="compat",
+    )
+
+
+def _ac_config(tensors: Tensors) -> ACPredictorConfig:
+    dim = len(tensors["action_encoder.weight"])
+    return ACPredictorConfig(
+        dim=dim,
+        depth=_depth(tensors, "predictor_blocks"),
+        heads=dim // 64,
+        mlp_hidden=len(tensors["predictor_blocks.0.mlp.fc1.weight"]),
+        rope="compat",
+    )
+
+
+def _depth(tensors: Tensors, blocks: str) -> int:
+    return len({name.split(".")[1] for name in tensors if name.startswith(blocks + ".")})
+
+
+# --- Hugging Face ---------------------------------------------------------------------------------------------
+
+HUGGING_FACE_NAMES = (
+    (r"^vjepa2\.", ""),  # a classifier's backbone
+    (r"^encoder\.embeddings\.patch_embeddings\.proj", "encoder.patch_embed.proj"),
+    (r"^encoder\.layer\.(\d+)\.attention\.", r"encoder.blocks.\1.attn."),
+    (r"^encoder\.layer\.", "encoder.blocks."),
+    (r"^encoder\.layernorm", "encoder.norm"),
+    (r"^predictor\.embeddings\.predictor_embeddings", "mask_predictor.predictor_embed"),
+    (r"^predictor\.embeddings\.mask_tokens", "mask_predictor.mask_tokens"),
+    (r"^predictor\.layer\.(\d+)\.attention\.", r"mask_predictor.predictor_blocks.\1.attn."),
+    (r"^predictor\.layer\.", "mask_predictor.predictor_blocks."),
+    (r"^predictor\.layernorm", "mask_predictor.predictor_norm"),
+    (r"^predictor\.proj", "mask_predictor.predictor_proj"),
+)
+CLASSIFIER_PARTS = ("pooler.", "classifier.")  # of VJEPA2ForVideoClassification: not part of a world model
+
+
+def _read_hugging_face(folder: Path, image_size: int | None) -> tuple[ModelCard, Tensors]:
+    path = folder / HUGGING_FACE_CONFIG
+    try:
+        config = json.loads(path.read_text())
+        if config.get("model_type") != "vjepa2":
+            raise UserError(f"{path}: model_type is {config.get('model_type')!r}; expected 'vjepa2'.")
+        size = image_size or config.get("crop_size", 256)
+        card = ModelCard(
+            name=folder.name,
+            encoder=EncoderConfig(
+                image_size=size,
+                patch_size=config.get("patch_size", 16),
+                tubelet_size=config.get("tubelet_size", 2),
+                dim=config.get("hidden_size", 1024),
+                depth=config.get("num_hidden_layers", 24),
+                heads=config.get("num_attention_heads", 16),
+                mlp_hidden=int(config.get("hidden_size", 1024) * config.get("mlp_ratio", 4.0)),
+                rope="compat",
+            ),
+            transform=ImageTransform(size),
+            mask_predictor=PredictorConfig(
+                dim=config.get("pred_hidden_size", 384),
+                depth=config.get("pred_num_hidden_layers", 12),
+                heads=config.get("pred_num_attention_heads", 12),
+                mlp_hidden=int(config.get("pred_hidden_size", 384) * config.get("pred_mlp_ratio", 4.0)),
+                mask_tokens=config.get("pred_num_mask_tokens", 10),
+                rope="compat",
+            ),
+            decoders=False,
+            training={"released": {"file": folder.name, "branch": "encoder", "branches": ["encoder"]}},
+            license=LICENSE,
+        )
+    except (ValueError, TypeError) as error:
+        if isinstance(error, UserError):
+            raise
+        raise UserError(f"{path} is not a configuration of VJEPA2Model ({error}).") from error
+    files = sorted(folder.glob("*.safetensors"))
+    if not files:
+        raise UserError(f"{folder} holds {HUGGING_FACE_CONFIG} but no .safetensors file.")
+    tensors: Tensors = {}
+    for file in files:  # large models come in several
+        tensors |= read_safetensors(file)
+    return card, _rename(tensors)
+
+
+def _rename(theirs: Tensors) -> Tensors:
+    """Hugging Face's names to ours; queries, keys and values become one matrix, mask tokens become several."""
+    ours: Tensors = {}
+    for name in list(theirs):
+        if name.startswith(CLASSIFIER_PARTS):
+            del theirs[name]
+            continue
+        renamed = name
+        for pattern, replacement in HUGGING_FACE_NAMES:
+            renamed = re.sub(pattern, replacement, renamed)
+        ours[renamed] = theirs.pop(name)
+    for name in [name for name in ours if ".attn.query." in name]:
+        parts = [name.replace("query", part) for part in ("query", "key", "value")]
+        if all(part in ours for part in parts):
+            ours[name.replace("query", "qkv")] = torch.cat([ours.pop(part) for part in parts])
+    for index, token in enumerate(ours.pop("mask_predictor.mask_tokens", ())):
+        ours[f"mask_predictor.mask_tokens.{index}"] = token
+    return ours
