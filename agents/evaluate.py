@@ -22,6 +22,7 @@ from envs.franka_env import FrankaEnv
 from envs.pose import POSITION
 from envs.scene.names import OBJECTS
 from envs.seeds import evaluation_seed
+from envs.simulation import PERIOD
 from envs.tasks import TASKS
 
 CONFIG_FILE = "eval_config.json"
@@ -135,7 +136,8 @@ def _score_agents(
                 on_episode(name, task, object_name)
     if done == set(names):
         return
-    env = FrankaEnv(task, object_name, config.gripper, config.size, config.randomize, goals=config.goals)
+    period = round(fitted.model.card.period, 4) if fitted is not None else PERIOD
+    env = FrankaEnv(task, object_name, config.gripper, config.size, config.randomize, goals=config.goals, period=period)
     try:
         seeds, excluded = usable_seeds(env, config.seed, config.episodes)
         if fitted is not None:

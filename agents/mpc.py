@@ -65,8 +65,9 @@ class MPCAgent:
             raise UserError("An agent needs at least one goal image.")
         self._latents = [self.model.encode(goal.rgb)[0] for goal in goals]
         self._deadlines = np.cumsum([goal.steps for goal in goals])
+        decoder = self.model.state_decoder
         with torch.inference_mode():
-            self._states = [self.model.state_decoder(z) for z in self._latents]
+            self._states = [None if decoder is None else decoder(z) for z in self._latents]
         self._step = 0
         self._generator = torch.Generator().manual_seed(self._seed)
 
@@ -93,11 +94,18 @@ class MPCAgent:
         return action
 
     def _energy(
-        self, z: torch.Tensor, state: torch.Tensor, actions: torch.Tensor, goal: torch.Tensor, goal_state: torch.Tensor
+        self,
+        z: torch.Tensor,
+        state: torch.Tensor,
+        actions: torch.Tensor,
+        goal: torch.Tensor,
+        goal_state: torch.Tensor | None,
     ) -> torch.Tensor:
         """Distance of imagined ends to the goal [N]."""
         end = self.model.rollout(z, state, actions)[:, -1]
         distance = (end - goal).abs().mean((1, 2))
+        if goal_state is None:  # a released model reads no states: features alone, as its authors plan
+            return distance
         moved = state_target(state + actions.sum(1))
         pose_error = (moved[:, :3] - goal_state[:3]).norm(dim=1)
         grip_error = (moved[:, 3].clamp(0, 1) - goal_state[3]).abs()

@@ -39,7 +39,7 @@ class FrankaEnv(gymnasium.Env):
     """A Franka arm, one object, one camera, one goal given as an image.
 
     Observation (a dict): ``rgb`` uint8 [size, size, 3]; ``state`` float32 [7]; ``goal`` uint8 [size, size, 3], the
-    image of the last sub-goal. Action: float32 [7], a change of state over one control period (0.25 s), see
+    image of the last sub-goal. Action: float32 [7], a change of state over one control period (0.25 s by default), see
     :mod:`envs.pose`; the space's bounds are the arm's step limits and larger values are clipped.
 
     The reward is 1.0 while the task counts as solved and else 0.0. An episode never ends early: made with
@@ -56,6 +56,7 @@ class FrankaEnv(gymnasium.Env):
         render_mode: ``rgb_array`` or None.
         limits: the safety envelope's, or None for the gripper's defaults.
         goals: ``paper`` (one goal image; three for pick and place) or ``dense`` (more sub-goal images).
+        period: seconds of one step, for models that were trained with another than 0.25 s.
     """
 
     metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": round(1 / PERIOD)}
@@ -70,6 +71,7 @@ class FrankaEnv(gymnasium.Env):
         render_mode: str | None = None,
         limits: SafetyLimits | None = None,
         goals: str = "paper",
+        period: float = PERIOD,
     ):
         if task not in TASKS:
             raise unknown_name("task", task, TASKS)
@@ -81,7 +83,8 @@ class FrankaEnv(gymnasium.Env):
         select_goals([], goals)  # refuse an unknown protocol now
         self._protocol = goals
         self.task = TASKS[task]()
-        self.simulation = Simulation(gripper, object_name)
+        self.simulation = Simulation(gripper, object_name, period)
+        self.metadata = {**self.metadata, "render_fps": 1 / period if period > 1 else round(1 / period)}
         self._stage = Stage(self.simulation.model, object_name)
         self._camera = Camera(self.simulation.model, size)
         self.arm = SafetyEnvelope(SimArm(self.simulation, self._camera), limits or default_limits(gripper))

@@ -7,7 +7,7 @@ import numpy as np
 from envs import pose
 from envs.camera import Camera
 from envs.observation import Observation, check_action
-from envs.simulation import PERIOD, Simulation
+from envs.simulation import Simulation
 
 LEASH = 0.06  # m: the commanded pose never runs further ahead of the measured one
 GRIPPER_DEADBAND = 0.1  # closedness: a smaller change leaves the fingers as they are
@@ -16,10 +16,9 @@ GRIPPER_DEADBAND = 0.1  # closedness: a smaller change leaves the fingers as the
 class SimArm:
     """Deltas move a commanded pose, as on the real arm, so that errors of the servo don't add up."""
 
-    period = PERIOD
-
     def __init__(self, simulation: Simulation, camera: Camera):
         self.simulation = simulation
+        self.period = simulation.period
         self.camera = camera
 
     @property

@@ -8,13 +8,15 @@ import numpy as np
 
 from envs import pose
 from envs.engine import mujoco
+from envs.errors import UserError
 from envs.kinematics import HOME_JOINTS, Kinematics
 from envs.scene.arm import SERVO_DAMPING, SERVO_STIFFNESS
 from envs.scene.build import load_model
 from envs.scene.gripper import PANDA_HAND_OPEN, ROBOTIQ_CLOSED
 from envs.scene.names import ARM_JOINTS, FLANGE_SITE, OBJECT_BODY, OBJECT_JOINT
 
-PERIOD = 0.25  # s between two observations
+PERIOD = 0.25  # s between two observations, unless asked otherwise
+PERIODS = (0.05, 5.0)  # s: the servo keeps up with the shortest; the longest is far beyond any model's
 CONTROL_UPDATES = 10  # servo references are set this many times a period
 RAMP = 0.8  # share of the period in which the servo reference travels
 GRIPPER_RATE = 3.0  # closedness per second, about the 2F-85's full speed
@@ -34,11 +36,15 @@ class Simulation:
     """MuJoCo physics of one scene, the servo that follows pose targets, and the truth about the object.
 
     Attributes:
+        period: seconds from one observation to the next.
         model, data: MuJoCo's own, also for viewers and Gymnasium's checks.
         target: float64 [7], the state the arm was last sent to (see :mod:`envs.pose`).
     """
 
-    def __init__(self, gripper: str = "robotiq", object_name: str = "cup"):
+    def __init__(self, gripper: str = "robotiq", object_name: str = "cup", period: float = PERIOD):
+        if not PERIODS[0] <= period <= PERIODS[1]:
+            raise UserError(f"period={period}: expected seconds between {PERIODS[0]} and {PERIODS[1]}.")
+        self.period = float(period)
         self.gripper = gripper
         self.object_name = object_name
         self.model = load_model(gripper, object_name)
@@ -169,12 +175,12 @@ class Simulation:
         position, matrix = self.kinematics.forward(goal)
         self.target = np.concatenate([position, pose.matrix_to_euler(matrix), [np.clip(target[pose.GRIPPER], 0, 1)]])
 
-        substeps = round(PERIOD / self.model.opt.timestep / CONTROL_UPDATES)
-        interval = PERIOD / CONTROL_UPDATES
+        substeps = round(self.period / self.model.opt.timestep / CONTROL_UPDATES)
+        interval = self.period / CONTROL_UPDATES
         for i in range(CONTROL_UPDATES):
             phase = min((i + 1) / CONTROL_UPDATES / RAMP, 1.0)
             ramp = phase * phase * (3 - 2 * phase)
-            rate = 6 * phase * (1 - phase) / (RAMP * PERIOD)
+            rate = 6 * phase * (1 - phase) / (RAMP * self.period)
             velocity = rate * (goal - start)
             reach = GRIPPER_RATE * interval
             self._gripper_reference += float(

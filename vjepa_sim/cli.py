@@ -253,6 +253,60 @@ class Eval:
 
 
 @dataclass(frozen=True)
+class Convert:
+    """Turn released weights into a checkpoint folder with a card, which every --checkpoint takes.
+
+    Attributes:
+        what: weights.
+        source: Meta's .pt file, or a folder in Hugging Face's VJEPA2Model layout.
+        out: a new folder.
+        branch: which encoder of Meta's file: encoder, or target_encoder (the default where there is one).
+        image_size: of the input in pixels; 256, or 384 if the file's name says so.
+        period: seconds between two frames, if not what the release was trained with.
+    """
+
+    what: tyro.conf.Positional[str]
+    source: tyro.conf.Positional[Path]
+    out: Path
+    branch: str | None = None
+    image_size: int | None = None
+    period: float | None = None
+
+    def run(self) -> int:
+        from vjepa_sim.released import is_released
+        from vjepa_sim.world_model import WorldModel
+
+        if self.what != "weights":
+            raise unknown_name("thing to convert", self.what, ["weights"])
+        if not self.source.exists():
+            raise UserError(f"There is no {self.source}.")
+        if not is_released(self.source):
+            raise UserError(
+                f"{self.source} is neither a .pt file nor a folder with a config.json, as weights are released."
+            )
+        if self.out.exists():
+            raise UserError(f"{self.out} exists already. Give a new folder as --out.")
+        model = WorldModel.from_pretrained(self.source, self.branch, self.image_size)
+        if self.period is not None:
+            if model.predictor is None or self.period <= 0:
+                raise UserError(f"--period {self.period}: expected seconds above 0, for an action-conditioned model.")
+            model.with_card(period=self.period)
+        model.save_pretrained(self.out)
+        released = model.card.training["released"]
+        others = [name for name in released["branches"] if name != released["branch"]]
+        count = sum(parameter.numel() for parameter in model.parameters())
+        print(
+            f"Took {released['branch']!r} of {released['file']}"
+            + (f" (it also holds {', '.join(others)}; choose with --branch)" if others else "")
+            + f": {count / 1e6:.1f} million parameters, pictures of {model.card.transform.size} pixels"
+            + (f", steps of {model.card.period} s" if model.card.period else "")
+            + "."
+        )
+        print(f"The checkpoint lies in {self.out}.")
+        return 0
+
+
+@dataclass(frozen=True)
 class Bench:
     """Measure speed: ratios of things timed in turn in one run.
 
@@ -260,6 +314,7 @@ class Bench:
         what: sim, model, data or plan.
         json: where to write the numbers.
         checkpoint: for model and plan.
+        preset: for model: sizes to measure beside the checkpoint, several with commas between, all, or none.
         data: for data: a data set such as sim:episodes; without it a small one is made.
         threads: PyTorch's; 0 leaves the choice to it.
     """
@@ -267,16 +322,17 @@ class Bench:
     what: tyro.conf.Positional[str]
     json: Path | None = None
     checkpoint: str = "tiny"
+    preset: str = "all"
     data: str | None = None
     threads: int = 0
 
     def run(self) -> int:
-        from agents.bench import bench_data, bench_model, bench_plan, bench_sim
+        from agents.bench import bench_data, bench_plan, bench_sim
         from data.provenance import provenance, write_json
 
         benches = {
             "sim": bench_sim,
-            "model": lambda: bench_model(self.checkpoint),
+            "model": self._bench_model,
             "data": lambda: bench_data(self.data),
             "plan": lambda: bench_plan(self.checkpoint),
         }
@@ -286,10 +342,19 @@ class Bench:
             _set_threads(self.threads)
         result = benches[self.what]()
         for name, value in result.items():
-            print(f"{name}: {value:.4g}" if isinstance(value, float) else f"{name}: {value}")
+            for key, number in value.items() if isinstance(value, dict) else [("", value)]:
+                print(f"{name} {key}".strip() + (f": {number:.4g}" if isinstance(number, float) else f": {number}"))
         if self.json:
             write_json(self.json, {"bench": self.what, **result, "provenance": provenance()})
         return 0
+
+    def _bench_model(self) -> dict:
+        from agents.bench import bench_model
+        from vjepa_sim.presets import PRESETS
+
+        sizes = tuple(name for name in PRESETS if name != "tiny") if self.preset == "all" else self.preset.split(",")
+        with _progress("models") as bar:
+            return bench_model(self.checkpoint, () if self.preset == "none" else tuple(sizes), bar)
 
 
 VERBS: dict[str, type] = {
@@ -298,6 +363,7 @@ VERBS: dict[str, type] = {
     "pretrain": Pretrain,
     "train": Train,
     "eval": Eval,
+    "convert": Convert,
     "bench": Bench,
 }
 

@@ -49,7 +49,7 @@ def train(
         start.card,
         name=out.name,
         predictor=get_preset(preset_name).ac_predictor,
-        period=clips.period,
+        period=round(clips.period, 4),
         data=(*start.card.data, clips.record) if clips.record not in start.card.data else start.card.data,
         training={**start.card.training, "train": {"preset": preset_name, "seed": seed, **asdict(config)}},
     )

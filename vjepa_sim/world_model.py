@@ -100,23 +100,27 @@ class WorldModel(nn.Module):
         write_text(folder / CARD_FILE, self.card.to_json())
 
     @classmethod
-    def from_pretrained(cls, source: str | Path, branch: Branch | None = None) -> WorldModel:
+    def from_pretrained(
+        cls, source: str | Path, branch: Branch | None = None, image_size: int | None = None
+    ) -> WorldModel:
         """Load a checkpoint; at its largest, memory holds the weights once.
 
         Args:
             source: a bundled name; a folder of a model or of a whole training run; or what others released: Meta's
                 ``.pt`` file, or a folder in Hugging Face's ``VJEPA2Model`` layout (see :mod:`vjepa_sim.released`).
-            branch: which encoder of Meta's file to take.
+            branch, image_size: for released weights, see :func:`vjepa_sim.released.read_released`.
 
         Raises:
             UserError: there is no such checkpoint, a file is damaged, or tensors are missing, extra or misshapen.
         """
         path = Path(source)
         if is_released(path):
-            card, tensors = read_released(path, branch)
+            card, tensors = read_released(path, branch, image_size)
         else:
-            if branch is not None:
-                raise UserError(f"{source} holds one encoder only; a branch is for Meta's .pt files.")
+            if branch is not None or image_size is not None:
+                raise UserError(
+                    f"{source} holds one encoder only, of one size; a branch and a size are for released weights."
+                )
             path = find_checkpoint(source)
             card, tensors = read_card(path / CARD_FILE), read_safetensors(path / WEIGHTS_FILE)
         try:

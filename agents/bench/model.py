@@ -1,58 +1,125 @@
-"""The world model's parts: time, and arithmetic rate beside the machine's own."""
+"""The world model's parts, size by size: time, arithmetic rate beside the machine's own, and memory."""
 
 from __future__ import annotations
+
+import multiprocessing
+import resource
+from collections.abc import Callable
 
 import numpy as np
 import torch
 
 from agents.bench.timing import in_turn
+from vjepa_sim.card import ModelCard
 from vjepa_sim.encoder import encode_still
+from vjepa_sim.presets import PRESETS, get_preset
+from vjepa_sim.transform import ImageTransform
 from vjepa_sim.world_model import WorldModel
 
-SAMPLES = 128
-ROUNDS = 5
 MATRIX = 1024
+STEP_FLOPS = 20e9  # about what one batched predictor step may cost: small models are timed with many samples
+MAX_SAMPLES = 128
+HORIZON = 4
+TRAINING_FRAMES = 3
+BYTES = 4  # float32
 
 
-def bench_model(checkpoint: str) -> dict:
-    """Encoding a picture, predictor steps for one and many samples, a rollout of 4, and a training step."""
-    model = WorldModel.from_pretrained(checkpoint)
-    config = model.card.encoder
-    rgb = np.random.default_rng(0).integers(0, 256, (1, config.image_size, config.image_size, 3), np.uint8)
-    z, state = model.encode(rgb)[0], torch.zeros(7)
-    one, many, four = torch.zeros(1, 1, 7), torch.zeros(SAMPLES, 1, 7), torch.zeros(SAMPLES, 4, 7)
+def bench_model(checkpoint: str, presets: tuple[str, ...], report: Callable[[int, int], None]) -> dict:
+    """Encoding a picture, a predictor step, a rollout of 4 steps and a training step of the predictor.
+
+    Each model is measured in a process of its own, so that its peak of memory is its own.
+
+    Args:
+        checkpoint: measured first, as it is loaded.
+        presets: measured with random weights, those that fit into memory.
+        report: called with the number of models done and in all.
+    """
+    for preset in presets:
+        get_preset(preset)
     a, b = torch.randn(MATRIX, MATRIX), torch.randn(MATRIX, MATRIX)
-
-    def train_step() -> None:
-        latents = z.clone().expand(16, 3, -1, -1)
-        model.predictor(latents, torch.zeros(16, 3, 7), torch.zeros(16, 3, 7)).square().mean().backward()
-        model.zero_grad(set_to_none=True)
-
-    times = in_turn(
-        {
-            "matrix_product": lambda: a @ b,
-            "encode": lambda: model.encode(rgb),
-            "predict_1": lambda: model.rollout(z, state, one),
-            f"predict_{SAMPLES}": lambda: model.rollout(z, state, many),
-            f"rollout_4_of_{SAMPLES}": lambda: model.rollout(z, state, four),
-            "train_step_16_clips": train_step,
-        },
-        ROUNDS,
-    )
-    result: dict = {"checkpoint": model.card.name, "threads": torch.get_num_threads()}
-    result |= {f"{name}_seconds": float(np.median(values)) for name, values in times.items()}
-    result["machine_gflops"] = 2 * MATRIX**3 / result["matrix_product_seconds"] / 1e9
-    result["encode_gflops"] = (
-        _flops(lambda: encode_still(model.encoder, model.card.transform(rgb))) / result["encode_seconds"] / 1e9
-    )
-    many_flops = _flops(lambda: model.rollout(z, state, many))
-    result[f"predict_{SAMPLES}_gflops"] = many_flops / result[f"predict_{SAMPLES}_seconds"] / 1e9
-    result["encoder_parameters"] = sum(parameter.numel() for parameter in model.encoder.parameters())
-    result["predictor_parameters"] = sum(parameter.numel() for parameter in model.predictor.parameters())
+    seconds = np.median(in_turn({"product": lambda: a @ b}, rounds=5)["product"])
+    result: dict = {"threads": torch.get_num_threads(), "machine_gflops": 2 * MATRIX**3 / seconds / 1e9}
+    jobs = [(checkpoint, None), *((None, preset) for preset in presets)]
+    report(0, len(jobs))
+    for done, job in enumerate(jobs, start=1):
+        # One process after another, so that none slows another down.
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            result[job[0] or job[1]] = pool.apply(_measure, (*job, torch.get_num_threads()))
+        report(done, len(jobs))
     return result
 
 
-def _flops(action) -> int:
+def _measure(checkpoint: str | None, preset: str | None, threads: int) -> dict:
+    torch.set_num_threads(threads)
+    if preset is not None:
+        needed = _training_bytes(preset)
+        if needed > _available_bytes():
+            return {"skipped": f"needs {needed / 1e9:.1f} GB of memory; {_available_bytes() / 1e9:.1f} are free"}
+    model = WorldModel.from_pretrained(checkpoint) if checkpoint else WorldModel(_random_card(preset)).eval()
+    config = model.card.encoder
+    rgb = np.random.default_rng(0).integers(0, 256, (1, config.image_size, config.image_size, 3), np.uint8)
+    z, state = model.encode(rgb)[0], torch.zeros(7)
+    result = {
+        "encoder_parameters": sum(parameter.numel() for parameter in model.encoder.parameters()),
+        "weights_gb": sum(parameter.numel() for parameter in model.parameters()) * BYTES / 1e9,
+    }
+    actions: dict[str, Callable[[], object]] = {"encode": lambda: model.encode(rgb)}
+    flops = {"encode": _flops(lambda: encode_still(model.encoder, model.card.transform(rgb)))}
+    if model.predictor is not None:
+        result["predictor_parameters"] = sum(parameter.numel() for parameter in model.predictor.parameters())
+        one = torch.zeros(1, 1, 7)
+        step_flops = _flops(lambda: model.rollout(z, state, one))
+        samples = result["samples"] = int(np.clip(STEP_FLOPS / step_flops, 1, MAX_SAMPLES))
+        many, far = torch.zeros(samples, 1, 7), torch.zeros(samples, HORIZON, 7)
+        actions |= {
+            "step": lambda: model.rollout(z, state, many),
+            "rollout": lambda: model.rollout(z, state, far),
+            "train": lambda: _train_step(model, z, max(1, samples // 8)),
+        }
+        flops |= {name: _flops(actions[name]) for name in ("step", "rollout", "train")}
+    result["peak_memory_after_one_step_gb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+    rounds = 5 if sum(flops.values()) < 1e12 else 1
+    times = {name: float(np.median(values)) for name, values in in_turn(actions, rounds).items()}
+    for name, seconds in times.items():
+        result |= {f"{name}_seconds": seconds, f"{name}_gflops": flops[name] / seconds / 1e9}
+    return result
+
+
+def _random_card(preset: str) -> ModelCard:
+    sizes = PRESETS[preset]
+    return ModelCard(
+        name=preset,
+        encoder=sizes.encoder,
+        transform=ImageTransform(sizes.encoder.image_size),
+        predictor=sizes.ac_predictor,
+        decoders=False,
+    )
+
+
+def _train_step(model: WorldModel, z: torch.Tensor, clips: int) -> None:
+    latents = z.clone().expand(clips, TRAINING_FRAMES, -1, -1)
+    conditions = torch.zeros(clips, TRAINING_FRAMES, 7)
+    model.predictor(latents, conditions, conditions).square().mean().backward()
+    model.zero_grad(set_to_none=True)
+
+
+def _training_bytes(preset: str) -> float:
+    """About what a training step of the predictor needs: all weights, its gradients, and room for activations."""
+    with torch.device("meta"):
+        model = WorldModel(_random_card(preset))
+    everything = sum(parameter.numel() for parameter in model.parameters())
+    trained = sum(parameter.numel() for parameter in model.predictor.parameters())
+    return BYTES * (everything + trained) + 3e9
+
+
+def _available_bytes() -> float:
+    """Memory that is free or can be freed, as Linux counts it."""
+    with open("/proc/meminfo") as file:
+        fields = dict(line.split(":") for line in file)
+    return int(fields["MemAvailable"].split()[0]) * 1024
+
+
+def _flops(action: Callable[[], object]) -> int:
     """Floating-point operations of one call, counted by PyTorch."""
     from torch.utils.flop_counter import FlopCounterMode
 

@@ -6,10 +6,10 @@ import numpy as np
 
 from envs.grasping import grasp_at_once, is_held
 from envs.observation import Goal
-from envs.simulation import PERIOD, Simulation
+from envs.simulation import Simulation
 from envs.tasks.task import MAX_DRAWS, Progress, Task, capture, place_object_at_random, start_hand_at_random
 
-HOLD_SAMPLES = round(1.0 / PERIOD) + 1  # so many moments in a row span one second
+HOLD_SECONDS = 1.0
 MIN_LIFT = 0.05  # m
 # What is photographed while the object is grasped: control steps and name of the goal.
 GRASP_GOALS = {"at object": (7, "+at object"), "closed": (3, "+closed"), "grasped": (6, "grasped")}
@@ -47,4 +47,8 @@ class Grasp(Task):
         position = simulation.object_position()
         lifted = position[2] - self._rest_height > MIN_LIFT
         self._held = self._held + 1 if lifted and is_held(simulation) else 0
-        return Progress(success=self._held >= HOLD_SAMPLES, error=float(np.linalg.norm(position - self._goal)))
+        held_seconds = (self._held - 1) * simulation.period  # moments in a row span one interval fewer
+        return Progress(
+            success=held_seconds > HOLD_SECONDS - 0.5 * simulation.period,
+            error=float(np.linalg.norm(position - self._goal)),
+        )
