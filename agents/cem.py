@@ -46,7 +46,7 @@ class Plan:
     """What a search found.
 
     Attributes:
-        actions: [H, A], the mean of the last round's elites.
+        actions: [H, A], the mean after the last round.
         cost: of the best sample.
         evaluations: cost evaluations, one per sample and step.
         curve: best cost after each round.

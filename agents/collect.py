@@ -8,8 +8,10 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
@@ -17,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from agents.behaviors import BEHAVIORS, DEFAULT_MIX, make_behavior
-from data.droid import episode_folder, write_episode
+from data.droid import VERSION_FOLDER, episode_folder, write_episode
 from data.output import claimed
 from data.recorder import record
 from envs.errors import UserError, unknown_name
@@ -116,6 +118,9 @@ def collect(
     """
     if workers < 1:
         raise UserError(f"workers={workers}: at least one process is needed.")
+    present = len(list(out.glob(f"{VERSION_FOLDER}/*/*/*/*/trajectory.h5")))
+    if present > config.episodes:
+        raise UserError(f"{out} holds {present} episodes already; --episodes {config.episodes} can only add to them.")
     with claimed(out, CONFIG_FILE, asdict(config), may_differ=("episodes",)):
         for left_over in out.glob(".partial-*"):  # of a run that was killed
             shutil.rmtree(left_over, ignore_errors=True)
@@ -133,7 +138,8 @@ def _collect_missing(
     context = get_context("spawn")  # a renderer's context doesn't survive a fork
     processes = min(workers, max(1, len(missing)))
     with ProcessPoolExecutor(processes, context, initializer=_follow_parent, initargs=(os.getpid(),)) as pool:
-        futures = [pool.submit(_collect_one, out, index, config) for index in missing]
+        with _interrupts_blocked():  # processes start here and inherit it: Ctrl-C is the parent's alone
+            futures = [pool.submit(_collect_one, out, index, config) for index in missing]
         try:
             for future in as_completed(futures):
                 behavior, success, rows = future.result()
@@ -141,11 +147,25 @@ def _collect_missing(
                 successes[behavior] += success
                 frames += rows
                 on_progress(sum(behaviors.values()), len(missing))
+        except BrokenProcessPool as error:
+            raise UserError(
+                "A worker process died, most likely because memory ran out. Nothing is lost: give the same command "
+                "again, with fewer --workers."
+            ) from error
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)
             raise
     present = sum(_exists(out, index) for index in range(config.episodes))
     return Collected(len(missing), present, frames, successes, behaviors)
+
+
+@contextmanager
+def _interrupts_blocked() -> Iterator[None]:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _exists(out: Path, index: int) -> bool:

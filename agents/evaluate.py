@@ -20,10 +20,12 @@ from data.video import write_video
 from envs.errors import UserError, unknown_name
 from envs.franka_env import FrankaEnv
 from envs.pose import POSITION
+from envs.safety import default_limits
 from envs.scene.names import OBJECTS
 from envs.seeds import evaluation_seed
 from envs.simulation import PERIOD
 from envs.tasks import TASKS
+from vjepa_sim.world_model import fingerprint
 
 CONFIG_FILE = "eval_config.json"
 INFO_FILE = "eval_info.json"
@@ -92,9 +94,16 @@ def evaluate(out: Path, config: EvaluationConfig, on_episode: Callable[[str, str
         UserError: the checkpoint doesn't fit the environment, or saw an evaluation seed in training; or ``out`` holds
             something else.
     """
-    fitted = load_agent("mpc", config.checkpoint, config.seed) if config.agent == "mpc" else None
-    with claimed(out, CONFIG_FILE, asdict(config)):
-        info = _resume(out, config)
+    settings = asdict(config)
+    fitted = None
+    if config.agent == "mpc":
+        fitted = load_agent("mpc", config.checkpoint, config.seed, default_limits(config.gripper))
+        # The same path may hold another model tomorrow.
+        settings["checkpoint_crc32"] = fingerprint(config.checkpoint)
+    # Refuses what doesn't fit before anything is written.
+    make_env(config, config.tasks[0], config.objects[0], fitted).close()
+    with claimed(out, CONFIG_FILE, settings):
+        info = _resume(out, settings)
         for task in config.tasks:
             for object_name in config.objects:
                 _score_agents(out, info, config, task, object_name, fitted, on_episode)
@@ -103,11 +112,72 @@ def evaluate(out: Path, config: EvaluationConfig, on_episode: Callable[[str, str
     return info
 
 
-def _resume(out: Path, config: EvaluationConfig) -> dict:
+def make_env(config: EvaluationConfig, task: str, object_name: str, fitted: Agent | None) -> FrankaEnv:
+    """The environment of one cell, with the period of the model that acts in it.
+
+    Raises:
+        UserError: the model doesn't fit; it names both sides.
+    """
+    period = fitted.model.card.period if fitted is not None else None
+    env = FrankaEnv(
+        task,
+        object_name,
+        config.gripper,
+        config.size,
+        config.randomize,
+        goals=config.goals,
+        period=PERIOD if period is None else round(period, 4),
+    )
+    try:
+        if fitted is not None:
+            check_fit(fitted, env)
+    except UserError:
+        env.close()
+        raise
+    return env
+
+
+def check_fit(agent: Agent, env: FrankaEnv) -> None:
+    """Refuse a world model that was trained for something else.
+
+    Raises:
+        UserError: it names both sides.
+    """
+    card, period, size, gripper = agent.model.card, env.arm.period, env.camera.size, env.simulation.gripper
+    if card.period is None or abs(card.period - period) > 0.01 * period:
+        raise UserError(
+            f"Checkpoint {card.name!r} was trained for steps of {card.period} s; the environment's are {period} s."
+        )
+    if size < card.transform.size:
+        raise UserError(
+            f"Checkpoint {card.name!r} sees pictures of {card.transform.size} pixels; the camera's have {size}. "
+            f"Give --size {card.transform.size} or more."
+        )
+    if card.grippers() and gripper not in card.grippers():
+        raise UserError(
+            f"Checkpoint {card.name!r} was trained with {', '.join(sorted(card.grippers()))}; the arm has {gripper}."
+        )
+
+
+def check_seeds(agent: Agent, seeds: list[int]) -> None:
+    """Refuse seeds that a model saw in training.
+
+    Raises:
+        UserError: it names one of them.
+    """
+    card = agent.model.card
+    seen = card.training_seeds() & set(seeds)
+    if seen:
+        raise UserError(
+            f"Checkpoint {card.name!r} saw evaluation seeds in training, for example {min(seen)}; choose another --seed."
+        )
+
+
+def _resume(out: Path, settings: dict) -> dict:
     """What an earlier run finished, or an empty report."""
     path = out / INFO_FILE
     if not path.exists():
-        return {"config": asdict(config), "cells": [], "complete": False, "provenance": provenance()}
+        return {"config": settings, "cells": [], "complete": False, "provenance": provenance()}
     try:
         info = json.loads(path.read_text())
         finished = bool(info["complete"])
@@ -136,12 +206,11 @@ def _score_agents(
                 on_episode(name, task, object_name)
     if done == set(names):
         return
-    period = round(fitted.model.card.period, 4) if fitted is not None else PERIOD
-    env = FrankaEnv(task, object_name, config.gripper, config.size, config.randomize, goals=config.goals, period=period)
+    env = make_env(config, task, object_name, fitted)
     try:
         seeds, excluded = usable_seeds(env, config.seed, config.episodes)
         if fitted is not None:
-            check_fit(fitted, env, seeds)
+            check_seeds(fitted, seeds)
         for name in names:
             if name in done:
                 continue
@@ -160,24 +229,6 @@ def _score_agents(
             _write(out, info)
     finally:
         env.close()
-
-
-def check_fit(agent: Agent, env: FrankaEnv, seeds: list[int]) -> None:
-    """Refuse a world model whose period or training seeds clash with the evaluation.
-
-    Raises:
-        UserError: it names both sides.
-    """
-    card = agent.model.card
-    if card.period is None or abs(card.period - env.arm.period) > 0.01 * env.arm.period:
-        raise UserError(
-            f"Checkpoint {card.name!r} was trained for steps of {card.period} s; the environment's are {env.arm.period} s."
-        )
-    seen = card.training_seeds() & set(seeds)
-    if seen:
-        raise UserError(
-            f"Checkpoint {card.name!r} saw evaluation seeds in training, for example {min(seen)}; choose another --seed."
-        )
 
 
 def usable_seeds(env: FrankaEnv, first: int, count: int) -> tuple[list[int], list[int]]:

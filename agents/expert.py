@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from envs import pose
+from envs.errors import UserError
 from envs.franka_env import FrankaEnv
 from envs.grasping import FLANGE_TO_PAD, LIFT, grasp_state, is_held
 from envs.observation import Goal, Observation
@@ -30,10 +31,16 @@ class Expert:
 
     def begin(self, goals: list[Goal]) -> None:
         """Start an episode. The truth is read from the environment, the goals only for the arm's pose."""
+        if not goals or goals[-1].state is None:
+            raise UserError(
+                "The scripted expert needs the task's own goals: it can't see, so a goal image tells it nothing."
+            )
         self._goals = goals
 
     def act(self, observation: Observation) -> np.ndarray:
         """Action [7] float32."""
+        if not self._goals:
+            raise UserError("Call begin(goals) before act(observation).")
         task = self._env.task
         if task.name in ("reach", "reach-with-object"):
             return self._move(self._goals[-1].state, self._grip())

@@ -56,13 +56,17 @@ class MPCAgent:
         bound[list(FREE)] = torch.tensor(limits.step, dtype=torch.float32)[list(FREE)]
         self._planner = CEM(self.config.cem, bound)
         self._seed = seed
+        self._latents: list[torch.Tensor] = []
         self.model_evaluations = 0
         self.plan: Plan | None = None
 
     def begin(self, goals: list[Goal]) -> None:
         """Encode the goals and start with the first."""
-        if not goals:
-            raise UserError("An agent needs at least one goal image.")
+        if not goals or not all(isinstance(goal, Goal) for goal in goals):
+            raise UserError(
+                "begin() takes at least one envs.observation.Goal: info['goals'] after a reset, or [Goal(rgb=image, "
+                "steps=10)] for a picture of your own."
+            )
         self._latents = [self.model.encode(goal.rgb)[0] for goal in goals]
         self._deadlines = np.cumsum([goal.steps for goal in goals])
         decoder = self.model.state_decoder
@@ -73,6 +77,13 @@ class MPCAgent:
 
     def act(self, observation: Observation) -> np.ndarray:
         """Plan from what is seen now; returns the first action of the plan, float32 [7]."""
+        if not self._latents:
+            raise UserError("Call begin(goals) before act(observation).")
+        if not isinstance(observation, Observation):
+            raise UserError(
+                f"act() takes an envs.observation.Observation, such as env.unwrapped.observation; a "
+                f"{type(observation).__name__} was given."
+            )
         current = min(int(np.searchsorted(self._deadlines, self._step, side="right")), len(self._latents) - 1)
         self._step += 1
         z = self.model.encode(observation.rgb)[0]

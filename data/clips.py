@@ -136,6 +136,7 @@ def load_clips(sources: Iterable[str], on_episode: Callable[[int, int], None] = 
             "sources": list(sources),
             "episodes": len(episodes),
             "frames": int(sum(map(len, episodes))),
+            "grippers": sorted({episode.details["gripper"] for episode in episodes if "gripper" in episode.details}),
             "seeds": [episode.seed for episode in episodes if episode.seed is not None],
         },
     )

@@ -288,13 +288,22 @@ def read_episode(folder: Path) -> Episode:
             else:
                 stamps = file["observation/timestamp/robot_state/read_start"][:] / 1000.0
             privileged = {name: values[:] for name, values in file.get("vjepa_sim/privileged", {}).items()}
-    except (OSError, KeyError, ValueError, RuntimeError) as error:
+    except (OSError, KeyError, ValueError, RuntimeError, IndexError, TypeError, AttributeError) as error:
+        # Whatever a damaged file holds in the place of what we look for.
         raise UserError(f"{folder / 'trajectory.h5'}: can't be read as a DROID trajectory ({error}).") from error
     frames = read_video(folder / "recordings" / "MP4" / f"{serial}.mp4")
     rows = min(len(states), len(frames))
     if len(states) - rows > 1 or len(frames) > len(states):
         raise UserError(f"{folder}: {len(frames)} frames for {len(states)} rows; at most one frame may be missing.")
+    lengths = {name: len(values) for name, values in {"commands": commands, "stamps": stamps, "joints": joints}.items()}
+    if set(lengths.values()) != {len(states)}:
+        raise UserError(f"{folder}: {len(states)} rows of states, but {lengths}; all must be equally long.")
     ours = metadata.get("vjepa_sim", {})
+    success, seed = metadata.get("success", False), ours.get("seed") if isinstance(ours, dict) else None
+    if not isinstance(ours, dict) or not isinstance(success, bool) or not isinstance(seed, int | None):
+        raise UserError(
+            f"{folder}: the metadata's success must be true or false, vjepa_sim an object, its seed a number."
+        )
     try:
         return Episode(
             camera=Camera(serial, frames[:rows], extrinsics, intrinsics),
@@ -303,9 +312,9 @@ def read_episode(folder: Path) -> Episode:
             stamps=stamps[:rows],
             joints=joints[:rows],
             task=str(metadata.get("current_task", "")),
-            success=bool(metadata.get("success", False)),
+            success=success,
             behavior=str(ours.get("behavior", "unknown")),
-            seed=ours.get("seed"),
+            seed=seed,
             privileged={name: values[:rows] for name, values in privileged.items()},
             details={key: value for key, value in ours.items() if key not in ("behavior", "seed", "period")},
         )

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from envs import pose
 from envs.errors import UserError
 
 
@@ -71,6 +70,8 @@ class Episode:
                 raise UserError(f"Episode {name} have shape {array.shape}; expected {shape}.")
             if not np.all(np.isfinite(array)):
                 raise UserError(f"Episode {name} contain numbers that are not finite.")
+        if np.shape(self.camera.extrinsics) != (6,) or not np.all(np.isfinite(self.camera.extrinsics)):
+            raise UserError("Episode extrinsics must be 6 finite numbers: metres and radians in the base frame.")
         frames = self.camera.frames
         if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[0] != rows or frames.shape[3] != 3:
             raise UserError(
@@ -83,11 +84,6 @@ class Episode:
 
     def __len__(self) -> int:
         return len(self.states)
-
-    @property
-    def actions(self) -> np.ndarray:
-        """float64 [T - 1, 7]: differences of the *measured* states, as V-JEPA 2-AC trains on."""
-        return pose.difference(self.states[:-1], self.states[1:])
 
     @property
     def period(self) -> float:

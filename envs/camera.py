@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
+
 import numpy as np
 
 from envs.engine import mujoco
@@ -40,6 +42,8 @@ class Camera:
                 f"Try `{APT_LINES['egl']}` with MUJOCO_GL=egl, or `{APT_LINES['osmesa']}` with MUJOCO_GL=osmesa; "
                 "`vjepa-sim doctor` tells more."
             ) from error
+        # Left open, it would be torn down after OpenGL itself, with a traceback that worries people.
+        self._finalizer = weakref.finalize(self, self._renderer.close)
         for flag in (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION):
             self._renderer.scene.flags[flag] = 0
 
@@ -87,4 +91,4 @@ class Camera:
 
     def close(self) -> None:
         """Free the renderer's memory."""
-        self._renderer.close()
+        self._finalizer()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from envs.gl import APT_LINES, LIBRARIES, has_library, select_backend
 
-OLDEST_PYTHON = (3, 11)
+PYTHONS = ((3, 11), (3, 13))  # oldest, newest
 INSTALL_GL = f"`{APT_LINES['egl']}`, or `{APT_LINES['osmesa']}` and MUJOCO_GL=osmesa"
 
 
@@ -40,7 +40,10 @@ def examine(picture: Path) -> Iterator[Check]:
         picture: where to put a rendered picture of the scene.
     """
     yield Check(
-        "Python", sys.version_info[:2] >= OLDEST_PYTHON, platform.python_version(), "Install Python 3.11 or newer."
+        "Python",
+        PYTHONS[0] <= sys.version_info[:2] <= PYTHONS[1],
+        platform.python_version(),
+        "Install Python 3.11, 3.12 or 3.13.",
     )
     yield from _pins()
     if sys.platform == "linux":

@@ -10,7 +10,7 @@ import gymnasium
 import numpy as np
 
 from envs.camera import Camera
-from envs.errors import unknown_name
+from envs.errors import UserError, unknown_name
 from envs.observation import Goal, Observation, check_image
 from envs.pose import ACTION_DIM, STATE_DIM
 from envs.safety import SafetyEnvelope, SafetyLimits, default_limits
@@ -136,7 +136,9 @@ class FrankaEnv(gymnasium.Env):
                 environment's strength of randomisation for this episode.
         """
         super().reset(seed=seed)
-        options = options or {}
+        options = {} if options is None else options
+        if not isinstance(options, dict):
+            raise UserError(f"options must be a dict such as {{'goal': image}}; a {type(options).__name__} was given.")
         unknown = set(options) - {"goal", "randomize"}
         if unknown:
             raise unknown_name("reset option", sorted(unknown)[0], ["goal", "randomize"])

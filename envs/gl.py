@@ -16,6 +16,9 @@ APT_LINES = {
 }
 
 
+KNOWN = (*LIBRARIES, "glfw")
+
+
 class GLError(UserError):
     """No usable OpenGL on this machine."""
 
@@ -47,6 +50,8 @@ def select_backend() -> str:
             "No OpenGL was found: neither libEGL.so.1 nor libOSMesa.so.8 can be loaded. "
             f"Install one of them: `{APT_LINES['egl']}` or `{APT_LINES['osmesa']}`."
         )
+    if chosen not in KNOWN:
+        raise GLError(f"MUJOCO_GL={chosen} is unknown to MuJoCo. Unset it, or choose one of: {', '.join(KNOWN)}.")
     if chosen in LIBRARIES and not has_library(chosen):
         raise GLError(
             f"MUJOCO_GL={chosen} was asked for, but {LIBRARIES[chosen]} can't be loaded. "

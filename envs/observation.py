@@ -44,7 +44,10 @@ class Goal:
 
 def check_image(image: object, height: int, width: int, what: str = "image") -> np.ndarray:
     """Return ``image`` if it is uint8 [height, width, 3], else raise :class:`UserError`."""
-    array = np.asarray(image)
+    try:
+        array = np.asarray(image)
+    except ValueError:  # rows of different lengths
+        raise UserError(f"The {what} is not an array; expected uint8 of shape ({height}, {width}, 3).") from None
     if array.dtype != np.uint8 or array.shape != (height, width, 3):
         raise UserError(
             f"The {what} has shape {array.shape} and type {array.dtype}; expected uint8 of shape "

@@ -8,11 +8,13 @@ import numpy as np
 
 from envs import pose
 from envs.arm import Arm
-from envs.errors import UserError
+from envs.errors import UserError, unknown_name
 from envs.observation import Observation, check_action
 
 # Metres above the table at which the flange carries fingers whose tips reach it.
 LOWEST_FLANGE = {"robotiq": 0.158, "panda_hand": 0.113}
+
+UNREACHED = 0.02  # metres or radians by which a command may be carried out differently without a word
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,8 @@ def default_limits(gripper: str) -> SafetyLimits:
     Args:
         gripper: ``robotiq`` or ``panda_hand``.
     """
+    if gripper not in LOWEST_FLANGE:
+        raise unknown_name("gripper", gripper, LOWEST_FLANGE)
     x, y, _ = SafetyLimits().workspace_low
     return SafetyLimits(workspace_low=(x, y, LOWEST_FLANGE[gripper]))
 
@@ -62,6 +66,8 @@ class SafetyEnvelope:
     """
 
     def __init__(self, arm: Arm, limits: SafetyLimits | None = None):
+        if limits is not None and not isinstance(limits, SafetyLimits):
+            raise UserError(f"limits must be an envs.safety.SafetyLimits; a {type(limits).__name__} was given.")
         self.arm = arm
         self.limits = limits or SafetyLimits()
         self.clipped: list[str] = []
@@ -96,9 +102,7 @@ class SafetyEnvelope:
         step = self.limits.step
         allowed = np.clip(action, -step, step)
         if not np.array_equal(allowed, action):
-            self.clipped.append(
-                f"step limit {step.tolist()}: {action.round(4).tolist()} became {allowed.round(4).tolist()}"
-            )
+            self.clipped.append(f"step limit {step.tolist()}: {_words(action)} became {_words(allowed)}")
         # The box bounds where the arm is sent, not where it is: a stalled hand must not be pressed on through the floor.
         start = self.arm.target[pose.POSITION]
         goal = start + allowed[pose.POSITION]
@@ -106,9 +110,16 @@ class SafetyEnvelope:
         if not np.array_equal(inside, goal):
             # An arm that starts outside the box comes back in steps and never goes further out.
             allowed[pose.POSITION] = np.clip(inside - start, -step[:3], step[:3])
-            self.clipped.append(f"workspace: goal {goal.round(3).tolist()} became {inside.round(3).tolist()}")
-        return self.arm.command(allowed)
+            self.clipped.append(f"workspace: goal {_words(goal)} became {_words(inside)}")
+        sent = self.arm.command(allowed)
+        if np.abs(sent - allowed)[:6].max() > UNREACHED:
+            self.clipped.append(f"reach: {_words(allowed[:6])} became {_words(sent[:6])}, as far as the arm gets")
+        return sent
 
     def close(self) -> None:
         """Pass on to the arm."""
         self.arm.close()
+
+
+def _words(values: np.ndarray) -> str:
+    return "[" + ", ".join(f"{value:.4g}" for value in values) + "]"

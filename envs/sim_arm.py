@@ -23,8 +23,14 @@ class SimArm:
 
     @property
     def target(self) -> np.ndarray:
-        """The state [7] that the arm was last sent to."""
-        return self.simulation.target.copy()
+        """The state [7] that the next command starts from: the one last sent, but never far ahead of the measured."""
+        commanded = self.simulation.target.copy()
+        measured = self.simulation.state().astype(np.float64)
+        lead = commanded[pose.POSITION] - measured[pose.POSITION]
+        distance = np.linalg.norm(lead)
+        if distance > LEASH:
+            commanded[pose.POSITION] = measured[pose.POSITION] + lead * (LEASH / distance)
+        return commanded
 
     def reset(self) -> Observation:
         """The episode's start state is the task's to set; here the arm only stops where it is."""
@@ -40,14 +46,10 @@ class SimArm:
         Its last number is the change that was asked of the fingers, 0 within the deadband.
         """
         action = check_action(action)
-        measured = self.simulation.state().astype(np.float64)
-        commanded = self.simulation.target.copy()
-        lead = commanded[pose.POSITION] - measured[pose.POSITION]
-        distance = np.linalg.norm(lead)
-        if distance > LEASH:
-            commanded[pose.POSITION] = measured[pose.POSITION] + lead * (LEASH / distance)
+        commanded = self.simulation.target = self.target
         target = pose.integrate(commanded, action)
-        target[pose.GRIPPER] = gripper_target(commanded[pose.GRIPPER], measured[pose.GRIPPER], action[pose.GRIPPER])
+        closedness = self.simulation.closedness()
+        target[pose.GRIPPER] = gripper_target(commanded[pose.GRIPPER], closedness, action[pose.GRIPPER])
         self.simulation.advance(target)
         sent = pose.difference(commanded, self.simulation.target)
         sent[pose.GRIPPER] = 0.0 if abs(action[pose.GRIPPER]) < GRIPPER_DEADBAND else action[pose.GRIPPER]

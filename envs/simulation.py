@@ -19,6 +19,9 @@ PERIOD = 0.25  # s between two observations, unless asked otherwise
 PERIODS = (0.05, 5.0)  # s: the servo keeps up with the shortest; the longest is far beyond any model's
 CONTROL_UPDATES = 10  # servo references are set this many times a period
 RAMP = 0.8  # share of the period in which the servo reference travels
+SHARES = (1.0, 0.75, 0.5, 0.25)  # of the way to an unreachable pose that are tried
+POSITION_TOLERANCE = 1e-3  # m by which inverse kinematics may miss
+ROTATION_TOLERANCE = 0.01  # rad
 GRIPPER_RATE = 3.0  # closedness per second, about the 2F-85's full speed
 
 
@@ -168,12 +171,12 @@ class Simulation:
     def advance(self, target: np.ndarray) -> None:
         """Move toward a state [7] (absolute, see :mod:`envs.pose`) for one control period.
 
-        A pose the arm can't reach becomes the nearest one it can; :attr:`target` tells which.
+        A pose the arm can't reach is approached only as far as it can, straight from :attr:`target`, which then tells
+        how far that was.
         """
         start = self._joint_reference
-        goal = self.kinematics.inverse(target[pose.POSITION], pose.euler_to_matrix(target[pose.ROTATION]), start)
-        position, matrix = self.kinematics.forward(goal)
-        self.target = np.concatenate([position, pose.matrix_to_euler(matrix), [np.clip(target[pose.GRIPPER], 0, 1)]])
+        goal, reached = self._reachable(target, start)
+        self.target = np.concatenate([reached, [np.clip(target[pose.GRIPPER], 0, 1)]])
 
         substeps = round(self.period / self.model.opt.timestep / CONTROL_UPDATES)
         interval = self.period / CONTROL_UPDATES
@@ -191,6 +194,20 @@ class Simulation:
             mujoco.mj_step(self.model, self.data, nstep=substeps)
         self._joint_reference = goal
         self._refresh()
+
+    def _reachable(self, target: np.ndarray, start: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Joints [7] for the pose [6] farthest on the way to a target that the arm really gets to, and that pose."""
+        way = pose.difference(self.target, target)
+        for share in SHARES:
+            aim = target if share == 1 else pose.integrate(self.target, share * way)
+            matrix = pose.euler_to_matrix(aim[pose.ROTATION])
+            joints = self.kinematics.inverse(aim[pose.POSITION], matrix, start)
+            position, reached = self.kinematics.forward(joints)
+            cosine = (np.trace(reached.T @ matrix) - 1) / 2
+            missed = np.linalg.norm(position - aim[pose.POSITION])
+            if missed < POSITION_TOLERANCE and cosine > np.cos(ROTATION_TOLERANCE):
+                return joints, np.concatenate([position, pose.matrix_to_euler(reached)])
+        return start, self.target[:6].copy()
 
     def _set_controls(self, joints: np.ndarray) -> None:
         self.data.ctrl[:7] = joints

@@ -70,8 +70,10 @@ def sample_variation(rng: np.random.Generator, strength: float) -> Variation:
     Raises:
         UserError: strength outside 0..1.
     """
-    if not 0 <= strength <= 1:
-        raise UserError(f"randomize={strength} is outside 0..1: 0 is the nominal look, 1 the full randomisation.")
+    if not isinstance(strength, (int, float, np.number)) or not 0 <= strength <= 1:
+        raise UserError(
+            f"randomize={strength!r} is no number from 0 to 1: 0 is the nominal look, 1 the full randomisation."
+        )
     nominal = Variation()
 
     def jitter(center: object, width: float) -> tuple[float, ...]:

@@ -100,11 +100,12 @@ def test_every_verb_has_help(verb, capsys):
     assert "usage: vjepa-sim" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("what", ["model", "data", "plan"])
-def test_benches_write_their_numbers(what, tmp_path):
+@pytest.mark.parametrize("arguments", [["model", "--preset", "none"], ["data"], ["plan"]])
+def test_benches_write_their_numbers(arguments, tmp_path):
     path = tmp_path / "bench.json"
-    assert main(["bench", what, "--json", str(path)]) == 0
+    assert main(["bench", *arguments, "--json", str(path)]) == 0
     numbers = json.loads(path.read_text())
-    assert numbers["bench"] == what
+    assert numbers["bench"] == arguments[0]
     assert numbers["provenance"]["versions"]["torch"]
+    numbers |= numbers.get("tiny", {})
     assert all(value > 0 for name, value in numbers.items() if name.endswith(("seconds", "speedup_median")))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import nn
 
 from envs.errors import UserError
+from vjepa_sim.checks import check_choice, check_numbers, check_positive
 from vjepa_sim.encoder import EncoderConfig, normalize_tokens
 from vjepa_sim.rope import RopeMode, grid_positions, rope_table
 from vjepa_sim.rotation import euler_to_matrix
@@ -44,6 +45,14 @@ class ACPredictorConfig:
     state_rotation: Literal["euler", "matrix"] = "euler"
     rope: RopeMode = "compat"
     extrinsics: bool = False
+
+    def __post_init__(self) -> None:
+        check_positive(self, "dim", "depth", "heads", "mlp_hidden", "merge")
+        check_numbers(self, "action_scale", length=7, above=0)
+        check_numbers(self, "state_center", length=3)
+        check_numbers(self, "state_scale", above=0)
+        check_choice(self, "state_rotation", ("euler", "matrix"))
+        check_choice(self, "rope", get_args(RopeMode))
 
     @property
     def conditions(self) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 
 from envs.errors import UserError
 from vjepa_sim.ac_predictor import ACPredictorConfig
+from vjepa_sim.checks import check_numbers
 from vjepa_sim.encoder import EncoderConfig
 from vjepa_sim.predictor import PredictorConfig
 from vjepa_sim.transform import ImageTransform
@@ -51,6 +52,16 @@ class ModelCard:
     measured: dict[str, Any] = field(default_factory=dict)
     license: str = "MIT"
 
+    def __post_init__(self) -> None:
+        if self.period is not None:
+            check_numbers(self, "period", above=0)
+        if self.transform.size != self.encoder.image_size:
+            raise UserError(
+                f"The card's transform gives {self.transform.size} pixels; its encoder takes {self.encoder.image_size}."
+            )
+        if not isinstance(self.data, tuple) or not all(isinstance(record, dict) for record in self.data):
+            raise UserError("The card's data must be a list of records.")
+
     def to_json(self) -> str:
         """As text."""
         return json.dumps(asdict(self), indent=2) + "\n"
@@ -58,6 +69,10 @@ class ModelCard:
     def training_seeds(self) -> set[int]:
         """Environment seeds that the data came from."""
         return {int(seed) for source in self.data for seed in source.get("seeds", [])}
+
+    def grippers(self) -> set[str]:
+        """Grippers that the data were recorded with; empty if unknown."""
+        return {name for source in self.data for name in source.get("grippers", [])}
 
 
 def read_card(path: Path) -> ModelCard:
@@ -78,9 +93,12 @@ def read_card(path: Path) -> ModelCard:
         for name, kind in (("predictor", ACPredictorConfig), ("mask_predictor", PredictorConfig)):
             if content.get(name) is not None:
                 content[name] = _from_dict(kind, content[name])
-        content["data"] = tuple(content.get("data", ()))
+        if isinstance(content.get("data"), list):
+            content["data"] = tuple(content["data"])
         card = _from_dict(ModelCard, content)
-    except (KeyError, TypeError) as error:
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
+    except (KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path}: the card doesn't fit this version of vjepa-sim ({error}).") from error
     for name, ours in (("state", STATE_CONVENTION), ("gripper", GRIPPER_CONVENTION)):
         if getattr(card, name) != ours:

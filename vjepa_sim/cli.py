@@ -86,7 +86,7 @@ class Collect:
             steps=self.steps,
             randomize=self.randomize,
             gripper=self.gripper,
-            mix=_parse_mix(self.mix) if self.mix else dict(DEFAULT_MIX),
+            mix=dict(DEFAULT_MIX) if self.mix is None else _parse_mix(self.mix),
         )
         started = time.monotonic()
         with _progress("collecting") as bar:
@@ -373,7 +373,10 @@ VERBS: dict[str, type] = {
 
 def _choose(name: str, valid: tuple[str, ...]) -> tuple[str, ...]:
     """``all``, or names with commas between; the configuration refuses an unknown one."""
-    return valid if name == "all" else tuple(part.strip() for part in name.split(","))
+    names = tuple(part.strip() for part in name.split(",") if part.strip())
+    if not names:
+        raise UserError(f"{name!r} names nothing. Give all, or some of: {', '.join(valid)}.")
+    return valid if names == ("all",) else names
 
 
 def _parse_mix(text: str) -> dict[str, float]:
@@ -419,7 +422,7 @@ class _Bar:
 
     def __call__(self, done: int, total: int, scalars: dict[str, float] | None = None, note: str = "") -> None:
         if scalars:
-            note = "  ".join(f"{name.split('/')[-1]} {value:.3g}" for name, value in list(scalars.items())[:4])
+            note = "  ".join(f"{name.split('/')[-1]} {value:.3g}" for name, value in list(scalars.items())[:2])
         self._bars.update(self._task, completed=done, total=total, **({"note": note} if note else {}))
 
 
@@ -435,17 +438,19 @@ def _progress(title: str, before: str | None = None):
         TimeElapsedColumn,
         TimeRemainingColumn,
     )
+    from rich.table import Column
 
     columns = [
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
+        TextColumn("{task.description}", table_column=Column(no_wrap=True)),
+        BarColumn(bar_width=16),
+        MofNCompleteColumn(table_column=Column(no_wrap=True)),
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
+        # On a narrow terminal this one gives way, not the time left.
+        TextColumn("{task.fields[note]}", table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1)),
     ]
-    with Progress(*columns, console=Console(stderr=True)) as bars:
+    with Progress(*columns, console=Console(stderr=True), expand=True) as bars:
         first = _Bar(bars, before) if before else None
         bar = _Bar(bars, title)
         bar.before = first

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import get_args
 
 import torch
 from torch import nn
 
 from envs.errors import UserError
+from vjepa_sim.checks import check_choice, check_positive
 from vjepa_sim.rope import RopeMode, grid_positions, rope_table
 from vjepa_sim.transformer import init_weights, make_blocks, run_blocks
 
@@ -32,6 +34,12 @@ class EncoderConfig:
     heads: int = 16
     mlp_hidden: int = 4096
     rope: RopeMode = "compat"
+
+    def __post_init__(self) -> None:
+        check_positive(self, "image_size", "patch_size", "tubelet_size", "dim", "depth", "heads", "mlp_hidden")
+        check_choice(self, "rope", get_args(RopeMode))
+        if self.image_size % self.patch_size:
+            raise UserError(f"Patches of {self.patch_size} pixels don't fill an image of {self.image_size}.")
 
     @property
     def grid(self) -> int:

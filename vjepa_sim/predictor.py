@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import get_args
 
 import torch
 from torch import nn
 
+from vjepa_sim.checks import check_choice, check_positive
 from vjepa_sim.encoder import EncoderConfig
 from vjepa_sim.rope import RopeMode, rope_table
 from vjepa_sim.transformer import init_weights, make_blocks, run_blocks
@@ -28,6 +30,10 @@ class PredictorConfig:
     mlp_hidden: int = 1536
     mask_tokens: int = 10
     rope: RopeMode = "compat"
+
+    def __post_init__(self) -> None:
+        check_positive(self, "dim", "depth", "heads", "mlp_hidden", "mask_tokens")
+        check_choice(self, "rope", get_args(RopeMode))
 
 
 class Predictor(nn.Module):

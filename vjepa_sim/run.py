@@ -59,7 +59,7 @@ class Run:
             self._load(last)
 
     def _newest(self) -> Path | None:
-        whole = sorted(path for path in (self.out / "checkpoints").glob("*") if path.name.isdigit())
+        whole = _checkpoints(self.out / "checkpoints")
         return whole[-1] if whole else None
 
     def loop(self, report: Callable[[int, int, dict[str, float]], None]) -> Iterator[int]:
@@ -159,7 +159,7 @@ class Run:
         link.unlink(missing_ok=True)
         link.symlink_to(final.name)
         os.replace(link, folder / "last")
-        for old in sorted(path for path in folder.iterdir() if path.name.isdigit())[:-KEPT_CHECKPOINTS]:
+        for old in _checkpoints(folder)[:-KEPT_CHECKPOINTS]:
             shutil.rmtree(old)
         for left_over in folder.glob(".partial-*"):  # of a run that was killed
             shutil.rmtree(left_over, ignore_errors=True)
@@ -168,15 +168,15 @@ class Run:
     def _load(self, folder: Path) -> None:
         from safetensors.torch import load_file
 
-        weights = folder / WEIGHTS_FILE
-        load_tensors(self._model, read_safetensors(weights), weights)
-        self._model.with_card(measured=read_card(folder / CARD_FILE).measured)
         try:
+            weights = folder / WEIGHTS_FILE
+            load_tensors(self._model, read_safetensors(weights), weights)
+            self._model.with_card(measured=read_card(folder / CARD_FILE).measured)
             tensors = load_file(folder / "training_state.safetensors")
             self.step = int(json.loads((folder / "training.json").read_text())["step"])
         except Exception as error:  # whatever is wrong with the file, the remedy is the same
             raise UserError(
-                f"{folder}: the training state can't be read ({error}). Delete this folder to resume from an earlier one."
+                f"{folder}: the checkpoint can't be read ({error}). Delete this folder to resume from an earlier one."
             ) from error
         for name, module in self._modules.items():
             module.load_state_dict(
@@ -189,6 +189,11 @@ class Run:
                 index, _, entry = rest.partition(".")
                 state["state"].setdefault(int(index), {})[entry] = value
         self._optimizer.load_state_dict(state)
+
+
+def _checkpoints(folder: Path) -> list[Path]:
+    """Whole checkpoints, the newest last."""
+    return sorted((path for path in folder.glob("*") if path.name.isdigit()), key=lambda path: int(path.name))
 
 
 def make_optimizer(modules: list[nn.Module], learning_rate: float, weight_decay: float) -> torch.optim.AdamW:

@@ -9,6 +9,7 @@ import torch
 from torch.nn.functional import avg_pool2d, interpolate
 
 from envs.errors import UserError
+from vjepa_sim.checks import check_numbers, check_positive
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -29,6 +30,12 @@ class ImageTransform:
     max_aspect: float = 1.0
     mean: tuple[float, ...] = IMAGENET_MEAN
     std: tuple[float, ...] = IMAGENET_STD
+
+    def __post_init__(self) -> None:
+        check_positive(self, "size")
+        check_numbers(self, "max_aspect", above=0)
+        check_numbers(self, "mean", length=3)
+        check_numbers(self, "std", length=3, above=0)
 
     def __call__(self, rgb: np.ndarray | torch.Tensor) -> torch.Tensor:
         """uint8 [B, H, W, 3] to normalised float32 [B, 3, size, size].

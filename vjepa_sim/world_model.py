@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -139,6 +140,18 @@ class WorldModel(nn.Module):
         return self
 
 
+def fingerprint(source: str | Path) -> int:
+    """A checksum (CRC-32) of a checkpoint's card and weights: tells whether a path still holds the same model."""
+    path = Path(source) if is_released(Path(source)) else find_checkpoint(source)
+    files = [path] if path.is_file() else sorted(path.glob("*.json")) + sorted(path.glob("*.safetensors"))
+    checksum = 0
+    for file in files:
+        with open(file, "rb") as stream:
+            while block := stream.read(1 << 24):
+                checksum = zlib.crc32(block, checksum)
+    return checksum
+
+
 def find_checkpoint(name_or_folder: str | Path) -> Path:
     """The folder with ``card.json`` that a user means by a name or a path."""
     bundled = sorted(path.parent.name for path in BUNDLED.glob(f"*/{CARD_FILE}"))
@@ -148,6 +161,8 @@ def find_checkpoint(name_or_folder: str | Path) -> Path:
     for candidate in (folder, folder / "checkpoints" / "last"):
         if (candidate / CARD_FILE).is_file():
             return candidate
+    if folder.name == CARD_FILE and folder.is_file():
+        return folder.parent
     if folder.exists():
         raise UserError(f"{folder} is not a checkpoint: it has neither {CARD_FILE} nor checkpoints/last/{CARD_FILE}.")
     if "/" in str(name_or_folder):

@@ -14,8 +14,8 @@ STARTS = 8
 
 def bench_plan(checkpoint: str) -> dict:
     """Median seconds per decision, encoding included, over the first step of several reach episodes."""
-    agent = MPCAgent(WorldModel.from_pretrained(checkpoint))
     env = FrankaEnv("reach", "box")
+    agent = MPCAgent(WorldModel.from_pretrained(checkpoint), limits=env.arm.limits)
     seconds, first, last = [], [], []
     try:
         for seed in range(STARTS):

@@ -112,5 +112,5 @@ def test_bad_requests_are_named():
         load_agent("mcp")
     with pytest.raises(UserError, match="pass env="):
         load_agent("expert")
-    with pytest.raises(UserError, match="at least one goal"):
+    with pytest.raises(UserError, match="takes at least one"):
         load_agent("mpc").begin([])

@@ -3,10 +3,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from agents.agent import load_agent
 from agents.behaviors import make_behavior
-from agents.evaluate import EvaluationConfig, Footage, check_fit, evaluate, run_episode, usable_seeds
+from agents.evaluate import EvaluationConfig, Footage, check_fit, check_seeds, evaluate, run_episode, usable_seeds
 from agents.mpc import MPCAgent
 from agents.scoring import EpisodeScore, wilson_interval
 from data.video import read_video
@@ -128,17 +129,54 @@ def test_a_model_of_another_period_is_refused():
     model.with_card(period=1.0)
     env = FrankaEnv("reach", "box", size=64)
     with pytest.raises(UserError, match=r"steps of 1.0 s; the environment's are 0.25 s"):
-        check_fit(MPCAgent(model), env, [11, 12])
+        check_fit(MPCAgent(model), env)
     env.close()
 
 
 def test_a_model_that_saw_the_seeds_is_refused():
     model = WorldModel.from_pretrained("tiny")
     model.with_card(data=({"seeds": [12]},))
-    env = FrankaEnv("reach", "box", size=64)
     with pytest.raises(UserError, match="saw evaluation seeds"):
-        check_fit(MPCAgent(model), env, [11, 12])
-    env.close()
+        check_seeds(MPCAgent(model), [11, 12])
+
+
+def test_a_model_that_does_not_fit_the_environment_is_refused():
+    small = FrankaEnv("reach", "box", size=64)
+    with pytest.raises(UserError, match="sees pictures of 128 pixels; the camera's have 64"):
+        check_fit(load_agent("mpc"), small)
+    small.close()
+    other = FrankaEnv("reach", "box", "panda_hand", size=128)
+    with pytest.raises(UserError, match="trained with robotiq; the arm has panda_hand"):
+        check_fit(load_agent("mpc"), other)
+    other.close()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [({"goals": "dens"}, "Did you mean 'dense'"), ({"size": 5}, "from 16"), ({"gripper": "robotik"}, "Did you mean")],
+)
+def test_a_refused_setting_leaves_the_folder_as_it_was(tmp_path, changes, message):
+    with pytest.raises(UserError, match=message):
+        evaluate(tmp_path / "out", replace(CONFIG, **changes), lambda *_: None)
+    assert not (tmp_path / "out").exists()
+
+
+def test_another_model_at_the_same_path_is_noticed(tmp_path):
+    """Retrained between a stop and a resume: the table must not mix the two."""
+    model = WorldModel.from_pretrained("tiny")
+    model.save_pretrained(tmp_path / "model")
+    config = replace(CONFIG, agent="mpc", checkpoint=str(tmp_path / "model"), size=128)
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(tmp_path / "out", config, stop)
+    with torch.no_grad():
+        model.encoder.norm.bias += 1
+    model.save_pretrained(tmp_path / "model")
+    with pytest.raises(UserError, match="checkpoint_crc32 was"):
+        evaluate(tmp_path / "out", config, stop)
 
 
 @pytest.mark.parametrize(

@@ -164,7 +164,42 @@ def lose_metadata(folder):
     next(folder.glob("*.json")).unlink()
 
 
-@pytest.mark.parametrize("damage", [break_metadata, break_video, break_rows, lose_video, lose_metadata])
+def odd_metadata(folder):
+    path = next(folder.glob("metadata_*.json"))
+    path.write_text(json.dumps({**json.loads(path.read_text()), "vjepa_sim": None}))
+
+
+def odd_success(folder):
+    path = next(folder.glob("metadata_*.json"))
+    path.write_text(json.dumps({**json.loads(path.read_text()), "success": "false"}))
+
+
+def odd_group(folder):
+    with h5py.File(folder / "trajectory.h5", "r+") as file:
+        del file["action/cartesian_position"]
+        file.create_group("action/cartesian_position")
+
+
+def odd_length(folder):
+    with h5py.File(folder / "trajectory.h5", "r+") as file:
+        joints = file["observation/robot_state/joint_positions"]
+        joints.resize(len(joints) + 5, axis=0)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        break_metadata,
+        break_video,
+        break_rows,
+        lose_video,
+        lose_metadata,
+        odd_metadata,
+        odd_success,
+        odd_group,
+        odd_length,
+    ],
+)
 def test_a_damaged_episode_names_its_folder(tmp_path, damage):
     folder = write_episode(tmp_path, 0, make_episode())
     damage(folder)

@@ -64,6 +64,31 @@ def test_the_workspace_is_never_left(direction):
     assert "workspace" in envelope.clipped[-1]
 
 
+@pytest.mark.parametrize("gripper", ["robotiq", "panda_hand"])
+def test_whatever_is_asked_the_simulated_arm_is_sent_within_the_limits(gripper):
+    """Hard moves with rotations, into the corners of the box and of the arm's reach."""
+    env = FrankaEnv("reach", "box", gripper, size=16)
+    limits = env.arm.limits
+    rng = np.random.default_rng(0)
+    short = 0
+    for seed in range(3):
+        env.reset(seed=seed)
+        for step in range(40):
+            if step % 8 == 0:
+                direction = rng.choice([-1.0, 0.0, 1.0], 7)
+            before = env.arm.target
+            env.step((direction * limits.step).astype(np.float32))
+            after = env.simulation.target
+            moved = np.abs(pose.difference(before, after))
+            assert np.all(moved[:3] <= limits.step[:3] + 2e-3)
+            assert pose.difference(before, after)[3:6] == pytest.approx(0, abs=np.sqrt(3) * limits.max_rotation + 0.02)
+            assert np.all(after[:3] >= np.array(limits.workspace_low) - 2e-3)
+            assert np.all(after[:3] <= np.array(limits.workspace_high) + 2e-3)
+            short += any("reach" in note for note in env.arm.clipped)
+    assert short > 0  # the test went to where the arm ends
+    env.close()
+
+
 def test_nothing_is_sent_when_the_action_is_not_a_number():
     arm = PerfectArm()
     envelope = SafetyEnvelope(arm)

@@ -16,7 +16,7 @@ def test_equal_seeds_give_equal_looks():
 
 
 def test_a_bad_strength_is_refused():
-    with pytest.raises(UserError, match=r"outside 0\.\.1"):
+    with pytest.raises(UserError, match=r"from 0 to 1"):
         sample_variation(np.random.default_rng(0), 1.5)
 
 

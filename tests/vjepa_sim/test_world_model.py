@@ -99,8 +99,32 @@ def unknown_field(folder):
     (folder / "card.json").write_text(json.dumps(card))
 
 
+def odd_field(part, name, value):
+    def damage(folder):
+        card = json.loads((folder / "card.json").read_text())
+        (card[part] if part else card)[name] = value
+        (folder / "card.json").write_text(json.dumps(card))
+
+    return damage
+
+
 @pytest.mark.parametrize(
-    ("damage", "message"), [(cut_weights, "can't be read"), (cut_card, "not valid JSON"), (unknown_field, "colour")]
+    ("damage", "message"),
+    [
+        (cut_weights, "can't be read"),
+        (cut_card, "not valid JSON"),
+        (unknown_field, "colour"),
+        (odd_field("encoder", "rope", "corect"), "Did you mean 'correct'"),
+        (odd_field("encoder", "heads", 0), "heads is 0"),
+        (odd_field("encoder", "patch_size", 7), "don't fill an image"),
+        (odd_field("predictor", "merge", 0), "merge is 0"),
+        (odd_field("predictor", "action_scale", [1.0]), "7 numbers above 0"),
+        (odd_field("predictor", "state_rotation", "quaternion"), "euler, matrix"),
+        (odd_field("transform", "size", 64), "gives 64 pixels; its encoder takes 32"),
+        (odd_field("transform", "mean", [0.5]), "expected 3 numbers"),
+        (odd_field(None, "period", "0.25"), "period is '0.25'"),
+        (odd_field(None, "data", "x"), "list of records"),
+    ],
 )
 def test_a_damaged_checkpoint_is_named(model, tmp_path, damage, message):
     model.save_pretrained(tmp_path)
