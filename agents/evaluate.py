@@ -25,10 +25,12 @@ from envs.scene.names import OBJECTS
 from envs.seeds import evaluation_seed
 from envs.simulation import PERIOD
 from envs.tasks import TASKS
-from vjepa_sim.world_model import fingerprint
+from vjepa_sim.compute import find_device
+from vjepa_sim.world_model import WorldModel, fingerprint
 
 CONFIG_FILE = "eval_config.json"
 INFO_FILE = "eval_info.json"
+TRIAL_SEED = 1_000_000  # of trials during training: not the seeds that results are reported on
 BASELINES = ("expert", "random", "still")  # in every table: the ceiling and the two floors
 
 
@@ -47,6 +49,7 @@ class EvaluationConfig:
         size: of the camera's images in pixels.
         gripper: ``robotiq`` or ``panda_hand``.
         videos: most videos per cell, failures first.
+        device: the planner's, see :func:`vjepa_sim.compute.find_device`.
     """
 
     agent: str = "mpc"
@@ -60,6 +63,7 @@ class EvaluationConfig:
     size: int = 256
     gripper: str = "robotiq"
     videos: int = 4
+    device: str = "auto"
 
     def __post_init__(self) -> None:
         checks = (
@@ -98,6 +102,7 @@ def evaluate(out: Path, config: EvaluationConfig, on_episode: Callable[[str, str
     fitted = None
     if config.agent == "mpc":
         fitted = load_agent("mpc", config.checkpoint, config.seed, default_limits(config.gripper))
+        fitted.model.to(find_device(config.device))
         # The same path may hold another model tomorrow.
         settings["checkpoint_crc32"] = fingerprint(config.checkpoint)
     # Refuses what doesn't fit before anything is written.
@@ -242,6 +247,23 @@ def usable_seeds(env: FrankaEnv, first: int, count: int) -> tuple[list[int], lis
         if len(excluded) > 10 * count:
             raise UserError("Nearly every start satisfies the goal already: nothing is left to score.")
     return seeds, excluded
+
+
+def planning_success(model: WorldModel, episodes: int) -> dict[str, float]:
+    """Share of episodes that the planner solves with a model in training, by task and object; the paper's goals."""
+    from agents.mpc import MPCAgent
+
+    result = {}
+    for task in TASKS:
+        for object_name in OBJECTS:
+            config = EvaluationConfig(tasks=(task,), objects=(object_name,), episodes=episodes, seed=TRIAL_SEED)
+            agent = MPCAgent(model, limits=default_limits(config.gripper))
+            env = make_env(config, task, object_name, agent)
+            seeds, _ = usable_seeds(env, config.seed, episodes)
+            solved = [run_episode(agent, env, seed)[0].success for seed in seeds]
+            env.close()
+            result[f"{task}_{object_name}"] = float(np.mean(solved))
+    return result
 
 
 class Footage:

@@ -71,7 +71,7 @@ class MPCAgent:
         self._deadlines = np.cumsum([goal.steps for goal in goals])
         decoder = self.model.state_decoder
         with torch.inference_mode():
-            self._states = [None if decoder is None else decoder(z) for z in self._latents]
+            self._states = [None if decoder is None else decoder(z).cpu() for z in self._latents]
         self._step = 0
         self._generator = torch.Generator().manual_seed(self._seed)
 
@@ -114,7 +114,7 @@ class MPCAgent:
     ) -> torch.Tensor:
         """Distance of imagined ends to the goal [N]."""
         end = self.model.rollout(z, state, actions)[:, -1]
-        distance = (end - goal).abs().mean((1, 2))
+        distance = (end - goal).abs().mean((1, 2)).cpu()  # the search itself is too small for a GPU
         if goal_state is None:  # a released model reads no states: features alone, as its authors plan
             return distance
         moved = state_target(state + actions.sum(1))

@@ -13,20 +13,31 @@ from data.droid import find_episodes, read_episode
 from envs import pose
 from envs.errors import UserError, unknown_name
 
-FORMATS = ("sim",)  # our own episodes, in DROID's raw layout
+# Our own episodes in DROID's raw layout; folders of videos; folders of pictures. The last two are for stage one.
+FORMATS = ("sim", "video", "images")
 HELD_OUT = 0.05  # share of the episodes that is kept out of training, at least one
 
 
-def parse_source(text: str) -> Path:
-    """The folder in a data argument such as ``sim:episodes/first``."""
-    kind, separator, folder = text.partition(":")
+def parse_source(text: str) -> tuple[str, Path, float]:
+    """Format, folder and weight in a data argument such as ``sim:episodes/first`` or ``video:clips@0.5``."""
+    kind, separator, rest = text.partition(":")
+    folder, at, share = rest.rpartition("@")
+    if not at:
+        folder, share = rest, "1"
     if not separator or not folder:
         raise UserError(
-            f"--data {text!r}: expected FORMAT:FOLDER, for example sim:episodes. Formats: {', '.join(FORMATS)}."
+            f"--data {text!r}: expected FORMAT:FOLDER or FORMAT:FOLDER@WEIGHT, for example sim:episodes. "
+            f"Formats: {', '.join(FORMATS)}."
         )
     if kind not in FORMATS:
         raise unknown_name("data format", kind, FORMATS)
-    return Path(folder)
+    try:
+        weight = float(share)
+    except ValueError:
+        weight = -1.0
+    if not 0 < weight < float("inf"):
+        raise UserError(f"--data {text!r}: the weight {share!r} is no number above 0.")
+    return kind, Path(folder), weight
 
 
 class Clips:
@@ -76,6 +87,24 @@ class Clips:
     def __len__(self) -> int:
         return len(self.frames)
 
+    def check_span(self, frames: int) -> None:
+        """Refuse clips that are longer than every episode, of training or held out, before a run has begun.
+
+        Raises:
+            UserError: it names the longest episode.
+        """
+        longest = min(self.lengths[self.training_episodes].max(), self.lengths[self.held_out_episodes].max())
+        if longest < frames:
+            raise UserError(
+                f"A clip needs {frames} frames, and the longest episodes (to learn from, and held out) have {longest}. "
+                f"Collect longer ones with --steps {frames} or more."
+            )
+
+    def draw_clip(self, rng: np.random.Generator, frames: int, stride: int) -> tuple[np.ndarray, np.ndarray]:
+        """One random clip from training episodes: uint8 [frames, H, W, 3] and states [frames, 7]."""
+        index = self.draw(rng, 1, frames, stride)[0]
+        return self.frames[index], self.states[index]
+
     def draw(
         self, rng: np.random.Generator, batch: int, length: int, stride: int = 1, held_out: bool = False
     ) -> np.ndarray:
@@ -109,7 +138,12 @@ def load_clips(sources: Iterable[str], on_episode: Callable[[int, int], None] = 
     Raises:
         UserError: an episode is damaged, or the data sets differ in image size or period.
     """
-    folders = [(source, folder) for source in sources for folder in find_episodes(parse_source(source))]
+    folders = []
+    for source in sources:
+        kind, root, _ = parse_source(source)
+        if kind != "sim":
+            raise UserError(f"--data {source!r}: only episodes (sim:FOLDER) have the actions that this needs.")
+        folders += [(source, folder) for folder in find_episodes(root)]
     episodes = []
     with ThreadPoolExecutor(2) as pool:
         for episode in pool.map(lambda item: read_episode(item[1]), folders):

@@ -72,7 +72,7 @@ class ACPredictor(nn.Module):
         self.config = config
         self.recompute = False
         if encoder.grid % config.merge:
-            raise ValueError(f"merge={config.merge} doesn't divide the encoder's grid of {encoder.grid}.")
+            raise UserError(f"merge={config.merge} doesn't divide the encoder's grid of {encoder.grid}.")
         self.grid = encoder.grid
         width = encoder.dim * config.merge**2
         self.predictor_embed = nn.Linear(width, config.dim)

@@ -98,86 +98,147 @@ class Collect:
         return 0
 
 
-@dataclass(frozen=True)
-class Pretrain:
+@dataclass(frozen=True, kw_only=True)
+class _Training:
+    """What both stages' options have in common.
+
+    Attributes:
+        data: what to learn from, such as sim:episodes.
+        out: the run's folder.
+        preset: sizes and schedule: tiny, small, base, large, huge, giant or giant-384.
+        steps: length of the run; the preset's if not given.
+        batch: clips per step, over all processes; the preset's if not given.
+        learning_rate: at its peak; the preset's if not given.
+        seed: of initial weights and draws.
+        device: auto, cpu, cuda or cuda:NUMBER.
+        precision: auto (bfloat16 where a GPU has it), float32 or bfloat16.
+        recompute: gradient checkpointing: a fraction of the memory for a quarter more time.
+        shard: split the encoder's weights over torchrun's processes (FSDP2).
+        threads: PyTorch's; 0 leaves the choice to it.
+    """
+
+    data: tuple[str, ...]
+    out: Path
+    preset: str = "tiny"
+    steps: int | None = None
+    batch: int | None = None
+    learning_rate: float | None = None
+    seed: int = 0
+    device: str = "auto"
+    precision: str = "auto"
+    recompute: bool = False
+    shard: bool = False
+    threads: int = 0
+
+    def _adjust(self, config):
+        """A recipe with the options that were given."""
+        from vjepa_sim.presets import shortened
+
+        config = shortened(config, self.steps)
+        if self.batch is not None:
+            config = replace(config, batch=self.batch)
+        if self.learning_rate is not None:
+            config = replace(config, learning_rate=config.learning_rate.scaled(self.learning_rate))
+        return config
+
+    def _compute(self):
+        from vjepa_sim.compute import computing
+
+        _set_threads(self.threads)
+        return computing(self.device, self.precision, self.recompute, self.shard)
+
+    def _check_out(self) -> None:
+        """Refuse a folder of something else now: reading the data takes long."""
+        from vjepa_sim.run import RUN_FILE
+
+        if self.out.is_dir() and any(self.out.iterdir()) and not (self.out / RUN_FILE).exists():
+            raise UserError(f"{self.out} is not empty and holds no {RUN_FILE}. Give a new folder as --out.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pretrain(_Training):
     """Stage one: train a video encoder by mask-denoising. A stopped run continues with the same command.
 
+    Data are episodes (sim:FOLDER), videos (video:FOLDER) and pictures (images:FOLDER), each with a weight if you like
+    (sim:episodes@0.7). Several processes: torchrun --nproc-per-node N -m vjepa_sim.cli pretrain …
+
     Attributes:
-        data: what to learn from, such as sim:episodes.
-        out: the run's folder.
-        preset: sizes and schedule.
-        steps: length of the run; the preset's if not given.
-        seed: of initial weights and draws.
-        learning_rate: the preset's if not given.
-        threads: PyTorch's; 0 leaves the choice to it.
+        recipe: constant or abbreviated, V-JEPA 2's two schedules; the preset's own if not given.
+        start: a checkpoint to begin with, such as a released one, instead of random weights.
     """
 
-    data: tuple[str, ...]
-    out: Path
-    preset: str = "tiny"
-    steps: int | None = None
-    seed: int = 0
-    learning_rate: float | None = None
-    threads: int = 0
+    recipe: str | None = None
+    start: str | None = None
 
     def run(self) -> int:
-        from vjepa_sim.presets import get_preset, shortened
+        from data.mixture import load_mixture
+        from vjepa_sim.presets import get_preset, get_recipe
         from vjepa_sim.pretrain import pretrain
 
-        config = shortened(get_preset(self.preset).pretrain, self.steps)
-        if self.learning_rate is not None:
-            config = replace(config, learning_rate=self.learning_rate)
-        clips = _load_clips(self.data, self.threads)
-        with _progress("pretraining") as bar:
-            model = pretrain(clips, self.out, self.preset, config, self.seed, bar)
-        _print_measured(model)
-        print(
-            f"The encoder lies in {self.out}. Next: vjepa-sim train --data {self.data[0]} --encoder {self.out} --out FOLDER"
-        )
+        recipe = get_preset(self.preset).pretrain if self.recipe is None else get_recipe(self.recipe, self.preset)
+        config = self._adjust(recipe)
+        self._check_out()
+        with self._compute() as compute:
+            with _progress("reading episodes") as bar:
+                mixture = load_mixture(self.data, bar)
+            with _progress("pretraining") as bar:
+                model = pretrain(mixture, self.out, self.preset, config, self.seed, bar, compute, self.start)
+        if compute.is_main:
+            _print_measured(model)
+            print(
+                f"The encoder lies in {self.out}. "
+                f"Next: vjepa-sim train --data sim:EPISODES --encoder {self.out} --out FOLDER"
+            )
         return 0
 
 
-@dataclass(frozen=True)
-class Train:
-    """Stage two: train the action-conditioned predictor on a frozen encoder. A stopped run continues with the same command.
+@dataclass(frozen=True, kw_only=True)
+class Train(_Training):
+    """Stage two: train the action-conditioned predictor on a frozen encoder. A stopped run continues likewise.
+
+    Several processes: torchrun --nproc-per-node N -m vjepa_sim.cli train …
 
     Attributes:
-        data: what to learn from, such as sim:episodes.
-        encoder: checkpoint of stage one, a folder or a bundled name.
-        out: the run's folder.
-        preset: sizes and schedule.
-        steps: length of the run; the preset's if not given.
-        seed: of initial weights and draws.
-        learning_rate: the preset's if not given.
-        threads: PyTorch's; 0 leaves the choice to it.
+        encoder: checkpoint of stage one: a folder, a bundled name, or a released .pt file.
+        plan_every: try the planner in the simulator every so many steps, and log its success; 0 is never.
+        plan_episodes: episodes of that trial, per task and object.
+        first_release_rollout: repeat the mistake in the first released V-JEPA 2-AC's rollout loss.
     """
 
-    data: tuple[str, ...]
     encoder: str
-    out: Path
-    preset: str = "tiny"
-    steps: int | None = None
-    seed: int = 0
-    learning_rate: float | None = None
-    threads: int = 0
+    plan_every: int = 0
+    plan_episodes: int = 4
+    first_release_rollout: bool = False
 
     def run(self) -> int:
-        from vjepa_sim.presets import get_preset, shortened
+        from data.clips import load_clips
+        from vjepa_sim.presets import get_preset
         from vjepa_sim.train import train
-        from vjepa_sim.world_model import find_checkpoint
+        from vjepa_sim.world_model import fingerprint
 
-        config = shortened(get_preset(self.preset).train, self.steps)
-        if self.learning_rate is not None:
-            config = replace(config, learning_rate=self.learning_rate)
-        find_checkpoint(self.encoder)  # before the data are read, which takes long
-        clips = _load_clips(self.data, self.threads)
-        with _progress("training", before="encoding") as bar:
-            model = train(clips, self.encoder, self.out, self.preset, config, self.seed, bar, bar.before)
-        _print_measured(model)
-        print(
-            f"The world model lies in {self.out}. Next: vjepa-sim eval --checkpoint {self.out} --episodes 20 --seed 0 --out FOLDER"
-        )
+        config = replace(self._adjust(get_preset(self.preset).train), first_release_rollout=self.first_release_rollout)
+        self._check_out()
+        fingerprint(self.encoder)  # before the data are read, which takes long
+        with self._compute() as compute:
+            with _progress("reading episodes") as bar:
+                clips = load_clips(self.data, bar)
+            with _progress("training", before="encoding") as bar:
+                plan = (self.plan_every, self._plan) if self.plan_every else None
+                model = train(
+                    clips, self.encoder, self.out, self.preset, config, self.seed, bar, bar.before, compute, plan
+                )
+        if compute.is_main:
+            _print_measured(model)
+            print(
+                f"The world model lies in {self.out}. "
+                f"Next: vjepa-sim eval --checkpoint {self.out} --episodes 20 --seed 0 --out FOLDER"
+            )
         return 0
+
+    def _plan(self, model) -> dict[str, float]:
+        from agents.evaluate import planning_success
+
+        return planning_success(model, self.plan_episodes)
 
 
 @dataclass(frozen=True)
@@ -197,6 +258,7 @@ class Eval:
         size: of the camera's images in pixels.
         gripper: robotiq or panda_hand.
         videos: most videos per task and object, failures first.
+        device: the planner's: auto, cpu, cuda or cuda:NUMBER.
         threads: PyTorch's; 0 leaves the choice to it.
     """
 
@@ -212,6 +274,7 @@ class Eval:
     size: int = 256
     gripper: str = "robotiq"
     videos: int = 4
+    device: str = "auto"
     threads: int = 0
 
     def run(self) -> int:
@@ -232,6 +295,7 @@ class Eval:
             size=self.size,
             gripper=self.gripper,
             videos=self.videos,
+            device=self.device,
         )
         if self.agent == "mpc":
             _set_threads(self.threads)
@@ -397,14 +461,6 @@ def _set_threads(threads: int) -> None:
         raise UserError(f"--threads {threads}: give a positive number, or 0 to leave the choice to PyTorch.")
     if threads:
         torch.set_num_threads(threads)
-
-
-def _load_clips(sources: tuple[str, ...], threads: int):
-    from data.clips import load_clips
-
-    _set_threads(threads)
-    with _progress("reading episodes") as bar:
-        return load_clips(sources, bar)
 
 
 def _print_measured(model) -> None:

@@ -6,43 +6,80 @@ from dataclasses import dataclass, replace
 
 from envs.errors import UserError, unknown_name
 from vjepa_sim.ac_predictor import ACPredictorConfig
+from vjepa_sim.augment import Augmentation
 from vjepa_sim.encoder import EncoderConfig
 from vjepa_sim.masks import LONG_RANGE, SHORT_RANGE, MaskConfig
 from vjepa_sim.predictor import PredictorConfig
+from vjepa_sim.schedule import Schedule, constant
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A part of stage one (progressive resolution: most of the steps see short and small clips).
+
+    Attributes:
+        share: of the run's steps.
+        frames: per clip.
+        image_size: height and width of the input in pixels.
+    """
+
+    share: float
+    frames: int
+    image_size: int
 
 
 @dataclass(frozen=True)
 class PretrainConfig:
-    """Stage one: mask-denoising, with terms that keep small objects in the features.
+    """Stage one: mask-denoising, with terms that can keep small objects in the features.
 
     Attributes:
-        steps, batch: length of the run; clips per step.
-        moments: frames per clip; each is shown for one tubelet, as stage two will show it.
-        strides: moments are one of these many control periods apart.
-        learning_rate, warmup, weight_decay: AdamW; the rate rises over ``warmup`` steps and falls as a cosine.
-        ema: share of the target encoder that each step keeps.
+        steps, batch: length of the run; clips per step, over all processes.
+        phases: in order; their shares add up to 1.
+        strides: a clip's frames are one of these many periods of 0.25 s apart.
+        still_tubelets: each frame fills a whole tubelet, as stage two will show it.
+        augmentation: random parts of the picture, or None.
+        learning_rate, weight_decay, ema: AdamW's, and the share of the target encoder that each step keeps.
+        max_gradient_norm: larger gradients are scaled down to it; None leaves them.
         masks: kinds of mask, one predictor pass each.
         pixel_weight: of giving back the picture.
-        state_weight: of giving back the arm's position and grip.
+        state_weight: of giving back the arm's position and grip, where there is an arm.
         variance_weight, covariance_weight: against features that die or repeat each other (VICReg's terms).
     """
 
-    steps: int = 1500
-    batch: int = 32
-    moments: int = 2
-    strides: tuple[int, ...] = (1, 2, 4)
-    learning_rate: float = 1e-3
-    warmup: int = 100
-    weight_decay: float = 0.04
-    ema: float = 0.99
+    steps: int
+    batch: int
+    phases: tuple[Phase, ...]
+    learning_rate: Schedule
+    weight_decay: Schedule
+    ema: Schedule
+    strides: tuple[int, ...] = (1,)
+    still_tubelets: bool = False
+    augmentation: Augmentation | None = None
+    max_gradient_norm: float | None = None
     masks: tuple[MaskConfig, ...] = (SHORT_RANGE, LONG_RANGE)
-    pixel_weight: float = 1.0
-    state_weight: float = 0.5
-    variance_weight: float = 0.5
-    covariance_weight: float = 0.02
+    pixel_weight: float = 0.0
+    state_weight: float = 0.0
+    variance_weight: float = 0.0
+    covariance_weight: float = 0.0
 
     def __post_init__(self) -> None:
-        _check_schedule(self)
+        _check_run(self)
+        if abs(sum(phase.share for phase in self.phases) - 1) > 1e-6:
+            raise UserError(f"The phases' shares must add up to 1; given {self.phases}.")
+
+    @property
+    def decodes(self) -> bool:
+        """Whether decoders of pixels and the arm's state are trained."""
+        return self.pixel_weight > 0 or self.state_weight > 0
+
+    def phase(self, step: int) -> Phase:
+        """The part of the run that a step belongs to."""
+        done = 0.0
+        for phase in self.phases:
+            done += phase.share
+            if step < round(done * self.steps):
+                return phase
+        return self.phases[-1]
 
 
 @dataclass(frozen=True)
@@ -50,32 +87,76 @@ class TrainConfig:
     """Stage two: the action-conditioned predictor on the frozen encoder.
 
     Attributes:
-        steps, batch: length of the run; clips per step.
+        steps, batch: length of the run; clips per step, over all processes.
         frames: per clip.
         rollout: steps that the rollout loss looks ahead.
-        learning_rate, warmup, weight_decay: as in stage one.
+        learning_rate, weight_decay, max_gradient_norm: as in stage one.
         state_weight: of reading the arm's state off true and imagined latents; it trains the state decoder on, and
             holds the predictor to where the hand goes.
+        first_release_rollout: repeat the mistake that the first released V-JEPA 2-AC was trained with, until June 2025:
+            the rollout's second frame was the prediction for the third.
     """
 
-    steps: int = 1600
-    batch: int = 64
-    frames: int = 4
+    steps: int
+    batch: int
+    frames: int
+    learning_rate: Schedule
+    weight_decay: Schedule
     rollout: int = 2
-    learning_rate: float = 1e-3
-    warmup: int = 100
-    weight_decay: float = 0.02
-    state_weight: float = 0.2
+    max_gradient_norm: float | None = None
+    state_weight: float = 0.0
+    first_release_rollout: bool = False
 
     def __post_init__(self) -> None:
-        _check_schedule(self)
+        _check_run(self)
+        if not 1 <= self.rollout < self.frames:
+            raise UserError(f"A rollout of {self.rollout} steps needs clips of more frames than {self.frames}.")
 
 
-def _check_schedule(config: PretrainConfig | TrainConfig) -> None:
+def _check_run(config: PretrainConfig | TrainConfig) -> None:
     if config.steps < 1 or config.batch < 1:
         raise UserError(f"steps={config.steps} and batch={config.batch} must both be at least 1.")
-    if not 0 < config.learning_rate < 1:
-        raise UserError(f"learning_rate={config.learning_rate} must lie between 0 and 1.")
+    if not 0 < config.learning_rate.peak < 1:
+        raise UserError(f"learning_rate={config.learning_rate.peak} must lie between 0 and 1.")
+
+
+def constant_recipe(image_size: int) -> PretrainConfig:
+    """V-JEPA 2's own schedule: warm-up, a constant rate, and a cooldown with longer (and larger) clips.
+
+    The paper's figures; its code ends the decay a fifth of the way up, since it stretches the schedule by 1.25.
+    """
+    return PretrainConfig(
+        steps=252_000,
+        batch=3072,
+        phases=(Phase(240 / 252, frames=16, image_size=256), Phase(12 / 252, frames=64, image_size=image_size)),
+        learning_rate=Schedule(1e-4, 5.25e-4, 1e-6, warmup=12_000, decay=12_000),
+        weight_decay=constant(0.04),
+        ema=constant(0.99925),
+        augmentation=Augmentation(),
+    )
+
+
+def abbreviated_recipe(image_size: int) -> PretrainConfig:
+    """V-JEPA 2's shorter schedule, used for its ablations: a cosine, with weight decay and EMA that rise."""
+    return PretrainConfig(
+        steps=90_000,
+        batch=3072,
+        phases=(Phase(1.0, frames=16, image_size=image_size),),
+        learning_rate=Schedule(2e-4, 6.25e-4, 1e-6, warmup=12_000, shape="cosine"),
+        weight_decay=Schedule(0.04, 0.04, 0.4, shape="cosine"),
+        ema=Schedule(0.999, 0.999, 1.0),
+        augmentation=Augmentation(),
+    )
+
+
+# V-JEPA 2-AC's on DROID.
+AC_RECIPE = TrainConfig(
+    steps=94_500,
+    batch=256,
+    frames=8,
+    learning_rate=Schedule(7.5e-5, 4.25e-4, 0.0, warmup=4_500, decay=4_500),
+    weight_decay=constant(0.04),
+)
 
 
 @dataclass(frozen=True)
@@ -95,8 +176,8 @@ def _published(image_size: int = 256, **sizes: int) -> Preset:
         encoder=EncoderConfig(image_size=image_size, **sizes),
         mask_predictor=PredictorConfig(),
         ac_predictor=ACPredictorConfig(),
-        pretrain=PretrainConfig(),
-        train=TrainConfig(),
+        pretrain=constant_recipe(image_size),
+        train=AC_RECIPE,
     )
 
 
@@ -123,8 +204,31 @@ PRESETS = {
             state_rotation="matrix",
             rope="correct",
         ),
-        pretrain=PretrainConfig(),
-        train=TrainConfig(),
+        # Half an hour each on two cores.
+        pretrain=PretrainConfig(
+            steps=1500,
+            batch=32,
+            phases=(Phase(1.0, frames=2, image_size=128),),
+            strides=(1, 2, 4),
+            still_tubelets=True,
+            learning_rate=Schedule(1e-5, 1e-3, 1e-5, warmup=100, shape="cosine"),
+            weight_decay=constant(0.04),
+            ema=constant(0.99),
+            max_gradient_norm=1.0,
+            pixel_weight=1.0,
+            state_weight=0.5,
+            variance_weight=0.5,
+            covariance_weight=0.02,
+        ),
+        train=TrainConfig(
+            steps=1600,
+            batch=64,
+            frames=4,
+            learning_rate=Schedule(1e-5, 1e-3, 1e-5, warmup=100, shape="cosine"),
+            weight_decay=constant(0.02),
+            max_gradient_norm=1.0,
+            state_weight=0.2,
+        ),
     ),
 }
 
@@ -136,6 +240,18 @@ def get_preset(name: str) -> Preset:
     return PRESETS[name]
 
 
+RECIPES = {"constant": constant_recipe, "abbreviated": abbreviated_recipe}
+
+
+def get_recipe(name: str, preset: str) -> PretrainConfig:
+    """One of V-JEPA 2's schedules of stage one for a preset's size; an unknown name is a :class:`UserError`."""
+    if name not in RECIPES:
+        raise unknown_name("recipe", name, RECIPES)
+    return RECIPES[name](get_preset(preset).encoder.image_size)
+
+
 def shortened(config: PretrainConfig | TrainConfig, steps: int | None) -> PretrainConfig | TrainConfig:
-    """The same schedule with another length; None keeps it."""
-    return config if steps is None else replace(config, steps=steps, warmup=min(config.warmup, max(1, steps // 10)))
+    """The same schedule over another length; None keeps it."""
+    if steps is None:
+        return config
+    return replace(config, steps=steps, learning_rate=config.learning_rate.shortened(steps / config.steps))

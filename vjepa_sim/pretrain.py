@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import asdict
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from einops import rearrange, repeat
+from einops import repeat
+from torch import nn
 
-from data.clips import Clips
+from data.mixture import Mixture
 from data.output import claimed
 from envs.errors import UserError
 from vjepa_sim.card import ModelCard
-from vjepa_sim.encoder import Encoder, encode_still, normalize_tokens
+from vjepa_sim.compute import Compute
+from vjepa_sim.encoder import Encoder, EncoderConfig, encode_still, normalize_tokens
 from vjepa_sim.heads import state_target
 from vjepa_sim.masks import sample_masks
-from vjepa_sim.predictor import Predictor
 from vjepa_sim.presets import PretrainConfig, get_preset
 from vjepa_sim.probe import feature_rank, probe_error
 from vjepa_sim.run import LOG_EVERY, RUN_FILE, Run, make_optimizer
@@ -29,114 +31,217 @@ PROBE_FRAMES = 4000
 PROBE_EVERY = 500
 
 
+class StageOne(nn.Module):
+    """Everything that stage one trains, and its losses.
+
+    Attributes:
+        model: holds the target encoder (a moving average, which is what is kept), the mask predictor and decoders.
+        online: the encoder that learns.
+    """
+
+    def __init__(self, model: WorldModel, online: Encoder, config: PretrainConfig, compute: Compute):
+        super().__init__()
+        self.online = online
+        self.target = model.encoder.requires_grad_(False)
+        self.predictor = model.mask_predictor
+        self.state_decoder, self.pixel_decoder = model.state_decoder, model.pixel_decoder
+        self._config, self._compute = config, compute
+
+    def forward(self, batch: Batch) -> dict[str, torch.Tensor]:
+        """All terms of the objective for one batch; ``loss`` is their weighted sum."""
+        config = self._config
+        with torch.no_grad():
+            target = normalize_tokens(self.target(batch.video))  # [B, N, D]
+        denoising = []
+        for kind, (seen, hidden) in enumerate(batch.masks):
+            predicted = self.predictor(self.online(batch.video, seen), seen, hidden, kind)
+            wanted = target.gather(1, hidden[..., None].expand(-1, -1, target.shape[-1]))
+            denoising.append((predicted - wanted).abs().mean())
+        losses = {"denoising": torch.stack(denoising).mean()}
+        losses["loss"] = losses["denoising"]
+        if config.decodes or config.variance_weight or config.covariance_weight:
+            z = encode_still(self.online, batch.still)
+            if config.decodes:
+                losses["pixel"] = (self.pixel_decoder(z) - batch.still).square().mean()
+                losses["state"] = self._state_loss(z, batch.states)
+            losses["variance"], losses["covariance"] = _spread(self._compute.gather(z))
+            for name in ("pixel", "state", "variance", "covariance"):
+                if name in losses:
+                    losses["loss"] = losses["loss"] + getattr(config, f"{name}_weight") * losses[name]
+        return losses
+
+    def _state_loss(self, z: torch.Tensor, states: torch.Tensor) -> torch.Tensor:
+        """Clips without an arm count as read without error."""
+        known = torch.isfinite(states).all(1, keepdim=True)
+        wanted = state_target(states.nan_to_num())
+        error = nn.functional.smooth_l1_loss(self.state_decoder(z), wanted, beta=0.3, reduction="none")
+        return (error * known).mean()
+
+    @torch.no_grad()
+    def follow(self, ema: float) -> None:
+        """Move the target encoder towards the online one."""
+        for target, source in zip(self.target.parameters(), self.online.parameters(), strict=True):
+            target.lerp_(source, 1 - ema)
+
+
 def pretrain(
-    clips: Clips,
+    mixture: Mixture,
     out: Path,
     preset_name: str,
     config: PretrainConfig,
     seed: int,
     report: Callable[[int, int, dict], None],
+    compute: Compute | None = None,
+    start: str | None = None,
 ) -> WorldModel:
     """Train an encoder, or continue where ``out`` left off.
 
     The encoder that is kept is the moving average (V-JEPA 2's target encoder).
 
     Args:
-        clips: what to learn from.
+        mixture: what to learn from.
         out: the run's folder.
         preset_name: sizes.
         config: schedule and weights.
         seed: of the initial weights and all draws.
         report: called with (step, steps, scalars).
+        compute: this process's part; by default all of it, on the CPU.
+        start: a checkpoint of stage one to begin with, such as a released one, instead of random weights.
     """
+    compute = compute or Compute()
     preset = get_preset(preset_name)
-    if min(clips.frames.shape[1:3]) < preset.encoder.image_size:
-        raise UserError(
-            f"The data's images are {clips.frames.shape[1:3]} pixels; preset {preset_name!r} needs at least "
-            f"{preset.encoder.image_size}. Collect with `--size {preset.encoder.image_size}`."
-        )
+    rows = compute.rows(config.batch)
+    clips = mixture.clips
+    if clips is not None:
+        clips.check_span(max(phase.frames - 1 for phase in config.phases) * max(config.strides) + 1)
+    for phase in config.phases:
+        _check_size(mixture, config, phase.image_size)
     torch.manual_seed(seed)
     card = ModelCard(
         name=out.name,
         encoder=preset.encoder,
         transform=ImageTransform(preset.encoder.image_size),
-        data=(clips.record,),
+        mask_predictor=preset.mask_predictor,
+        decoders=config.decodes,
+        data=mixture.records,
         training={"pretrain": {"preset": preset_name, "seed": seed, **asdict(config)}},
     )
-    model = WorldModel(card)  # holds the target encoder and the decoders
+    model = WorldModel(card)
+    if start is not None:
+        _begin_with(model, start)
     online = copy.deepcopy(model.encoder)
-    for parameter in model.encoder.parameters():
-        parameter.requires_grad_(False)
-    predictor = Predictor(preset.mask_predictor, preset.encoder)
-    trained = [online, predictor, model.state_decoder, model.pixel_decoder]
-    optimizer = make_optimizer(trained, config.learning_rate, config.weight_decay)
-    settings = {"stage": "pretrain", "preset": preset_name, "seed": seed, "data": clips.identity, **asdict(config)}
-    with claimed(out, RUN_FILE, settings):
-        run = Run(out, config.steps, model, optimizer, online=online, predictor=predictor)
+    settings = {"stage": "pretrain", "preset": preset_name, "seed": seed, "start": start, "data": mixture.identity}
+    with claimed(out, RUN_FILE, settings | asdict(config)) if compute.is_main else nullcontext():
+        run = Run(out, config.steps, compute)
+        run.restore(model, online=online)
+        if run.step >= config.steps:
+            return model
+        objective = StageOne(model.to(compute.device), online.to(compute.device), config, compute)
+        online.recompute = model.mask_predictor.recompute = compute.recompute
+        for part in objective.children():
+            compute.split(part)
+        run.attach(objective, make_optimizer(objective))
+        losses_of = objective if compute.shard else compute.replicate(objective)
         for step in run.loop(report):
-            rate = run.learning_rate(config.learning_rate, config.warmup)
-            rng = np.random.default_rng([seed, step])
-            losses = _losses(clips, rng, config, model, online, predictor)
-            run.check(losses["loss"])
-            optimizer.zero_grad(set_to_none=True)
-            losses["loss"].backward()
-            torch.nn.utils.clip_grad_norm_([p for module in trained for p in module.parameters()], 1.0)
-            optimizer.step()
-            with torch.no_grad():
-                for target, source in zip(model.encoder.parameters(), online.parameters(), strict=True):
-                    target.lerp_(source, 1 - config.ema)
+            rate = config.learning_rate.at(step, config.steps)
+            run.set_rates(rate, config.weight_decay.at(step, config.steps))
+            batch = draw_batch(mixture, config, preset.encoder, seed, step, rows).to(compute.device)
+            with compute.autocast():
+                losses = losses_of(batch)
+            run.descend(losses["loss"], config.max_gradient_norm)
+            objective.follow(config.ema.at(step, config.steps))
             if step % LOG_EVERY == 0:
                 run.log(
                     {f"pretrain/{name}": float(value.detach()) for name, value in losses.items()}
                     | {"pretrain/learning_rate": rate}
                 )
             if (step + 1) % PROBE_EVERY == 0 or step + 1 == config.steps:
-                scores, pictures = evaluate_encoder(model, clips)
+                scores, picture = evaluate_encoder(model, mixture)
                 run.log({f"probe/{name}": value for name, value in scores.items()})
-                run.writer.add_image("pictures given back", pictures, step, dataformats="HWC")
+                run.show("pictures given back", picture)
                 model.with_card(measured=scores)
     return model
 
 
-def _losses(
-    clips: Clips,
-    rng: np.random.Generator,
-    config: PretrainConfig,
-    model: WorldModel,
-    online: Encoder,
-    predictor: Predictor,
-) -> dict[str, torch.Tensor]:
-    """All terms of the objective for one batch; ``loss`` is their weighted sum."""
-    index = clips.draw(rng, config.batch, config.moments, int(rng.choice(config.strides)))  # [B, M]
-    images = model.card.transform(clips.frames[index.ravel()])  # [B M, 3, H, W]
-    tubelet, grid = online.config.tubelet_size, online.config.grid
-    # Each moment fills one tubelet: at 4 Hz two neighbouring frames are too far apart to share one.
-    video = repeat(images, "(b m) c h w -> b c (m t) h w", m=config.moments, t=tubelet)
+def _check_size(mixture: Mixture, config: PretrainConfig, size: int) -> None:
+    if mixture.clips is not None and config.augmentation is None and min(mixture.clips.frames.shape[1:3]) < size:
+        raise UserError(
+            f"The data's images are {mixture.clips.frames.shape[1:3]} pixels; this preset needs at least {size}. "
+            f"Collect with `--size {size}`."
+        )
 
-    with torch.no_grad():
-        target = normalize_tokens(model.encoder(video))  # [B, N, D]
-    denoising = []
-    for kind, mask in enumerate(config.masks):
-        seen, hidden = sample_masks(mask, config.batch, config.moments, grid, rng)
-        predicted = predictor(online(video, seen), seen, hidden, kind)
-        wanted = target.gather(1, hidden[..., None].expand(-1, -1, target.shape[-1]))
-        denoising.append((predicted - wanted).abs().mean())
-    losses = {"denoising": torch.stack(denoising).mean()}
 
-    still = rearrange(images, "(b m) c h w -> b m c h w", m=config.moments)[:, 0]  # [B, 3, H, W]
-    states = torch.from_numpy(clips.states[index[:, 0]])
-    z = encode_still(online, still)
-    losses["pixel"] = (model.pixel_decoder(z) - still).square().mean()
-    losses["state"] = torch.nn.functional.smooth_l1_loss(model.state_decoder(z), state_target(states), beta=0.3)
-    losses["variance"], losses["covariance"] = _spread(z)
-    losses["loss"] = (
-        losses["denoising"]
-        + config.pixel_weight * losses["pixel"]
-        + config.state_weight * losses["state"]
-        + config.variance_weight * losses["variance"]
-        + config.covariance_weight * losses["covariance"]
+def _begin_with(model: WorldModel, start: str) -> None:
+    """Take the encoder and, where there is one, the mask predictor of another checkpoint."""
+    other = WorldModel.from_pretrained(start)
+    try:
+        model.encoder.load_state_dict(other.encoder.state_dict())
+        if other.mask_predictor is not None:
+            model.mask_predictor.load_state_dict(other.mask_predictor.state_dict())
+    except RuntimeError as error:
+        raise UserError(f"Checkpoint {start} has other sizes than the preset: {error}") from error
+
+
+# --- batches --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one step sees.
+
+    Attributes:
+        video: normalised clips [B, 3, T, H, W].
+        still: the first frame of each [B, 3, H, W].
+        states: the arm's state in it [B, 7], NaN where there is no arm.
+        masks: seen and hidden token ids ([B, K], [B, M]) for each kind of mask.
+    """
+
+    video: torch.Tensor
+    still: torch.Tensor
+    states: torch.Tensor
+    masks: list[tuple[torch.Tensor, torch.Tensor]]
+
+    def to(self, device: torch.device) -> Batch:
+        """The same on a device."""
+        masks = [(seen.to(device), hidden.to(device)) for seen, hidden in self.masks]
+        return Batch(self.video.to(device), self.still.to(device), self.states.to(device), masks)
+
+
+def draw_batch(
+    mixture: Mixture, config: PretrainConfig, encoder: EncoderConfig, seed: int, step: int, rows: range
+) -> Batch:
+    """Some rows of a step's batch. What they hold depends on seed, step and row alone, not on who draws the others."""
+    rng = np.random.default_rng([seed, step])
+    phase = config.phase(step)
+    transform = ImageTransform(phase.image_size)
+    drawn = mixture.draw([[seed, step, row] for row in rows], phase.frames, int(rng.choice(config.strides)))
+    videos, states = [], []
+    for row, (frames, state) in zip(rows, drawn, strict=True):
+        if config.augmentation is None:
+            images = transform(frames)
+        else:
+            part = config.augmentation(frames, np.random.default_rng([seed, step, row, 1]))
+            images = transform.squash(torch.from_numpy(np.ascontiguousarray(part)))
+        videos.append(images)
+        states.append(np.full(7, np.nan, np.float32) if state is None else state[0])
+    images = torch.stack(videos)  # [B, T, 3, H, W]
+    repeats = encoder.tubelet_size if config.still_tubelets else 1
+    tubelets = phase.frames * repeats // encoder.tubelet_size
+    grid = phase.image_size // encoder.patch_size
+    kept = slice(rows.start, None, rows.step)
+    masks = []
+    for mask in config.masks:
+        seen, hidden = sample_masks(mask, config.batch, tubelets, grid, rng)
+        masks.append((seen[kept], hidden[kept]))
+    return Batch(
+        video=repeat(images, "b t c h w -> b c (t r) h w", r=repeats),
+        still=images[:, 0],
+        states=torch.from_numpy(np.stack(states)),
+        masks=masks,
     )
-    return losses
+
+
+# --- losses and scores ----------------------------------------------------------------------------------------
 
 
 def _spread(z: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -156,40 +261,38 @@ def _spread(z: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     return variance, off_diagonal.square().sum() / z.shape[-1]
 
 
-@torch.inference_mode()
-def evaluate_encoder(model: WorldModel, clips: Clips) -> tuple[dict[str, float], np.ndarray]:
+@torch.no_grad()
+def evaluate_encoder(model: WorldModel, mixture: Mixture) -> tuple[dict[str, float], np.ndarray | None]:
     """Probe the encoder on frames it may have seen but with episodes held out from the probe's fit.
 
     Returns:
-        Errors in centimetres, the features' rank, and a picture [H, W, 3] of frames above what was given back.
+        The features' rank and, where there is an arm, errors in centimetres; and, where there is a decoder, a picture
+        [H, W, 3] of frames above what was given back.
     """
+    clips = mixture.clips
+    if clips is None:
+        drawn = mixture.draw([[0, row] for row in range(64)], 1, 1)
+        images = torch.cat([model.card.transform.squash(torch.from_numpy(frames.copy())) for frames, _ in drawn])
+        return {"rank": feature_rank(encode_still(model.encoder, images.to(model.device)).cpu())}, None
     rng = np.random.default_rng(0)
     index = np.sort(rng.choice(len(clips), min(PROBE_FRAMES, len(clips)), replace=False))
     episode = np.searchsorted(clips.starts, index, side="right") - 1
     test = np.isin(episode, rng.permutation(np.unique(episode))[::4])
-    z = torch.cat([model.encode(clips.frames[part]) for part in np.array_split(index, max(1, len(index) // 64))])
-    objects = torch.from_numpy(clips.object_positions[index])
+    parts = np.array_split(index, max(1, len(index) // 64))
+    z = torch.cat([model.encode(clips.frames[part]).float().cpu() for part in parts])
     states = torch.from_numpy(clips.states[index])
-    object_error = probe_error(z, objects, test) * 100
-    hand_error = probe_error(z, states[:, :3], test) * 100
-    grip_error = probe_error(z, states[:, 6:], test)
-    decoded = (model.state_decoder(z)[test] - state_target(states[test])).abs().mean(0) * torch.tensor(
-        [10.0, 10.0, 10.0, 1.0]
-    )
-    scores = {
-        f"object_{axis}_cm": float(error) for axis, error in zip("xyz", object_error, strict=True) if np.isfinite(error)
-    }
-    scores |= {
-        f"hand_{axis}_cm": float(error) for axis, error in zip("xyz", hand_error, strict=True) if np.isfinite(error)
-    }
-    if np.isfinite(grip_error).all():
-        scores["closedness"] = float(grip_error[0])
-    scores |= {
-        "decoded_hand_cm": float(decoded[:3].mean()),
-        "decoded_closedness": float(decoded[3]),
-        "rank": feature_rank(z),
-    }
+    names = [f"{thing}_{axis}_cm" for thing in ("object", "hand") for axis in "xyz"] + ["closedness"]
+    objects = torch.from_numpy(clips.object_positions[index])
+    targets = torch.cat([objects * 100, states[:, :3] * 100, states[:, 6:]], 1)
+    errors = probe_error(z, targets, test)
+    scores = {name: float(error) for name, error in zip(names, errors, strict=True) if np.isfinite(error)}
+    scores["rank"] = feature_rank(z)
+    if model.state_decoder is None:
+        return scores, None
+    read = model.state_decoder(z[test].to(model.device)).cpu()
+    decoded = (read - state_target(states[test])).abs().mean(0)
+    scores |= {"decoded_hand_cm": float(decoded[:3].mean()) * 10, "decoded_closedness": float(decoded[3])}
     shown = slice(0, 64, 8)
-    back = model.card.transform.invert(model.pixel_decoder(z[shown]))
+    back = model.card.transform.invert(model.pixel_decoder(z[shown].to(model.device)))
     original = model.card.transform.invert(model.card.transform(clips.frames[index[shown]]))
     return scores, np.concatenate([np.concatenate(list(original), 1), np.concatenate(list(back), 1)])

@@ -9,7 +9,6 @@ OUT/checkpoints/last               link to the newest
 from __future__ import annotations
 
 import json
-import math
 import os
 import shutil
 import signal
@@ -17,50 +16,98 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import nn
+from torch.distributed.checkpoint.state_dict import (
+    StateDictOptions,
+    get_model_state_dict,
+    get_optimizer_state_dict,
+    set_optimizer_state_dict,
+)
 
 from data.provenance import write_json
 from envs.errors import UserError
 from vjepa_sim.card import CARD_FILE, read_card
+from vjepa_sim.compute import Compute
 from vjepa_sim.weights import load_tensors, read_safetensors
-from vjepa_sim.world_model import WEIGHTS_FILE, WorldModel
+from vjepa_sim.world_model import WEIGHTS_FILE, WorldModel, write_checkpoint
 
 RUN_FILE = "run.json"
+STATE_FILE = "training_state.safetensors"
+STEP_FILE = "training.json"
 CHECKPOINT_SECONDS = 180
 KEPT_CHECKPOINTS = 2
 LOG_EVERY = 20
 
 
 class Run:
-    """The loop around an optimiser. All randomness is drawn from (seed, step), so a resumed run repeats itself."""
+    """The loop around an optimiser. All randomness is drawn from (seed, step), so a resumed run repeats itself.
 
-    def __init__(self, out: Path, steps: int, model: WorldModel, optimizer: torch.optim.Optimizer, **others: nn.Module):
+    Every process of a parallel run has one; only the main one writes.
+    """
+
+    def __init__(self, out: Path, steps: int, compute: Compute):
         """
         Args:
             out: the run's folder, held by :func:`data.output.claimed`.
             steps: length of the run.
-            model: what is trained; its card goes into every checkpoint.
-            optimizer: resumed with it.
-            others: what else must be resumed, by name.
+            compute: this process's part.
         """
-        if steps < 1:
-            raise UserError(f"steps={steps}: a run needs at least one step.")
         self.out = out
         self.steps = steps
         self.step = 0
-        self._model, self._optimizer, self._modules = model, optimizer, others
+        self._compute = compute
         self._stop = False
-        last = self._newest()
-        if last is not None:
-            self._load(last)
+        checkpoints = _checkpoints(out / "checkpoints")
+        self._last = checkpoints[-1] if checkpoints else None
 
-    def _newest(self) -> Path | None:
-        whole = _checkpoints(self.out / "checkpoints")
-        return whole[-1] if whole else None
+    def restore(self, model: WorldModel, **others: nn.Module) -> None:
+        """Load the newest checkpoint's weights, if there is one. Call this before the modules are split up.
+
+        Args:
+            model: what is trained; its card goes into every checkpoint.
+            others: what else must be resumed, by name.
+        """
+        self._model, self._modules = model, others
+        self._optimizer_tensors: dict[str, torch.Tensor] = {}
+        if self._last is None:
+            return
+        try:
+            weights = self._last / WEIGHTS_FILE
+            load_tensors(model, read_safetensors(weights), weights)
+            model.with_card(measured=read_card(self._last / CARD_FILE).measured)
+            tensors = read_safetensors(self._last / STATE_FILE)
+            self.step = int(json.loads((self._last / STEP_FILE).read_text())["step"])
+            for name, module in others.items():
+                module.load_state_dict(_below(name, tensors))
+            self._optimizer_tensors = _below("optimizer", tensors)
+        except Exception as error:  # whatever is wrong with the files, the remedy is the same
+            raise UserError(
+                f"{self._last}: the checkpoint can't be read ({error}). Delete this folder to resume from an earlier one."
+            ) from error
+
+    def attach(self, objective: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+        """Give the optimiser the state that it had; call this once the modules are split up.
+
+        Args:
+            objective: holds all trained parameters.
+            optimizer: of these.
+        """
+        self._objective, self._optimizer = objective, optimizer
+        if not self._optimizer_tensors:
+            return
+        # Not strict: what has had no part in any step yet, such as an unused mask token, has no state either.
+        options = StateDictOptions(full_state_dict=True, strict=False)
+        state = get_optimizer_state_dict(objective, optimizer, options=options)
+        state["state"] = {}
+        for key, value in self._optimizer_tensors.items():
+            parameter, _, entry = key.rpartition(".")
+            state["state"].setdefault(parameter, {})[entry] = value
+        set_optimizer_state_dict(objective, optimizer, state, options=options)
 
     def loop(self, report: Callable[[int, int, dict[str, float]], None]) -> Iterator[int]:
         """Yield the steps that are left; write checkpoints on the way, at the end, and when stopped.
@@ -73,18 +120,21 @@ class Run:
         """
         from torch.utils.tensorboard import SummaryWriter
 
-        self.writer = SummaryWriter(str(self.out / "tensorboard"))
-        self._report = report
-        report(self.step, self.steps, {})
+        compute = self._compute
+        self._writer = SummaryWriter(str(self.out / "tensorboard")) if compute.is_main else None
+        self._report = report if compute.is_main else lambda *_: None
+        self._report(self.step, self.steps, {})
         saved_at = time.monotonic()
-        with self.writer, self._polite_interrupts():
+        with self._writer or nullcontext(), self._polite_interrupts():
             while self.step < self.steps:
                 yield self.step
                 self.step += 1
-                if self._stop or self.step == self.steps or time.monotonic() - saved_at > CHECKPOINT_SECONDS:
+                stop = compute.any(self._stop)
+                due = compute.any(time.monotonic() - saved_at > CHECKPOINT_SECONDS)
+                if stop or due or self.step == self.steps:
                     self.save()
                     saved_at = time.monotonic()
-                if self._stop:
+                if stop:
                     raise KeyboardInterrupt
 
     @contextmanager
@@ -105,90 +155,90 @@ class Run:
         finally:
             signal.signal(signal.SIGINT, usual)
 
-    def check(self, loss: torch.Tensor) -> None:
-        """Stop before a loss that is not a number reaches the weights."""
-        if not torch.isfinite(loss):
+    def descend(self, loss: torch.Tensor, max_gradient_norm: float | None) -> None:
+        """Change the weights by one step of the optimiser.
+
+        Raises:
+            UserError: the loss is not a number; the weights are as they were.
+        """
+        if self._compute.any(not torch.isfinite(loss)):
             raise UserError(
                 f"Training diverged: the loss of step {self.step} is {float(loss.detach())}. The last good checkpoint is in "
                 f"{self.out / 'checkpoints'}; start again in a new folder with a lower --learning-rate."
             )
+        self._optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        if max_gradient_norm is not None:
+            parameters = [p for group in self._optimizer.param_groups for p in group["params"]]
+            torch.nn.utils.clip_grad_norm_(parameters, max_gradient_norm)
+        self._optimizer.step()
 
     def log(self, scalars: dict[str, float]) -> None:
         """Write scalars of the present step to TensorBoard and metrics.jsonl."""
+        if self._writer is None:
+            return
         for name, value in scalars.items():
-            self.writer.add_scalar(name, value, self.step)
+            self._writer.add_scalar(name, value, self.step)
         with open(self.out / "metrics.jsonl", "a") as file:
             file.write(json.dumps({"step": self.step, **scalars}) + "\n")
         self._report(self.step, self.steps, scalars)
 
-    def learning_rate(self, peak: float, warmup: int) -> float:
-        """Linear warm-up, then a cosine to 1 % of the peak, for the present step; set in the optimiser."""
-        rise = min(1.0, (self.step + 1) / warmup)
-        phase = min(1.0, max(0.0, self.step - warmup) / max(1, self.steps - warmup))
-        rate = peak * rise * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * phase)))
+    def show(self, title: str, picture: np.ndarray | None) -> None:
+        """Write a picture, uint8 [H, W, 3], to TensorBoard."""
+        if self._writer is not None and picture is not None:
+            self._writer.add_image(title, picture, self.step, dataformats="HWC")
+
+    def set_rates(self, learning_rate: float, weight_decay: float) -> None:
+        """What the optimiser does in the present step; biases and norms don't decay."""
         for group in self._optimizer.param_groups:
-            group["lr"] = rate
-        return rate
+            group["lr"] = learning_rate
+            group["weight_decay"] = weight_decay if group["decays"] else 0.0
 
     # --- checkpoints ------------------------------------------------------------------------------------------
 
-    def save(self) -> Path:
+    def save(self) -> None:
         """Write a checkpoint whole, point ``last`` at it, and remove the oldest."""
         from safetensors.torch import save_file
 
-        folder = self.out / "checkpoints"
-        folder.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(dir=folder, prefix=".partial-"))
-        os.chmod(partial, 0o755)
-        self._model.save_pretrained(partial)
-        tensors = {
-            f"{name}.{key}": value.detach().contiguous()
+        options = StateDictOptions(full_state_dict=True, cpu_offload=self._compute.ranks > 1)
+        weights = get_model_state_dict(self._model, options=options)
+        others = {
+            f"{name}.{key}": value
             for name, module in self._modules.items()
-            for key, value in module.state_dict().items()
+            for key, value in get_model_state_dict(module, options=options).items()
         }
-        state = self._optimizer.state_dict()
-        for index, entry in state["state"].items():
-            tensors |= {f"optimizer.{index}.{key}": value.contiguous() for key, value in entry.items()}
-        save_file(tensors, partial / "training_state.safetensors")
-        write_json(partial / "training.json", {"step": self.step})
-        final = folder / f"{self.step:06d}"
-        if final.exists():
-            shutil.rmtree(final)
-        os.replace(partial, final)
-        link = folder / f".last-{os.getpid()}"
-        link.unlink(missing_ok=True)
-        link.symlink_to(final.name)
-        os.replace(link, folder / "last")
-        for old in _checkpoints(folder)[:-KEPT_CHECKPOINTS]:
-            shutil.rmtree(old)
-        for left_over in folder.glob(".partial-*"):  # of a run that was killed
-            shutil.rmtree(left_over, ignore_errors=True)
-        return final
+        state = get_optimizer_state_dict(self._objective, self._optimizer, options=options)["state"]
+        if self._compute.is_main:
+            others |= {f"optimizer.{name}.{key}": v for name, entry in state.items() for key, v in entry.items()}
+            folder = self.out / "checkpoints"
+            folder.mkdir(parents=True, exist_ok=True)
+            partial = Path(tempfile.mkdtemp(dir=folder, prefix=".partial-"))
+            os.chmod(partial, 0o755)
+            write_checkpoint(partial, self._model.card, weights)
+            save_file({name: value.detach().contiguous() for name, value in others.items()}, partial / STATE_FILE)
+            write_json(partial / STEP_FILE, {"step": self.step})
+            _put_in_place(folder, partial, f"{self.step:06d}")
+        self._compute.wait()
 
-    def _load(self, folder: Path) -> None:
-        from safetensors.torch import load_file
 
-        try:
-            weights = folder / WEIGHTS_FILE
-            load_tensors(self._model, read_safetensors(weights), weights)
-            self._model.with_card(measured=read_card(folder / CARD_FILE).measured)
-            tensors = load_file(folder / "training_state.safetensors")
-            self.step = int(json.loads((folder / "training.json").read_text())["step"])
-        except Exception as error:  # whatever is wrong with the file, the remedy is the same
-            raise UserError(
-                f"{folder}: the checkpoint can't be read ({error}). Delete this folder to resume from an earlier one."
-            ) from error
-        for name, module in self._modules.items():
-            module.load_state_dict(
-                {key[len(name) + 1 :]: value for key, value in tensors.items() if key.startswith(name + ".")}
-            )
-        state = self._optimizer.state_dict()
-        for key, value in tensors.items():
-            kind, _, rest = key.partition(".")
-            if kind == "optimizer":
-                index, _, entry = rest.partition(".")
-                state["state"].setdefault(int(index), {})[entry] = value
-        self._optimizer.load_state_dict(state)
+def _put_in_place(folder: Path, partial: Path, name: str) -> None:
+    """Rename a finished checkpoint, point ``last`` at it, and tidy up."""
+    final = folder / name
+    if final.exists():
+        shutil.rmtree(final)
+    os.replace(partial, final)
+    link = folder / f".last-{os.getpid()}"
+    link.unlink(missing_ok=True)
+    link.symlink_to(final.name)
+    os.replace(link, folder / "last")
+    for old in _checkpoints(folder)[:-KEPT_CHECKPOINTS]:
+        shutil.rmtree(old)
+    for left_over in folder.glob(".partial-*"):  # of a run that was killed
+        shutil.rmtree(left_over, ignore_errors=True)
+
+
+def _below(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {name[len(prefix) + 1 :]: value for name, value in tensors.items() if name.startswith(prefix + ".")}
 
 
 def _checkpoints(folder: Path) -> list[Path]:
@@ -196,13 +246,9 @@ def _checkpoints(folder: Path) -> list[Path]:
     return sorted((path for path in folder.glob("*") if path.name.isdigit()), key=lambda path: int(path.name))
 
 
-def make_optimizer(modules: list[nn.Module], learning_rate: float, weight_decay: float) -> torch.optim.AdamW:
-    """AdamW that decays matrices and leaves biases and norms alone."""
-    parameters = [parameter for module in modules for parameter in module.parameters() if parameter.requires_grad]
-    return torch.optim.AdamW(
-        [
-            {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
-            {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-        ],
-        lr=learning_rate,
-    )
+def make_optimizer(objective: nn.Module) -> torch.optim.AdamW:
+    """AdamW (β 0.9 and 0.999, ε 1e-8) over what is trained; matrices decay, biases and norms don't."""
+    parameters = [(name, p) for name, p in objective.named_parameters() if p.requires_grad]
+    matrices = [p for name, p in parameters if p.ndim > 1 and not name.endswith("bias")]
+    others = [p for name, p in parameters if p.ndim <= 1 or name.endswith("bias")]
+    return torch.optim.AdamW([{"params": matrices, "decays": True}, {"params": others, "decays": False}])

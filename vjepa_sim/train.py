@@ -2,23 +2,75 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 
 from data.clips import Clips
 from data.output import claimed
 from envs.errors import UserError
+from vjepa_sim.card import ModelCard
+from vjepa_sim.compute import Compute
+from vjepa_sim.features import Features, open_features
 from vjepa_sim.heads import state_target
 from vjepa_sim.presets import TrainConfig, get_preset
 from vjepa_sim.run import LOG_EVERY, RUN_FILE, Run, make_optimizer
-from vjepa_sim.world_model import WorldModel, find_checkpoint
+from vjepa_sim.world_model import WorldModel, fingerprint
 
 EVALUATE_EVERY = 250
 HELD_OUT_CLIPS = 128
+FEATURES_FOLDER = "features"
+
+
+class StageTwo(nn.Module):
+    """What stage two trains, and its losses: the predictor, and the state decoder if there is one."""
+
+    def __init__(self, model: WorldModel, config: TrainConfig):
+        super().__init__()
+        self.predictor, self.state_decoder = model.predictor, model.state_decoder
+        self._config = config
+
+    def forward(self, z: torch.Tensor, actions: torch.Tensor, states: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Teacher forcing over a clip, and a rollout from its first frame.
+
+        Args:
+            z: latents [B, T, tokens, dim].
+            actions: [B, T - 1, 7].
+            states: [B, T, 7].
+
+        Returns:
+            ``loss``, its terms, and ``copy``: the error of predicting that nothing changes.
+        """
+        predicted = self.predictor(z[:, :-1], actions, states[:, :-1])  # frame t holds what is predicted for t + 1
+        losses = {"teacher_forcing": (predicted - z[:, 1:]).abs().mean()}
+        losses["rollout"] = self._rollout_loss(z, actions, states, predicted)
+        losses["loss"] = losses["teacher_forcing"] + losses["rollout"]
+        if self.state_decoder is not None:
+            read = self.state_decoder(torch.cat([z, predicted], 1))
+            wanted = state_target(torch.cat([states, states[:, 1:]], 1))
+            losses["state"] = nn.functional.smooth_l1_loss(read, wanted, beta=0.3)
+            losses["loss"] = losses["loss"] + self._config.state_weight * losses["state"]
+        with torch.no_grad():
+            losses["copy"] = (z[:, 1:] - z[:, :-1]).abs().mean()
+        return losses
+
+    def _rollout_loss(
+        self, z: torch.Tensor, actions: torch.Tensor, states: torch.Tensor, predicted: torch.Tensor
+    ) -> torch.Tensor:
+        """From the first frame on, each step sees the predictions before it and the true states (as the paper trains)."""
+        # The first prediction of a rollout is teacher forcing's own.
+        second = predicted[:, 1:2] if self._config.first_release_rollout else predicted[:, :1]
+        context = torch.cat([z[:, :1], second], 1)
+        for t in range(1, self._config.rollout):
+            following = self.predictor(context, actions[:, : t + 1], states[:, : t + 1])[:, -1:]
+            context = torch.cat([context, following], 1)
+        return (context[:, 1:] - z[:, 1 : self._config.rollout + 1]).abs().mean()
 
 
 def train(
@@ -30,136 +82,107 @@ def train(
     seed: int,
     report: Callable[[int, int, dict], None],
     on_encoded: Callable[[int, int], None] = lambda done, total: None,
+    compute: Compute | None = None,
+    plan: tuple[int, Callable[[WorldModel], dict[str, float]]] | None = None,
 ) -> WorldModel:
     """Train the predictor, or continue where ``out`` left off.
 
     Args:
         clips: what to learn from; its period becomes the model's.
-        encoder: checkpoint of stage one, a name or a folder.
+        encoder: checkpoint of stage one: a name, a folder, or a released file.
         out: the run's folder.
         preset_name: sizes of the predictor.
         config: schedule.
         seed: of the initial weights and all draws.
         report: called with (step, steps, scalars).
         on_encoded: called with the numbers of frames encoded and in all.
+        compute: this process's part; by default all of it, on the CPU.
+        plan: every so many steps, call this for planning's success; the losses are a weak proxy for it.
     """
+    compute = compute or Compute()
+    rows = compute.rows(config.batch)
+    clips.check_span(config.frames)
     torch.manual_seed(seed)
     start = WorldModel.from_pretrained(encoder)
-    card = replace(
-        start.card,
-        name=out.name,
-        predictor=get_preset(preset_name).ac_predictor,
-        period=round(clips.period, 4),
-        data=(*start.card.data, clips.record) if clips.record not in start.card.data else start.card.data,
-        training={**start.card.training, "train": {"preset": preset_name, "seed": seed, **asdict(config)}},
-    )
     try:
-        model = WorldModel(card)
-    except ValueError as error:
-        raise UserError(
-            f"Preset {preset_name!r} doesn't fit the encoder in {find_checkpoint(encoder)}: {error}"
-        ) from error
+        model = WorldModel(_card(start.card, clips, out.name, preset_name, seed, config))
+    except UserError as error:
+        raise UserError(f"Preset {preset_name!r} doesn't fit the encoder {encoder}: {error}") from error
     for part in ("encoder", "state_decoder", "pixel_decoder"):
-        getattr(model, part).load_state_dict(getattr(start, part).state_dict())
-    for frozen in (model.encoder, model.pixel_decoder):
-        frozen.requires_grad_(False)
-    trained = [model.predictor, model.state_decoder]
-    optimizer = make_optimizer(trained, config.learning_rate, config.weight_decay)
-    settings = {
-        "stage": "train",
-        "preset": preset_name,
-        "seed": seed,
-        "encoder": str(encoder),
-        "data": clips.identity,
-        **asdict(config),
-    }
-    with claimed(out, RUN_FILE, settings):
-        run = Run(out, config.steps, model, optimizer)
+        if getattr(start, part) is not None:
+            getattr(model, part).load_state_dict(getattr(start, part).state_dict())
+            getattr(model, part).requires_grad_(part == "state_decoder")
+    settings = {"stage": "train", "preset": preset_name, "seed": seed, "encoder": str(Path(encoder))}
+    settings |= {"encoder_crc32": fingerprint(encoder), "data": clips.identity, **asdict(config)}
+    with claimed(out, RUN_FILE, settings) if compute.is_main else nullcontext():
+        run = Run(out, config.steps, compute)
+        run.restore(model)
         if run.step >= config.steps:
             return model
-        features = encode_all(model, clips, on_encoded)
+        model.to(compute.device)
+        model.predictor.recompute = compute.recompute
+        compute.split(model.encoder)
+        objective = StageTwo(model, config)
+        run.attach(objective, make_optimizer(objective))
+        losses_of = compute.replicate(objective)
+        key = {name: settings[name] for name in ("encoder_crc32", "data")}
+        features = open_features(model, clips, out / FEATURES_FOLDER, key, compute, on_encoded)
         for step in run.loop(report):
-            rate = run.learning_rate(config.learning_rate, config.warmup)
+            rate = config.learning_rate.at(step, config.steps)
+            run.set_rates(rate, config.weight_decay.at(step, config.steps))
             index = clips.draw(np.random.default_rng([seed, step]), config.batch, config.frames)
-            losses = ac_losses(model, features, clips, index, config)
-            run.check(losses["loss"])
-            optimizer.zero_grad(set_to_none=True)
-            losses["loss"].backward()
-            torch.nn.utils.clip_grad_norm_([p for module in trained for p in module.parameters()], 1.0)
-            optimizer.step()
+            with compute.autocast():
+                losses = losses_of(*draw_clips(features, clips, index[rows.start :: rows.step]))
+            run.descend(losses["loss"], config.max_gradient_norm)
             if step % LOG_EVERY == 0:
                 run.log(
                     {f"train/{name}": float(value.detach()) for name, value in losses.items()}
                     | {"train/learning_rate": rate}
                 )
             if (step + 1) % EVALUATE_EVERY == 0 or step + 1 == config.steps:
-                scores, pictures = evaluate_predictor(model, features, clips, config)
+                scores, picture = evaluate_predictor(objective, model, features, clips, config)
                 run.log({f"held_out/{name}": value for name, value in scores.items()})
-                run.writer.add_image("imagined", pictures, step, dataformats="HWC")
+                run.show("imagined", picture)
                 model.with_card(measured={**start.card.measured, **scores})
+            if plan is not None and (step + 1) % plan[0] == 0 and compute.is_main:
+                run.log({f"planning/{name}": value for name, value in plan[1](model).items()})
+    if compute.is_main:
+        shutil.rmtree(out / FEATURES_FOLDER, ignore_errors=True)
     return model
 
 
-@torch.inference_mode()
-def encode_all(model: WorldModel, clips: Clips, on_encoded: Callable[[int, int], None]) -> torch.Tensor:
-    """Every frame's latent, once: float16 [F, tokens, dim]. The encoder is frozen, so this saves most of the work."""
-    config = model.card.encoder
-    features = torch.empty(len(clips), config.tokens, config.dim, dtype=torch.float16)
-    for first in range(0, len(clips), 128):
-        features[first : first + 128] = model.encode(clips.frames[first : first + 128]).half()
-        on_encoded(min(first + 128, len(clips)), len(clips))
-    return features
+def _card(start: ModelCard, clips: Clips, name: str, preset_name: str, seed: int, config: TrainConfig) -> ModelCard:
+    return replace(
+        start,
+        name=name,
+        predictor=get_preset(preset_name).ac_predictor,
+        mask_predictor=None,
+        period=round(clips.period, 4),
+        data=(*start.data, clips.record) if clips.record not in start.data else start.data,
+        training={**start.training, "train": {"preset": preset_name, "seed": seed, **asdict(config)}},
+    )
 
 
-def ac_losses(
-    model: WorldModel, features: torch.Tensor, clips: Clips, index: np.ndarray, config: TrainConfig
-) -> dict[str, torch.Tensor]:
-    """Teacher forcing over a clip, and a rollout from its first frame.
-
-    Args:
-        model: its predictor is trained.
-        features: [F, tokens, dim].
-        clips: where states come from.
-        index: frames of the clips [B, T].
-        config: how far the rollout looks ahead, and the weight of the state term.
-
-    Returns:
-        ``loss``, its terms, and ``copy``: the error of predicting that nothing changes.
-    """
-    z = features[torch.from_numpy(index)].float()  # [B, T, tokens, dim]
-    actions = torch.from_numpy(clips.actions(index))  # [B, T - 1, 7]
-    states = torch.from_numpy(clips.states[index])  # [B, T, 7]
-    predicted = model.predictor(z[:, :-1], actions, states[:, :-1])
-    teacher = (predicted - z[:, 1:]).abs().mean()
-
-    # From the first frame on, each step sees the predictions before it and the true states (as the paper trains).
-    context = torch.cat([z[:, :1], predicted[:, :1]], 1)
-    steps = [(predicted[:, 0] - z[:, 1]).abs().mean()]
-    for t in range(1, config.rollout):
-        following = model.predictor(context, actions[:, : t + 1], states[:, : t + 1])[:, -1:]
-        steps.append((following[:, 0] - z[:, t + 1]).abs().mean())
-        context = torch.cat([context, following], 1)
-    ahead = torch.stack(steps).mean()
-    copy = (z[:, 1:] - z[:, :-1]).abs().mean()
-    read = model.state_decoder(torch.cat([z, predicted], 1))
-    wanted = state_target(torch.cat([states, states[:, 1:]], 1))
-    state = torch.nn.functional.smooth_l1_loss(read, wanted, beta=0.3)
-    loss = teacher + ahead + config.state_weight * state
-    return {"loss": loss, "teacher_forcing": teacher, "rollout": ahead, "state": state, "copy": copy}
+def draw_clips(features: Features, clips: Clips, index: np.ndarray) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Latents [B, T, tokens, dim], actions [B, T - 1, 7] and states [B, T, 7] of the frames ``index`` [B, T]."""
+    z = features[index]
+    return z, torch.from_numpy(clips.actions(index)).to(z.device), torch.from_numpy(clips.states[index]).to(z.device)
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def evaluate_predictor(
-    model: WorldModel, features: torch.Tensor, clips: Clips, config: TrainConfig
-) -> tuple[dict[str, float], np.ndarray]:
-    """Losses on held-out episodes, and a picture: true frames above the imagined ones."""
+    objective: StageTwo, model: WorldModel, features: Features, clips: Clips, config: TrainConfig
+) -> tuple[dict[str, float], np.ndarray | None]:
+    """Losses on held-out episodes and, where there is a decoder, a picture: true frames above the imagined ones."""
     index = clips.draw(np.random.default_rng(1), HELD_OUT_CLIPS, config.frames, held_out=True)
-    scores = {name: float(value) for name, value in ac_losses(model, features, clips, index, config).items()}
+    scores = {name: float(value) for name, value in objective(*draw_clips(features, clips, index)).items()}
+    if model.pixel_decoder is None:
+        return scores, None
     rows = []
     for clip in index[:4]:
-        actions = torch.from_numpy(clips.actions(clip[None]))
-        imagined = model.rollout(features[clip[0]].float(), torch.from_numpy(clips.states[clip[0]]), actions)[0]
+        z, actions, states = draw_clips(features, clips, clip[None])
+        imagined = model.rollout(z[0, 0], states[0, 0], actions)[0]
         seen = model.card.transform.invert(model.card.transform(clips.frames[clip]))
-        drawn = model.card.transform.invert(model.pixel_decoder(torch.cat([features[clip[:1]].float(), imagined])))
+        drawn = model.card.transform.invert(model.pixel_decoder(torch.cat([z[0, :1], imagined])))
         rows.append(np.concatenate([np.concatenate(list(seen), 1), np.concatenate(list(drawn), 1)]))
     return scores, np.concatenate(rows)

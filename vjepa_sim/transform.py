@@ -51,7 +51,11 @@ class ImageTransform:
                 f"Images of {images.shape[1]} × {images.shape[2]} pixels are smaller than the {self.size} that this model sees; "
                 f"give it larger ones (`--size {self.size}` or more)."
             )
-        x = self._resize(self._crop(images.permute(0, 3, 1, 2).float() / 255))
+        return self.squash(self._crop(images.permute(0, 3, 1, 2)).permute(0, 2, 3, 1))
+
+    def squash(self, images: torch.Tensor) -> torch.Tensor:
+        """uint8 [B, H, W, 3] of any size, whole, to normalised float32 [B, 3, size, size]."""
+        x = self._resize(images.permute(0, 3, 1, 2).float() / 255)
         return (x - self._channels(self.mean, x)) / self._channels(self.std, x)
 
     def invert(self, x: torch.Tensor) -> np.ndarray:

@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn.functional import scaled_dot_product_attention
 from torch.utils.checkpoint import checkpoint
 
+from envs.errors import UserError
 from vjepa_sim.rope import rotate
 
 Rope = tuple[torch.Tensor, torch.Tensor]  # cosines and sines, broadcastable to [B, heads, N, head_dim]
@@ -114,7 +115,7 @@ class Block(nn.Module):
 def make_blocks(dim: int, depth: int, heads: int, mlp_hidden: int) -> nn.ModuleList:
     """``depth`` blocks; ``heads`` must divide ``dim``."""
     if dim % heads:
-        raise ValueError(f"{heads} heads don't divide a width of {dim}.")
+        raise UserError(f"{heads} heads don't divide a width of {dim}.")
     return nn.ModuleList(Block(dim, heads, mlp_hidden) for _ in range(depth))
 
 

@@ -46,6 +46,11 @@ class WorldModel(nn.Module):
         self.pixel_decoder = PixelDecoder(card.encoder) if card.decoders else None
         self.predictor = ACPredictor(card.predictor, card.encoder) if card.predictor else None
 
+    @property
+    def device(self) -> torch.device:
+        """Where its weights are."""
+        return next(self.parameters()).device
+
     # --- using ------------------------------------------------------------------------------------------------
 
     @torch.no_grad()
@@ -59,7 +64,8 @@ class WorldModel(nn.Module):
             Layer-normed tokens [B, tokens, dim]; B is 1 for a single picture.
         """
         images = torch.as_tensor(rgb)
-        return encode_still(self.encoder, self.card.transform(images if images.ndim == 4 else images[None]))
+        inputs = self.card.transform(images if images.ndim == 4 else images[None])
+        return encode_still(self.encoder, inputs.to(self.device))
 
     @torch.no_grad()
     def rollout(self, z: torch.Tensor, state: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
@@ -77,7 +83,8 @@ class WorldModel(nn.Module):
             raise UserError(
                 f"Checkpoint {self.card.name!r} has no action-conditioned predictor; train one with `vjepa-sim train`."
             )
-        latents, latent, place = [], z[None], state[None]
+        actions = actions.to(self.device)
+        latents, latent, place = [], z[None].to(self.device), state[None].to(self.device)
         caches = self.predictor.new_caches()
         for action in actions.unbind(1):
             latent = self.predictor.step(latent, action, place, caches)  # [N, tokens, dim]
@@ -89,16 +96,7 @@ class WorldModel(nn.Module):
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write ``card.json`` and ``model.safetensors`` into a folder, each whole or not at all."""
-        from safetensors.torch import save_file
-
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        tensors = {name: tensor.detach().contiguous() for name, tensor in self.state_dict().items()}
-        partial = folder / f".partial-{WEIGHTS_FILE}"
-        save_file(tensors, partial)
-        partial.chmod(0o644)  # readable by others, as files usually are
-        os.replace(partial, folder / WEIGHTS_FILE)
-        write_text(folder / CARD_FILE, self.card.to_json())
+        write_checkpoint(Path(folder), self.card, self.state_dict())
 
     @classmethod
     def from_pretrained(
@@ -138,6 +136,18 @@ class WorldModel(nn.Module):
         """Replace fields of the card."""
         self.card = replace(self.card, **changes)
         return self
+
+
+def write_checkpoint(folder: Path, card: ModelCard, tensors: dict[str, torch.Tensor]) -> None:
+    """Write a card and the tensors of a model's state into a folder, each whole or not at all."""
+    from safetensors.torch import save_file
+
+    folder.mkdir(parents=True, exist_ok=True)
+    partial = folder / f".partial-{WEIGHTS_FILE}"
+    save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, partial)
+    partial.chmod(0o644)  # readable by others, as files usually are
+    os.replace(partial, folder / WEIGHTS_FILE)
+    write_text(folder / CARD_FILE, card.to_json())
 
 
 def fingerprint(source: str | Path) -> int:

@@ -29,7 +29,7 @@ def bench_data(source: str | None) -> dict:
 
 
 def _measure(source: str) -> dict:
-    folders = find_episodes(parse_source(source))[:64]
+    folders = find_episodes(parse_source(source)[1])[:64]
     clips = load_clips([source])
     rng = np.random.default_rng(0)
 

@@ -8,14 +8,17 @@ from dataclasses import replace
 import pytest
 import torch
 
+from data.mixture import Mixture
 from envs.errors import UserError
 from vjepa_sim.presets import PRESETS, get_preset
 from vjepa_sim.pretrain import pretrain
+from vjepa_sim.schedule import Schedule
 from vjepa_sim.train import train
 from vjepa_sim.world_model import WorldModel
 
-STAGE_ONE = replace(PRESETS["tiny"].pretrain, steps=4, batch=4, warmup=1, strides=(1, 2))
-STAGE_TWO = replace(PRESETS["tiny"].train, steps=4, batch=4, warmup=1)
+RATE = Schedule(1e-4, 1e-3, 1e-5, warmup=1, shape="cosine")
+STAGE_ONE = replace(PRESETS["tiny"].pretrain, steps=4, batch=4, learning_rate=RATE, strides=(1, 2))
+STAGE_TWO = replace(PRESETS["tiny"].train, steps=4, batch=4, learning_rate=RATE)
 
 
 def quiet(step, steps, scalars):
@@ -38,9 +41,14 @@ def stop_after_steps(monkeypatch, steps):
 
 
 @pytest.fixture(scope="module")
-def encoder(clips, tmp_path_factory):
+def mixture(clips):
+    return Mixture([clips], [1.0])
+
+
+@pytest.fixture(scope="module")
+def encoder(mixture, tmp_path_factory):
     out = tmp_path_factory.mktemp("stage_one") / "run"
-    pretrain(clips, out, "tiny", STAGE_ONE, seed=0, report=quiet)
+    pretrain(mixture, out, "tiny", STAGE_ONE, seed=0, report=quiet)
     return out
 
 
@@ -48,13 +56,13 @@ def weights(model):
     return torch.cat([value.flatten() for value in model.state_dict().values()])
 
 
-def test_a_stopped_and_resumed_stage_one_equals_one_that_was_not(clips, encoder, tmp_path, monkeypatch):
+def test_a_stopped_and_resumed_stage_one_equals_one_that_was_not(mixture, encoder, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         stop_after_steps(patch, 2)
         with pytest.raises(KeyboardInterrupt):
-            pretrain(clips, tmp_path / "run", "tiny", STAGE_ONE, seed=0, report=quiet)
+            pretrain(mixture, tmp_path / "run", "tiny", STAGE_ONE, seed=0, report=quiet)
     assert json.loads((tmp_path / "run/checkpoints/last/training.json").read_text())["step"] == 2
-    pretrain(clips, tmp_path / "run", "tiny", STAGE_ONE, seed=0, report=quiet)
+    pretrain(mixture, tmp_path / "run", "tiny", STAGE_ONE, seed=0, report=quiet)
     assert torch.equal(
         weights(WorldModel.from_pretrained(tmp_path / "run")), weights(WorldModel.from_pretrained(encoder))
     )
@@ -89,7 +97,7 @@ def test_a_run_leaves_what_people_look_at(encoder):
 
 def test_stage_two_gets_better(clips, tmp_path):
     """On the bundled encoder's features the predictor soon beats predicting that nothing changes."""
-    config = replace(STAGE_TWO, steps=61, batch=16, warmup=5, learning_rate=2e-3)
+    config = replace(STAGE_TWO, steps=61, batch=16, learning_rate=Schedule(4e-4, 2e-3, 2e-5, 5, shape="cosine"))
     model = train(clips, "tiny", tmp_path / "run", "tiny", config, seed=0, report=quiet)
     lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     losses = [line["train/teacher_forcing"] / line["train/copy"] for line in lines if "train/copy" in line]
@@ -98,23 +106,23 @@ def test_stage_two_gets_better(clips, tmp_path):
     assert model.predictor is not None
 
 
-def test_other_settings_in_the_same_folder_are_refused(clips, encoder):
+def test_other_settings_in_the_same_folder_are_refused(mixture, encoder):
     with pytest.raises(UserError, match="seed was 0, now 1"):
-        pretrain(clips, encoder, "tiny", STAGE_ONE, seed=1, report=quiet)
+        pretrain(mixture, encoder, "tiny", STAGE_ONE, seed=1, report=quiet)
 
 
 def test_a_loss_that_is_not_a_number_never_reaches_the_checkpoint(clips, encoder, tmp_path, monkeypatch):
     from vjepa_sim import train as stage_two
 
-    losses, count = stage_two.ac_losses, 0
+    forward, count = stage_two.StageTwo.forward, 0
 
-    def diverging(*arguments):
+    def diverging(self, *arguments):
         nonlocal count
         count += 1
-        result = losses(*arguments)
+        result = forward(self, *arguments)
         return {**result, "loss": result["loss"] * float("nan")} if count == 3 else result
 
-    monkeypatch.setattr(stage_two, "ac_losses", diverging)
+    monkeypatch.setattr(stage_two.StageTwo, "forward", diverging)
     monkeypatch.setattr("vjepa_sim.run.CHECKPOINT_SECONDS", 0)
     with pytest.raises(UserError, match="loss of step 2 is nan"):
         train(clips, str(encoder), tmp_path / "run", "tiny", STAGE_TWO, seed=0, report=quiet)
@@ -133,9 +141,7 @@ def test_a_lost_link_or_a_damaged_checkpoint_is_noticed(clips, encoder, tmp_path
         train(clips, str(encoder), tmp_path / "run", "tiny", STAGE_TWO, seed=0, report=quiet)
 
 
-@pytest.mark.parametrize(
-    "changes", [{"steps": 0}, {"batch": 0}, {"learning_rate": -1.0}, {"learning_rate": float("nan")}]
-)
+@pytest.mark.parametrize("changes", [{"steps": 0}, {"batch": 0}, {"learning_rate": RATE.scaled(-1.0)}, {"rollout": 4}])
 def test_senseless_schedules_are_refused(changes):
     with pytest.raises(UserError):
         replace(STAGE_TWO, **changes)
@@ -153,4 +159,4 @@ def test_pictures_too_small_for_the_preset_are_refused(clips, tmp_path):
         clips.frames[:, ::2, ::2], clips.states, clips.object_positions, clips.lengths, clips.period, clips.record
     )
     with pytest.raises(UserError, match="--size 128"):
-        pretrain(small, tmp_path / "run", "tiny", STAGE_ONE, seed=0, report=quiet)
+        pretrain(Mixture([small], [1.0]), tmp_path / "run", "tiny", STAGE_ONE, seed=0, report=quiet)

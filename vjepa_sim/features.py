@@ -1,0 +1,79 @@
+"""The frozen encoder's latents of every frame, made once and kept on disk while a run needs them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from data.clips import Clips
+from data.provenance import write_json
+from vjepa_sim.compute import Compute
+from vjepa_sim.world_model import WorldModel
+
+BLOCK = 128  # frames that are encoded at once
+SPARE_BYTES = 2e9  # of disk that a cache leaves free
+FEATURES_FILE, INDEX_FILE = "features.float16", "features.json"
+
+
+class Features:
+    """Latents by frame number; read from disk, or encoded anew each time if they don't fit there."""
+
+    def __init__(self, model: WorldModel, clips: Clips, cache: np.ndarray | None):
+        self._model, self._clips, self._cache = model, clips, cache
+
+    def __getitem__(self, index: np.ndarray) -> torch.Tensor:
+        """Float32 [*index.shape, tokens, dim] on the model's device."""
+        if self._cache is not None:
+            return torch.from_numpy(self._cache[index]).to(self._model.device).float()
+        z = self._model.encode(self._clips.frames[index.ravel()])
+        return z.view(*index.shape, *z.shape[1:]).float()
+
+
+def open_features(
+    model: WorldModel,
+    clips: Clips,
+    folder: Path,
+    key: dict,
+    compute: Compute,
+    on_encoded: Callable[[int, int], None],
+) -> Features:
+    """Encode all frames into a folder, unless an earlier run did so; each process its share.
+
+    Args:
+        model: its encoder is frozen.
+        clips: the frames.
+        folder: of the cache.
+        key: tells one encoder and data set from another; JSON-compatible.
+        compute: this process's part.
+        on_encoded: called with the numbers of frames encoded and in all, by this process.
+    """
+    config = model.card.encoder
+    shape = (len(clips), config.tokens, config.dim)
+    size = 2 * int(np.prod(shape, dtype=np.int64))
+    path, index = folder / FEATURES_FILE, folder / INDEX_FILE
+    if index.exists() and json.loads(index.read_text()) == key and path.exists() and path.stat().st_size == size:
+        return Features(model, clips, np.memmap(path, np.float16, "r", shape=shape))
+    folder.mkdir(parents=True, exist_ok=True)
+    fits = shutil.disk_usage(folder).free + (path.stat().st_size if path.exists() else 0) > size + SPARE_BYTES
+    if not compute.any(fits):
+        return Features(model, clips, None)
+    if compute.is_main:
+        index.unlink(missing_ok=True)
+        np.memmap(path, np.float16, "w+", shape=shape)
+    compute.wait()
+    cache = np.memmap(path, np.float16, "r+", shape=shape)
+    blocks = range(compute.rank * BLOCK, len(clips), compute.ranks * BLOCK)
+    for first in blocks:
+        with compute.autocast():
+            cache[first : first + BLOCK] = model.encode(clips.frames[first : first + BLOCK]).half().cpu().numpy()
+        on_encoded(min(first + BLOCK, len(clips)), len(clips))
+    cache.flush()
+    compute.wait()
+    if compute.is_main:
+        write_json(index, key)
+    return Features(model, clips, cache)
