@@ -79,6 +79,7 @@ class ACPredictor(nn.Module):
         self.action_encoder = nn.Linear(7, config.dim)
         self.state_encoder = nn.Linear(7 if config.state_rotation == "euler" else 10, config.dim)
         self.extrinsics_encoder = nn.Linear(6, config.dim)  # in the released weights even when unused
+        self.extrinsics_encoder.requires_grad_(config.extrinsics)
         self.predictor_blocks = make_blocks(config.dim, config.depth, config.heads, config.mlp_hidden)
         self.predictor_norm = nn.LayerNorm(config.dim, eps=1e-6)
         self.predictor_proj = nn.Linear(config.dim, width)

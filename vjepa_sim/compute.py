@@ -67,9 +67,7 @@ class Compute:
         """All processes' rows, with gradients to each; for losses that compare samples."""
         if self.ranks == 1:
             return z
-        from torch.distributed.nn.functional import all_gather
-
-        return torch.cat(all_gather(z))
+        return _Gather.apply(z)
 
     def wait(self) -> None:
         """Until all processes are here."""
@@ -87,14 +85,29 @@ class Compute:
         for part in module.modules():
             if isinstance(part, Block):
                 fully_shard(part, mesh=mesh)
-        fully_shard(module, mesh=mesh)
+        fully_shard(module, mesh=mesh, reshard_after_forward=True)
 
     def replicate(self, module: nn.Module) -> nn.Module:
         """Wrap a module so that gradients are averaged over the processes."""
         if self.ranks == 1:
             return module
-        # Mask tokens of other kinds, and extrinsics, have no part in a step.
-        return nn.parallel.DistributedDataParallel(module, find_unused_parameters=True)
+        return nn.parallel.DistributedDataParallel(module)
+
+
+class _Gather(torch.autograd.Function):
+    """All processes' rows one after another; each gets back the sum of all gradients for its own."""
+
+    @staticmethod
+    def forward(context, z: torch.Tensor) -> torch.Tensor:
+        parts = [torch.empty_like(z) for _ in range(dist.get_world_size())]
+        dist.all_gather(parts, z.contiguous())
+        return torch.cat(parts)
+
+    @staticmethod
+    def backward(context, gradient: torch.Tensor) -> torch.Tensor:
+        gradient = gradient.contiguous()
+        dist.all_reduce(gradient)
+        return gradient.chunk(dist.get_world_size())[dist.get_rank()]
 
 
 @contextmanager

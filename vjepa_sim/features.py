@@ -67,8 +67,9 @@ def open_features(
         np.memmap(path, np.float16, "w+", shape=shape)
     compute.wait()
     cache = np.memmap(path, np.float16, "r+", shape=shape)
-    blocks = range(compute.rank * BLOCK, len(clips), compute.ranks * BLOCK)
-    for first in blocks:
+    for start in range(0, len(clips), compute.ranks * BLOCK):
+        # A sharded encoder works only when all processes call it: one that is out of frames encodes the last again.
+        first = min(start + compute.rank * BLOCK, len(clips) - 1)
         with compute.autocast():
             cache[first : first + BLOCK] = model.encode(clips.frames[first : first + BLOCK]).half().cpu().numpy()
         on_encoded(min(first + BLOCK, len(clips)), len(clips))

@@ -45,6 +45,8 @@ class StageOne(nn.Module):
         self.target = model.encoder.requires_grad_(False)
         self.predictor = model.mask_predictor
         self.state_decoder, self.pixel_decoder = model.state_decoder, model.pixel_decoder
+        for spare in list(self.predictor.mask_tokens)[len(config.masks) :]:  # released weights have more kinds
+            spare.requires_grad_(False)
         self._config, self._compute = config, compute
 
     def forward(self, batch: Batch) -> dict[str, torch.Tensor]:

@@ -100,8 +100,7 @@ class Run:
         self._objective, self._optimizer = objective, optimizer
         if not self._optimizer_tensors:
             return
-        # Not strict: what has had no part in any step yet, such as an unused mask token, has no state either.
-        options = StateDictOptions(full_state_dict=True, strict=False)
+        options = StateDictOptions(full_state_dict=True)
         state = get_optimizer_state_dict(objective, optimizer, options=options)
         state["state"] = {}
         for key, value in self._optimizer_tensors.items():
@@ -207,7 +206,7 @@ class Run:
             for name, module in self._modules.items()
             for key, value in get_model_state_dict(module, options=options).items()
         }
-        state = get_optimizer_state_dict(self._objective, self._optimizer, options=options)["state"]
+        state = get_optimizer_state_dict(self._objective, self._optimizer, options=options).get("state", {})
         if self._compute.is_main:
             others |= {f"optimizer.{name}.{key}": v for name, entry in state.items() for key, v in entry.items()}
             folder = self.out / "checkpoints"

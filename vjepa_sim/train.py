@@ -144,7 +144,7 @@ def train(
                 run.log({f"held_out/{name}": value for name, value in scores.items()})
                 run.show("imagined", picture)
                 model.with_card(measured={**start.card.measured, **scores})
-            if plan is not None and (step + 1) % plan[0] == 0 and compute.is_main:
+            if plan is not None and (step + 1) % plan[0] == 0:
                 run.log({f"planning/{name}": value for name, value in plan[1](model).items()})
     if compute.is_main:
         shutil.rmtree(out / FEATURES_FOLDER, ignore_errors=True)

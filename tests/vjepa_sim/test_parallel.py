@@ -1,0 +1,84 @@
+"""Two processes over gloo: the same weights as one, sharded or not, and a killed run that goes on."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+
+from vjepa_sim.world_model import WorldModel
+
+STAGE_ONE = ["--steps", "3", "--batch", "4", "--device", "cpu"]
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def command(processes, *arguments):
+    if processes == 1:
+        return [sys.executable, "-m", "vjepa_sim.cli", *map(str, arguments)]
+    launcher = ["-m", "torch.distributed.run", "--nproc-per-node", str(processes), "--master-addr", "127.0.0.1"]
+    return [sys.executable, *launcher, "--master-port", str(free_port()), "-m", "vjepa_sim.cli", *map(str, arguments)]
+
+
+def run(processes, *arguments):
+    result = subprocess.run(command(processes, *arguments), capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr[-3000:]
+
+
+def assert_same_weights(one, other):
+    ours, theirs = (WorldModel.from_pretrained(folder).state_dict() for folder in (one, other))
+    for name in ours:
+        torch.testing.assert_close(
+            ours[name], theirs[name], atol=2e-4, rtol=1e-3, msg=lambda text, n=name: f"{n}: {text}"
+        )
+
+
+@pytest.fixture(scope="module")
+def encoder(episodes_folder, tmp_path_factory):
+    out = tmp_path_factory.mktemp("alone") / "encoder"
+    run(1, "pretrain", "--data", f"sim:{episodes_folder}", "--out", out, *STAGE_ONE)
+    return out
+
+
+@pytest.mark.parametrize("options", [[], ["--shard"]], ids=["replicated", "sharded"])
+def test_two_processes_give_the_weights_of_one_in_stage_one(episodes_folder, encoder, tmp_path, options):
+    run(2, "pretrain", "--data", f"sim:{episodes_folder}", "--out", tmp_path / "two", *STAGE_ONE, *options)
+    assert_same_weights(encoder, tmp_path / "two")
+
+
+def test_two_processes_give_the_weights_of_one_in_stage_two(episodes_folder, encoder, tmp_path):
+    arguments = ["train", "--data", f"sim:{episodes_folder}", "--encoder", encoder, *STAGE_ONE]
+    run(1, *arguments, "--out", tmp_path / "one")
+    run(2, *arguments, "--out", tmp_path / "two", "--shard")
+    assert_same_weights(tmp_path / "one", tmp_path / "two")
+
+
+def test_a_killed_run_goes_on_from_its_last_checkpoint(episodes_folder, encoder, tmp_path):
+    """Killed, not stopped: what lies in the folder is whole, and the end is that of a run that was left alone."""
+    arguments = ["train", "--data", f"sim:{episodes_folder}", "--encoder", encoder, "--steps", 40, "--batch", 2]
+    code = (
+        "import vjepa_sim.run as r, vjepa_sim.cli as c, sys; r.CHECKPOINT_SECONDS = 0; sys.exit(c.main(sys.argv[1:]))"
+    )
+    killed = tmp_path / "killed"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, *map(str, arguments), "--out", str(killed)], stderr=subprocess.DEVNULL
+    )
+    while process.poll() is None and not (killed / "checkpoints" / "last" / "training.json").exists():
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    step = json.loads((killed / "checkpoints" / "last" / "training.json").read_text())["step"]
+    assert 0 < step < 40
+    run(1, *arguments, "--out", killed)
+    run(1, *arguments, "--out", tmp_path / "whole")
+    ours, theirs = (WorldModel.from_pretrained(folder).state_dict() for folder in (killed, tmp_path / "whole"))
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
