@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -249,12 +249,12 @@ def usable_seeds(env: FrankaEnv, first: int, count: int) -> tuple[list[int], lis
     return seeds, excluded
 
 
-def planning_success(model: WorldModel, episodes: int) -> dict[str, float]:
+def planning_success(model: WorldModel, episodes: int, tasks: Iterable[str] = tuple(TASKS)) -> dict[str, float]:
     """Share of episodes that the planner solves with a model in training, by task and object; the paper's goals."""
     from agents.mpc import MPCAgent
 
     result = {}
-    for task in TASKS:
+    for task in tasks:
         for object_name in OBJECTS:
             config = EvaluationConfig(tasks=(task,), objects=(object_name,), episodes=episodes, seed=TRIAL_SEED)
             agent = MPCAgent(model, limits=default_limits(config.gripper))

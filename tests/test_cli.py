@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import torch
 
 from vjepa_sim.cli import VERBS, main
 
@@ -109,3 +110,43 @@ def test_benches_write_their_numbers(arguments, tmp_path):
     assert numbers["provenance"]["versions"]["torch"]
     numbers |= numbers.get("tiny", {})
     assert all(value > 0 for name, value in numbers.items() if name.endswith(("seconds", "speedup_median")))
+
+
+def test_released_weights_are_converted_and_planned_with(tmp_path, capsys):
+    """A small file in the layout of Meta's V-JEPA 2-AC: converted, and in the planner's hands with steps of a second."""
+    from vjepa_sim.ac_predictor import ACPredictor, ACPredictorConfig
+    from vjepa_sim.encoder import Encoder, EncoderConfig
+
+    sizes = EncoderConfig(image_size=256, dim=64, depth=1, heads=1, mlp_hidden=64)
+    parts = {
+        "encoder": Encoder(sizes),
+        "predictor": ACPredictor(ACPredictorConfig(dim=64, depth=1, heads=1, mlp_hidden=64), sizes),
+    }
+    content = {
+        part: {f"module.{name}": value for name, value in module.state_dict().items()} for part, module in parts.items()
+    }
+    torch.save(content, tmp_path / "vjepa2-ac.pt")
+    assert main(["convert", "weights", str(tmp_path / "vjepa2-ac.pt"), "--out", str(tmp_path / "model")]) == 0
+    assert "Took 'encoder' of vjepa2-ac.pt" in capsys.readouterr().out
+    arguments = ["--task", "reach", "--object", "box", "--episodes", "1", "--videos", "0", "--threads", "1"]
+    assert main(["eval", "--checkpoint", str(tmp_path / "model"), *arguments, "--out", str(tmp_path / "eval")]) == 0
+    cells = json.loads((tmp_path / "eval" / "eval_info.json").read_text())["cells"]
+    assert {cell["agent"] for cell in cells} == {"mpc", "expert", "random", "still"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["convert", "weigths", "{tmp}/a.pt", "--out", "{tmp}/a"], "Did you mean 'weights'"),
+        (["convert", "weights", "{tmp}/a.pt", "--out", "{tmp}/a"], "There is no"),
+        (["convert", "weights", "{tmp}", "--out", "{tmp}/a"], "neither a .pt file nor a folder"),
+        (["pretrain", "--out", "{tmp}/a", "--data", "sim:{tmp}", "--recipe", "constnt"], "Did you mean 'constant'"),
+        (["pretrain", "--out", "{tmp}/a", "--data", "sim:{tmp}", "--device", "tpu"], "auto, cpu, cuda"),
+        (["pretrain", "--out", "{tmp}/a", "--data", "sim:{tmp}", "--precision", "int8"], "Unknown precision"),
+        (["pretrain", "--out", "{tmp}/a", "--data", "sim:{tmp}", "--shard"], "torchrun"),
+    ],
+)
+def test_mistakes_with_models_are_answered_with_status_2(arguments, message, tmp_path, capsys):
+    assert main([argument.replace("{tmp}", str(tmp_path)) for argument in arguments]) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "a").exists()

@@ -7,7 +7,16 @@ import torch
 
 from agents.agent import load_agent
 from agents.behaviors import make_behavior
-from agents.evaluate import EvaluationConfig, Footage, check_fit, check_seeds, evaluate, run_episode, usable_seeds
+from agents.evaluate import (
+    EvaluationConfig,
+    Footage,
+    check_fit,
+    check_seeds,
+    evaluate,
+    planning_success,
+    run_episode,
+    usable_seeds,
+)
 from agents.mpc import MPCAgent
 from agents.scoring import EpisodeScore, wilson_interval
 from data.video import read_video
@@ -206,3 +215,8 @@ def test_intervals_are_wilsons(successes, n, low, high):
 def test_behaviors_are_named():
     with pytest.raises(UserError, match="Did you mean 'explore'"):
         make_behavior("explor", None, None)
+
+
+def test_planning_is_tried_with_a_model_in_training():
+    success = planning_success(WorldModel.from_pretrained("tiny"), episodes=1, tasks=("reach",))
+    assert success == {"reach_cup": 1.0, "reach_box": 1.0}

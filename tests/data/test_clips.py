@@ -38,7 +38,14 @@ def test_too_long_a_clip_is_refused(clips):
 
 
 @pytest.mark.parametrize(
-    ("text", "message"), [("folder", "expected FORMAT:FOLDER"), ("sin:x", "Did you mean 'sim'"), ("sim:", "FORMAT")]
+    ("text", "message"),
+    [
+        ("folder", "expected FORMAT:FOLDER"),
+        ("sin:x", "Did you mean 'sim'"),
+        ("sim:", "FORMAT"),
+        ("sim:x@much", "weight 'much'"),
+        ("sim:x@-1", "no number above 0"),
+    ],
 )
 def test_bad_sources_are_named(text, message):
     with pytest.raises(UserError, match=message):

@@ -5,12 +5,15 @@ import os
 import signal
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
-from data.mixture import Mixture
+from data.mixture import Mixture, load_mixture
+from data.video import write_video
 from envs.errors import UserError
-from vjepa_sim.presets import PRESETS, get_preset
+from vjepa_sim.compute import Compute
+from vjepa_sim.presets import PRESETS, Phase, get_preset, get_recipe
 from vjepa_sim.pretrain import pretrain
 from vjepa_sim.schedule import Schedule
 from vjepa_sim.train import train
@@ -160,3 +163,52 @@ def test_pictures_too_small_for_the_preset_are_refused(clips, tmp_path):
     )
     with pytest.raises(UserError, match="--size 128"):
         pretrain(Mixture([small], [1.0]), tmp_path / "run", "tiny", STAGE_ONE, seed=0, report=quiet)
+
+
+def test_stage_one_learns_from_videos_alone_with_the_published_objective(tmp_path):
+    """Two phases, crops, tubelets of two frames, no decoders; in bfloat16 and with recomputed activations."""
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for name in "ab":
+        write_video(folder / f"{name}.mp4", rng.integers(0, 256, (20, 96, 128, 3), np.uint8), rate=8)
+    config = replace(
+        get_recipe("abbreviated", "tiny"),
+        steps=2,
+        batch=2,
+        phases=(Phase(0.5, frames=2, image_size=64), Phase(0.5, frames=4, image_size=128)),
+    )
+    compute = Compute(bfloat16=True, recompute=True)
+    mixture = load_mixture([f"video:{folder}"])
+    model = pretrain(mixture, tmp_path / "run", "tiny", config, 0, quiet, compute)
+    assert model.state_decoder is None
+    assert model.mask_predictor is not None
+    assert model.card.measured["rank"] > 1
+    assert all(value.dtype == torch.float32 for value in model.state_dict().values())
+    again = pretrain(mixture, tmp_path / "again", "tiny", config, 0, quiet, compute, start=str(tmp_path / "run"))
+    assert not torch.equal(weights(again), weights(model))
+
+
+def test_clips_that_no_episode_has_are_refused_before_a_run_begins(mixture, clips, encoder, tmp_path):
+    with pytest.raises(UserError, match="--steps 13"):
+        pretrain(mixture, tmp_path / "run", "tiny", replace(STAGE_ONE, strides=(1, 12)), 0, quiet)
+    with pytest.raises(UserError, match="--steps 10"):
+        train(clips, str(encoder), tmp_path / "run", "tiny", replace(STAGE_TWO, frames=10), 0, quiet)
+    assert not (tmp_path / "run").exists()
+
+
+def test_features_too_large_for_the_disk_are_encoded_anew(clips, encoder, tmp_path, monkeypatch):
+    cached = train(clips, str(encoder), tmp_path / "cached", "tiny", STAGE_TWO, seed=0, report=quiet)
+    assert not (tmp_path / "cached" / "features").exists()  # it goes with the end of the run
+    monkeypatch.setattr("vjepa_sim.features.SPARE_BYTES", 1e18)
+    anew = train(clips, str(encoder), tmp_path / "anew", "tiny", STAGE_TWO, seed=0, report=quiet)
+    torch.testing.assert_close(weights(cached), weights(anew), atol=5e-3, rtol=0.1)  # the cache is in half precision
+
+
+def test_planning_is_tried_on_the_way(clips, encoder, tmp_path):
+    tried = []
+    plan = (2, lambda model: tried.append(model.predictor is not None) or {"reach_box": 0.5})
+    train(clips, str(encoder), tmp_path / "run", "tiny", STAGE_TWO, 0, quiet, plan=plan)
+    assert tried == [True, True]
+    lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert [line["planning/reach_box"] for line in lines if "planning/reach_box" in line] == [0.5, 0.5]

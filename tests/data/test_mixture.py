@@ -1,0 +1,93 @@
+"""Plain videos and pictures beside episodes, real files all of them."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from data.mixture import Mixture, load_mixture
+from data.video import write_video
+from data.videos import ImageFolder, VideoFolder
+from envs.errors import UserError
+
+
+@pytest.fixture
+def videos(tmp_path):
+    """Three videos of 40 frames at 16 fps: each frame's grey tells its number."""
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    for name in "abc":
+        frames = np.broadcast_to((np.arange(40, dtype=np.uint8) * 6)[:, None, None, None], (40, 32, 48, 3))
+        write_video(folder / f"{name}.mp4", frames, rate=16, quality=5)
+    return folder
+
+
+def numbers(clip):
+    return clip.mean((1, 2, 3)) / 6
+
+
+def test_videos_are_read_by_their_own_clock(videos):
+    """At 16 fps, frames 0.25 s apart are 4 frames apart, and strides multiply that."""
+    source = VideoFolder(videos)
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        clip, states = source.draw_clip(rng, frames=4, stride=1)
+        assert states is None
+        assert clip.shape == (4, 32, 48, 3)
+        np.testing.assert_allclose(np.diff(numbers(clip)), 4, atol=0.6)
+        np.testing.assert_allclose(np.diff(numbers(source.draw_clip(rng, 3, 2)[0])), 8, atol=0.6)
+
+
+def test_a_short_video_keeps_showing_its_last_frame(videos):
+    clip, _ = VideoFolder(videos).draw_clip(np.random.default_rng(0), frames=16, stride=1)
+    np.testing.assert_allclose(numbers(clip)[:10], np.arange(0, 40, 4), atol=0.6)
+    np.testing.assert_allclose(numbers(clip)[10:], 39, atol=0.6)
+
+
+def test_pictures_stand_still(tmp_path):
+    rgb = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
+    Image.fromarray(rgb).save(tmp_path / "a.png")
+    clip, _ = ImageFolder(tmp_path).draw_clip(np.random.default_rng(0), frames=3, stride=1)
+    assert np.array_equal(clip, np.stack([rgb] * 3))
+
+
+def test_weights_are_shares(videos, episodes_folder):
+    mixture = load_mixture([f"video:{videos}@3", f"sim:{episodes_folder}"])
+    np.testing.assert_allclose(mixture.weights, [0.75, 0.25])
+    drawn = mixture.draw([[0, row] for row in range(200)], frames=2, stride=1)
+    assert np.mean([states is None for _, states in drawn]) == pytest.approx(0.75, abs=0.08)
+    assert mixture.clips is mixture.sources[1]
+    assert len(mixture.records) == 2
+
+
+def test_equal_seeds_give_equal_clips(videos, episodes_folder):
+    mixture = load_mixture([f"video:{videos}", f"sim:{episodes_folder}"])
+    seeds = [[7, row] for row in range(8)]
+    first, second = mixture.draw(seeds, 2, 1), mixture.draw(seeds[::-1], 2, 1)[::-1]
+    assert all(np.array_equal(a, b) for (a, _), (b, _) in zip(first, second, strict=True))
+
+
+def test_bad_files_are_left_out_up_to_a_share(videos, caplog):
+    whole = (videos / "a.mp4").read_bytes()
+    (videos / "bad.mp4").write_bytes(whole[:200])
+    source = VideoFolder(videos)
+    for seed in range(20):
+        source.draw_clip(np.random.default_rng(seed), 2, 1)
+    assert [path.name for path in source.bad] == ["bad.mp4"]
+    assert len(caplog.records) == 1
+    (videos / "worse.mp4").write_bytes(b"")
+    source = VideoFolder(videos)
+    with pytest.raises(UserError, match="2 of 5 video can't be read"):
+        for seed in range(40):
+            source.draw_clip(np.random.default_rng(seed), 2, 1)
+
+
+@pytest.mark.parametrize("kind", ["video", "images"])
+def test_empty_folders_are_named(kind, tmp_path):
+    with pytest.raises(UserError, match=f"No {kind}"):
+        load_mixture([f"{kind}:{tmp_path}"])
+    with pytest.raises(UserError, match="is not a folder"):
+        load_mixture([f"{kind}:{tmp_path / 'nowhere'}"])
+
+
+def test_a_mixture_without_episodes_has_no_clips(videos):
+    assert Mixture([VideoFolder(videos)], [2.0]).clips is None
