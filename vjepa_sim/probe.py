@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 from torch import nn
-from torch.nn.functional import gelu, smooth_l1_loss
+from torch.nn.functional import gelu, scaled_dot_product_attention, smooth_l1_loss
+
+from vjepa_sim.transformer import MLP, init_weights, make_blocks
 
 STEPS, BATCH = 400, 256
 
@@ -48,6 +50,48 @@ def probe_error(features: torch.Tensor, targets: torch.Tensor, test: np.ndarray)
         read = reader(features[test]) * spread + center
     error = torch.where(known[test], (read - targets[test]).abs(), torch.nan).nanmean(0)
     return torch.where(usable, error, torch.nan).numpy()
+
+
+class AttentiveProbe(nn.Module):
+    """Read a few numbers off all tokens: self-attention blocks, then one learned query that attends to them.
+
+    V-JEPA 2's probe (arXiv 2506.09985, section 5): 4 blocks in all, the last of which is the query's.
+    """
+
+    def __init__(self, dim: int, outputs: int, depth: int = 4, heads: int = 16, mlp_hidden: int | None = None):
+        super().__init__()
+        self.blocks = make_blocks(dim, depth - 1, heads, mlp_hidden or 4 * dim)
+        self.query = nn.Parameter(torch.zeros(1, 1, dim))
+        self.cross = _CrossBlock(dim, heads, mlp_hidden or 4 * dim)
+        self.out = nn.Linear(dim, outputs)
+        init_weights(self, self.blocks)
+
+    def forward(self, z: torch.Tensor) -> torch.Tensor:
+        """Tokens [B, N, dim] to [B, outputs]."""
+        for block in self.blocks:
+            z = block(z)
+        return self.out(self.cross(self.query.expand(len(z), -1, -1), z)[:, 0])
+
+
+class _CrossBlock(nn.Module):
+    """Pre-norm attention of queries to tokens, without a projection behind it, and an MLP."""
+
+    def __init__(self, dim: int, heads: int, hidden: int):
+        super().__init__()
+        self.heads = heads
+        self.norm1 = nn.LayerNorm(dim, eps=1e-6)
+        self.q = nn.Linear(dim, dim)
+        self.kv = nn.Linear(dim, 2 * dim)
+        self.norm2 = nn.LayerNorm(dim, eps=1e-6)
+        self.mlp = MLP(dim, hidden)
+
+    def forward(self, query: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
+        """query [B, Q, dim] and tokens [B, N, dim] to [B, Q, dim]."""
+        batch, queries, dim = query.shape
+        q = self.q(query).view(batch, queries, self.heads, -1).transpose(1, 2)  # [B, heads, Q, hd]
+        k, v = self.kv(self.norm1(z)).view(batch, z.shape[1], 2, self.heads, -1).permute(2, 0, 3, 1, 4)
+        query = query + scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(batch, queries, dim)
+        return query + self.mlp(self.norm2(query))
 
 
 class _Reader(nn.Module):
