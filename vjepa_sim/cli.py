@@ -404,6 +404,7 @@ class Bench:
             raise unknown_name("bench", self.what, benches)
         if self.what in ("model", "plan"):
             _set_threads(self.threads)
+        print(f"Measuring {self.what}; other work on this machine would spoil it.", file=sys.stderr)
         result = benches[self.what]()
         for name, value in result.items():
             for key, number in value.items() if isinstance(value, dict) else [("", value)]:

@@ -12,6 +12,8 @@ from torch import nn
 from vjepa_sim.encoder import EncoderConfig
 
 STATE_OUTPUTS = 4  # x, y, z, closedness
+STATE_CENTER = (0.45, 0.0, 0.25)  # m, the middle of where the flange goes
+STATE_SCALE = 0.1  # m
 
 
 class StateDecoder(nn.Module):
@@ -31,8 +33,8 @@ class StateDecoder(nn.Module):
 
 def state_target(state: torch.Tensor) -> torch.Tensor:
     """States [..., 7] in the units of :class:`StateDecoder`."""
-    center = torch.tensor([0.45, 0.0, 0.25], dtype=state.dtype, device=state.device)
-    return torch.cat([(state[..., :3] - center) / 0.1, state[..., 6:]], -1)
+    center = state.new_tensor(STATE_CENTER)
+    return torch.cat([(state[..., :3] - center) / STATE_SCALE, state[..., 6:]], -1)
 
 
 class PixelDecoder(nn.Module):

@@ -8,6 +8,7 @@ from envs.errors import UserError, unknown_name
 from vjepa_sim.ac_predictor import ACPredictorConfig
 from vjepa_sim.augment import Augmentation
 from vjepa_sim.encoder import EncoderConfig
+from vjepa_sim.heads import STATE_CENTER, STATE_SCALE
 from vjepa_sim.masks import LONG_RANGE, SHORT_RANGE, MaskConfig
 from vjepa_sim.predictor import PredictorConfig
 from vjepa_sim.schedule import Schedule, constant
@@ -199,8 +200,8 @@ PRESETS = {
             residual=True,
             merge=2,
             action_scale=(0.05, 0.05, 0.05, 0.1, 0.1, 0.1, 0.5),
-            state_center=(0.45, 0.0, 0.25),
-            state_scale=0.1,
+            state_center=STATE_CENTER,
+            state_scale=STATE_SCALE,
             state_rotation="matrix",
             rope="correct",
         ),

@@ -68,7 +68,9 @@ class WorldModel(nn.Module):
         return encode_still(self.encoder, inputs.to(self.device))
 
     @torch.no_grad()
-    def rollout(self, z: torch.Tensor, state: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
+    def rollout(
+        self, z: torch.Tensor, state: torch.Tensor | np.ndarray, actions: torch.Tensor | np.ndarray
+    ) -> torch.Tensor:
         """Imagine action sequences from one present.
 
         Args:
@@ -83,8 +85,13 @@ class WorldModel(nn.Module):
             raise UserError(
                 f"Checkpoint {self.card.name!r} has no action-conditioned predictor; train one with `vjepa-sim train`."
             )
-        actions = actions.to(self.device)
-        latents, latent, place = [], z[None].to(self.device), state[None].to(self.device)
+        z, state, actions = (torch.as_tensor(value, device=self.device) for value in (z, state, actions))
+        if z.ndim != 2 or state.shape != (7,) or actions.ndim != 3 or actions.shape[2] != 7:
+            raise UserError(
+                f"rollout() takes z [tokens, dim], state [7] and actions [N, H, 7]; given {tuple(z.shape)}, "
+                f"{tuple(state.shape)} and {tuple(actions.shape)}."
+            )
+        latents, latent, place = [], z[None], state[None]
         caches = self.predictor.new_caches()
         for action in actions.unbind(1):
             latent = self.predictor.step(latent, action, place, caches)  # [N, tokens, dim]

@@ -56,6 +56,14 @@ def test_rollout_equals_steps_by_hand(model):
             torch.testing.assert_close(ends[i, 1], second[0], atol=1e-5, rtol=1e-5)
 
 
+def test_rollouts_of_other_shapes_are_refused(model):
+    z, state = torch.zeros(16, 48), np.zeros(7, np.float32)
+    assert model.rollout(z, state, np.zeros((2, 1, 7), np.float32)).shape == (2, 1, 16, 48)
+    for wrong in ((z[None], state, torch.zeros(2, 1, 7)), (z, state, torch.zeros(2, 1, 6)), (z, state[:6], z)):
+        with pytest.raises(UserError, match="rollout\\(\\) takes"):
+            model.rollout(*wrong)
+
+
 def test_an_encoder_alone_cannot_imagine(model):
     alone = WorldModel(replace(CARD, predictor=None))
     with pytest.raises(UserError, match="vjepa-sim train"):
