@@ -85,7 +85,9 @@ class WorldModel(nn.Module):
             raise UserError(
                 f"Checkpoint {self.card.name!r} has no action-conditioned predictor; train one with `vjepa-sim train`."
             )
-        z, state, actions = (torch.as_tensor(value, device=self.device) for value in (z, state, actions))
+        z, state, actions = (
+            torch.as_tensor(value, dtype=torch.float32, device=self.device) for value in (z, state, actions)
+        )
         if z.ndim != 2 or state.shape != (7,) or actions.ndim != 3 or actions.shape[2] != 7:
             raise UserError(
                 f"rollout() takes z [tokens, dim], state [7] and actions [N, H, 7]; given {tuple(z.shape)}, "
