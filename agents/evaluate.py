@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -26,11 +26,10 @@ from envs.seeds import evaluation_seed
 from envs.simulation import PERIOD
 from envs.tasks import TASKS
 from vjepa_sim.compute import find_device
-from vjepa_sim.world_model import WorldModel, fingerprint
+from vjepa_sim.world_model import fingerprint
 
 CONFIG_FILE = "eval_config.json"
 INFO_FILE = "eval_info.json"
-TRIAL_SEED = 1_000_000  # of trials during training: not the seeds that results are reported on
 BASELINES = ("expert", "random", "still")  # in every table: the ceiling and the two floors
 
 
@@ -247,23 +246,6 @@ def usable_seeds(env: FrankaEnv, first: int, count: int) -> tuple[list[int], lis
         if len(excluded) > 10 * count:
             raise UserError("Nearly every start satisfies the goal already: nothing is left to score.")
     return seeds, excluded
-
-
-def planning_success(model: WorldModel, episodes: int, tasks: Iterable[str] = tuple(TASKS)) -> dict[str, float]:
-    """Share of episodes that the planner solves with a model in training, by task and object; the paper's goals."""
-    from agents.mpc import MPCAgent
-
-    result = {}
-    for task in tasks:
-        for object_name in OBJECTS:
-            config = EvaluationConfig(tasks=(task,), objects=(object_name,), episodes=episodes, seed=TRIAL_SEED)
-            agent = MPCAgent(model, limits=default_limits(config.gripper))
-            env = make_env(config, task, object_name, agent)
-            seeds, _ = usable_seeds(env, config.seed, episodes)
-            solved = [run_episode(agent, env, seed)[0].success for seed in seeds]
-            env.close()
-            result[f"{task}_{object_name}"] = float(np.mean(solved))
-    return result
 
 
 class Footage:

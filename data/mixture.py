@@ -53,9 +53,9 @@ class Mixture:
         return [[source.identity, float(weight)] for source, weight in zip(self.sources, self.weights, strict=True)]
 
     @property
-    def clips(self) -> Clips | None:
-        """The first source that holds robot episodes: what probes and pictures are made from."""
-        return next((source for source in self.sources if isinstance(source, Clips)), None)
+    def episodes(self) -> list[Clips]:
+        """The sources that hold robot episodes; probes and pictures are made from the first."""
+        return [source for source in self.sources if isinstance(source, Clips)]
 
     def draw(self, seeds: Iterable[list[int]], frames: int, stride: int) -> list[tuple[np.ndarray, np.ndarray | None]]:
         """One clip for each seed, read side by side; see :meth:`Source.draw_clip`. Equal seeds give equal clips."""

@@ -62,7 +62,7 @@ class Folder:
                 if path not in self.bad:
                     self.bad.add(path)
                     log.warning("%s can't be read and is left out (%s)", path, error)
-                if len(self.bad) > max(1, MAX_BAD_SHARE * len(self._files)):
+                if len(self.bad) > max(1, MAX_BAD_SHARE * len(self._files)) or len(self.bad) == len(self._files):
                     raise UserError(
                         f"{len(self.bad)} of {len(self._files)} {self.kind} can't be read, the last was {path} ({error}). "
                         f"At most {MAX_BAD_SHARE:.0%} may be bad: restore or remove them."
@@ -82,7 +82,7 @@ class ImageFolder(Folder):
 
         with Image.open(path) as image:
             rgb = np.asarray(image.convert("RGB"))
-        return np.broadcast_to(rgb, (frames, *rgb.shape))
+        return np.repeat(rgb[None], frames, axis=0)
 
 
 class VideoFolder(Folder):

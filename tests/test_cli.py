@@ -150,3 +150,11 @@ def test_mistakes_with_models_are_answered_with_status_2(arguments, message, tmp
     assert main([argument.replace("{tmp}", str(tmp_path)) for argument in arguments]) == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "a").exists()
+
+
+def test_data_may_be_given_several_times(tmp_path, capsys):
+    """All of it is used: a second source that isn't there is noticed, whichever comes first."""
+    for order in ([f"video:{tmp_path}", "images:nowhere"], ["images:nowhere", f"video:{tmp_path}"]):
+        data = [argument for source in order for argument in ("--data", source)]
+        assert main(["pretrain", "--out", str(tmp_path / "a"), *data]) == 2
+        assert ("No video" if order[0].startswith("video") else "nowhere") in capsys.readouterr().err

@@ -17,19 +17,19 @@ class Augmentation:
     Attributes:
         scale: range of the part's share of the picture.
         aspect: range of its width over its height.
-        flip: whether half of the clips are mirrored. Never where left and right matter, as they do for an arm.
+        flip: whether half of the clips without an arm are mirrored; for an arm left and right matter.
     """
 
     scale: tuple[float, float] = (0.3, 1.0)
     aspect: tuple[float, float] = (0.75, 1.35)
     flip: bool = True
 
-    def __call__(self, frames: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def __call__(self, frames: np.ndarray, has_arm: bool, rng: np.random.Generator) -> np.ndarray:
         """uint8 [T, H, W, 3] to a part of it, the same in all frames; what resizes it comes after."""
         height, width = frames.shape[1:3]
         top, left, rows, columns = self._part(height, width, rng)
         part = frames[:, top : top + rows, left : left + columns]
-        return part[:, :, ::-1] if self.flip and rng.random() < 0.5 else part
+        return part[:, :, ::-1] if self.flip and not has_arm and rng.random() < 0.5 else part
 
     def _part(self, height: int, width: int, rng: np.random.Generator) -> tuple[int, int, int, int]:
         for _ in range(TRIES):

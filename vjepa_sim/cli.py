@@ -103,7 +103,7 @@ class _Training:
     """What both stages' options have in common.
 
     Attributes:
-        data: what to learn from, such as sim:episodes.
+        data: what to learn from, such as sim:episodes; may be given several times.
         out: the run's folder.
         preset: sizes and schedule: tiny, small, base, large, huge, giant or giant-384.
         steps: length of the run; the preset's if not given.
@@ -117,7 +117,7 @@ class _Training:
         threads: PyTorch's; 0 leaves the choice to it.
     """
 
-    data: tuple[str, ...]
+    data: tyro.conf.UseAppendAction[tuple[str, ...]]
     out: Path
     preset: str = "tiny"
     steps: int | None = None
@@ -184,6 +184,7 @@ class Pretrain(_Training):
             with _progress("pretraining") as bar:
                 model = pretrain(mixture, self.out, self.preset, config, self.seed, bar, compute, self.start)
         if compute.is_main:
+            _tell_branch(model)
             _print_measured(model)
             print(
                 f"The encoder lies in {self.out}. "
@@ -211,6 +212,7 @@ class Train(_Training):
     first_release_rollout: bool = False
 
     def run(self) -> int:
+        from agents.trial import Trial
         from data.clips import load_clips
         from vjepa_sim.presets import get_preset
         from vjepa_sim.train import train
@@ -218,27 +220,23 @@ class Train(_Training):
 
         config = replace(self._adjust(get_preset(self.preset).train), first_release_rollout=self.first_release_rollout)
         self._check_out()
+        plan = Trial(self.plan_every, self.plan_episodes) if self.plan_every else None
         fingerprint(self.encoder)  # before the data are read, which takes long
         with self._compute() as compute:
             with _progress("reading episodes") as bar:
                 clips = load_clips(self.data, bar)
             with _progress("training", before="encoding") as bar:
-                plan = (self.plan_every, self._plan) if self.plan_every else None
                 model = train(
                     clips, self.encoder, self.out, self.preset, config, self.seed, bar, bar.before, compute, plan
                 )
         if compute.is_main:
+            _tell_branch(model)
             _print_measured(model)
             print(
                 f"The world model lies in {self.out}. "
                 f"Next: vjepa-sim eval --checkpoint {self.out} --episodes 20 --seed 0 --out FOLDER"
             )
         return 0
-
-    def _plan(self, model) -> dict[str, float]:
-        from agents.evaluate import planning_success
-
-        return planning_success(model, self.plan_episodes)
 
 
 @dataclass(frozen=True)
@@ -466,7 +464,15 @@ def _set_threads(threads: int) -> None:
 
 def _print_measured(model) -> None:
     for name, value in model.card.measured.items():
-        print(f"{name}: {value:.4g}")
+        if isinstance(value, float):
+            print(f"{name}: {value:.4g}")
+
+
+def _tell_branch(model) -> None:
+    """Which of a released file's two encoders was taken."""
+    released = model.card.training.get("released") or model.card.training.get("start", {}).get("released")
+    if released:
+        print(f"Of {released['file']}, {released['branch']!r} was taken; `convert --branch` takes the other.")
 
 
 class _Bar:

@@ -15,7 +15,8 @@ from data.provenance import write_json
 from vjepa_sim.compute import Compute
 from vjepa_sim.world_model import WorldModel
 
-BLOCK = 128  # frames that are encoded at once
+BLOCK = 32  # frames that are encoded at once
+TURNS = 16  # after so many blocks, what is done is noted, for a run that is stopped here
 SPARE_BYTES = 2e9  # of disk that a cache leaves free
 FEATURES_FILE, INDEX_FILE = "features.float16", "features.json"
 
@@ -42,7 +43,7 @@ def open_features(
     compute: Compute,
     on_encoded: Callable[[int, int], None],
 ) -> Features:
-    """Encode all frames into a folder, unless an earlier run did so; each process its share.
+    """Encode all frames into a folder that all processes see, each its share; go on where an earlier run stopped.
 
     Args:
         model: its encoder is frozen.
@@ -56,25 +57,36 @@ def open_features(
     shape = (len(clips), config.tokens, config.dim)
     size = 2 * int(np.prod(shape, dtype=np.int64))
     path, index = folder / FEATURES_FILE, folder / INDEX_FILE
-    if index.exists() and json.loads(index.read_text()) == key and path.exists() and path.stat().st_size == size:
-        return Features(model, clips, np.memmap(path, np.float16, "r", shape=shape))
+    known = _read_index(index)
+    begun = known.get("key") == key and path.exists() and path.stat().st_size == size
     folder.mkdir(parents=True, exist_ok=True)
-    fits = shutil.disk_usage(folder).free + (path.stat().st_size if path.exists() else 0) > size + SPARE_BYTES
-    if not compute.any(fits):
+    if not begun and compute.any(shutil.disk_usage(folder).free < size + SPARE_BYTES):
         return Features(model, clips, None)
-    if compute.is_main:
+    if compute.is_main and not begun:
         index.unlink(missing_ok=True)
         np.memmap(path, np.float16, "w+", shape=shape)
     compute.wait()
     cache = np.memmap(path, np.float16, "r+", shape=shape)
-    for start in range(0, len(clips), compute.ranks * BLOCK):
+    step = compute.ranks * BLOCK
+    for turn, start in enumerate(range(known["done"] if begun else 0, len(clips), step), start=1):
         # A sharded encoder works only when all processes call it: one that is out of frames encodes the last again.
         first = min(start + compute.rank * BLOCK, len(clips) - 1)
         with compute.autocast():
             cache[first : first + BLOCK] = model.encode(clips.frames[first : first + BLOCK]).half().cpu().numpy()
-        on_encoded(min(first + BLOCK, len(clips)), len(clips))
-    cache.flush()
+        if turn % TURNS == 0 or start + step >= len(clips):
+            cache.flush()
+            compute.wait()
+            if compute.is_main:
+                write_json(index, {"key": key, "done": min(start + step, len(clips))})
+        on_encoded(min(start + step, len(clips)), len(clips))
     compute.wait()
-    if compute.is_main:
-        write_json(index, key)
     return Features(model, clips, cache)
+
+
+def _read_index(path: Path) -> dict:
+    """What an earlier run finished; empty if there was none."""
+    try:
+        content = json.loads(path.read_text())
+        return {"key": content["key"], "done": int(content["done"])}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}

@@ -23,6 +23,7 @@ class MaskConfig:
     aspect: tuple[float, float] = (0.75, 1.5)
 
 
+MAX_TRIES = 100  # placements of blocks that hide everything before their size is drawn anew
 SHORT_RANGE = MaskConfig(blocks=8, scale=0.15)
 LONG_RANGE = MaskConfig(blocks=2, scale=0.70)
 
@@ -47,14 +48,17 @@ def sample_masks(
     """
     height, width = _block_size(config, grid, rng)
     contexts, targets = [], []
+    tries = 0
     while len(contexts) < batch:
         hidden = np.zeros((grid, grid), bool)
         for _ in range(config.blocks):
             top, left = rng.integers(0, grid - height + 1), rng.integers(0, grid - width + 1)
             hidden[top : top + height, left : left + width] = True
         if hidden.all():
-            # Blocks that hide everything leave nothing to predict from: draw again, sizes too.
-            height, width = _block_size(config, grid, rng)
+            # Blocks that hide everything leave nothing to predict from: other places, and in the end another size.
+            tries += 1
+            if tries % MAX_TRIES == 0:
+                height, width = _block_size(config, grid, rng)
             continue
         tube = np.broadcast_to(hidden, (frames, grid, grid)).ravel()
         contexts.append(np.flatnonzero(~tube))

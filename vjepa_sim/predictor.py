@@ -20,7 +20,7 @@ class PredictorConfig:
 
     Attributes:
         dim, depth, heads, mlp_hidden: of the transformer.
-        mask_tokens: learned tokens, one for each kind of data and mask; the released weights have 10.
+        mask_tokens: learned tokens, one for each clip length that is trained on; the released weights have 10.
         rope: see :func:`vjepa_sim.rope.rope_table`.
     """
 
@@ -58,7 +58,12 @@ class Predictor(nn.Module):
         init_weights(self, self.predictor_blocks)
 
     def forward(
-        self, context: torch.Tensor, context_ids: torch.Tensor, target_ids: torch.Tensor, mask_index: int
+        self,
+        context: torch.Tensor,
+        context_ids: torch.Tensor,
+        target_ids: torch.Tensor,
+        mask_index: int,
+        grid: int | None = None,
     ) -> torch.Tensor:
         """Predict the features of hidden tokens.
 
@@ -67,6 +72,7 @@ class Predictor(nn.Module):
             context_ids: [B, K].
             target_ids: [B, M].
             mask_index: which learned mask token stands for the hidden ones.
+            grid: tokens along one side of these pictures, if they are not of the encoder's configured size.
 
         Returns:
             [B, M, encoder dim].
@@ -76,8 +82,8 @@ class Predictor(nn.Module):
         x = torch.cat([self.predictor_embed(context), hidden], 1)  # [B, K + M, dim]
         # The reference sorts these by id; attention with rotary positions doesn't depend on the order.
         ids = torch.cat([context_ids, target_ids], 1)
-        per_frame = self.grid**2
-        positions = torch.stack([ids // per_frame, ids % per_frame // self.grid, ids % self.grid], -1)
+        grid = grid or self.grid
+        positions = torch.stack([ids // grid**2, ids % grid**2 // grid, ids % grid], -1)
         rope = tuple(
             table[:, None] for table in rope_table(positions, self.config.dim // self.config.heads, self.config.rope)
         )

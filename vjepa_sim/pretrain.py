@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ import torch
 from einops import repeat
 from torch import nn
 
+from data.clips import Clips
 from data.mixture import Mixture
 from data.output import claimed
 from envs.errors import UserError
@@ -28,6 +28,7 @@ from vjepa_sim.transform import ImageTransform
 from vjepa_sim.world_model import WorldModel
 
 PROBE_FRAMES = 4000
+PROBE_VALUES = PROBE_FRAMES * 64 * 128  # numbers in their features; larger models are probed on fewer frames
 PROBE_EVERY = 500
 
 
@@ -45,7 +46,7 @@ class StageOne(nn.Module):
         self.target = model.encoder.requires_grad_(False)
         self.predictor = model.mask_predictor
         self.state_decoder, self.pixel_decoder = model.state_decoder, model.pixel_decoder
-        for spare in list(self.predictor.mask_tokens)[len(config.masks) :]:  # released weights have more kinds
+        for spare in list(self.predictor.mask_tokens)[len(config.phases) :]:  # released weights have more
             spare.requires_grad_(False)
         self._config, self._compute = config, compute
 
@@ -55,8 +56,8 @@ class StageOne(nn.Module):
         with torch.no_grad():
             target = normalize_tokens(self.target(batch.video))  # [B, N, D]
         denoising = []
-        for kind, (seen, hidden) in enumerate(batch.masks):
-            predicted = self.predictor(self.online(batch.video, seen), seen, hidden, kind)
+        for seen, hidden in batch.masks:
+            predicted = self.predictor(self.online(batch.video, seen), seen, hidden, batch.group, batch.grid)
             wanted = target.gather(1, hidden[..., None].expand(-1, -1, target.shape[-1]))
             denoising.append((predicted - wanted).abs().mean())
         losses = {"denoising": torch.stack(denoising).mean()}
@@ -113,11 +114,8 @@ def pretrain(
     compute = compute or Compute()
     preset = get_preset(preset_name)
     rows = compute.rows(config.batch)
-    clips = mixture.clips
-    if clips is not None:
-        clips.check_span(max(phase.frames - 1 for phase in config.phases) * max(config.strides) + 1)
-    for phase in config.phases:
-        _check_size(mixture, config, phase.image_size)
+    for clips in mixture.episodes:
+        _check_clips(clips, config)
     torch.manual_seed(seed)
     card = ModelCard(
         name=out.name,
@@ -129,12 +127,14 @@ def pretrain(
         training={"pretrain": {"preset": preset_name, "seed": seed, **asdict(config)}},
     )
     model = WorldModel(card)
-    if start is not None:
-        _begin_with(model, start)
-    online = copy.deepcopy(model.encoder)
+    online = Encoder(card.encoder)
     settings = {"stage": "pretrain", "preset": preset_name, "seed": seed, "start": start, "data": mixture.identity}
-    with claimed(out, RUN_FILE, settings | asdict(config)) if compute.is_main else nullcontext():
+    settings |= {"bfloat16": compute.bfloat16, **asdict(config)}
+    with claimed(out, RUN_FILE, settings) if compute.is_main else nullcontext():
         run = Run(out, config.steps, compute)
+        if start is not None and run.is_new:
+            _begin_with(model, start)
+        online.load_state_dict(model.encoder.state_dict())
         run.restore(model, online=online)
         if run.step >= config.steps:
             return model
@@ -165,23 +165,41 @@ def pretrain(
     return model
 
 
-def _check_size(mixture: Mixture, config: PretrainConfig, size: int) -> None:
-    if mixture.clips is not None and config.augmentation is None and min(mixture.clips.frames.shape[1:3]) < size:
+def _check_clips(clips: Clips, config: PretrainConfig) -> None:
+    """Refuse episodes that are too short or too small before a run has begun."""
+    clips.check_span(max(phase.frames - 1 for phase in config.phases) * max(config.strides) + 1)
+    size = max(phase.image_size for phase in config.phases)
+    if config.augmentation is None and min(clips.frames.shape[1:3]) < size:
         raise UserError(
-            f"The data's images are {mixture.clips.frames.shape[1:3]} pixels; this preset needs at least {size}. "
+            f"The data's images are {clips.frames.shape[1:3]} pixels; this preset needs at least {size}. "
             f"Collect with `--size {size}`."
         )
 
 
 def _begin_with(model: WorldModel, start: str) -> None:
-    """Take the encoder and, where there is one, the mask predictor of another checkpoint."""
+    """Take the encoder and, where there is one, the mask predictor of another checkpoint, and what its card tells.
+
+    Raises:
+        UserError: it was built differently; both sides are named.
+    """
     other = WorldModel.from_pretrained(start)
-    try:
-        model.encoder.load_state_dict(other.encoder.state_dict())
-        if other.mask_predictor is not None:
-            model.mask_predictor.load_state_dict(other.mask_predictor.state_dict())
-    except RuntimeError as error:
-        raise UserError(f"Checkpoint {start} has other sizes than the preset: {error}") from error
+    ours, theirs = model.card, other.card
+    pairs = [(replace(theirs.encoder, image_size=ours.encoder.image_size), ours.encoder)]
+    if theirs.mask_predictor is not None:
+        pairs.append((theirs.mask_predictor, ours.mask_predictor))
+    for their_sizes, our_sizes in pairs:
+        if their_sizes != our_sizes:
+            raise UserError(
+                f"Checkpoint {start} is a {their_sizes}; the preset is a {our_sizes}. Choose another preset."
+            )
+    model.encoder.load_state_dict(other.encoder.state_dict())
+    if other.mask_predictor is not None:
+        model.mask_predictor.load_state_dict(other.mask_predictor.state_dict())
+    model.with_card(
+        data=(*theirs.data, *ours.data),
+        training={"start": {"checkpoint": start, **theirs.training}, **ours.training},
+        license=theirs.license,
+    )
 
 
 # --- batches --------------------------------------------------------------------------------------------------
@@ -196,17 +214,22 @@ class Batch:
         still: the first frame of each [B, 3, H, W].
         states: the arm's state in it [B, 7], NaN where there is no arm.
         masks: seen and hidden token ids ([B, K], [B, M]) for each kind of mask.
+        grid: tokens along one side of a picture.
+        group: which group of equally long clips this is; each has a mask token of its own.
     """
 
     video: torch.Tensor
     still: torch.Tensor
     states: torch.Tensor
     masks: list[tuple[torch.Tensor, torch.Tensor]]
+    grid: int
+    group: int
 
     def to(self, device: torch.device) -> Batch:
         """The same on a device."""
         masks = [(seen.to(device), hidden.to(device)) for seen, hidden in self.masks]
-        return Batch(self.video.to(device), self.still.to(device), self.states.to(device), masks)
+        tensors = {name: getattr(self, name).to(device) for name in ("video", "still", "states")}
+        return replace(self, **tensors, masks=masks)
 
 
 def draw_batch(
@@ -220,9 +243,9 @@ def draw_batch(
     videos, states = [], []
     for row, (frames, state) in zip(rows, drawn, strict=True):
         if config.augmentation is None:
-            images = transform(frames)
+            images = transform.fit(torch.from_numpy(frames))
         else:
-            part = config.augmentation(frames, np.random.default_rng([seed, step, row, 1]))
+            part = config.augmentation(frames, state is not None, np.random.default_rng([seed, step, row, 1]))
             images = transform.squash(torch.from_numpy(np.ascontiguousarray(part)))
         videos.append(images)
         states.append(np.full(7, np.nan, np.float32) if state is None else state[0])
@@ -240,6 +263,8 @@ def draw_batch(
         still=images[:, 0],
         states=torch.from_numpy(np.stack(states)),
         masks=masks,
+        grid=grid,
+        group=config.phases.index(phase),
     )
 
 
@@ -271,16 +296,18 @@ def evaluate_encoder(model: WorldModel, mixture: Mixture) -> tuple[dict[str, flo
         The features' rank and, where there is an arm, errors in centimetres; and, where there is a decoder, a picture
         [H, W, 3] of frames above what was given back.
     """
-    clips = mixture.clips
-    if clips is None:
-        drawn = mixture.draw([[0, row] for row in range(64)], 1, 1)
-        images = torch.cat([model.card.transform.squash(torch.from_numpy(frames.copy())) for frames, _ in drawn])
-        return {"rank": feature_rank(encode_still(model.encoder, images.to(model.device)).cpu())}, None
+    config = model.card.encoder
+    frames = min(PROBE_FRAMES, PROBE_VALUES // (config.tokens * config.dim))
+    if not mixture.episodes:
+        drawn = mixture.draw([[0, row] for row in range(min(64, frames))], 1, 1)
+        images = [model.card.transform.fit(torch.from_numpy(clip)).to(model.device) for clip, _ in drawn]
+        return {"rank": feature_rank(torch.cat([encode_still(model.encoder, image).cpu() for image in images]))}, None
+    clips = mixture.episodes[0]
     rng = np.random.default_rng(0)
-    index = np.sort(rng.choice(len(clips), min(PROBE_FRAMES, len(clips)), replace=False))
+    index = np.sort(rng.choice(len(clips), min(frames, len(clips)), replace=False))
     episode = np.searchsorted(clips.starts, index, side="right") - 1
     test = np.isin(episode, rng.permutation(np.unique(episode))[::4])
-    parts = np.array_split(index, max(1, len(index) // 64))
+    parts = np.array_split(index, max(1, len(index) // 32))
     z = torch.cat([model.encode(clips.frames[part]).float().cpu() for part in parts])
     states = torch.from_numpy(clips.states[index])
     names = [f"{thing}_{axis}_cm" for thing in ("object", "hand") for axis in "xyz"] + ["closedness"]

@@ -74,7 +74,8 @@ def read_released(path: Path, branch: Branch | None = None, image_size: int | No
 
 def _read_meta(path: Path, branch: Branch | None, image_size: int | None) -> tuple[ModelCard, Tensors]:
     content = _load_pickle_free(path)
-    parts = {name: _strip(value) for name, value in content.items() if name in (*BRANCHES, "predictor") and value}
+    parts = {name: _strip(content[name]) for name in (*BRANCHES, "predictor") if name in content}
+    parts = {name: tensors for name, tensors in parts.items() if tensors}
     found = [name for name in BRANCHES if name in parts]
     if not found:
         raise UserError(
@@ -86,13 +87,13 @@ def _read_meta(path: Path, branch: Branch | None, image_size: int | None) -> tup
         raise UserError(f"{path} holds no {branch!r}, only {', '.join(found)}.")
     encoder = parts[branch]
     predictor = parts.get("predictor", {})
-    size = image_size or (384 if "384" in path.stem else 256)
+    size = (384 if "384" in path.stem else 256) if image_size is None else image_size
     action_conditioned = "action_encoder.weight" in predictor
     card = ModelCard(
         name=path.stem,
         encoder=_encoder_config(path, encoder, size),
         transform=ImageTransform(size, max_aspect=AC_MAX_ASPECT if action_conditioned else 1.0),
-        predictor=_ac_config(predictor) if action_conditioned else None,
+        predictor=_ac_config(path, predictor) if action_conditioned else None,
         mask_predictor=_mask_config(path, predictor) if predictor and not action_conditioned else None,
         decoders=False,
         period=AC_PERIOD if action_conditioned else None,
@@ -122,51 +123,57 @@ def _load_pickle_free(path: Path) -> dict[str, Any]:
 
 def _strip(tensors: Any) -> Tensors:
     """Without wrappers' prefixes, and without what rotary models don't use."""
+    if not isinstance(tensors, dict) or not all(isinstance(name, str) for name in tensors):
+        return {}
     names = {WRAPPERS.sub("", name): value for name, value in tensors.items()}
     return {name: value for name, value in names.items() if name not in IGNORED and isinstance(value, torch.Tensor)}
 
 
 def _encoder_config(path: Path, tensors: Tensors, image_size: int) -> EncoderConfig:
-    needed = ("patch_embed.proj.weight", "blocks.0.mlp.fc1.weight")
-    if not all(name in tensors for name in needed):
-        shown = ", ".join(list(tensors)[:3])
-        raise UserError(f"{path}: no V-JEPA 2 encoder: {' and '.join(needed)} are expected; found {shown}, …")
-    dim, _, tubelet, patch, _ = tensors[needed[0]].shape
+    dim, _, tubelet, patch, _ = _shape(path, tensors, "patch_embed.proj.weight", 5)
     return EncoderConfig(
         image_size=image_size,
         patch_size=patch,
         tubelet_size=tubelet,
         dim=dim,
         depth=_depth(tensors, "blocks"),
-        heads=dim // (80 if dim == 1280 else 64),  # files don't say; huge is the one with wider heads
-        mlp_hidden=len(tensors[needed[1]]),
+        heads=max(1, dim // (80 if dim == 1280 else 64)),  # files don't say; huge is the one with wider heads
+        mlp_hidden=_shape(path, tensors, "blocks.0.mlp.fc1.weight", 2)[0],
         rope="compat",
     )
 
 
 def _mask_config(path: Path, tensors: Tensors) -> PredictorConfig:
-    if "predictor_embed.weight" not in tensors or "predictor_blocks.0.mlp.fc1.weight" not in tensors:
-        raise UserError(f"{path}: its predictor is neither mask-denoising nor action-conditioned V-JEPA 2.")
-    dim = len(tensors["predictor_embed.weight"])
+    dim, _ = _shape(path, tensors, "predictor_embed.weight", 2)
     return PredictorConfig(
         dim=dim,
         depth=_depth(tensors, "predictor_blocks"),
-        heads=dim // 32,
-        mlp_hidden=len(tensors["predictor_blocks.0.mlp.fc1.weight"]),
+        heads=max(1, dim // 32),
+        mlp_hidden=_shape(path, tensors, "predictor_blocks.0.mlp.fc1.weight", 2)[0],
         mask_tokens=sum(name.startswith("mask_tokens.") for name in tensors),
         rope="compat",
     )
 
 
-def _ac_config(tensors: Tensors) -> ACPredictorConfig:
-    dim = len(tensors["action_encoder.weight"])
+def _ac_config(path: Path, tensors: Tensors) -> ACPredictorConfig:
+    dim, _ = _shape(path, tensors, "action_encoder.weight", 2)
     return ACPredictorConfig(
         dim=dim,
         depth=_depth(tensors, "predictor_blocks"),
-        heads=dim // 64,
-        mlp_hidden=len(tensors["predictor_blocks.0.mlp.fc1.weight"]),
+        heads=max(1, dim // 64),
+        mlp_hidden=_shape(path, tensors, "predictor_blocks.0.mlp.fc1.weight", 2)[0],
         rope="compat",
     )
+
+
+def _shape(path: Path, tensors: Tensors, name: str, dimensions: int) -> tuple[int, ...]:
+    """The shape of a tensor that sizes are read from."""
+    if name not in tensors or tensors[name].ndim != dimensions:
+        found = (
+            f"it has {tuple(tensors[name].shape)}" if name in tensors else f"found {', '.join(list(tensors)[:3])}, …"
+        )
+        raise UserError(f"{path} is no V-JEPA 2: {name} with {dimensions} dimensions is expected; {found}")
+    return tuple(tensors[name].shape)
 
 
 def _depth(tensors: Tensors, blocks: str) -> int:
@@ -195,9 +202,11 @@ def _read_hugging_face(folder: Path, image_size: int | None) -> tuple[ModelCard,
     path = folder / HUGGING_FACE_CONFIG
     try:
         config = json.loads(path.read_text())
+        if not isinstance(config, dict):
+            raise UserError(f"{path} is not a configuration of VJEPA2Model: it holds a {type(config).__name__}.")
         if config.get("model_type") != "vjepa2":
             raise UserError(f"{path}: model_type is {config.get('model_type')!r}; expected 'vjepa2'.")
-        size = image_size or config.get("crop_size", 256)
+        size = config.get("crop_size", 256) if image_size is None else image_size
         card = ModelCard(
             name=folder.name,
             encoder=EncoderConfig(

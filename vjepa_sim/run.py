@@ -9,6 +9,7 @@ OUT/checkpoints/last               link to the newest
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import signal
@@ -28,6 +29,7 @@ from torch.distributed.checkpoint.state_dict import (
     get_optimizer_state_dict,
     set_optimizer_state_dict,
 )
+from torch.distributed.tensor import DTensor
 
 from data.provenance import write_json
 from envs.errors import UserError
@@ -65,6 +67,11 @@ class Run:
         checkpoints = _checkpoints(out / "checkpoints")
         self._last = checkpoints[-1] if checkpoints else None
 
+    @property
+    def is_new(self) -> bool:
+        """Whether there is no checkpoint to go on from."""
+        return self._last is None
+
     def restore(self, model: WorldModel, **others: nn.Module) -> None:
         """Load the newest checkpoint's weights, if there is one. Call this before the modules are split up.
 
@@ -79,7 +86,7 @@ class Run:
         try:
             weights = self._last / WEIGHTS_FILE
             load_tensors(model, read_safetensors(weights), weights)
-            model.with_card(measured=read_card(self._last / CARD_FILE).measured)
+            model.card = read_card(self._last / CARD_FILE)
             tensors = read_safetensors(self._last / STATE_FILE)
             self.step = int(json.loads((self._last / STEP_FILE).read_text())["step"])
             for name, module in others.items():
@@ -106,6 +113,7 @@ class Run:
         for key, value in self._optimizer_tensors.items():
             parameter, _, entry = key.rpartition(".")
             state["state"].setdefault(parameter, {})[entry] = value
+        self._optimizer_tensors = {}
         set_optimizer_state_dict(objective, optimizer, state, options=options)
 
     def loop(self, report: Callable[[int, int, dict[str, float]], None]) -> Iterator[int]:
@@ -158,19 +166,22 @@ class Run:
         """Change the weights by one step of the optimiser.
 
         Raises:
-            UserError: the loss is not a number; the weights are as they were.
+            UserError: the loss or its gradient is not a number; the weights are as they were.
         """
-        if self._compute.any(not torch.isfinite(loss)):
-            raise UserError(
-                f"Training diverged: the loss of step {self.step} is {float(loss.detach())}. The last good checkpoint is in "
-                f"{self.out / 'checkpoints'}; start again in a new folder with a lower --learning-rate."
-            )
+        self._check("loss", loss.detach())
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        if max_gradient_norm is not None:
-            parameters = [p for group in self._optimizer.param_groups for p in group["params"]]
-            torch.nn.utils.clip_grad_norm_(parameters, max_gradient_norm)
+        parameters = [p for group in self._optimizer.param_groups for p in group["params"]]
+        norm = torch.nn.utils.clip_grad_norm_(parameters, max_gradient_norm or math.inf)
+        self._check("gradient", norm.full_tensor() if isinstance(norm, DTensor) else norm)
         self._optimizer.step()
+
+    def _check(self, what: str, value: torch.Tensor) -> None:
+        if self._compute.any(not torch.isfinite(value)):
+            raise UserError(
+                f"Training diverged: the {what} of step {self.step} is {float(value)}. The last good checkpoint is in "
+                f"{self.out / 'checkpoints'}; start again in a new folder with a lower --learning-rate."
+            )
 
     def log(self, scalars: dict[str, float]) -> None:
         """Write scalars of the present step to TensorBoard and metrics.jsonl."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from torch import nn
 from data.clips import Clips
 from data.output import claimed
 from envs.errors import UserError
+from vjepa_sim.ac_predictor import ACPredictor
 from vjepa_sim.card import ModelCard
 from vjepa_sim.compute import Compute
 from vjepa_sim.features import Features, open_features
@@ -73,6 +75,22 @@ class StageTwo(nn.Module):
         return (context[:, 1:] - z[:, 1 : self._config.rollout + 1]).abs().mean()
 
 
+class PlanTrial(Protocol):
+    """Tries the planner with a model in training; made by those who know planners.
+
+    Attributes:
+        every: so many steps.
+    """
+
+    every: int
+
+    def check(self, model: WorldModel) -> None:
+        """Raise a :class:`UserError` now for whatever would stop a trial later."""
+
+    def success(self, model: WorldModel) -> dict[str, float]:
+        """Share of episodes solved, by name."""
+
+
 def train(
     clips: Clips,
     encoder: str,
@@ -83,7 +101,7 @@ def train(
     report: Callable[[int, int, dict], None],
     on_encoded: Callable[[int, int], None] = lambda done, total: None,
     compute: Compute | None = None,
-    plan: tuple[int, Callable[[WorldModel], dict[str, float]]] | None = None,
+    plan: PlanTrial | None = None,
 ) -> WorldModel:
     """Train the predictor, or continue where ``out`` left off.
 
@@ -97,28 +115,35 @@ def train(
         report: called with (step, steps, scalars).
         on_encoded: called with the numbers of frames encoded and in all.
         compute: this process's part; by default all of it, on the CPU.
-        plan: every so many steps, call this for planning's success; the losses are a weak proxy for it.
+        plan: tries the planner on the way; the losses are a weak proxy for its success.
     """
     compute = compute or Compute()
     rows = compute.rows(config.batch)
     clips.check_span(config.frames)
     torch.manual_seed(seed)
-    start = WorldModel.from_pretrained(encoder)
+    # The loaded model's parts are used as they are: no weight of a large encoder lies in memory twice.
+    model = WorldModel.from_pretrained(encoder)
+    encoder_scores = {name: value for name, value in model.card.measured.items() if isinstance(value, float)}
+    model.card = _card(model.card, clips, out.name, preset_name, seed, config)
+    model.mask_predictor = None
     try:
-        model = WorldModel(_card(start.card, clips, out.name, preset_name, seed, config))
+        model.predictor = ACPredictor(model.card.predictor, model.card.encoder)
     except UserError as error:
         raise UserError(f"Preset {preset_name!r} doesn't fit the encoder {encoder}: {error}") from error
-    for part in ("encoder", "state_decoder", "pixel_decoder"):
-        if getattr(start, part) is not None:
-            getattr(model, part).load_state_dict(getattr(start, part).state_dict())
-            getattr(model, part).requires_grad_(part == "state_decoder")
+    for part in (model.encoder, model.pixel_decoder):
+        if part is not None:
+            part.requires_grad_(False)
     settings = {"stage": "train", "preset": preset_name, "seed": seed, "encoder": str(Path(encoder))}
-    settings |= {"encoder_crc32": fingerprint(encoder), "data": clips.identity, **asdict(config)}
+    settings |= {"encoder_crc32": fingerprint(encoder), "data": clips.identity}
+    settings |= {"bfloat16": compute.bfloat16, **asdict(config)}
     with claimed(out, RUN_FILE, settings) if compute.is_main else nullcontext():
         run = Run(out, config.steps, compute)
         run.restore(model)
         if run.step >= config.steps:
+            _forget_features(out, compute)
             return model
+        if plan is not None:
+            plan.check(model)
         model.to(compute.device)
         model.predictor.recompute = compute.recompute
         compute.split(model.encoder)
@@ -140,15 +165,20 @@ def train(
                     | {"train/learning_rate": rate}
                 )
             if (step + 1) % EVALUATE_EVERY == 0 or step + 1 == config.steps:
-                scores, picture = evaluate_predictor(objective, model, features, clips, config)
+                scores, picture = evaluate_predictor(objective, model, features, clips, config, compute)
                 run.log({f"held_out/{name}": value for name, value in scores.items()})
                 run.show("imagined", picture)
-                model.with_card(measured={**start.card.measured, **scores})
-            if plan is not None and (step + 1) % plan[0] == 0:
-                run.log({f"planning/{name}": value for name, value in plan[1](model).items()})
+                model.with_card(measured={**encoder_scores, **scores})
+            # A sharded encoder works only when all processes call it.
+            if plan is not None and (step + 1) % plan.every == 0 and (compute.is_main or compute.shard):
+                run.log({f"planning/{name}": value for name, value in plan.success(model).items()})
+        _forget_features(out, compute)
+    return model
+
+
+def _forget_features(out: Path, compute: Compute) -> None:
     if compute.is_main:
         shutil.rmtree(out / FEATURES_FOLDER, ignore_errors=True)
-    return model
 
 
 def _card(start: ModelCard, clips: Clips, name: str, preset_name: str, seed: int, config: TrainConfig) -> ModelCard:
@@ -171,11 +201,19 @@ def draw_clips(features: Features, clips: Clips, index: np.ndarray) -> tuple[tor
 
 @torch.no_grad()
 def evaluate_predictor(
-    objective: StageTwo, model: WorldModel, features: Features, clips: Clips, config: TrainConfig
+    objective: StageTwo, model: WorldModel, features: Features, clips: Clips, config: TrainConfig, compute: Compute
 ) -> tuple[dict[str, float], np.ndarray | None]:
     """Losses on held-out episodes and, where there is a decoder, a picture: true frames above the imagined ones."""
-    index = clips.draw(np.random.default_rng(1), HELD_OUT_CLIPS, config.frames, held_out=True)
-    scores = {name: float(value) for name, value in objective(*draw_clips(features, clips, index)).items()}
+    size = max(1, config.batch // compute.ranks)  # what a training step has memory for
+    index = clips.draw(np.random.default_rng(1), min(HELD_OUT_CLIPS, 4 * size), config.frames, held_out=True)
+    parts = [index[first : first + size] for first in range(0, len(index), size)]
+    sums: dict[str, float] = {}
+    for part in parts:
+        with compute.autocast():
+            losses = objective(*draw_clips(features, clips, part))
+        for name, value in losses.items():
+            sums[name] = sums.get(name, 0.0) + float(value) * len(part)
+    scores = {name: value / len(index) for name, value in sums.items()}
     if model.pixel_decoder is None:
         return scores, None
     rows = []

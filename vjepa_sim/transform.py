@@ -51,6 +51,10 @@ class ImageTransform:
                 f"Images of {images.shape[1]} × {images.shape[2]} pixels are smaller than the {self.size} that this model sees; "
                 f"give it larger ones (`--size {self.size}` or more)."
             )
+        return self.fit(images)
+
+    def fit(self, images: torch.Tensor) -> torch.Tensor:
+        """uint8 [B, H, W, 3], also smaller than the result, cropped, to normalised float32 [B, 3, size, size]."""
         return self.squash(self._crop(images.permute(0, 3, 1, 2)).permute(0, 2, 3, 1))
 
     def squash(self, images: torch.Tensor) -> torch.Tensor:

@@ -16,17 +16,24 @@ Rope = tuple[torch.Tensor, torch.Tensor]  # cosines and sines, broadcastable to 
 
 
 class KeyValueCache:
-    """Keys (already rotated) and values of the tokens that one attention layer has seen, [B, heads, N, head_dim]."""
+    """Keys (already rotated) and values of the tokens that one attention layer has seen, [B, heads, N, head_dim].
+
+    Attributes:
+        closed: nothing is taken in any more, since no further token will ask; saves the memory.
+    """
 
     def __init__(self):
         self.keys: torch.Tensor | None = None
         self.values: torch.Tensor | None = None
+        self.closed = False
 
     def extend(self, keys: torch.Tensor, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Add those of new tokens; returns all."""
         if self.keys is not None:
             keys, values = torch.cat([self.keys, keys], 2), torch.cat([self.values, values], 2)
-        self.keys, self.values = keys, values
+        if not self.closed:
+            values = values.contiguous()  # a view would hold on to queries and keys as well
+            self.keys, self.values = keys, values
         return keys, values
 
 

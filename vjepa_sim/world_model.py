@@ -95,7 +95,10 @@ class WorldModel(nn.Module):
             )
         latents, latent, place = [], z[None], state[None]
         caches = self.predictor.new_caches()
-        for action in actions.unbind(1):
+        for t, action in enumerate(actions.unbind(1)):
+            if t == actions.shape[1] - 1:
+                for cache in caches:
+                    cache.closed = True
             latent = self.predictor.step(latent, action, place, caches)  # [N, tokens, dim]
             latents.append(latent)
             place = integrate(place, action)

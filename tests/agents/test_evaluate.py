@@ -13,7 +13,6 @@ from agents.evaluate import (
     check_fit,
     check_seeds,
     evaluate,
-    planning_success,
     run_episode,
     usable_seeds,
 )
@@ -215,8 +214,3 @@ def test_intervals_are_wilsons(successes, n, low, high):
 def test_behaviors_are_named():
     with pytest.raises(UserError, match="Did you mean 'explore'"):
         make_behavior("explor", None, None)
-
-
-def test_planning_is_tried_with_a_model_in_training():
-    success = planning_success(WorldModel.from_pretrained("tiny"), episodes=1, tasks=("reach",))
-    assert success == {"reach_cup": 1.0, "reach_box": 1.0}

@@ -55,7 +55,7 @@ def test_weights_are_shares(videos, episodes_folder):
     np.testing.assert_allclose(mixture.weights, [0.75, 0.25])
     drawn = mixture.draw([[0, row] for row in range(200)], frames=2, stride=1)
     assert np.mean([states is None for _, states in drawn]) == pytest.approx(0.75, abs=0.08)
-    assert mixture.clips is mixture.sources[1]
+    assert mixture.episodes == [mixture.sources[1]]
     assert len(mixture.records) == 2
 
 
@@ -89,5 +89,7 @@ def test_empty_folders_are_named(kind, tmp_path):
         load_mixture([f"{kind}:{tmp_path / 'nowhere'}"])
 
 
-def test_a_mixture_without_episodes_has_no_clips(videos):
-    assert Mixture([VideoFolder(videos)], [2.0]).clips is None
+def test_a_folder_of_one_bad_file_is_named(tmp_path):
+    (tmp_path / "only.mp4").write_bytes(b"")
+    with pytest.raises(UserError, match="1 of 1 video"):
+        Mixture([VideoFolder(tmp_path)], [1.0]).draw([[0]], 2, 1)

@@ -106,6 +106,15 @@ def test_masks_are_tubes_and_complements(config):
         assert {i % 256 for i in a}.isdisjoint({i % 256 for i in b})
 
 
+def test_a_batch_has_one_block_size():
+    """Single blocks, so that what a sample hides tells the size."""
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        _, hidden = sample_masks(MaskConfig(blocks=1, scale=0.5), batch=6, frames=1, grid=16, rng=rng)
+        shapes = {(len(np.unique(row // 16)), len(np.unique(row % 16))) for row in hidden.numpy()}
+        assert len(shapes) == 1
+
+
 def test_masks_that_would_hide_everything_are_drawn_again():
     seen, _ = sample_masks(MaskConfig(blocks=6, scale=0.6), batch=4, frames=1, grid=4, rng=np.random.default_rng(0))
     assert seen.shape[1] >= 1
@@ -122,6 +131,19 @@ def test_the_predictor_does_not_depend_on_the_order_of_targets():
     shuffled = predictor(context, seen, hidden[:, [2, 0, 1]], 0)
     assert straight.shape == (1, 3, 48)
     torch.testing.assert_close(shuffled, straight[:, [2, 0, 1]], atol=1e-5, rtol=1e-5)
+
+
+def test_positions_are_those_of_the_pictures_at_hand():
+    """Of a model configured for another size: equal places give equal predictions."""
+    torch.manual_seed(0)
+    predictor = Predictor(PredictorConfig(dim=32, depth=2, heads=1, mlp_hidden=64, mask_tokens=1), SMALL)
+    torch.nn.init.normal_(predictor.mask_tokens[0])
+    context = torch.randn(1, 2, 48)
+    # (time, row, column) (0, 0, 1), (1, 1, 1) seen and (0, 1, 0) hidden, on grids of 4 and of 2.
+    four = predictor(context, torch.tensor([[1, 21]]), torch.tensor([[4]]), 0)
+    two = predictor(context, torch.tensor([[1, 7]]), torch.tensor([[2]]), 0, grid=2)
+    torch.testing.assert_close(two, four)
+    assert not torch.allclose(predictor(context, torch.tensor([[1, 7]]), torch.tensor([[2]]), 0), four)
 
 
 # --- the action-conditioned predictor -------------------------------------------------------------------------

@@ -10,6 +10,7 @@ import time
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from vjepa_sim.world_model import WorldModel
 
@@ -34,8 +35,15 @@ def run(processes, *arguments):
     assert result.returncode == 0, result.stderr[-3000:]
 
 
+def trained(folder):
+    """Weights, and what else is resumed: the online encoder, and Adam's moments, which tell gradients apart."""
+    state = load_file(folder / "checkpoints" / "last" / "training_state.safetensors")
+    return WorldModel.from_pretrained(folder).state_dict() | state
+
+
 def assert_same_weights(one, other):
-    ours, theirs = (WorldModel.from_pretrained(folder).state_dict() for folder in (one, other))
+    ours, theirs = trained(one), trained(other)
+    assert set(ours) == set(theirs)
     for name in ours:
         torch.testing.assert_close(
             ours[name], theirs[name], atol=2e-4, rtol=1e-3, msg=lambda text, n=name: f"{n}: {text}"

@@ -62,7 +62,7 @@ def test_a_crop_is_the_same_in_all_frames_and_within_its_ranges():
     augment = Augmentation(flip=True)
     flipped = 0
     for seed in range(50):
-        part = augment(frames, np.random.default_rng(seed))
+        part = augment(frames, False, np.random.default_rng(seed))
         assert np.array_equal(part[0], part[2])
         height, width = part.shape[1:3]
         assert 0.28 < height * width / 4800 <= 1
@@ -70,6 +70,7 @@ def test_a_crop_is_the_same_in_all_frames_and_within_its_ranges():
         assert np.all(np.diff(part[0, :, 0, 0]) == 1)
         flipped += part[0, 0, 0, 1] > part[0, 0, -1, 1]
     assert 10 < flipped < 40
+    assert all(np.diff(augment(frames, True, np.random.default_rng(seed))[0, 0, :, 1]).min() == 1 for seed in range(20))
 
 
 def stage_two(first_release):

@@ -142,11 +142,28 @@ def a_list(content, folder):
     return save([1, 2], folder)
 
 
+def encoder_is_a_list(content, folder):
+    return save({"encoder": [1, 2]}, folder)
+
+
+def flat_patches(content, folder):
+    content["encoder"]["module.patch_embed.proj.weight"] = torch.zeros(64, 8)
+    return save(content, folder)
+
+
+def no_mlp(content, folder):
+    del content["predictor"]["module.predictor_blocks.0.mlp.fc1.weight"]
+    return save(content, folder)
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
         (cut, "download complete"),
-        (wrong_prefix, "no V-JEPA 2 encoder"),
+        (wrong_prefix, "is no V-JEPA 2: patch_embed.proj.weight"),
+        (encoder_is_a_list, "holds no encoder"),
+        (flat_patches, "with 5 dimensions is expected"),
+        (no_mlp, "predictor_blocks.0.mlp.fc1.weight with 2"),
         (no_encoder, "its entries are weights"),
         (a_list, "holds a list"),
     ],
@@ -172,6 +189,9 @@ def test_other_hugging_face_models_are_refused(tmp_path):
         WorldModel.from_pretrained(tmp_path)
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "vjepa2"}))
     with pytest.raises(UserError, match=r"no \.safetensors"):
+        WorldModel.from_pretrained(tmp_path)
+    (tmp_path / "config.json").write_text("[]")
+    with pytest.raises(UserError, match="holds a list"):
         WorldModel.from_pretrained(tmp_path)
     (tmp_path / "config.json").write_text("{")
     with pytest.raises(UserError, match="not a configuration"):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 from dataclasses import replace
 
@@ -13,8 +14,10 @@ from data.mixture import Mixture, load_mixture
 from data.video import write_video
 from envs.errors import UserError
 from vjepa_sim.compute import Compute
+from vjepa_sim.features import open_features
 from vjepa_sim.presets import PRESETS, Phase, get_preset, get_recipe
 from vjepa_sim.pretrain import pretrain
+from vjepa_sim.run import Run, make_optimizer
 from vjepa_sim.schedule import Schedule
 from vjepa_sim.train import train
 from vjepa_sim.world_model import WorldModel
@@ -197,18 +200,82 @@ def test_clips_that_no_episode_has_are_refused_before_a_run_begins(mixture, clip
     assert not (tmp_path / "run").exists()
 
 
-def test_features_too_large_for_the_disk_are_encoded_anew(clips, encoder, tmp_path, monkeypatch):
-    cached = train(clips, str(encoder), tmp_path / "cached", "tiny", STAGE_TWO, seed=0, report=quiet)
-    assert not (tmp_path / "cached" / "features").exists()  # it goes with the end of the run
+def test_features_are_cached_where_they_fit(clips, encoder, tmp_path, monkeypatch):
+    model = WorldModel.from_pretrained(encoder)
+    index = np.array([[0, 5], [53, 7]])
+    expected = model.encode(clips.frames[index.ravel()]).view(2, 2, 64, -1)
+    cached = open_features(model, clips, tmp_path / "a", {"key": 1}, Compute(), lambda *_: None)
+    torch.testing.assert_close(cached[index], expected, atol=2e-3, rtol=2e-3)  # half precision
     monkeypatch.setattr("vjepa_sim.features.SPARE_BYTES", 1e18)
-    anew = train(clips, str(encoder), tmp_path / "anew", "tiny", STAGE_TWO, seed=0, report=quiet)
-    torch.testing.assert_close(weights(cached), weights(anew), atol=5e-3, rtol=0.1)  # the cache is in half precision
+    anew = open_features(model, clips, tmp_path / "b", {"key": 1}, Compute(), lambda *_: None)
+    assert torch.equal(anew[index], expected)
+    assert not list((tmp_path / "b").iterdir())
+
+
+def test_encoding_goes_on_where_it_was_stopped(clips, encoder, tmp_path, monkeypatch):
+    monkeypatch.setattr("vjepa_sim.features.BLOCK", 8)
+    monkeypatch.setattr("vjepa_sim.features.TURNS", 1)
+    model = WorldModel.from_pretrained(encoder)
+
+    def stop(done, total):
+        if done >= 24:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        open_features(model, clips, tmp_path, {"key": 1}, Compute(), stop)
+    done = []
+    features = open_features(model, clips, tmp_path, {"key": 1}, Compute(), lambda n, total: done.append(n))
+    assert done == [32, 40, 48, 54]
+    index = np.arange(54)[None]
+    torch.testing.assert_close(features[index][0], model.encode(clips.frames), atol=2e-3, rtol=2e-3)
+    open_features(model, clips, tmp_path, {"key": 2}, Compute(), lambda n, total: done.append(n))
+    assert done[4] == 8  # of another encoder nothing is taken over
+
+
+def test_a_finished_run_leaves_no_features(clips, encoder, tmp_path):
+    train(clips, str(encoder), tmp_path / "run", "tiny", STAGE_TWO, seed=0, report=quiet)
+    assert not (tmp_path / "run" / "features").exists()
+
+
+def test_a_start_hands_on_its_provenance(mixture, clips, encoder, tmp_path):
+    other = WorldModel.from_pretrained(encoder).with_card(license="theirs", data=({"seeds": [77]},))
+    other.save_pretrained(tmp_path / "other")
+    model = pretrain(mixture, tmp_path / "run", "tiny", STAGE_ONE, 0, quiet, start=str(tmp_path / "other"))
+    assert model.card.license == "theirs"
+    assert model.card.training_seeds() == {77, *clips.record["seeds"]}
+    assert "pretrain" in model.card.training["start"]
+    shutil.rmtree(tmp_path / "other")  # a finished run doesn't ask for it again
+    again = pretrain(mixture, tmp_path / "run", "tiny", STAGE_ONE, 0, quiet, start=str(tmp_path / "other"))
+    assert again.card.to_json() == model.card.to_json()
+    odd = WorldModel.from_pretrained(encoder)
+    odd.with_card(encoder=replace(odd.card.encoder, heads=2))
+    odd.save_pretrained(tmp_path / "odd")
+    with pytest.raises(UserError, match=r"heads=2.*the preset is a .*heads=4"):
+        pretrain(mixture, tmp_path / "new", "tiny", STAGE_ONE, 0, quiet, start=str(tmp_path / "odd"))
+
+
+def test_a_gradient_that_is_not_a_number_never_reaches_the_weights(tmp_path):
+    layer = torch.nn.Linear(1, 1)
+    run = Run(tmp_path, 1, Compute())
+    run.restore(WorldModel.from_pretrained("tiny"))
+    run.attach(layer, make_optimizer(layer))
+    before = layer.weight.clone()
+    loss = (layer(torch.zeros(1, 1)).sum() * 0).sqrt()  # 0 with a slope that is no number
+    with pytest.raises(UserError, match="gradient of step 0 is nan"):
+        run.descend(loss, None)
+    assert torch.equal(layer.weight, before)
 
 
 def test_planning_is_tried_on_the_way(clips, encoder, tmp_path):
-    tried = []
-    plan = (2, lambda model: tried.append(model.predictor is not None) or {"reach_box": 0.5})
-    train(clips, str(encoder), tmp_path / "run", "tiny", STAGE_TWO, 0, quiet, plan=plan)
-    assert tried == [True, True]
+    class Trial:
+        every = 2
+
+        def check(self, model):
+            pass
+
+        def success(self, model):
+            return {"reach_box": 0.5}
+
+    train(clips, str(encoder), tmp_path / "run", "tiny", STAGE_TWO, 0, quiet, plan=Trial())
     lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert [line["planning/reach_box"] for line in lines if "planning/reach_box" in line] == [0.5, 0.5]

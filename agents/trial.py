@@ -1,0 +1,59 @@
+"""The planner tried with a model that is still in training."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from agents.evaluate import EvaluationConfig, make_env, run_episode, usable_seeds
+from agents.mpc import MPCAgent
+from envs.errors import UserError
+from envs.safety import default_limits
+from envs.scene.names import OBJECTS
+from envs.tasks import TASKS
+from vjepa_sim.world_model import WorldModel
+
+TRIAL_SEED = 1_000_000  # not the seeds that results are reported on
+
+
+class Trial:
+    """Episodes of each task with each object, with the paper's goals; see :class:`vjepa_sim.train.PlanTrial`."""
+
+    def __init__(self, every: int, episodes: int, tasks: tuple[str, ...] = tuple(TASKS)):
+        """
+        Args:
+            every: so many training steps.
+            episodes: per task and object.
+            tasks: which.
+        """
+        if every < 1 or episodes < 1:
+            raise UserError(f"A trial every {every} steps with {episodes} episodes: both must be at least 1.")
+        self.every = every
+        self._episodes, self._tasks = episodes, tasks
+
+    def check(self, model: WorldModel) -> None:
+        """Raise a :class:`UserError` if the model doesn't fit the simulator."""
+        make_env(self._config(model, self._tasks[0], OBJECTS[0]), self._tasks[0], OBJECTS[0], MPCAgent(model)).close()
+
+    def success(self, model: WorldModel) -> dict[str, float]:
+        """Share of episodes solved, by task and object."""
+        return {
+            f"{task}_{object_name}": self._share(model, self._config(model, task, object_name))
+            for task in self._tasks
+            for object_name in OBJECTS
+        }
+
+    def _config(self, model: WorldModel, task: str, object_name: str) -> EvaluationConfig:
+        gripper = next(iter(sorted(model.card.grippers())), "robotiq")
+        size = max(256, model.card.transform.size)
+        return EvaluationConfig(
+            tasks=(task,), objects=(object_name,), episodes=self._episodes, seed=TRIAL_SEED, gripper=gripper, size=size
+        )
+
+    def _share(self, model: WorldModel, config: EvaluationConfig) -> float:
+        agent = MPCAgent(model, limits=default_limits(config.gripper))
+        env = make_env(config, config.tasks[0], config.objects[0], agent)
+        try:
+            seeds, _ = usable_seeds(env, config.seed, config.episodes)
+            return float(np.mean([run_episode(agent, env, seed)[0].success for seed in seeds]))
+        finally:
+            env.close()
