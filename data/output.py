@@ -31,12 +31,9 @@ def claimed(out: Path, config_file: str, config: dict[str, Any], may_differ: tup
     Raises:
         UserError: the folder is a file, holds something else or other settings, or another process writes into it.
     """
-    if out.exists() and not out.is_dir():
-        raise UserError(f"{out} is a file; --out must be a folder.")
+    check_output(out, config_file)
     path = out / config_file
     config = json.loads(json.dumps(config))
-    if not path.exists() and out.exists() and any(each.name != LOCK_FILE for each in out.iterdir()):
-        raise UserError(f"{out} is not empty and holds no {config_file}. Give a new folder as --out.")
     theirs = _read(path) if path.exists() else None
     if theirs is not None:
         _compare(out, theirs["config"], config, may_differ)
@@ -52,6 +49,19 @@ def claimed(out: Path, config_file: str, config: dict[str, Any], may_differ: tup
             yield
         finally:
             (out / LOCK_FILE).unlink(missing_ok=True)
+
+
+def check_output(out: Path, config_file: str) -> None:
+    """Refuse a folder that can't be claimed whatever the configuration; for a look before long preparations.
+
+    Raises:
+        UserError: it is a file, or holds something else.
+    """
+    if out.exists() and not out.is_dir():
+        raise UserError(f"{out} is a file; --out must be a folder.")
+    strange = out.exists() and any(each.name != LOCK_FILE for each in out.iterdir())
+    if strange and not (out / config_file).exists():
+        raise UserError(f"{out} is not empty and holds no {config_file}. Give a new folder as --out.")
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from abc import ABC, abstractmethod
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ MAX_BAD_SHARE = 0.1  # of a folder's files that may be unreadable
 log = logging.getLogger(__name__)
 
 
-class Folder:
+class Folder(ABC):
     """Files of some kinds, from which clips are drawn; unreadable ones are named, counted, and left out.
 
     Attributes:
@@ -68,8 +69,9 @@ class Folder:
                         f"At most {MAX_BAD_SHARE:.0%} may be bad: restore or remove them."
                     ) from error
 
+    @abstractmethod
     def _read(self, path: Path, where: float, frames: int, stride: int) -> np.ndarray:
-        raise NotImplementedError
+        """A clip that begins at a share ``where`` of what a file has room for; any exception means a bad file."""
 
 
 class ImageFolder(Folder):

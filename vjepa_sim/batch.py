@@ -63,11 +63,10 @@ def draw_batch(
     repeats = encoder.tubelet_size if config.still_tubelets else 1
     tubelets = phase.frames * repeats // encoder.tubelet_size
     grid = phase.image_size // encoder.patch_size
-    kept = slice(rows.start, None, rows.step)
     masks = []
     for mask in config.masks:
         seen, hidden = sample_masks(mask, config.batch, tubelets, grid, rng)
-        masks.append((seen[kept], hidden[kept]))
+        masks.append((seen[rows], hidden[rows]))
     return Batch(
         video=repeat(images, "b t c h w -> b c (t r) h w", r=repeats),
         still=images[:, 0],

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import tyro
 
 import envs  # noqa: F401
 from envs.errors import UserError, unknown_name
+from vjepa_sim.progress import progress
 
 # --- verbs ----------------------------------------------------------------------------------------------------
 
@@ -89,7 +89,7 @@ class Collect:
             mix=dict(DEFAULT_MIX) if self.mix is None else _parse_mix(self.mix),
         )
         started = time.monotonic()
-        with _progress("collecting") as bar:
+        with progress("collecting") as bar:
             result = collect(self.out, config, self.workers or os.cpu_count() or 1, bar)
         for name, count in sorted(result.behaviors.items()):
             print(f"{name}: {count} episodes, {result.successes[name]} solved their task")
@@ -147,13 +147,6 @@ class _Training:
         _set_threads(self.threads)
         return computing(self.device, self.precision, self.recompute, self.shard)
 
-    def _check_out(self) -> None:
-        """Refuse a folder of something else now: reading the data takes long."""
-        from vjepa_sim.run import RUN_FILE
-
-        if self.out.is_dir() and any(self.out.iterdir()) and not (self.out / RUN_FILE).exists():
-            raise UserError(f"{self.out} is not empty and holds no {RUN_FILE}. Give a new folder as --out.")
-
 
 @dataclass(frozen=True, kw_only=True)
 class Pretrain(_Training):
@@ -172,16 +165,18 @@ class Pretrain(_Training):
 
     def run(self) -> int:
         from data.mixture import load_mixture
+        from data.output import check_output
         from vjepa_sim.presets import get_preset, get_recipe
         from vjepa_sim.pretrain import pretrain
+        from vjepa_sim.run import RUN_FILE
 
         recipe = get_preset(self.preset).pretrain if self.recipe is None else get_recipe(self.recipe, self.preset)
         config = self._adjust(recipe)
-        self._check_out()
+        check_output(self.out, RUN_FILE)  # before the data are read, which takes long
         with self._compute() as compute:
-            with _progress("reading episodes") as bar:
+            with progress("reading episodes") as bar:
                 mixture = load_mixture(self.data, bar)
-            with _progress("pretraining") as bar:
+            with progress("pretraining") as bar:
                 model = pretrain(mixture, self.out, self.preset, config, self.seed, bar, compute, self.start)
         if compute.is_main:
             _tell_branch(model)
@@ -214,18 +209,20 @@ class Train(_Training):
     def run(self) -> int:
         from agents.trial import Trial
         from data.clips import load_clips
+        from data.output import check_output
         from vjepa_sim.presets import get_preset
+        from vjepa_sim.run import RUN_FILE
         from vjepa_sim.train import train
-        from vjepa_sim.world_model import fingerprint
+        from vjepa_sim.world_model import find_checkpoint
 
         config = replace(self._adjust(get_preset(self.preset).train), first_release_rollout=self.first_release_rollout)
-        self._check_out()
+        check_output(self.out, RUN_FILE)  # before the data are read, which takes long
         plan = Trial(self.plan_every, self.plan_episodes) if self.plan_every else None
-        fingerprint(self.encoder)  # before the data are read, which takes long
+        find_checkpoint(self.encoder)
         with self._compute() as compute:
-            with _progress("reading episodes") as bar:
+            with progress("reading episodes") as bar:
                 clips = load_clips(self.data, bar)
-            with _progress("training", before="encoding") as bar:
+            with progress("training", before="encoding") as bar:
                 model = train(
                     clips, self.encoder, self.out, self.preset, config, self.seed, bar, bar.before, compute, plan
                 )
@@ -300,7 +297,7 @@ class Eval:
         agents = len(dict.fromkeys((self.agent, *BASELINES)))
         total = len(config.tasks) * len(config.objects) * config.episodes * agents
         done = 0
-        with _progress("episodes") as bar:
+        with progress("episodes") as bar:
 
             def on_episode(agent: str, task: str, name: str) -> None:
                 nonlocal done
@@ -415,9 +412,9 @@ class Bench:
         from agents.bench import bench_model
         from vjepa_sim.presets import PRESETS
 
-        sizes = tuple(name for name in PRESETS if name != "tiny") if self.preset == "all" else self.preset.split(",")
-        with _progress("models") as bar:
-            return bench_model(self.checkpoint, () if self.preset == "none" else tuple(sizes), bar)
+        sizes = () if self.preset == "none" else _choose(self.preset, tuple(name for name in PRESETS if name != "tiny"))
+        with progress("models") as bar:
+            return bench_model(self.checkpoint, sizes, bar)
 
 
 VERBS: dict[str, type] = {
@@ -473,51 +470,6 @@ def _tell_branch(model) -> None:
     released = model.card.training.get("released") or model.card.training.get("start", {}).get("released")
     if released:
         print(f"Of {released['file']}, {released['branch']!r} was taken; `convert --branch` takes the other.")
-
-
-class _Bar:
-    """A progress bar that is called with (done, total), and with scalars or a note to show beside it."""
-
-    def __init__(self, bars, title: str):
-        self._bars = bars
-        self._task = bars.add_task(title, total=None, note="")
-        self.before: _Bar | None = None
-
-    def __call__(self, done: int, total: int, scalars: dict[str, float] | None = None, note: str = "") -> None:
-        if scalars:
-            note = "  ".join(f"{name.split('/')[-1]} {value:.3g}" for name, value in list(scalars.items())[:2])
-        self._bars.update(self._task, completed=done, total=total, **({"note": note} if note else {}))
-
-
-@contextmanager
-def _progress(title: str, before: str | None = None):
-    """A :class:`_Bar` with the time left; ``before`` names what comes first and has a bar of its own."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-    from rich.table import Column
-
-    columns = [
-        TextColumn("{task.description}", table_column=Column(no_wrap=True)),
-        BarColumn(bar_width=16),
-        MofNCompleteColumn(table_column=Column(no_wrap=True)),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-        # On a narrow terminal this one gives way, not the time left.
-        TextColumn("{task.fields[note]}", table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1)),
-    ]
-    with Progress(*columns, console=Console(stderr=True), expand=True) as bars:
-        first = _Bar(bars, before) if before else None
-        bar = _Bar(bars, title)
-        bar.before = first
-        yield bar
 
 
 def main(arguments: list[str] | None = None) -> int:

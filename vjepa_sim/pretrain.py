@@ -22,7 +22,7 @@ from vjepa_sim.encoder import Encoder, encode_still, normalize_tokens
 from vjepa_sim.heads import state_target
 from vjepa_sim.presets import PretrainConfig, get_preset
 from vjepa_sim.probe import feature_rank, probe_error
-from vjepa_sim.run import LOG_EVERY, RUN_FILE, Run, make_optimizer
+from vjepa_sim.run import RUN_FILE, Run, make_optimizer
 from vjepa_sim.transform import ImageTransform
 from vjepa_sim.world_model import WorldModel
 
@@ -35,8 +35,9 @@ class StageOne(nn.Module):
     """Everything that stage one trains, and its losses.
 
     Attributes:
-        model: holds the target encoder (a moving average, which is what is kept), the mask predictor and decoders.
         online: the encoder that learns.
+        target: its moving average, the model's encoder, which is what is kept.
+        predictor, state_decoder, pixel_decoder: the model's.
     """
 
     def __init__(self, model: WorldModel, online: Encoder, config: PretrainConfig, compute: Compute):
@@ -144,18 +145,13 @@ def pretrain(
         run.attach(objective, make_optimizer(objective))
         losses_of = objective if compute.shard else compute.replicate(objective)
         for step in run.loop(report):
-            rate = config.learning_rate.at(step, config.steps)
-            run.set_rates(rate, config.weight_decay.at(step, config.steps))
+            run.set_rates(config.learning_rate, config.weight_decay)
             batch = draw_batch(mixture, config, preset.encoder, seed, step, rows).to(compute.device)
             with compute.autocast():
                 losses = losses_of(batch)
             run.descend(losses["loss"], config.max_gradient_norm)
             objective.follow(config.ema.at(step, config.steps))
-            if step % LOG_EVERY == 0:
-                run.log(
-                    {f"pretrain/{name}": float(value.detach()) for name, value in losses.items()}
-                    | {"pretrain/learning_rate": rate}
-                )
+            run.log_losses("pretrain", losses)
             if (step + 1) % PROBE_EVERY == 0 or step + 1 == config.steps:
                 scores, picture = evaluate_encoder(model, mixture)
                 run.log({f"probe/{name}": value for name, value in scores.items()})

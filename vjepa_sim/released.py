@@ -135,10 +135,8 @@ def _encoder_config(path: Path, tensors: Tensors, image_size: int) -> EncoderCon
         image_size=image_size,
         patch_size=patch,
         tubelet_size=tubelet,
-        dim=dim,
-        depth=_depth(tensors, "blocks"),
-        heads=max(1, dim // (80 if dim == 1280 else 64)),  # files don't say; huge is the one with wider heads
-        mlp_hidden=_shape(path, tensors, "blocks.0.mlp.fc1.weight", 2)[0],
+        # Files don't say how wide heads are; huge is the one with wider ones.
+        **_transformer_sizes(path, tensors, dim, "blocks", head_dim=80 if dim == 1280 else 64),
         rope="compat",
     )
 
@@ -146,10 +144,7 @@ def _encoder_config(path: Path, tensors: Tensors, image_size: int) -> EncoderCon
 def _mask_config(path: Path, tensors: Tensors) -> PredictorConfig:
     dim, _ = _shape(path, tensors, "predictor_embed.weight", 2)
     return PredictorConfig(
-        dim=dim,
-        depth=_depth(tensors, "predictor_blocks"),
-        heads=max(1, dim // 32),
-        mlp_hidden=_shape(path, tensors, "predictor_blocks.0.mlp.fc1.weight", 2)[0],
+        **_transformer_sizes(path, tensors, dim, "predictor_blocks", head_dim=32),
         mask_tokens=sum(name.startswith("mask_tokens.") for name in tensors),
         rope="compat",
     )
@@ -157,13 +152,17 @@ def _mask_config(path: Path, tensors: Tensors) -> PredictorConfig:
 
 def _ac_config(path: Path, tensors: Tensors) -> ACPredictorConfig:
     dim, _ = _shape(path, tensors, "action_encoder.weight", 2)
-    return ACPredictorConfig(
-        dim=dim,
-        depth=_depth(tensors, "predictor_blocks"),
-        heads=max(1, dim // 64),
-        mlp_hidden=_shape(path, tensors, "predictor_blocks.0.mlp.fc1.weight", 2)[0],
-        rope="compat",
-    )
+    return ACPredictorConfig(**_transformer_sizes(path, tensors, dim, "predictor_blocks", head_dim=64), rope="compat")
+
+
+def _transformer_sizes(path: Path, tensors: Tensors, dim: int, blocks: str, head_dim: int) -> dict[str, int]:
+    """The sizes that all three transformers have, as their configurations name them."""
+    return {
+        "dim": dim,
+        "depth": len({name.split(".")[1] for name in tensors if name.startswith(blocks + ".")}),
+        "heads": max(1, dim // head_dim),
+        "mlp_hidden": _shape(path, tensors, f"{blocks}.0.mlp.fc1.weight", 2)[0],
+    }
 
 
 def _shape(path: Path, tensors: Tensors, name: str, dimensions: int) -> tuple[int, ...]:
@@ -174,10 +173,6 @@ def _shape(path: Path, tensors: Tensors, name: str, dimensions: int) -> tuple[in
         )
         raise UserError(f"{path} is no V-JEPA 2: {name} with {dimensions} dimensions is expected; {found}")
     return tuple(tensors[name].shape)
-
-
-def _depth(tensors: Tensors, blocks: str) -> int:
-    return len({name.split(".")[1] for name in tensors if name.startswith(blocks + ".")})
 
 
 # --- Hugging Face ---------------------------------------------------------------------------------------------

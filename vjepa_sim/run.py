@@ -35,6 +35,7 @@ from data.provenance import write_json
 from envs.errors import UserError
 from vjepa_sim.card import CARD_FILE, read_card
 from vjepa_sim.compute import Compute
+from vjepa_sim.schedule import Schedule
 from vjepa_sim.weights import load_tensors, read_safetensors
 from vjepa_sim.world_model import WEIGHTS_FILE, WorldModel, write_checkpoint
 
@@ -198,11 +199,18 @@ class Run:
         if self._writer is not None and picture is not None:
             self._writer.add_image(title, picture, self.step, dataformats="HWC")
 
-    def set_rates(self, learning_rate: float, weight_decay: float) -> None:
+    def log_losses(self, stage: str, losses: dict[str, torch.Tensor]) -> None:
+        """Write a step's losses and learning rate, every so many steps."""
+        if self.step % LOG_EVERY == 0:
+            scalars = {name: float(value.detach()) for name, value in losses.items()}
+            scalars["learning_rate"] = self._optimizer.param_groups[0]["lr"]
+            self.log({f"{stage}/{name}": value for name, value in scalars.items()})
+
+    def set_rates(self, learning_rate: Schedule, weight_decay: Schedule) -> None:
         """What the optimiser does in the present step; biases and norms don't decay."""
         for group in self._optimizer.param_groups:
-            group["lr"] = learning_rate
-            group["weight_decay"] = weight_decay if group["decays"] else 0.0
+            group["lr"] = learning_rate.at(self.step, self.steps)
+            group["weight_decay"] = weight_decay.at(self.step, self.steps) if group["decays"] else 0.0
 
     # --- checkpoints ------------------------------------------------------------------------------------------
 

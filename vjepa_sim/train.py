@@ -22,7 +22,7 @@ from vjepa_sim.compute import Compute
 from vjepa_sim.features import Features, open_features
 from vjepa_sim.heads import state_target
 from vjepa_sim.presets import TrainConfig, get_preset
-from vjepa_sim.run import LOG_EVERY, RUN_FILE, Run, make_optimizer
+from vjepa_sim.run import RUN_FILE, Run, make_optimizer
 from vjepa_sim.world_model import WorldModel, fingerprint
 
 EVALUATE_EVERY = 250
@@ -153,17 +153,12 @@ def train(
         key = {name: settings[name] for name in ("encoder_crc32", "data")}
         features = open_features(model, clips, out / FEATURES_FOLDER, key, compute, on_encoded)
         for step in run.loop(report):
-            rate = config.learning_rate.at(step, config.steps)
-            run.set_rates(rate, config.weight_decay.at(step, config.steps))
+            run.set_rates(config.learning_rate, config.weight_decay)
             index = clips.draw(np.random.default_rng([seed, step]), config.batch, config.frames)
             with compute.autocast():
-                losses = losses_of(*draw_clips(features, clips, index[rows.start :: rows.step]))
+                losses = losses_of(*draw_clips(features, clips, index[rows]))
             run.descend(losses["loss"], config.max_gradient_norm)
-            if step % LOG_EVERY == 0:
-                run.log(
-                    {f"train/{name}": float(value.detach()) for name, value in losses.items()}
-                    | {"train/learning_rate": rate}
-                )
+            run.log_losses("train", losses)
             if (step + 1) % EVALUATE_EVERY == 0 or step + 1 == config.steps:
                 scores, picture = evaluate_predictor(objective, model, features, clips, config, compute)
                 run.log({f"held_out/{name}": value for name, value in scores.items()})

@@ -124,7 +124,7 @@ class WorldModel(nn.Module):
         Raises:
             UserError: there is no such checkpoint, a file is damaged, or tensors are missing, extra or misshapen.
         """
-        path = Path(source)
+        path = find_checkpoint(source)
         if is_released(path):
             card, tensors = read_released(path, branch, image_size)
         else:
@@ -132,7 +132,6 @@ class WorldModel(nn.Module):
                 raise UserError(
                     f"{source} holds one encoder only, of one size; a branch and a size are for released weights."
                 )
-            path = find_checkpoint(source)
             card, tensors = read_card(path / CARD_FILE), read_safetensors(path / WEIGHTS_FILE)
         try:
             with torch.device("meta"):
@@ -164,7 +163,7 @@ def write_checkpoint(folder: Path, card: ModelCard, tensors: dict[str, torch.Ten
 
 def fingerprint(source: str | Path) -> int:
     """A checksum (CRC-32) of a checkpoint's card and weights: tells whether a path still holds the same model."""
-    path = Path(source) if is_released(Path(source)) else find_checkpoint(source)
+    path = find_checkpoint(source)
     files = [path] if path.is_file() else sorted(path.glob("*.json")) + sorted(path.glob("*.safetensors"))
     checksum = 0
     for file in files:
@@ -175,11 +174,13 @@ def fingerprint(source: str | Path) -> int:
 
 
 def find_checkpoint(name_or_folder: str | Path) -> Path:
-    """The folder with ``card.json`` that a user means by a name or a path."""
+    """The folder with ``card.json``, or what others released, that a user means by a name or a path."""
     bundled = sorted(path.parent.name for path in BUNDLED.glob(f"*/{CARD_FILE}"))
     if str(name_or_folder) in bundled:
         return BUNDLED / str(name_or_folder)
     folder = Path(name_or_folder)
+    if is_released(folder):
+        return folder
     for candidate in (folder, folder / "checkpoints" / "last"):
         if (candidate / CARD_FILE).is_file():
             return candidate

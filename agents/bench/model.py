@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+from torch import nn
 
 from agents.bench.timing import in_turn
 from vjepa_sim.card import ModelCard
@@ -60,13 +61,13 @@ def _measure(checkpoint: str | None, preset: str | None, threads: int) -> dict:
     rgb = np.random.default_rng(0).integers(0, 256, (1, config.image_size, config.image_size, 3), np.uint8)
     z, state = model.encode(rgb)[0], torch.zeros(7)
     result = {
-        "encoder_parameters": sum(parameter.numel() for parameter in model.encoder.parameters()),
-        "weights_gb": sum(parameter.numel() for parameter in model.parameters()) * BYTES / 1e9,
+        "encoder_parameters": _parameters(model.encoder),
+        "weights_gb": _parameters(model) * BYTES / 1e9,
     }
     actions: dict[str, Callable[[], object]] = {"encode": lambda: model.encode(rgb)}
     flops = {"encode": _flops(lambda: encode_still(model.encoder, model.card.transform(rgb)))}
     if model.predictor is not None:
-        result["predictor_parameters"] = sum(parameter.numel() for parameter in model.predictor.parameters())
+        result["predictor_parameters"] = _parameters(model.predictor)
         one = torch.zeros(1, 1, 7)
         step_flops = _flops(lambda: model.rollout(z, state, one))
         samples = result["samples"] = int(np.clip(STEP_FLOPS / step_flops, 1, MAX_SAMPLES))
@@ -83,6 +84,10 @@ def _measure(checkpoint: str | None, preset: str | None, threads: int) -> dict:
     for name, seconds in times.items():
         result |= {f"{name}_seconds": seconds, f"{name}_gflops": flops[name] / seconds / 1e9}
     return result
+
+
+def _parameters(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
 
 
 def _random_card(preset: str) -> ModelCard:
@@ -107,8 +112,8 @@ def _training_bytes(preset: str) -> float:
     """About what a training step of the predictor needs: all weights, its gradients, and room for activations."""
     with torch.device("meta"):
         model = WorldModel(_random_card(preset))
-    everything = sum(parameter.numel() for parameter in model.parameters())
-    trained = sum(parameter.numel() for parameter in model.predictor.parameters())
+    everything = _parameters(model)
+    trained = _parameters(model.predictor)
     return BYTES * (everything + trained) + 3e9
 
 

@@ -1,0 +1,52 @@
+"""Progress bars of the command line, with the time left."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class Bar:
+    """A progress bar that is called with (done, total), and with scalars or a note to show beside it."""
+
+    def __init__(self, bars, title: str):
+        self._bars = bars
+        self._task = bars.add_task(title, total=None, note="")
+        self.before: Bar | None = None
+
+    def __call__(self, done: int, total: int, scalars: dict[str, float] | None = None, note: str = "") -> None:
+        """Show how far it is; scalars take the note's place."""
+        if scalars:
+            note = "  ".join(f"{name.split('/')[-1]} {value:.3g}" for name, value in list(scalars.items())[:2])
+        self._bars.update(self._task, completed=done, total=total, **({"note": note} if note else {}))
+
+
+@contextmanager
+def progress(title: str, before: str | None = None) -> Iterator[Bar]:
+    """A :class:`Bar` with the time left; ``before`` names what comes first and has a bar of its own."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+    from rich.table import Column
+
+    columns = [
+        TextColumn("{task.description}", table_column=Column(no_wrap=True)),
+        BarColumn(bar_width=16),
+        MofNCompleteColumn(table_column=Column(no_wrap=True)),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        # On a narrow terminal this one gives way, not the time left.
+        TextColumn("{task.fields[note]}", table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1)),
+    ]
+    with Progress(*columns, console=Console(stderr=True), expand=True) as bars:
+        first = Bar(bars, before) if before else None
+        bar = Bar(bars, title)
+        bar.before = first
+        yield bar
