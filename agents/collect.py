@@ -19,11 +19,11 @@ from pathlib import Path
 import numpy as np
 
 from agents.behaviors import BEHAVIORS, DEFAULT_MIX, make_behavior
-from data.droid import VERSION_FOLDER, episode_folder, write_episode
+from data.formats.droid import VERSION_FOLDER, episode_folder, write_episode
 from data.output import claimed
 from data.recorder import record
 from envs.errors import UserError, unknown_name
-from envs.scene.names import GRIPPERS, OBJECTS
+from envs.scene.names import CAMERA, CAMERAS, GRIPPERS, OBJECTS
 from envs.seeds import training_seed
 from envs.tasks import TASKS
 
@@ -45,6 +45,7 @@ class CollectConfig:
             the others is uniform up to this.
         gripper: ``robotiq`` or ``panda_hand``.
         mix: share of each behaviour.
+        cameras: that are recorded, of ``left``, ``right`` and ``wrist``.
     """
 
     episodes: int
@@ -56,13 +57,18 @@ class CollectConfig:
     randomize: float = 0.3
     gripper: str = "robotiq"
     mix: dict[str, float] = field(default_factory=lambda: dict(DEFAULT_MIX))
+    cameras: tuple[str, ...] = (CAMERA,)
 
     def __post_init__(self) -> None:
-        for name, kind, valid in [(t, "task", TASKS) for t in self.tasks] + [
-            (o, "object", OBJECTS) for o in self.objects
-        ]:
+        for name, kind, valid in (
+            [(t, "task", TASKS) for t in self.tasks]
+            + [(o, "object", OBJECTS) for o in self.objects]
+            + [(c, "camera", CAMERAS) for c in self.cameras]
+        ):
             if name not in valid:
                 raise unknown_name(kind, name, valid)
+        if not self.cameras or len(set(self.cameras)) < len(self.cameras):
+            raise UserError(f"cameras={self.cameras}: give at least one, and each once.")
         for name, share in self.mix.items():
             if name not in BEHAVIORS:
                 raise unknown_name("behavior", name, BEHAVIORS)
@@ -121,7 +127,7 @@ def collect(
     present = len(list(out.glob(f"{VERSION_FOLDER}/*/*/*/*/trajectory.h5")))
     if present > config.episodes:
         raise UserError(f"{out} holds {present} episodes already; --episodes {config.episodes} can only add to them.")
-    with claimed(out, CONFIG_FILE, asdict(config), may_differ=("episodes",)):
+    with claimed(out, CONFIG_FILE, asdict(config), may_differ=("episodes",), assumed={"cameras": [CAMERA]}):
         for left_over in out.glob(".partial-*"):  # of a run that was killed
             shutil.rmtree(left_over, ignore_errors=True)
         return _collect_missing(out, config, workers, on_progress)
@@ -205,6 +211,6 @@ def _collect_one(out: Path, index: int, config: CollectConfig) -> tuple[str, boo
     env = _ENVIRONMENTS[key]
     env.reset(seed=seed, options={"randomize": strength})
     details = {"task": task, "object": object_name, "randomize": strength, "gripper": config.gripper}
-    episode = record(env, make_behavior(behavior, env, rng), config.steps, behavior, seed, details)
+    episode = record(env, make_behavior(behavior, env, rng), config.steps, behavior, seed, details, config.cameras)
     write_episode(out, index, episode)
     return behavior, bool(episode.success), len(episode)

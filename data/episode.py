@@ -1,4 +1,4 @@
-"""One trajectory in memory: what every reader yields and every writer takes."""
+"""One trajectory: what every reader yields and every writer takes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from data.video import Video
 from envs.errors import UserError
+
+ROLES = ("ext1", "ext2", "wrist")  # DROID's: two exocentric cameras and one on the hand
+VIEWS = ("left", "right", *ROLES)
 
 
 @dataclass(frozen=True)
@@ -15,14 +19,17 @@ class Camera:
 
     Attributes:
         serial: the camera's name in files.
-        frames: uint8 [T, H, W, 3].
-        extrinsics: pose of the camera in the robot's base frame [6]: metres and extrinsic "xyz" Euler radians.
+        frames: uint8 [T, H, W, 3], in memory, or decoded when indexed.
+        role: ``ext1``, ``ext2`` or ``wrist``.
+        extrinsics: float64 [T, 6], pose of the camera in the robot's base frame at every row, metres and extrinsic
+            "xyz" Euler radians, z forward, y down; None if unknown.
         intrinsics: pinhole matrix [3, 3] in pixels, or None if unknown.
     """
 
     serial: str
-    frames: np.ndarray
-    extrinsics: np.ndarray
+    frames: np.ndarray | Video
+    role: str = "ext1"
+    extrinsics: np.ndarray | None = None
     intrinsics: np.ndarray | None = None
 
 
@@ -31,56 +38,59 @@ class Episode:
     """A trajectory: row t of every array belongs to the same moment.
 
     Attributes:
-        camera: the exocentric camera ("left").
+        cameras: at least one, each with a role of its own.
         states: float64 [T, 7], measured, see :mod:`envs.pose`.
-        commands: float64 [T, 7], the state that the arm was sent to at row t (absolute); the last row repeats it.
         stamps: float64 [T], seconds, increasing.
-        joints: float64 [T, 7], radians.
+        commands: float64 [T, 7], the state that the arm was sent to at row t (absolute), the last row repeats it;
+            None if unknown.
+        joints: float64 [T, 7], radians; None if unknown.
         task: what was asked for, in words.
-        success: whether it was achieved.
+        success: whether it was achieved; None if nobody said.
         behavior: which policy acted.
         seed: the seed the scene was drawn from, or None for a real one.
         privileged: arrays [T, …] that only a simulator knows (``object_position`` in metres), for probes, never for agents.
-        details: whatever else should stay with the episode (JSON-compatible).
+        extras: arrays [T, …] that the format holds besides, by DROID's path (``observation/controller_info/…``) or
+            the format's own name.
+        details: whatever else should stay with the episode (JSON-compatible), such as ``gripper``.
     """
 
-    camera: Camera
+    cameras: tuple[Camera, ...]
     states: np.ndarray
-    commands: np.ndarray
     stamps: np.ndarray
-    joints: np.ndarray
-    task: str
-    success: bool
-    behavior: str
+    commands: np.ndarray | None = None
+    joints: np.ndarray | None = None
+    task: str = ""
+    success: bool | None = None
+    behavior: str = "unknown"
     seed: int | None = None
     privileged: dict[str, np.ndarray] = field(default_factory=dict)
+    extras: dict[str, np.ndarray] = field(default_factory=dict)
     details: dict = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         rows = len(self.states)
-        shapes = {
-            "states": (self.states, (rows, 7)),
-            "commands": (self.commands, (rows, 7)),
-            "stamps": (self.stamps, (rows,)),
-            "joints": (self.joints, (rows, 7)),
-        }
-        shapes |= {f"privileged {name}": (array, (rows, *array.shape[1:])) for name, array in self.privileged.items()}
-        for name, (array, shape) in shapes.items():
-            if array.shape != shape:
-                raise UserError(f"Episode {name} have shape {array.shape}; expected {shape}.")
-            if not np.all(np.isfinite(array)):
-                raise UserError(f"Episode {name} contain numbers that are not finite.")
-        if np.shape(self.camera.extrinsics) != (6,) or not np.all(np.isfinite(self.camera.extrinsics)):
-            raise UserError("Episode extrinsics must be 6 finite numbers: metres and radians in the base frame.")
-        frames = self.camera.frames
-        if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[0] != rows or frames.shape[3] != 3:
-            raise UserError(
-                f"Episode frames have shape {frames.shape} and type {frames.dtype}; expected uint8 ({rows}, H, W, 3)."
-            )
         if rows < 2:
             raise UserError(f"An episode needs at least 2 rows; {rows} given.")
-        if np.any(np.diff(self.stamps) <= 0):
-            raise UserError("Episode stamps must increase from row to row.")
+        _check("states", self.states, (rows, 7))
+        _check("stamps", self.stamps, (rows,))
+        for name, array in (("commands", self.commands), ("joints", self.joints)):
+            if array is not None:
+                _check(name, array, (rows, 7))
+        for name, array in self.privileged.items():
+            _check(f"privileged {name}", array, (rows, *array.shape[1:]))
+        for name, array in self.extras.items():
+            if array.shape[:1] != (rows,):
+                raise UserError(f"Episode {name} have {array.shape[:1]} rows; expected {rows}.")
+        late = np.flatnonzero(np.diff(self.stamps) <= 0)
+        if len(late):
+            raise UserError(f"Episode stamps must increase from row to row; row {late[0] + 1} doesn't.")
+        if not self.cameras:
+            raise UserError("An episode needs at least one camera.")
+        roles = [camera.role for camera in self.cameras]
+        if len(set(roles)) < len(roles) or not set(roles) <= set(ROLES):
+            raise UserError(f"Episode cameras have the roles {roles}; each must be another one of {', '.join(ROLES)}.")
+        for camera in self.cameras:
+            _check_camera(camera, rows)
 
     def __len__(self) -> int:
         return len(self.states)
@@ -89,3 +99,47 @@ class Episode:
     def period(self) -> float:
         """Median seconds between two rows."""
         return float(np.median(np.diff(self.stamps)))
+
+    def view(self, name: str = "left") -> Camera:
+        """A camera by role (``ext1``, ``ext2``, ``wrist``), by side (``left``, ``right``), or by serial.
+
+        Of two exocentric cameras, the one with the larger y is the left one, as in DROID; a single one is both.
+
+        Raises:
+            UserError: the episode has no such camera.
+        """
+        exocentric = [camera for camera in self.cameras if camera.role != "wrist"]
+        if name in ("left", "right") and exocentric:
+            sides = sorted(exocentric, key=lambda camera: (-_side(camera), camera.role))
+            return sides[0] if name == "left" else sides[-1]
+        for camera in self.cameras:
+            if name in (camera.role, camera.serial):
+                return camera
+        have = ", ".join(f"{camera.role} ({camera.serial})" for camera in self.cameras)
+        raise UserError(f"The episode has no camera {name!r}; it has {have}.")
+
+
+def _side(camera: Camera) -> float:
+    return 0.0 if camera.extrinsics is None else float(camera.extrinsics[0, 1])
+
+
+def _check(name: str, array: np.ndarray, shape: tuple[int, ...]) -> None:
+    if array.shape != shape:
+        raise UserError(f"Episode {name} have shape {array.shape}; expected {shape}.")
+    if not np.all(np.isfinite(array)):
+        row = int(np.flatnonzero(~np.isfinite(array).reshape(len(array), -1).all(1))[0])
+        raise UserError(f"Episode {name} contain numbers that are not finite, first in row {row}.")
+
+
+def _check_camera(camera: Camera, rows: int) -> None:
+    shape, kind = camera.frames.shape, camera.frames.dtype
+    if kind != np.uint8 or len(shape) != 4 or shape[0] != rows or shape[3] != 3:
+        raise UserError(
+            f"Frames of camera {camera.serial} have shape {shape} and type {kind}; expected uint8 ({rows}, H, W, 3)."
+        )
+    if camera.extrinsics is not None:
+        _check(f"extrinsics of camera {camera.serial}", camera.extrinsics, (rows, 6))
+    if camera.intrinsics is not None and (
+        camera.intrinsics.shape != (3, 3) or not np.all(np.isfinite(camera.intrinsics))
+    ):
+        raise UserError(f"Intrinsics of camera {camera.serial} must be 9 finite numbers [3, 3].")

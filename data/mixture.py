@@ -1,17 +1,24 @@
-"""Weighted mixtures of data for stage one: episodes, videos and pictures, drawn clip by clip."""
+"""Weighted mixtures of data, drawn clip by clip: robot episodes and, for stage one, videos and pictures."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
-from data.clips import Clips, load_clips, parse_source
+from data.clip import Clip
+from data.clips import PERIODS, Clips
+from data.formats import FORMATS, open_reader
 from data.videos import ImageFolder, VideoFolder
+from envs.errors import UserError, unknown_name
+
+PLAIN = {"video": VideoFolder, "images": ImageFolder}  # folders without robots
+MEMORY_SHARE = 0.4  # of the machine's memory that decoded episodes may fill
 
 
 class Source(Protocol):
@@ -25,22 +32,25 @@ class Source(Protocol):
     record: dict
     identity: dict
 
-    def draw_clip(self, rng: np.random.Generator, frames: int, stride: int) -> tuple[np.ndarray, np.ndarray | None]:
-        """uint8 [frames, H, W, 3], and the arm's states [frames, 7] if there is an arm."""
+    def draw_clip(self, rng: np.random.Generator, frames: int, stride: int) -> Clip:
+        """A random clip whose frames are ``stride`` periods apart."""
 
 
 class Mixture:
     """Sources and how often each is drawn from.
 
+    What is drawn depends on the seed of each clip alone, so workers and processes can share the work in any way.
+
     Attributes:
         sources: in the order given.
         weights: they add up to 1.
+        period: seconds between two frames of a clip, at stride 1.
     """
 
-    def __init__(self, sources: list[Source], weights: list[float]):
+    def __init__(self, sources: list[Source], weights: list[float], period: float = PERIODS["paper"]):
         self.sources = sources
         self.weights = np.array(weights) / np.sum(weights)
-        self._pool = ThreadPoolExecutor(os.cpu_count() or 1)
+        self.period = period
 
     @property
     def records(self) -> tuple[dict, ...]:
@@ -57,34 +67,99 @@ class Mixture:
         """The sources that hold robot episodes; probes and pictures are made from the first."""
         return [source for source in self.sources if isinstance(source, Clips)]
 
-    def draw(self, seeds: Iterable[list[int]], frames: int, stride: int) -> list[tuple[np.ndarray, np.ndarray | None]]:
-        """One clip for each seed, read side by side; see :meth:`Source.draw_clip`. Equal seeds give equal clips."""
+    def draw(self, seeds: list[list[int]], frames: int, stride: int) -> list[Clip]:
+        """One clip for each seed, decoded side by side. Equal seeds give equal clips."""
+        return _side_by_side(lambda seed: self.draw_one(seed, frames, stride), seeds)
 
-        def one(seed: list[int]) -> tuple[np.ndarray, np.ndarray | None]:
+    def draw_one(self, seed: list[int], frames: int, stride: int) -> Clip:
+        """The clip of one seed."""
+        rng = np.random.default_rng(seed)
+        number = self._pick(rng)
+        return replace(self.sources[number].draw_clip(rng, frames, stride), source=number)
+
+    def draw_motion(
+        self, seeds: list[list[int]], frames: int, held_out: bool = False, pictures: bool = False
+    ) -> list[Clip]:
+        """The same for mixtures of robot episodes alone: also held-out ones, also without pictures."""
+
+        def one(seed: list[int]) -> Clip:
             rng = np.random.default_rng(seed)
-            return self.sources[rng.choice(len(self.sources), p=self.weights)].draw_clip(rng, frames, stride)
+            number = self._pick(rng)
+            return replace(self.episodes[number].draw_clip(rng, frames, 1, held_out, pictures), source=number)
 
-        return list(self._pool.map(one, seeds))
+        return _side_by_side(one, seeds) if pictures else [one(seed) for seed in seeds]
+
+    def _pick(self, rng: np.random.Generator) -> int:
+        return int(rng.choice(len(self.sources), p=self.weights))
 
 
-def load_mixture(texts: Iterable[str], on_episode: Callable[[int, int], None] = lambda done, total: None) -> Mixture:
-    """Open data such as ``sim:episodes@0.5``, ``video:clips@0.3``, ``images:pictures@0.2``.
+def _side_by_side(draw: Callable[[list[int]], Clip], seeds: list[list[int]]) -> list[Clip]:
+    # A pool of each call's own: one that is kept wouldn't survive the forks of a DataLoader.
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        return list(pool.map(draw, seeds))
+
+
+def load_mixture(
+    texts: Iterable[str],
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+    period: float = PERIODS["paper"],
+    view: str = "left",
+    short_side: int | None = None,
+    only_episodes: bool = False,
+) -> Mixture:
+    """Open data such as ``droid:PATH@0.5``, ``sim:PATH@0.5``, ``video:clips@0.3``, ``images:pictures``.
 
     Args:
-        texts: FORMAT:FOLDER@WEIGHT; a weight that is left out is 1.
-        on_episode: called with the numbers of episodes read into memory and in all.
+        texts: FORMAT:PATH@WEIGHT; a weight that is left out is 1.
+        on_progress: called with the numbers of episodes read and in all, while data sets are looked through and loaded.
+        period: seconds between two frames.
+        view: which camera of robot episodes.
+        short_side: larger pictures are reduced to this height or width, whichever is less, in pixels.
+        only_episodes: refuse plain videos and pictures, since there is no arm in them.
 
     Raises:
-        UserError: a format is unknown, a folder is missing or holds nothing of its kind.
+        UserError: a format is unknown, a path is missing or holds nothing of its kind.
     """
-    sources, weights = [], []
+    sources: list[Source] = []
+    weights = []
+    budget = MEMORY_SHARE * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     for text in texts:
-        kind, folder, weight = parse_source(text)
-        openers: dict[str, Callable[[Path], Source]] = {
-            "sim": lambda _, text=text: load_clips([text], on_episode),
-            "video": VideoFolder,
-            "images": ImageFolder,
-        }
-        sources.append(openers[kind](folder))
+        kind, path, weight = parse_source(text)
+        if kind in PLAIN:
+            if only_episodes:
+                raise UserError(
+                    f"--data {text!r}: there are no actions in it, which this needs. Give robot episodes: "
+                    f"{', '.join(f'{name}:PATH' for name in FORMATS)}."
+                )
+            sources.append(PLAIN[kind](path, period, short_side))
+        else:
+            source = text.rpartition("@")[0] if "@" in text else text
+            clips = Clips(open_reader(path, kind, on_progress), period, view, short_side, source)
+            if clips.load(budget, on_progress):
+                budget -= clips.frame_bytes()
+            sources.append(clips)
         weights.append(weight)
-    return Mixture(sources, weights)
+    return Mixture(sources, weights, period)
+
+
+def parse_source(text: str) -> tuple[str, Path, float]:
+    """Format, path and weight in a data argument such as ``sim:episodes/first`` or ``video:clips@0.5``."""
+    kind, separator, rest = text.partition(":")
+    path, at, share = rest.rpartition("@")
+    if not at:
+        path, share = rest, "1"
+    names = [*FORMATS, *PLAIN]
+    if not separator or not path:
+        raise UserError(
+            f"--data {text!r}: expected FORMAT:PATH or FORMAT:PATH@WEIGHT, for example sim:episodes. "
+            f"Formats: {', '.join(names)}."
+        )
+    if kind not in names:
+        raise unknown_name("data format", kind, names)
+    try:
+        weight = float(share)
+    except ValueError:
+        weight = -1.0
+    if not 0 < weight < float("inf"):
+        raise UserError(f"--data {text!r}: the weight {share!r} is no number above 0.")
+    return kind, Path(path), weight

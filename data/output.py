@@ -9,14 +9,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from data.provenance import provenance, write_json
+from data.files import write_json
+from data.provenance import provenance
 from envs.errors import UserError
 
 LOCK_FILE = ".lock"
 
 
 @contextmanager
-def claimed(out: Path, config_file: str, config: dict[str, Any], may_differ: tuple[str, ...] = ()) -> Iterator[None]:
+def claimed(
+    out: Path,
+    config_file: str,
+    config: dict[str, Any],
+    may_differ: tuple[str, ...] = (),
+    assumed: dict[str, Any] | None = None,
+) -> Iterator[None]:
     """Hold an output folder while something is written into it.
 
     A new folder gets ``config_file`` with the configuration and its provenance; an old one must hold an equal
@@ -27,6 +34,7 @@ def claimed(out: Path, config_file: str, config: dict[str, Any], may_differ: tup
         config_file: name of the JSON file that tells what the folder holds.
         config: JSON-compatible.
         may_differ: keys in which an earlier configuration may differ; the file then takes the new values.
+        assumed: what holds for an earlier configuration that was written before these keys existed.
 
     Raises:
         UserError: the folder is a file, holds something else or other settings, or another process writes into it.
@@ -36,7 +44,7 @@ def claimed(out: Path, config_file: str, config: dict[str, Any], may_differ: tup
     config = json.loads(json.dumps(config))
     theirs = _read(path) if path.exists() else None
     if theirs is not None:
-        _compare(out, theirs["config"], config, may_differ)
+        _compare(out, {**(assumed or {}), **theirs["config"]}, config, may_differ)
     out.mkdir(parents=True, exist_ok=True)
     with open(out / LOCK_FILE, "w") as lock:
         try:

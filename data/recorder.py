@@ -9,8 +9,10 @@ import numpy as np
 from data.episode import Camera, Episode
 from envs.franka_env import FrankaEnv
 from envs.observation import Observation
+from envs.scene.names import CAMERA
 
-CAMERA_SERIAL = "left"
+# What DROID calls them.
+ROLES = {"left": "ext1", "right": "ext2", "wrist": "wrist"}
 
 
 def record(
@@ -20,6 +22,7 @@ def record(
     behavior: str,
     seed: int | None = None,
     details: dict | None = None,
+    cameras: tuple[str, ...] = (CAMERA,),
 ) -> Episode:
     """Run ``act`` for ``steps`` control steps from where the environment was reset to.
 
@@ -30,11 +33,13 @@ def record(
         behavior: label.
         seed: what the environment was reset with.
         details: kept with the episode, JSON-compatible.
+        cameras: the episode's, of :data:`envs.scene.names.CAMERAS`; the agent sees the left one all the same.
 
     Returns:
         The episode; ``success`` tells whether the task was solved at any moment.
     """
     observations = [env.observation]
+    films = [_Film(env, name) for name in cameras]
     joints = [env.simulation.joints()]
     objects = [env.simulation.object_position()]
     commands = []
@@ -43,13 +48,14 @@ def record(
         _, _, _, _, info = env.step(act(observations[-1]))
         commands.append(env.arm.target)
         observations.append(env.observation)
+        for film in films:
+            film.take()
         joints.append(env.simulation.joints())
         objects.append(env.simulation.object_position())
         success = success or info["is_success"]
     commands.append(env.arm.target)
-    frames = np.stack([observation.rgb for observation in observations])
     return Episode(
-        camera=Camera(CAMERA_SERIAL, frames, env.camera.extrinsics(), env.camera.intrinsics()),
+        cameras=tuple(film.camera() for film in films),
         states=np.stack([observation.state for observation in observations]).astype(np.float64),
         commands=np.stack(commands),
         stamps=np.array([observation.stamp for observation in observations]),
@@ -61,3 +67,30 @@ def record(
         privileged={"object_position": np.stack(objects)},
         details=details or {},
     )
+
+
+class _Film:
+    """What one camera sees in an episode, from its first row on."""
+
+    def __init__(self, env: FrankaEnv, name: str):
+        self._env, self._name = env, name
+        self._frames: list[np.ndarray] = []
+        self._extrinsics: list[np.ndarray] = []
+        self.take()
+
+    def take(self) -> None:
+        """Add the present row."""
+        camera, data = self._env.camera, self._env.data
+        self._extrinsics.append(camera.extrinsics(data, self._name))
+        # The agent's own picture has been rendered already.
+        self._frames.append(self._env.observation.rgb if self._name == CAMERA else camera.render(data, self._name))
+
+    def camera(self) -> Camera:
+        """All rows."""
+        return Camera(
+            serial=self._name,
+            frames=np.stack(self._frames),
+            role=ROLES[self._name],
+            extrinsics=np.stack(self._extrinsics),
+            intrinsics=self._env.camera.intrinsics(self._name),
+        )

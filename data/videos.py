@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
+from data.clip import Clip
 from envs.errors import UserError
 
 VIDEO_SUFFIXES = (".mp4", ".mkv", ".webm", ".avi", ".mov")
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
-PERIOD = 0.25  # s between two frames of a clip: V-JEPA 2's 4 frames a second
 MAX_BAD_SHARE = 0.1  # of a folder's files that may be unreadable
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,14 @@ class Folder(ABC):
     kind = "files"
     suffixes: tuple[str, ...] = ()
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, period: float, short_side: int | None = None):
+        """
+        Args:
+            folder: of the files, with what lies below it.
+            period: seconds between two frames of a clip.
+            short_side: larger pictures are reduced to this height or width, whichever is less, in pixels.
+        """
+        self._period, self._short_side = period, short_side
         if not folder.is_dir():
             raise UserError(f"{folder} is not a folder.")
         self._files = sorted(
@@ -48,8 +55,8 @@ class Folder(ABC):
         """What a resumed run compares to know that the data are still the same, JSON-compatible."""
         return self.record
 
-    def draw_clip(self, rng: np.random.Generator, frames: int, stride: int) -> tuple[np.ndarray, None]:
-        """A random clip of a random file: uint8 [frames, H, W, 3], ``stride`` periods apart, and no states.
+    def draw_clip(self, rng: np.random.Generator, frames: int, stride: int) -> Clip:
+        """A random clip of a random file, its frames ``stride`` periods apart, without states.
 
         Raises:
             UserError: more than a tenth of the files are unreadable.
@@ -58,7 +65,7 @@ class Folder(ABC):
             path = self._files[rng.integers(len(self._files))]
             where = rng.random()
             try:
-                return self._read(path, where, frames, stride), None
+                return Clip(self._read(path, where, frames, stride))
             except Exception as error:  # decoders fail in many ways; the file is to blame in all of them
                 if path not in self.bad:
                     self.bad.add(path)
@@ -83,6 +90,9 @@ class ImageFolder(Folder):
         from PIL import Image
 
         with Image.open(path) as image:
+            if self._short_side is not None and min(image.size) > self._short_side:
+                scale = self._short_side / min(image.size)
+                image = image.convert("RGB").resize([round(scale * side) for side in image.size], Image.Resampling.BOX)
             rgb = np.asarray(image.convert("RGB"))
         return np.repeat(rgb[None], frames, axis=0)
 
@@ -95,7 +105,7 @@ class VideoFolder(Folder):
     def _read(self, path: Path, where: float, frames: int, stride: int) -> np.ndarray:
         import av
 
-        step = stride * PERIOD
+        step = stride * self._period
         with av.open(str(path)) as container:
             stream = container.streams.video[0]
             stream.codec_context.thread_count = 1  # clips are decoded side by side instead
@@ -112,11 +122,18 @@ class VideoFolder(Folder):
                 time = float((frame.pts - origin) * stream.time_base)
                 # A frame is seen until the next one comes.
                 while shown is not None and len(clip) < frames and begin + len(clip) * step < time - 1e-6:
-                    clip.append(shown.to_ndarray(format="rgb24"))
+                    clip.append(self._to_array(shown))
                 shown = frame
                 if len(clip) == frames:
                     break
             if shown is None:
                 raise ValueError("it has no frames")
-            clip += [shown.to_ndarray(format="rgb24")] * (frames - len(clip))
+            clip += [self._to_array(shown)] * (frames - len(clip))
         return np.stack(clip)
+
+    def _to_array(self, frame: object) -> np.ndarray:
+        side = min(frame.height, frame.width)
+        if self._short_side is None or side <= self._short_side:
+            return frame.to_ndarray(format="rgb24")
+        height, width = (round(each * self._short_side / side) for each in (frame.height, frame.width))
+        return frame.reformat(width, height, format="rgb24", interpolation="AREA").to_ndarray()

@@ -1,4 +1,4 @@
-"""The simulated camera."""
+"""The simulated cameras."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ import weakref
 import numpy as np
 
 from envs.engine import mujoco
-from envs.errors import UserError
+from envs.errors import UserError, unknown_name
 from envs.pose import matrix_to_euler
-from envs.scene.names import CAMERA, FLANGE_SITE, OBJECT_BODY
+from envs.scene.names import CAMERA, CAMERAS, FLANGE_SITE, OBJECT_BODY, WRIST
 
 MIN_RENDER = 256  # smaller images are averaged down from at least this size, so that all sizes look alike
 MAX_SIZE = 1024
+WRIST_NEAR = 0.01  # m: the scene's own near plane, for a whole room, would cut the fingers off
 SHADOW_COLOR = np.array([0.0, 0.0, 0.0, 0.35], np.float32)
 
 
 class Camera:
-    """Renders the "left" camera as uint8 [size, size, 3].
+    """Renders what any of the scene's cameras sees as uint8 [size, size, 3]: one renderer serves them all.
 
     Real shadows cost a software renderer four times the picture, so two translucent discs under gripper and
     object stand in for them: they give the height above the table.
@@ -47,9 +48,15 @@ class Camera:
         for flag in (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION):
             self._renderer.scene.flags[flag] = 0
 
-    def render(self, data: mujoco.MjData) -> np.ndarray:
-        """uint8 [size, size, 3] of the present state. Poses in ``data`` must be up to date."""
-        self._renderer.update_scene(data, CAMERA)
+    def render(self, data: mujoco.MjData, name: str = CAMERA) -> np.ndarray:
+        """uint8 [size, size, 3] of the present state. Poses in ``data`` must be up to date.
+
+        Raises:
+            UserError: ``name`` is none of :data:`envs.scene.names.CAMERAS`.
+        """
+        self._renderer.update_scene(data, self._number(name))
+        if name == WRIST:
+            self._see_from(WRIST_NEAR)
         self._add_shadow(data.site_xpos[self._flange], radius=0.045)
         self._add_shadow(data.xpos[self._object], radius=0.035)
         image = self._renderer.render()
@@ -62,19 +69,34 @@ class Camera:
             image = (total // (k * k)).astype(np.uint8)
         return image
 
-    def extrinsics(self) -> np.ndarray:
-        """Pose of the camera in the base frame [6]: metres and extrinsic "xyz" Euler radians; z looks forward, y down."""
-        camera = self._model.camera(CAMERA).id
-        rotation = np.empty(9)
-        mujoco.mju_quat2Mat(rotation, self._model.cam_quat[camera])
-        forward = rotation.reshape(3, 3) @ np.diag([1.0, -1.0, -1.0])  # MuJoCo's cameras look along -z, y up
-        return np.concatenate([self._model.cam_pos[camera], matrix_to_euler(forward)])
+    def extrinsics(self, data: mujoco.MjData, name: str = CAMERA) -> np.ndarray:
+        """Present pose of a camera in the base frame [6], float64: metres and extrinsic "xyz" Euler radians.
 
-    def intrinsics(self) -> np.ndarray:
+        z looks forward, y down. Poses in ``data`` must be up to date.
+        """
+        camera = self._number(name)
+        forward = data.cam_xmat[camera].reshape(3, 3) @ np.diag([1.0, -1.0, -1.0])  # MuJoCo's look along -z, y up
+        return np.concatenate([data.cam_xpos[camera], matrix_to_euler(forward)])
+
+    def intrinsics(self, name: str = CAMERA) -> np.ndarray:
         """Pinhole matrix [3, 3] in pixels."""
-        fovy = np.radians(self._model.cam_fovy[self._model.camera(CAMERA).id])
+        fovy = np.radians(self._model.cam_fovy[self._number(name)])
         focal = self.size / 2 / np.tan(fovy / 2)
         return np.array([[focal, 0, self.size / 2], [0, focal, self.size / 2], [0, 0, 1]])
+
+    def _number(self, name: str) -> int:
+        if name not in CAMERAS:
+            raise unknown_name("camera", name, CAMERAS)
+        return self._model.camera(name).id
+
+    def _see_from(self, near: float) -> None:
+        """Move the near plane of the picture to ``near`` metres; the angle of view stays."""
+        for camera in self._renderer.scene.camera:
+            scale = near / camera.frustum_near
+            camera.frustum_near = near
+            camera.frustum_bottom *= scale
+            camera.frustum_top *= scale
+            camera.frustum_width *= scale
 
     def _add_shadow(self, above: np.ndarray, radius: float) -> None:
         scene = self._renderer.scene
@@ -87,6 +109,8 @@ class Camera:
             np.eye(3).ravel(),
             SHADOW_COLOR,
         )
+        # What MuJoCo leaves as it was in this slot; the category decides which of two translucent discs is drawn first.
+        geom.category, geom.objtype, geom.objid, geom.segid = mujoco.mjtCatBit.mjCAT_DECOR, 0, -1, -1
         scene.ngeom += 1
 
     def close(self) -> None:

@@ -191,7 +191,7 @@ class FrankaEnv(gymnasium.Env):
 
     @property
     def camera(self) -> Camera:
-        """The camera, for its calibration."""
+        """For the pictures and the calibration of any of the scene's cameras; agents see only the left one."""
         return self._camera
 
     def _look(self) -> np.ndarray:

@@ -1,24 +1,17 @@
-"""Domain randomisation: one seeded draw of camera, light, textures, colours, sizes and distractors."""
+"""Domain randomisation: one seeded draw of cameras, light, textures, colours, sizes and distractors."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from envs.engine import mujoco
 from envs.errors import UserError
-from envs.scene.names import CAMERA, DISTRACTORS, FLOOR_GEOM, LIGHT, OBJECT_BODY, TABLE_GEOM, WALL_GEOMS
+from envs.scene.cameras import LEFT, RIGHT, WRIST, Viewpoint
+from envs.scene.names import CAMERAS, DISTRACTORS, FLOOR_GEOM, LIGHT, OBJECT_BODY, TABLE_GEOM, WALL_GEOMS
 from envs.scene.objects import OBJECT_BOUND
-from envs.scene.room import (
-    CAMERA_FOVY,
-    CAMERA_POSITION,
-    CAMERA_TARGET,
-    FLOOR_TEXTURES,
-    TABLE_TEXTURES,
-    WALL_TEXTURES,
-    look_at,
-)
+from envs.scene.room import FLOOR_TEXTURES, TABLE_TEXTURES, WALL_TEXTURES
 
 OBJECT_COLORS = {"box": (0.75, 0.20, 0.15), "cup": (0.15, 0.35, 0.75)}
 DISTRACTOR_SHAPES = (mujoco.mjtGeom.mjGEOM_BOX, mujoco.mjtGeom.mjGEOM_CYLINDER, mujoco.mjtGeom.mjGEOM_ELLIPSOID)
@@ -45,9 +38,9 @@ class Distractor:
 class Variation:
     """How one episode looks. Positions in metres, base frame; colours in 0..1; the defaults are the nominal look."""
 
-    camera_position: tuple[float, float, float] = tuple(CAMERA_POSITION.tolist())
-    camera_target: tuple[float, float, float] = tuple(CAMERA_TARGET.tolist())
-    camera_fovy: float = CAMERA_FOVY
+    left: Viewpoint = LEFT
+    right: Viewpoint = RIGHT
+    wrist: Viewpoint = WRIST
     light_direction: tuple[float, float, float] = (-0.3, -0.3, -1.0)
     light_color: tuple[float, float, float] = (0.55, 0.55, 0.55)
     ambient: float = 0.35
@@ -76,8 +69,16 @@ def sample_variation(rng: np.random.Generator, strength: float) -> Variation:
         )
     nominal = Variation()
 
-    def jitter(center: object, width: float) -> tuple[float, ...]:
+    def jitter(center: object, width: float, rng: np.random.Generator = rng) -> tuple[float, ...]:
         return tuple((np.asarray(center) + strength * rng.uniform(-width, width, np.shape(center))).tolist())
+
+    def move(view: Viewpoint, width: float, turn: float, rng: np.random.Generator = rng) -> Viewpoint:
+        return replace(
+            view,
+            position=jitter(view.position, width, rng),
+            target=jitter(view.target, turn, rng),
+            fovy=view.fovy + strength * rng.uniform(-2, 2),
+        )
 
     def swap(count: int) -> int:
         return int(rng.integers(count)) if rng.random() < strength else 0
@@ -85,10 +86,12 @@ def sample_variation(rng: np.random.Generator, strength: float) -> Variation:
     color = jitter(rng.uniform(0.1, 0.9, 3), 0.0) if rng.random() < strength else None
     width, depth, height = 1 + strength * rng.uniform(-0.12, 0.12, 3)
     distractors = tuple(_sample_distractor(rng) for _ in range(round(strength * rng.integers(0, len(DISTRACTORS) + 1))))
+    # A stream of their own: the numbers that a seed gave before there were these cameras stay what they were.
+    child = rng.spawn(1)[0]
     return Variation(
-        camera_position=jitter(nominal.camera_position, 0.06),
-        camera_target=jitter(nominal.camera_target, 0.03),
-        camera_fovy=nominal.camera_fovy + strength * rng.uniform(-2, 2),
+        left=move(nominal.left, 0.06, 0.03),
+        right=move(nominal.right, 0.06, 0.03, child),
+        wrist=move(nominal.wrist, 0.004, 0.004, child),
         light_direction=jitter(nominal.light_direction, 0.4),
         light_color=jitter(nominal.light_color, 0.15),
         ambient=nominal.ambient + strength * rng.uniform(-0.1, 0.1),
@@ -136,10 +139,8 @@ class Stage:
     def apply(self, variation: Variation) -> None:
         """Change the model in place. Call before the simulation is reset: sizes and inertias change."""
         model = self._model
-        camera = model.camera(CAMERA).id
-        position, target = np.array(variation.camera_position), np.array(variation.camera_target)
-        model.cam_pos[camera], model.cam_quat[camera] = position, look_at(position, target)
-        model.cam_fovy[camera] = variation.camera_fovy
+        for name in CAMERAS:
+            getattr(variation, name).place(model, name)
 
         light = model.light(LIGHT).id
         direction = np.array(variation.light_direction)

@@ -11,6 +11,15 @@ import pytest
 from agents.collect import CollectConfig, collect
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory):
+    """Indexes of data sets that come and go are kept out of the user's cache; compiled scenes stay there."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("cache")
+        patch.setattr("data.index.cache_folder", lambda: folder)
+        yield
+
+
 @pytest.fixture(scope="session")
 def episodes_folder(tmp_path_factory):
     """Six short real episodes in DROID's layout."""
@@ -21,8 +30,14 @@ def episodes_folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def clips(episodes_folder):
+def mixture(episodes_folder):
     """The same episodes in memory."""
-    from data.clips import load_clips
+    from data.mixture import load_mixture
 
-    return load_clips([f"sim:{episodes_folder}"])
+    return load_mixture([f"sim:{episodes_folder}"])
+
+
+@pytest.fixture(scope="session")
+def clips(mixture):
+    """The one data set of the mixture."""
+    return mixture.episodes[0]

@@ -43,22 +43,29 @@ class Batch:
 
 
 def draw_batch(
-    mixture: Mixture, config: PretrainConfig, encoder: EncoderConfig, seed: int, step: int, rows: range
+    mixture: Mixture,
+    config: PretrainConfig,
+    encoder: EncoderConfig,
+    transform: ImageTransform,
+    seed: int,
+    step: int,
+    rows: range,
 ) -> Batch:
     """Some rows of a step's batch. What they hold depends on seed, step and row alone, not on who draws the others."""
     rng = np.random.default_rng([seed, step])
     phase = config.phase(step)
-    transform = ImageTransform(phase.image_size)
+    transform = replace(transform, size=phase.image_size)
     drawn = mixture.draw([[seed, step, row] for row in rows], phase.frames, int(rng.choice(config.strides)))
     videos, states = [], []
-    for row, (frames, state) in zip(rows, drawn, strict=True):
+    for row, clip in zip(rows, drawn, strict=True):
         if config.augmentation is None:
-            images = transform.fit(torch.from_numpy(frames))
+            images = transform.fit(torch.from_numpy(clip.frames))
         else:
-            part = config.augmentation(frames, state is not None, np.random.default_rng([seed, step, row, 1]))
+            rng_of_part = np.random.default_rng([seed, step, row, 1])
+            part = config.augmentation(clip.frames, clip.states is not None, rng_of_part)
             images = transform.squash(torch.from_numpy(np.ascontiguousarray(part)))
         videos.append(images)
-        states.append(np.full(7, np.nan, np.float32) if state is None else state[0])
+        states.append(np.full(7, np.nan, np.float32) if clip.states is None else clip.states[0])
     images = torch.stack(videos)  # [B, T, 3, H, W]
     repeats = encoder.tubelet_size if config.still_tubelets else 1
     tubelets = phase.frames * repeats // encoder.tubelet_size

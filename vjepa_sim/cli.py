@@ -13,6 +13,8 @@ import envs  # noqa: F401
 from envs.errors import UserError, unknown_name
 from vjepa_sim.progress import progress
 
+SPARE_DETAIL = 2  # times the model's own image size are pictures kept at, at most
+
 # --- verbs ----------------------------------------------------------------------------------------------------
 
 
@@ -54,6 +56,7 @@ class Collect:
         randomize: largest strength of domain randomisation, 0 to 1; half of the episodes keep the nominal look.
         gripper: robotiq or panda_hand.
         mix: behaviours and their shares, such as expert=0.5,random=0.5.
+        cameras: left, or left,right,wrist (several with commas between), or all.
         workers: parallel processes; 0 is one per core.
     """
 
@@ -67,6 +70,7 @@ class Collect:
     randomize: float = 0.3
     gripper: str = "robotiq"
     mix: str | None = None
+    cameras: str = "left"
     workers: int = 0
 
     def run(self) -> int:
@@ -74,7 +78,7 @@ class Collect:
 
         from agents.behaviors import DEFAULT_MIX
         from agents.collect import CollectConfig, collect
-        from envs.scene.names import OBJECTS
+        from envs.scene.names import CAMERAS, OBJECTS
         from envs.tasks import TASKS
 
         config = CollectConfig(
@@ -87,6 +91,7 @@ class Collect:
             randomize=self.randomize,
             gripper=self.gripper,
             mix=dict(DEFAULT_MIX) if self.mix is None else _parse_mix(self.mix),
+            cameras=_choose(self.cameras, CAMERAS),
         )
         started = time.monotonic()
         with progress("collecting") as bar:
@@ -103,9 +108,11 @@ class _Training:
     """What both stages' options have in common.
 
     Attributes:
-        data: what to learn from, such as sim:episodes; may be given several times.
+        data: what to learn from, FORMAT:PATH or FORMAT:PATH@WEIGHT, such as droid:PATH@0.5; may be given several times.
         out: the run's folder.
         preset: sizes and schedule: tiny, small, base, large, huge, giant or giant-384.
+        period: seconds between two frames: a number, paper (0.25) or released (1.06, what Meta's recipe makes of DROID).
+        camera: left, right, ext1, ext2, wrist, or a serial.
         steps: length of the run; the preset's if not given.
         batch: clips per step, over all processes; the preset's if not given.
         learning_rate: at its peak; the preset's if not given.
@@ -120,6 +127,8 @@ class _Training:
     data: tyro.conf.UseAppendAction[tuple[str, ...]]
     out: Path
     preset: str = "tiny"
+    period: str = "paper"
+    camera: str = "left"
     steps: int | None = None
     batch: int | None = None
     learning_rate: float | None = None
@@ -141,6 +150,15 @@ class _Training:
             config = replace(config, learning_rate=config.learning_rate.scaled(self.learning_rate))
         return config
 
+    def _mixture(self, image_size: int, bar, only_episodes: bool = False):
+        """The data, with pictures about twice as large as what the model sees: random parts of them are looked at."""
+        from data.clips import parse_period
+        from data.mixture import load_mixture
+
+        return load_mixture(
+            self.data, bar, parse_period(self.period), self.camera, SPARE_DETAIL * image_size, only_episodes
+        )
+
     def _compute(self):
         from vjepa_sim.compute import computing
 
@@ -152,32 +170,40 @@ class _Training:
 class Pretrain(_Training):
     """Stage one: train a video encoder by mask-denoising. A stopped run continues with the same command.
 
-    Data are episodes (sim:FOLDER), videos (video:FOLDER) and pictures (images:FOLDER), each with a weight if you like
-    (sim:episodes@0.7). Several processes: torchrun --nproc-per-node N -m vjepa_sim.cli pretrain …
+    Data are robot episodes (droid:PATH, sim:, lerobot:, rlds:, robomimic:), videos (video:FOLDER) and pictures
+    (images:FOLDER), each with a weight if you like. Several processes: torchrun --nproc-per-node N -m vjepa_sim.cli
+    pretrain …
 
     Attributes:
         recipe: constant or abbreviated, V-JEPA 2's two schedules; the preset's own if not given.
+        crop: square (the centre), or released (Meta's: the centre up to an aspect of 1.35, squashed).
         start: a checkpoint to begin with, such as a released one, instead of random weights.
     """
 
+    crop: str = "square"
     recipe: str | None = None
     start: str | None = None
 
     def run(self) -> int:
-        from data.mixture import load_mixture
         from data.output import check_output
         from vjepa_sim.presets import get_preset, get_recipe
         from vjepa_sim.pretrain import pretrain
         from vjepa_sim.run import RUN_FILE
+        from vjepa_sim.transform import CROPS
 
-        recipe = get_preset(self.preset).pretrain if self.recipe is None else get_recipe(self.recipe, self.preset)
+        if self.crop not in CROPS:
+            raise unknown_name("crop", self.crop, CROPS)
+        preset = get_preset(self.preset)
+        recipe = preset.pretrain if self.recipe is None else get_recipe(self.recipe, self.preset)
         config = self._adjust(recipe)
         check_output(self.out, RUN_FILE)  # before the data are read, which takes long
         with self._compute() as compute:
             with progress("reading episodes") as bar:
-                mixture = load_mixture(self.data, bar)
+                mixture = self._mixture(preset.encoder.image_size, bar)
             with progress("pretraining") as bar:
-                model = pretrain(mixture, self.out, self.preset, config, self.seed, bar, compute, self.start)
+                model = pretrain(
+                    mixture, self.out, self.preset, config, self.seed, bar, compute, self.start, CROPS[self.crop]
+                )
         if compute.is_main:
             _tell_branch(model)
             _print_measured(model)
@@ -208,23 +234,22 @@ class Train(_Training):
 
     def run(self) -> int:
         from agents.trial import Trial
-        from data.clips import load_clips
         from data.output import check_output
         from vjepa_sim.presets import get_preset
         from vjepa_sim.run import RUN_FILE
         from vjepa_sim.train import train
-        from vjepa_sim.world_model import find_checkpoint
+        from vjepa_sim.world_model import input_size
 
         config = replace(self._adjust(get_preset(self.preset).train), first_release_rollout=self.first_release_rollout)
         check_output(self.out, RUN_FILE)  # before the data are read, which takes long
         plan = Trial(self.plan_every, self.plan_episodes) if self.plan_every else None
-        find_checkpoint(self.encoder)
+        image_size = input_size(self.encoder)
         with self._compute() as compute:
             with progress("reading episodes") as bar:
-                clips = load_clips(self.data, bar)
+                mixture = self._mixture(image_size, bar, only_episodes=True)
             with progress("training", before="encoding") as bar:
                 model = train(
-                    clips, self.encoder, self.out, self.preset, config, self.seed, bar, bar.before, compute, plan
+                    mixture, self.encoder, self.out, self.preset, config, self.seed, bar, bar.before, compute, plan
                 )
         if compute.is_main:
             _tell_branch(model)
@@ -387,7 +412,8 @@ class Bench:
 
     def run(self) -> int:
         from agents.bench import bench_data, bench_plan, bench_sim
-        from data.provenance import provenance, write_json
+        from data.files import write_json
+        from data.provenance import provenance
 
         benches = {
             "sim": bench_sim,

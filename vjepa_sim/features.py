@@ -10,9 +10,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from data.clips import Clips
-from data.provenance import write_json
+from data.clip import Clip
+from data.files import write_json
+from data.mixture import Mixture
 from vjepa_sim.compute import Compute
+from vjepa_sim.encoder import encode_still
 from vjepa_sim.world_model import WorldModel
 
 BLOCK = 32  # frames that are encoded at once
@@ -22,22 +24,44 @@ FEATURES_FILE, INDEX_FILE = "features.float16", "features.json"
 
 
 class Features:
-    """Latents by frame number; read from disk, or encoded anew each time if they don't fit there."""
+    """Latents of a mixture's frames; read from disk, or encoded anew each time if they don't fit there.
 
-    def __init__(self, model: WorldModel, clips: Clips, cache: np.ndarray | None):
-        self._model, self._clips, self._cache = model, clips, cache
+    Attributes:
+        cached: whether they are read, so that clips need no pictures.
+    """
 
-    def __getitem__(self, index: np.ndarray) -> torch.Tensor:
-        """Float32 [*index.shape, tokens, dim] on the model's device."""
+    def __init__(self, model: WorldModel, mixture: Mixture, cache: np.ndarray | None):
+        self._model, self._cache = model, cache
+        self.cached = cache is not None
+        self._offsets = _offsets(mixture)
+
+    def of(self, clips: list[Clip]) -> torch.Tensor:
+        """Float32 [B, T, tokens, dim] of clips with T frames each, on the model's device.
+
+        They have pictures if the latents are not :attr:`cached`.
+        """
         if self._cache is not None:
-            return torch.from_numpy(self._cache[index]).to(self._model.device).float()
-        z = self._model.encode(self._clips.frames[index.ravel()])
-        return z.view(*index.shape, *z.shape[1:]).float()
+            numbers = np.stack([self._offsets[clip.source] + clip.numbers for clip in clips])
+            return torch.from_numpy(self._cache[numbers]).to(self._model.device).float()
+        z = _encode(self._model, [clip.frames for clip in clips])
+        return z.view(len(clips), -1, *z.shape[1:]).float()
+
+
+def _offsets(mixture: Mixture) -> np.ndarray:
+    """Number of each source's first frame when all sources' frames are counted through."""
+    return np.concatenate([[0], np.cumsum([len(clips) for clips in mixture.episodes])])
+
+
+def _encode(model: WorldModel, pictures: list[np.ndarray]) -> torch.Tensor:
+    """All in one call of the encoder [N, tokens, dim], though the pictures' sizes may differ."""
+    images = torch.cat([model.card.transform(rgb) for rgb in pictures])
+    with torch.no_grad():
+        return encode_still(model.encoder, images.to(model.device))
 
 
 def open_features(
     model: WorldModel,
-    clips: Clips,
+    mixture: Mixture,
     folder: Path,
     key: dict,
     compute: Compute,
@@ -47,46 +71,61 @@ def open_features(
 
     Args:
         model: its encoder is frozen.
-        clips: the frames.
+        mixture: of robot episodes.
         folder: of the cache.
-        key: tells one encoder and data set from another; JSON-compatible.
+        key: tells one encoder and mixture from another; JSON-compatible.
         compute: this process's part.
         on_encoded: called with the numbers of frames encoded and in all, by this process.
     """
-    config = model.card.encoder
-    shape = (len(clips), config.tokens, config.dim)
+    config, total = model.card.encoder, int(_offsets(mixture)[-1])
+    shape = (total, config.tokens, config.dim)
     size = 2 * int(np.prod(shape, dtype=np.int64))
     path, index = folder / FEATURES_FILE, folder / INDEX_FILE
     known = _read_index(index)
     begun = known.get("key") == key and path.exists() and path.stat().st_size == size
     folder.mkdir(parents=True, exist_ok=True)
     if not begun and compute.any(shutil.disk_usage(folder).free < size + SPARE_BYTES):
-        return Features(model, clips, None)
+        return Features(model, mixture, None)
     if compute.is_main and not begun:
         index.unlink(missing_ok=True)
         np.memmap(path, np.float16, "w+", shape=shape)
     compute.wait()
+    for clips, bad in zip(mixture.episodes, known["bad"] if begun else [], strict=False):
+        clips.bad.update(bad)  # episodes that could not be decoded then have no latents now
     cache = np.memmap(path, np.float16, "r+", shape=shape)
     step = compute.ranks * BLOCK
-    for turn, start in enumerate(range(known["done"] if begun else 0, len(clips), step), start=1):
+    for turn, start in enumerate(range(known["done"] if begun else 0, total, step), start=1):
         # A sharded encoder works only when all processes call it: one that is out of frames encodes the last again.
-        first = min(start + compute.rank * BLOCK, len(clips) - 1)
+        first = min(start + compute.rank * BLOCK, total - 1)
+        numbers = np.arange(first, min(first + BLOCK, total))
         with compute.autocast():
-            cache[first : first + BLOCK] = model.encode(clips.frames[first : first + BLOCK]).half().cpu().numpy()
-        if turn % TURNS == 0 or start + step >= len(clips):
+            cache[numbers] = _encode(model, _frames_at(mixture, numbers)).half().cpu().numpy()
+        if turn % TURNS == 0 or start + step >= total:
             cache.flush()
             compute.wait()
             if compute.is_main:
-                write_json(index, {"key": key, "done": min(start + step, len(clips))})
-        on_encoded(min(start + step, len(clips)), len(clips))
+                bad = [clips.bad for clips in mixture.episodes]
+                write_json(index, {"key": key, "done": min(start + step, total), "bad": bad})
+        on_encoded(min(start + step, total), total)
     compute.wait()
-    return Features(model, clips, cache)
+    return Features(model, mixture, cache)
+
+
+def _frames_at(mixture: Mixture, numbers: np.ndarray) -> list[np.ndarray]:
+    """Pictures of frames by their numbers [N], sorted, counted through all sources; a part for each source."""
+    offsets = _offsets(mixture)
+    parts = np.split(numbers, np.searchsorted(numbers, offsets[1:-1]))
+    return [
+        clips.frames_at(part - offset)
+        for clips, part, offset in zip(mixture.episodes, parts, offsets, strict=False)
+        if len(part)
+    ]
 
 
 def _read_index(path: Path) -> dict:
     """What an earlier run finished; empty if there was none."""
     try:
         content = json.loads(path.read_text())
-        return {"key": content["key"], "done": int(content["done"])}
+        return {"key": content["key"], "done": int(content["done"]), "bad": list(content["bad"])}
     except (OSError, ValueError, KeyError, TypeError):
         return {}

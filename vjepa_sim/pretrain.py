@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from data.ahead import Ahead
 from data.clips import Clips
 from data.mixture import Mixture
 from data.output import claimed
@@ -96,6 +97,7 @@ def pretrain(
     report: Callable[[int, int, dict], None],
     compute: Compute | None = None,
     start: str | None = None,
+    max_aspect: float = 1.0,
 ) -> WorldModel:
     """Train an encoder, or continue where ``out`` left off.
 
@@ -110,6 +112,7 @@ def pretrain(
         report: called with (step, steps, scalars).
         compute: this process's part; by default all of it, on the CPU.
         start: a checkpoint of stage one to begin with, such as a released one, instead of random weights.
+        max_aspect: of the crop, see :class:`ImageTransform`.
     """
     compute = compute or Compute()
     preset = get_preset(preset_name)
@@ -120,7 +123,7 @@ def pretrain(
     card = ModelCard(
         name=out.name,
         encoder=preset.encoder,
-        transform=ImageTransform(preset.encoder.image_size),
+        transform=ImageTransform(preset.encoder.image_size, max_aspect),
         mask_predictor=preset.mask_predictor,
         decoders=config.decodes,
         data=mixture.records,
@@ -129,6 +132,7 @@ def pretrain(
     model = WorldModel(card)
     online = Encoder(card.encoder)
     settings = {"stage": "pretrain", "preset": preset_name, "seed": seed, "start": start, "data": mixture.identity}
+    settings |= {"period": mixture.period, "max_aspect": max_aspect}
     settings |= {"bfloat16": compute.bfloat16, **asdict(config)}
     with claimed(out, RUN_FILE, settings) if compute.is_main else nullcontext():
         run = Run(out, config.steps, compute)
@@ -144,9 +148,10 @@ def pretrain(
             compute.split(part)
         run.attach(objective, make_optimizer(objective))
         losses_of = objective if compute.shard else compute.replicate(objective)
+        drawn = Ahead(lambda step: draw_batch(mixture, config, preset.encoder, card.transform, seed, step, rows))
         for step in run.loop(report):
             run.set_rates(config.learning_rate, config.weight_decay)
-            batch = draw_batch(mixture, config, preset.encoder, seed, step, rows).to(compute.device)
+            batch = drawn.take(step, config.steps).to(compute.device)
             with compute.autocast():
                 losses = losses_of(batch)
             run.descend(losses["loss"], config.max_gradient_norm)
@@ -162,11 +167,12 @@ def pretrain(
 
 def _check_clips(clips: Clips, config: PretrainConfig) -> None:
     """Refuse episodes that are too short or too small before a run has begun."""
-    clips.check_span(max(phase.frames - 1 for phase in config.phases) * max(config.strides) + 1)
+    longest = max(phase.frames for phase in config.phases)
+    clips.check_span(longest, max(config.strides))
     size = max(phase.image_size for phase in config.phases)
-    if config.augmentation is None and min(clips.frames.shape[1:3]) < size:
+    if config.augmentation is None and min(clips.frame_shape) < size:
         raise UserError(
-            f"The data's images are {clips.frames.shape[1:3]} pixels; this preset needs at least {size}. "
+            f"The data's images are {clips.frame_shape} pixels; this preset needs at least {size}. "
             f"Collect with `--size {size}`."
         )
 
@@ -229,18 +235,15 @@ def evaluate_encoder(model: WorldModel, mixture: Mixture) -> tuple[dict[str, flo
     frames = min(PROBE_FRAMES, PROBE_VALUES // (config.tokens * config.dim))
     if not mixture.episodes:
         drawn = mixture.draw([[0, row] for row in range(min(64, frames))], 1, 1)
-        images = [model.card.transform.fit(torch.from_numpy(clip)).to(model.device) for clip, _ in drawn]
+        images = [model.card.transform.fit(torch.from_numpy(clip.frames)).to(model.device) for clip in drawn]
         return {"rank": feature_rank(torch.cat([encode_still(model.encoder, image).cpu() for image in images]))}, None
-    clips = mixture.episodes[0]
     rng = np.random.default_rng(0)
-    index = np.sort(rng.choice(len(clips), min(frames, len(clips)), replace=False))
-    episode = np.searchsorted(clips.starts, index, side="right") - 1
-    test = np.isin(episode, rng.permutation(np.unique(episode))[::4])
-    parts = np.array_split(index, max(1, len(index) // 32))
-    z = torch.cat([model.encode(clips.frames[part]).float().cpu() for part in parts])
-    states = torch.from_numpy(clips.states[index])
+    sample = mixture.episodes[0].sample(rng, frames)
+    test = np.isin(sample.episodes, rng.permutation(np.unique(sample.episodes))[::4])
+    parts = np.array_split(sample.frames, max(1, len(sample.frames) // 32))
+    z = torch.cat([model.encode(part).float().cpu() for part in parts])
+    states, objects = torch.from_numpy(sample.states), torch.from_numpy(sample.objects)
     names = [f"{thing}_{axis}_cm" for thing in ("object", "hand") for axis in "xyz"] + ["closedness"]
-    objects = torch.from_numpy(clips.object_positions[index])
     targets = torch.cat([objects * 100, states[:, :3] * 100, states[:, 6:]], 1)
     errors = probe_error(z, targets, test)
     scores = {name: float(error) for name, error in zip(names, errors, strict=True) if np.isfinite(error)}
@@ -252,5 +255,5 @@ def evaluate_encoder(model: WorldModel, mixture: Mixture) -> tuple[dict[str, flo
     scores |= {"decoded_hand_cm": float(decoded[:3].mean()) * 10, "decoded_closedness": float(decoded[3])}
     shown = slice(0, 64, 8)
     back = model.card.transform.invert(model.pixel_decoder(z[shown].to(model.device)))
-    original = model.card.transform.invert(model.card.transform(clips.frames[index[shown]]))
+    original = model.card.transform.invert(model.card.transform(sample.frames[shown]))
     return scores, np.concatenate([np.concatenate(list(original), 1), np.concatenate(list(back), 1)])

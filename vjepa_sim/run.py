@@ -31,7 +31,7 @@ from torch.distributed.checkpoint.state_dict import (
 )
 from torch.distributed.tensor import DTensor
 
-from data.provenance import write_json
+from data.files import write_json
 from envs.errors import UserError
 from vjepa_sim.card import CARD_FILE, read_card
 from vjepa_sim.compute import Compute

@@ -13,7 +13,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from data.clips import Clips
+from data.ahead import Ahead
+from data.clip import Clip
+from data.mixture import Mixture
 from data.output import claimed
 from envs.errors import UserError
 from vjepa_sim.ac_predictor import ACPredictor
@@ -26,7 +28,7 @@ from vjepa_sim.run import RUN_FILE, Run, make_optimizer
 from vjepa_sim.world_model import WorldModel, fingerprint
 
 EVALUATE_EVERY = 250
-HELD_OUT_CLIPS = 128
+HELD_OUT_CLIPS, HELD_OUT_SEED = 128, 1
 FEATURES_FOLDER = "features"
 
 
@@ -92,7 +94,7 @@ class PlanTrial(Protocol):
 
 
 def train(
-    clips: Clips,
+    mixture: Mixture,
     encoder: str,
     out: Path,
     preset_name: str,
@@ -106,7 +108,7 @@ def train(
     """Train the predictor, or continue where ``out`` left off.
 
     Args:
-        clips: what to learn from; its period becomes the model's.
+        mixture: what to learn from, robot episodes only; its period becomes the model's.
         encoder: checkpoint of stage one: a name, a folder, or a released file.
         out: the run's folder.
         preset_name: sizes of the predictor.
@@ -119,12 +121,13 @@ def train(
     """
     compute = compute or Compute()
     rows = compute.rows(config.batch)
-    clips.check_span(config.frames)
+    for clips in mixture.episodes:
+        clips.check_span(config.frames)
     torch.manual_seed(seed)
     # The loaded model's parts are used as they are: no weight of a large encoder lies in memory twice.
     model = WorldModel.from_pretrained(encoder)
     encoder_scores = {name: value for name, value in model.card.measured.items() if isinstance(value, float)}
-    model.card = _card(model.card, clips, out.name, preset_name, seed, config)
+    model.card = _card(model.card, mixture, out.name, preset_name, seed, config)
     model.mask_predictor = None
     try:
         model.predictor = ACPredictor(model.card.predictor, model.card.encoder)
@@ -134,7 +137,7 @@ def train(
         if part is not None:
             part.requires_grad_(False)
     settings = {"stage": "train", "preset": preset_name, "seed": seed, "encoder": str(Path(encoder))}
-    settings |= {"encoder_crc32": fingerprint(encoder), "data": clips.identity}
+    settings |= {"encoder_crc32": fingerprint(encoder), "data": mixture.identity}
     settings |= {"bfloat16": compute.bfloat16, **asdict(config)}
     with claimed(out, RUN_FILE, settings) if compute.is_main else nullcontext():
         run = Run(out, config.steps, compute)
@@ -151,16 +154,21 @@ def train(
         run.attach(objective, make_optimizer(objective))
         losses_of = compute.replicate(objective)
         key = {name: settings[name] for name in ("encoder_crc32", "data")}
-        features = open_features(model, clips, out / FEATURES_FOLDER, key, compute, on_encoded)
+        features = open_features(model, mixture, out / FEATURES_FOLDER, key, compute, on_encoded)
+        drawn = Ahead(
+            lambda step: mixture.draw_motion(
+                [[seed, step, row] for row in rows], config.frames, pictures=not features.cached
+            )
+        )
         for step in run.loop(report):
             run.set_rates(config.learning_rate, config.weight_decay)
-            index = clips.draw(np.random.default_rng([seed, step]), config.batch, config.frames)
+            clips = drawn.take(step, config.steps)
             with compute.autocast():
-                losses = losses_of(*draw_clips(features, clips, index[rows]))
+                losses = losses_of(*_tensors(features, clips))
             run.descend(losses["loss"], config.max_gradient_norm)
             run.log_losses("train", losses)
             if (step + 1) % EVALUATE_EVERY == 0 or step + 1 == config.steps:
-                scores, picture = evaluate_predictor(objective, model, features, clips, config, compute)
+                scores, picture = evaluate_predictor(objective, model, features, mixture, config, compute)
                 run.log({f"held_out/{name}": value for name, value in scores.items()})
                 run.show("imagined", picture)
                 model.with_card(measured={**encoder_scores, **scores})
@@ -176,46 +184,48 @@ def _forget_features(out: Path, compute: Compute) -> None:
         shutil.rmtree(out / FEATURES_FOLDER, ignore_errors=True)
 
 
-def _card(start: ModelCard, clips: Clips, name: str, preset_name: str, seed: int, config: TrainConfig) -> ModelCard:
+def _card(start: ModelCard, mixture: Mixture, name: str, preset_name: str, seed: int, config: TrainConfig) -> ModelCard:
     return replace(
         start,
         name=name,
         predictor=get_preset(preset_name).ac_predictor,
         mask_predictor=None,
-        period=round(clips.period, 4),
-        data=(*start.data, clips.record) if clips.record not in start.data else start.data,
+        period=mixture.period,
+        data=(*start.data, *(record for record in mixture.records if record not in start.data)),
         training={**start.training, "train": {"preset": preset_name, "seed": seed, **asdict(config)}},
     )
 
 
-def draw_clips(features: Features, clips: Clips, index: np.ndarray) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Latents [B, T, tokens, dim], actions [B, T - 1, 7] and states [B, T, 7] of the frames ``index`` [B, T]."""
-    z = features[index]
-    return z, torch.from_numpy(clips.actions(index)).to(z.device), torch.from_numpy(clips.states[index]).to(z.device)
+def _tensors(features: Features, clips: list[Clip]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Latents [B, T, tokens, dim], actions [B, T - 1, 7] and states [B, T, 7] of B clips."""
+    z = features.of(clips)
+    actions, states = np.stack([clip.actions for clip in clips]), np.stack([clip.states for clip in clips])
+    return z, torch.from_numpy(actions).to(z.device), torch.from_numpy(states).to(z.device)
 
 
 @torch.no_grad()
 def evaluate_predictor(
-    objective: StageTwo, model: WorldModel, features: Features, clips: Clips, config: TrainConfig, compute: Compute
+    objective: StageTwo, model: WorldModel, features: Features, mixture: Mixture, config: TrainConfig, compute: Compute
 ) -> tuple[dict[str, float], np.ndarray | None]:
     """Losses on held-out episodes and, where there is a decoder, a picture: true frames above the imagined ones."""
     size = max(1, config.batch // compute.ranks)  # what a training step has memory for
-    index = clips.draw(np.random.default_rng(1), min(HELD_OUT_CLIPS, 4 * size), config.frames, held_out=True)
-    parts = [index[first : first + size] for first in range(0, len(index), size)]
+    count = min(HELD_OUT_CLIPS, 4 * size)
     sums: dict[str, float] = {}
-    for part in parts:
+    for first in range(0, count, size):
+        seeds = [[HELD_OUT_SEED, row] for row in range(first, min(first + size, count))]
+        clips = mixture.draw_motion(seeds, config.frames, held_out=True, pictures=not features.cached)
         with compute.autocast():
-            losses = objective(*draw_clips(features, clips, part))
+            losses = objective(*_tensors(features, clips))
         for name, value in losses.items():
-            sums[name] = sums.get(name, 0.0) + float(value) * len(part)
-    scores = {name: value / len(index) for name, value in sums.items()}
+            sums[name] = sums.get(name, 0.0) + float(value) * len(clips)
+    scores = {name: value / count for name, value in sums.items()}
     if model.pixel_decoder is None:
         return scores, None
     rows = []
-    for clip in index[:4]:
-        z, actions, states = draw_clips(features, clips, clip[None])
+    for clip in mixture.draw_motion([[HELD_OUT_SEED, row] for row in range(4)], config.frames, True, pictures=True):
+        z, actions, states = _tensors(features, [clip])
         imagined = model.rollout(z[0, 0], states[0, 0], actions)[0]
-        seen = model.card.transform.invert(model.card.transform(clips.frames[clip]))
+        seen = model.card.transform.invert(model.card.transform(clip.frames))
         drawn = model.card.transform.invert(model.pixel_decoder(torch.cat([z[0, :1], imagined])))
         rows.append(np.concatenate([np.concatenate(list(seen), 1), np.concatenate(list(drawn), 1)]))
     return scores, np.concatenate(rows)

@@ -13,6 +13,7 @@ from vjepa_sim.checks import check_numbers, check_positive
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+CROPS = {"square": 1.0, "released": 1.35}  # largest aspect that is kept; the second is V-JEPA 2-AC's
 
 
 @dataclass(frozen=True)

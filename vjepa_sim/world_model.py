@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from data.provenance import write_text
+from data.files import write_text
 from envs.errors import UserError, unknown_name
 from vjepa_sim.ac_predictor import ACPredictor
 from vjepa_sim.card import CARD_FILE, ModelCard, read_card
@@ -23,6 +23,7 @@ from vjepa_sim.rotation import integrate
 from vjepa_sim.weights import load_tensors, read_safetensors
 
 WEIGHTS_FILE = "model.safetensors"
+LARGEST_RELEASED = 384  # pixels
 BUNDLED = Path(__file__).parent / "checkpoints"
 
 
@@ -171,6 +172,12 @@ def fingerprint(source: str | Path) -> int:
             while block := stream.read(1 << 24):
                 checksum = zlib.crc32(block, checksum)
     return checksum
+
+
+def input_size(source: str | Path) -> int:
+    """Height and width in pixels of what a checkpoint's encoder sees; for released ones, the largest there is."""
+    path = find_checkpoint(source)
+    return LARGEST_RELEASED if is_released(path) else read_card(path / CARD_FILE).transform.size
 
 
 def find_checkpoint(name_or_folder: str | Path) -> Path:

@@ -1,51 +1,152 @@
-"""Reading data: clips from memory against opening an episode and decoding all of it for each clip."""
+"""Reading data: clips our way against opening an episode and decoding all of it for each clip; and a large data set."""
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import tempfile
+import time
 from pathlib import Path
 
 import numpy as np
 
 from agents.bench.timing import in_turn
-from data.clips import load_clips, parse_source
-from data.droid import find_episodes, read_episode
+from data.clips import Clips
+from data.formats import Entry, open_reader
+from data.formats.droid import episode_folder, find_episodes
+from data.index import indexed
+from data.mixture import Mixture, load_mixture, parse_source
+from data.video import read_video
+from envs import pose
 
-BATCH, LENGTH = 16, 4
-ROUNDS = 5
+BATCH, FRAMES, PERIOD = 16, 8, 0.25
+SHORT_SIDE = 512  # pixels that training keeps of a large picture, for a model that sees 256
+ROUNDS = 3
+MANY = 100_000
+# A real recording in small: HD pictures in MPEG-4 with a keyframe now and then, 15 rows a second under a 60 fps header.
+HEIGHT, WIDTH, RATE, ROWS = 720, 1280, 15, 150
 
 
 def bench_data(source: str | None) -> dict:
-    """Clips of 4 frames per second, by our way and by the naive one; frames per second of reading whole episodes."""
+    """Clips of 8 frames per second, by our way and by the naive one, from real-sized recordings and from simulated ones.
+
+    Args:
+        source: a data set such as ``droid:PATH``; None makes small ones of both kinds, and also measures how long
+            100,000 episodes take to open.
+    """
     if source is not None:
-        return _measure(source)
+        return {"given": _measure(source)}
     from agents.collect import CollectConfig, collect
 
     with tempfile.TemporaryDirectory() as folder:
-        collect(
-            Path(folder) / "episodes", CollectConfig(episodes=8, seed=0, tasks=("reach",), objects=("box",)), workers=2
-        )
-        return _measure(f"sim:{folder}/episodes")
+        sim, real = Path(folder) / "sim", Path(folder) / "real"
+        config = CollectConfig(episodes=8, seed=0, tasks=("reach",), objects=("box",))
+        collect(sim, config, workers=2)
+        _imitate_droid(real, sim)
+        return {
+            "simulated_128_pixels": _measure(f"sim:{sim}"),
+            "recorded_720_pixels": _measure(f"droid:{real}"),
+            "many_episodes": _measure_many(Path(folder) / "many", sim),
+        }
 
 
 def _measure(source: str) -> dict:
-    folders = find_episodes(parse_source(source)[1])[:64]
-    clips = load_clips([source])
-    rng = np.random.default_rng(0)
+    kind, path, _ = parse_source(source)
+    reader = open_reader(path, kind)
+    streamed = Mixture([Clips(reader, PERIOD, short_side=SHORT_SIDE, source=source)], [1.0])
+    loaded = load_mixture([source], period=PERIOD, short_side=SHORT_SIDE)
+    rng, turn = np.random.default_rng(0), iter(range(1_000_000))
 
-    def from_memory() -> np.ndarray:
-        return clips.frames[clips.draw(rng, BATCH, LENGTH)]
+    def ours(mixture: Mixture) -> None:
+        step = next(turn)
+        mixture.draw([[step, row] for row in range(BATCH)], FRAMES, 1)
 
-    def naive() -> np.ndarray:
-        episodes = [read_episode(folders[i]) for i in rng.integers(0, len(folders), BATCH)]
-        return np.stack([episode.camera.frames[:LENGTH] for episode in episodes])
+    def naive() -> None:
+        for number in rng.integers(0, len(reader), BATCH):
+            episode = reader.read(int(number), ("left",))
+            frames = read_video(episode.view("left").frames.path)
+            rows = np.searchsorted(episode.stamps, episode.stamps[0] + PERIOD * np.arange(FRAMES))
+            pose.difference(episode.states[rows[:-1]], episode.states[rows[1:]])
+            np.ascontiguousarray(frames[rows])
 
-    times = in_turn({"memory": from_memory, "naive": naive}, ROUNDS)
-    naive_seconds, memory_seconds = float(np.median(times["naive"])), float(np.median(times["memory"]))
+    busy: list[float] = []
+
+    def from_disk() -> None:
+        before, start = time.process_time(), time.perf_counter()
+        ours(streamed)
+        busy.append((time.process_time() - before) / (time.perf_counter() - start))
+
+    times = in_turn({"disk": from_disk, "memory": lambda: ours(loaded), "naive": naive}, ROUNDS)
+    seconds = {name: float(np.median(values)) for name, values in times.items()}
     return {
-        "episodes": len(clips.lengths),
-        "clips_per_second": BATCH / memory_seconds,
-        "naive_clips_per_second": BATCH / naive_seconds,
-        "speedup_median": float(np.median(times["naive"] / times["memory"])),
-        "read_frames_per_second": BATCH * float(clips.lengths.mean()) / naive_seconds,
+        "clips_per_second_from_disk": BATCH / seconds["disk"],
+        "clips_per_second_from_memory": BATCH / seconds["memory"],
+        "clips_per_second_naive": BATCH / seconds["naive"],
+        "disk_over_naive": float(np.median(times["naive"] / times["disk"])),
+        "cores_busy_from_disk": float(np.median(busy)),
+        "cores": os.cpu_count() or 1,
     }
+
+
+def _imitate_droid(root: Path, sim: Path) -> None:
+    """Four recordings as DROID's are, with a simulated episode's picture in motion."""
+    import av
+    import h5py
+    from PIL import Image
+
+    still = Image.fromarray(open_reader(sim, "sim").read(0).view("left").frames[0])
+    large = np.asarray(still.resize((WIDTH, WIDTH)))[:HEIGHT]
+    for index in range(4):
+        folder = episode_folder(root, index, True)
+        (folder / "recordings" / "MP4").mkdir(parents=True)
+        with av.open(str(folder / "recordings" / "MP4" / "100.mp4"), "w") as container:
+            stream = container.add_stream("mpeg4", rate=60)
+            stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+            stream.bit_rate = 8_000_000
+            for row in range(ROWS):
+                picture = av.VideoFrame.from_ndarray(np.roll(large, 4 * row, axis=1), format="rgb24")
+                container.mux(stream.encode(picture))
+            container.mux(stream.encode())
+        with h5py.File(folder / "trajectory.h5", "w") as file:
+            places = np.cumsum(np.full((ROWS, 6), 1e-3), axis=0)
+            file["observation/robot_state/cartesian_position"] = places
+            file["observation/robot_state/gripper_position"] = np.zeros(ROWS)
+            file["action/cartesian_position"], file["action/gripper_position"] = places, np.zeros(ROWS)
+            file["observation/camera_type/100"] = np.ones(ROWS, np.int64)
+            file["observation/timestamp/robot_state/read_start"] = np.round(1000 * np.arange(ROWS) / RATE).astype(int)
+
+
+def _measure_many(root: Path, sim: Path) -> dict:
+    """Opening a data set with an index, and its first clip, in a process of its own: seconds, and memory at its peak."""
+    make_many(root, sim, MANY)
+    code = f"from agents.bench.data import open_many; open_many({str(root)!r})"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    seconds, megabytes = (float(number) for number in result.stdout.split())
+    return {"episodes": MANY, "seconds_to_first_clip": seconds, "peak_megabytes": megabytes}
+
+
+def make_many(root: Path, sim: Path, count: int) -> None:
+    """A data set of many episodes, with an index: all are one simulated episode under other names."""
+    reader = open_reader(sim, "sim")
+    entry, template = reader.entries[0], reader.folder(0).resolve()
+    for index in range(count):
+        folder = episode_folder(root, index, True)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        folder.symlink_to(template)
+    values = {name: getattr(entry, name) for name in Entry.__dataclass_fields__}
+    indexed(root, find_episodes(root), lambda name: Entry(**{**values, "name": name}))
+
+
+def open_many(root: str) -> None:
+    """Print the seconds to the first clip and the process's peak memory in megabytes."""
+    start = time.perf_counter()
+    mixture = Mixture([Clips(open_reader(Path(root), "droid"), PERIOD)], [1.0])
+    mixture.draw([[0]], FRAMES, 1)
+    print(time.perf_counter() - start, _peak_megabytes())
+
+
+def _peak_megabytes() -> float:
+    """This process's own; getrusage would count what its parent held when it was started."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024

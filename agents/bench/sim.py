@@ -92,7 +92,7 @@ def _make_robosuite():
     import io
     import logging
 
-    from envs.scene.room import CAMERA_FOVY, CAMERA_POSITION, CAMERA_TARGET, look_at
+    from envs.scene.cameras import LEFT
 
     logging.getLogger("robosuite_logs").setLevel(logging.ERROR)
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
@@ -114,9 +114,9 @@ def _make_robosuite():
         env.reset()
         camera = env.sim.model.camera_name2id("frontview")
         base = env.sim.data.get_body_xpos("robot0_base")
-        env.sim.model.cam_pos[camera] = base + CAMERA_POSITION
-        env.sim.model.cam_quat[camera] = look_at(CAMERA_POSITION, CAMERA_TARGET)
-        env.sim.model.cam_fovy[camera] = CAMERA_FOVY
+        env.sim.model.cam_pos[camera] = base + LEFT.position
+        env.sim.model.cam_quat[camera] = LEFT.quaternion()
+        env.sim.model.cam_fovy[camera] = LEFT.fovy
     return env
 
 

@@ -8,9 +8,11 @@ import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
+from envs.cache import cache_folder
 from envs.engine import mujoco
 from envs.errors import unknown_name
 from envs.scene.arm import robosuite_spec, servo_arm, strip
+from envs.scene.cameras import add_cameras
 from envs.scene.gripper import couple_panda_hand, couple_robotiq
 from envs.scene.mesh import simplify_meshes
 from envs.scene.names import GRIPPERS, OBJECTS
@@ -44,11 +46,6 @@ def load_model(gripper: str, object_name: str) -> mujoco.MjModel:
     return mujoco.MjModel.from_binary_path(str(path))
 
 
-def cache_folder() -> Path:
-    """``$XDG_CACHE_HOME/vjepa-sim`` or ``~/.cache/vjepa-sim``."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vjepa-sim"
-
-
 def _recipe_hash() -> str:
     """Changes with everything the compiled scene depends on: versions and this folder's recipe."""
     digest = hashlib.sha256(f"{mujoco.__version__} {version('robosuite')}".encode())
@@ -73,6 +70,7 @@ def build_spec(gripper: str, object_name: str) -> mujoco.MjSpec:
     else:
         couple_panda_hand(spec)
     add_room(spec)
+    add_cameras(spec)
     if object_name == "box":
         add_box(spec)
     else:

@@ -8,7 +8,10 @@ FLANGE_SITE = "flange"
 OBJECT_BODY = "object"
 OBJECT_JOINT = "object_joint"
 TABLE_GEOM = "table"
-CAMERA = "left"
+HAND_BODY = "robot0_right_hand"
+CAMERA = "left"  # the one that agents see through
+WRIST = "wrist"
+CAMERAS = (CAMERA, "right", WRIST)
 LIGHT = "key"
 WALL_GEOMS = (
     "wall_leftcorner_visual",

@@ -1,4 +1,4 @@
-"""Table, walls, floor, light, camera."""
+"""Table, walls, floor, light."""
 
 from __future__ import annotations
 
@@ -7,12 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from envs.engine import mujoco
-from envs.scene.names import CAMERA, DISTRACTORS, FLOOR_GEOM, LIGHT, TABLE, TABLE_GEOM, WALL_GEOMS
-
-# DROID's "left" place: in front of the arm and to its left, so that neither finger hides the object.
-CAMERA_POSITION = np.array([0.90, 0.62, 0.52])
-CAMERA_TARGET = np.array([0.46, 0.00, 0.13])
-CAMERA_FOVY = 38.0
+from envs.scene.names import DISTRACTORS, FLOOR_GEOM, LIGHT, TABLE, TABLE_GEOM, WALL_GEOMS
 
 TABLE_TEXTURES = (
     "light-wood",
@@ -30,7 +25,7 @@ TEXTURE_PIXELS = 256
 
 
 def add_room(spec: mujoco.MjSpec) -> None:
-    """A table at z = 0 in a room with a floor and walls, one light, one camera, and hidden distractors."""
+    """A table at z = 0 in a room with a floor and walls, one light, and hidden distractors."""
     world = spec.worldbody
     for geom in world.geoms:
         geom.pos = np.asarray(geom.pos) - [0, 0, 0.75]
@@ -71,7 +66,6 @@ def add_room(spec: mujoco.MjSpec) -> None:
             conaffinity=0,
             group=1,
         )
-    world.add_camera(name=CAMERA, pos=CAMERA_POSITION, quat=look_at(CAMERA_POSITION, CAMERA_TARGET), fovy=CAMERA_FOVY)
     world.add_light(
         name=LIGHT,
         type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL,
@@ -87,18 +81,6 @@ def add_room(spec: mujoco.MjSpec) -> None:
     spec.visual.map.znear = 0.01
     spec.visual.global_.offwidth = spec.visual.global_.offheight = 1024
     spec.visual.quality.offsamples = 0
-
-
-def look_at(position: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Quaternion [4] (w, x, y, z) of a camera at ``position`` that looks at ``target`` with z up."""
-    backward = np.asarray(position, float) - target
-    backward /= np.linalg.norm(backward)
-    right = np.cross([0, 0, 1], backward)
-    right /= np.linalg.norm(right)
-    matrix = np.column_stack([right, np.cross(backward, right), backward])
-    quaternion = np.empty(4)
-    mujoco.mju_mat2Quat(quaternion, matrix.ravel())
-    return quaternion
 
 
 def _add_material(spec: mujoco.MjSpec, name: str, texture: str, repeat: float) -> None:

@@ -5,25 +5,31 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from agents.collect import CollectConfig, collect
-from data.droid import find_episodes, read_episode
+from data.episode import Episode
+from data.formats.droid import find_episodes, read_episode
 from envs.errors import UserError
+from envs.scene.names import CAMERAS
 from envs.seeds import training_seed
 
 SMALL = CollectConfig(episodes=3, seed=1, tasks=("reach",), objects=("box",), steps=4, size=64)
 
 
+def read_all(out: Path) -> list[Episode]:
+    return [read_episode(out / name) for name in find_episodes(out)]
+
+
 def test_the_number_of_processes_makes_no_difference(tmp_path):
     collect(tmp_path / "one", SMALL, workers=1)
     collect(tmp_path / "two", SMALL, workers=2)
-    for a, b in zip(find_episodes(tmp_path / "one"), find_episodes(tmp_path / "two"), strict=True):
-        first, second = read_episode(a), read_episode(b)
+    for first, second in zip(read_all(tmp_path / "one"), read_all(tmp_path / "two"), strict=True):
         assert np.array_equal(first.states, second.states)
-        assert np.array_equal(first.camera.frames, second.camera.frames)
+        assert np.array_equal(first.view().frames[:], second.view().frames[:])
         assert first.behavior == second.behavior
 
 
@@ -34,7 +40,7 @@ def test_a_longer_collection_continues_a_shorter_one(tmp_path):
     result = collect(out, replace(SMALL, episodes=4), workers=1, on_progress=lambda *counts: seen.append(counts))
     assert (result.written, result.present, result.frames) == (1, 4, 5)
     assert seen == [(0, 1), (1, 1)]
-    assert {read_episode(folder).seed for folder in find_episodes(out)} == {training_seed(1, i) for i in range(4)}
+    assert {episode.seed for episode in read_all(out)} == {training_seed(1, i) for i in range(4)}
     noted = json.loads((out / "collection.json").read_text())
     assert noted["config"]["episodes"] == 4
     assert noted["provenance"]["versions"]["mujoco"]
@@ -52,6 +58,36 @@ def test_other_settings_are_refused(tmp_path):
     assert (tmp_path / "other" / "thesis.txt").read_text() == "precious"
 
 
+def test_three_cameras_are_kept_with_their_roles(tmp_path):
+    """And the left one's pictures, and the course of the episode, are those of a collection without the others."""
+    collect(tmp_path / "one", replace(SMALL, episodes=1, randomize=1.0), workers=1)
+    collect(tmp_path / "three", replace(SMALL, episodes=1, randomize=1.0, cameras=CAMERAS), workers=1)
+    (one,), (three,) = read_all(tmp_path / "one"), read_all(tmp_path / "three")
+    assert {camera.role: camera.serial for camera in three.cameras} == {
+        "ext1": "left",
+        "ext2": "right",
+        "wrist": "wrist",
+    }
+    assert np.array_equal(one.view("ext1").frames[:], three.view("ext1").frames[:])
+    assert np.array_equal(one.states, three.states)
+    assert np.ptp(three.view("wrist").extrinsics, axis=0).max() > 1e-3
+    for camera in three.cameras:
+        assert camera.frames.shape == (5, 64, 64, 3)
+        assert camera.intrinsics.shape == (3, 3)
+
+
+def test_a_collection_from_before_there_were_cameras_to_choose_is_continued(tmp_path):
+    out = tmp_path / "episodes"
+    collect(out, replace(SMALL, episodes=1), workers=1)
+    noted = json.loads((out / "collection.json").read_text())
+    del noted["config"]["cameras"]
+    (out / "collection.json").write_text(json.dumps(noted))
+    with pytest.raises(UserError, match=r"cameras was \['left'\], now \['left', 'right', 'wrist'\]"):
+        collect(out, replace(SMALL, episodes=2, cameras=CAMERAS), workers=1)
+    assert collect(out, replace(SMALL, episodes=2), workers=1).written == 1
+    assert json.loads((out / "collection.json").read_text())["config"]["cameras"] == ["left"]
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -62,6 +98,9 @@ def test_other_settings_are_refused(tmp_path):
         ({"mix": {"expert": -1.0}}, "negative"),
         ({"mix": {"expert": float("inf")}}, "a number"),
         ({"size": 65}, "even image size"),
+        ({"cameras": ("lef",)}, "Did you mean 'left'"),
+        ({"cameras": ()}, "at least one"),
+        ({"cameras": ("left", "left")}, "each once"),
         ({"gripper": "panda"}, "Did you mean 'panda_hand'"),
         ({"episodes": 0}, "at least 1"),
         ({"seed": -1}, "0..2146"),
@@ -97,7 +136,7 @@ def test_ctrl_c_keeps_whole_episodes_only(tmp_path):
     _, text = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "stopped" in text
-    folders = find_episodes(out)
-    assert 0 < len(folders) < 500
-    assert all(len(read_episode(folder)) == 5 for folder in folders)
+    episodes = read_all(out)
+    assert 0 < len(episodes) < 500
+    assert all(len(episode) == 5 for episode in episodes)
     assert list(out.glob(".partial-*")) == []

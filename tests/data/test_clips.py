@@ -1,46 +1,213 @@
+"""Clips drawn by time."""
+
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from data.clips import load_clips, parse_source
+from data.clips import PERIODS, Clips, parse_period
+from data.formats.format import Entry, Reader
+from data.mixture import load_mixture, parse_source
 from envs import pose
 from envs.errors import UserError
+from tests.data.samples import make_episode
 
 
-def test_clips_stay_within_an_episode(clips):
-    rng = np.random.default_rng(0)
-    index = clips.draw(rng, batch=64, length=3, stride=2)
-    assert index.shape == (64, 3)
-    episode = np.searchsorted(clips.starts, index, side="right") - 1
-    assert np.all(episode == episode[:, :1])
-    assert np.all(np.diff(index) == 2)
-    assert set(episode.ravel()) <= set(clips.training_episodes)
+def describe(name, episode):
+    duration = float(episode.stamps[-1] - episode.stamps[0])
+    return Entry(name, len(episode), duration, episode.period, ("ext1",), 32, 48)
 
 
-def test_actions_lead_from_state_to_state(clips):
-    index = clips.draw(np.random.default_rng(1), batch=8, length=4)
-    actions = clips.actions(index)
-    assert actions.shape == (8, 3, 7)
-    reached = pose.integrate(clips.states[index][:, :-1], actions)
-    np.testing.assert_allclose(reached[..., :3], clips.states[index][:, 1:, :3], atol=1e-5)
-    np.testing.assert_allclose(reached[..., 6], clips.states[index][:, 1:, 6], atol=1e-5)
+class Memory(Reader):
+    """Episodes at hand; None stands for one that can't be read."""
+
+    format = "memory"
+
+    def __init__(self, episodes):
+        self.read_numbers = []
+        self.episodes = episodes
+        super().__init__(
+            "memory",
+            [describe(str(number), episode or at_rate(4.0)) for number, episode in enumerate(episodes)],
+        )
+
+    def read(self, number, views=None, extras=False):
+        self.read_numbers.append(number)
+        if self.episodes[number] is None:
+            raise UserError(f"episode {number} is damaged")
+        return self.episodes[number]
+
+
+def at_rate(rate, rows=60, seed=0):
+    """An episode whose pictures tell their row."""
+    frames = np.broadcast_to((4 * np.arange(rows))[:, None, None, None], (rows, 32, 48, 3)).astype(np.uint8)
+    episode = make_episode(rows, seed, stamps=100.0 + np.arange(rows) / rate)
+    return replace(episode, cameras=(replace(episode.cameras[0], frames=frames),))
+
+
+def rows_of(clip):
+    return clip.frames[:, 0, 0, 0] // 4
+
+
+def draws(clips, count, **named):
+    return [clips.draw_clip(np.random.default_rng([3, i]), **named) for i in range(count)]
+
+
+@pytest.mark.parametrize("rate", [4.0, 15.0, 14.2, 60.0])
+def test_frames_are_a_period_apart_whatever_the_rate(rate):
+    """15 Hz has no row every 0.25 s; the nearest are taken, and the rounding never adds up."""
+    clips = Clips(Memory([at_rate(rate, seed=i) for i in range(3)]), period=0.25)
+    frames = 4
+    for clip in draws(clips, 50, frames=frames):
+        times = rows_of(clip) / rate
+        wanted = times[0] + 0.25 * np.arange(frames)
+        assert np.abs(times - wanted).max() <= 0.5 / rate + 1e-9
+
+
+def test_the_released_period_is_longer():
+    assert PERIODS == {"paper": 0.25, "released": 1.06}
+    clips = Clips(Memory([at_rate(15.0) for _ in range(3)]), parse_period("released"))
+    steps = np.diff([rows_of(clip) for clip in draws(clips, 50, frames=3)])
+    assert set(steps.ravel()) <= {15, 16}
+
+
+def test_a_stride_multiplies_the_period():
+    clips = Clips(Memory([at_rate(4.0) for _ in range(3)]), 0.25)
+    for clip in draws(clips, 20, frames=3, stride=2):
+        assert list(np.diff(rows_of(clip))) == [2, 2]
+
+
+def test_states_and_pictures_are_of_one_row():
+    episodes = [at_rate(15.0, seed=i) for i in range(3)]
+    clips = Clips(Memory(episodes), 0.25)
+    for clip in draws(clips, 20, frames=3):
+        number = int(np.searchsorted(clips.starts, clip.numbers[0], side="right") - 1)
+        np.testing.assert_array_equal(clip.numbers - clips.starts[number], rows_of(clip))
+        np.testing.assert_array_equal(clip.states, episodes[number].states[rows_of(clip)].astype(np.float32))
+        reached = pose.integrate(clip.states[:-1], clip.actions)
+        np.testing.assert_allclose(reached[:, :3], clip.states[1:, :3], atol=1e-5)
+
+
+def test_training_and_held_out_clips_share_no_episode():
+    clips = Clips(Memory([at_rate(4.0, rows=10, seed=i) for i in range(40)]), 0.25)
+    of = {}
+    for held_out in (False, True):
+        drawn = draws(clips, 200, frames=2, held_out=held_out, pictures=False)
+        of[held_out] = {int(np.searchsorted(clips.starts, clip.numbers[0], side="right")) for clip in drawn}
+        assert all(clip.frames is None for clip in drawn)
+    assert not of[False] & of[True]
+    assert len(of[True]) == 2
+
+
+def test_long_episodes_are_drawn_more_often():
+    clips = Clips(Memory([at_rate(4.0, rows=10), at_rate(4.0, rows=10), at_rate(4.0, rows=46)]), 0.25)
+    clips.training_episodes = np.arange(3)
+    long = [clip.numbers[0] >= clips.starts[2] for clip in draws(clips, 400, frames=6, pictures=False)]
+    assert np.mean(long) == pytest.approx(41 / 51, abs=0.06)
+
+
+def test_no_clip_spans_a_gap():
+    episode = at_rate(15.0)
+    stamps = episode.stamps.copy()
+    stamps[30:] += 3.0
+    clips = Clips(Memory([replace(episode, stamps=stamps) for _ in range(3)]), 0.25)
+    for clip in draws(clips, 100, frames=4):
+        assert (rows_of(clip) < 30).all() or (rows_of(clip) >= 30).all()
+
+
+def test_bad_episodes_are_named_counted_and_left_out(caplog):
+    episodes = [at_rate(4.0, seed=i) for i in range(30)]
+    episodes[7] = None
+    reader = Memory(episodes)
+    clips = Clips(reader, 0.25)
+    clips.training_episodes = np.arange(30)
+    for clip in draws(clips, 200, frames=2):
+        assert not clips.starts[7] <= clip.numbers[0] < clips.starts[8]
+    assert list(clips.bad) == ["7"]
+    assert reader.read_numbers.count(7) == 1
+    assert [record.message for record in caplog.records] == ["An episode is left out. episode 7 is damaged"]
+
+
+def test_too_many_bad_episodes_are_an_error():
+    episodes = [at_rate(4.0, seed=i) if i > 3 else None for i in range(30)]
+    clips = Clips(Memory(episodes), 0.25)
+    clips.training_episodes = np.arange(30)
+    with pytest.raises(UserError, match=r"4 of 30 episodes .* At most 10% may be bad"):
+        draws(clips, 500, frames=2)
+    with pytest.raises(UserError, match="can't be used"):
+        clips.load(1e9)
+
+
+def test_what_is_drawn_depends_on_the_seed_alone():
+    """Not on what is in memory, nor on which bad episodes have been met before."""
+    episodes = [at_rate(4.0, seed=i) for i in range(30)]
+    episodes[5] = None
+    streamed, loaded = Clips(Memory(episodes), 0.25), Clips(Memory(episodes), 0.25)
+    assert loaded.load(1e9)
+    assert not streamed.load(10.0)
+    for first, second in zip(draws(streamed, 100, frames=3), draws(loaded, 100, frames=3), strict=True):
+        np.testing.assert_array_equal(first.numbers, second.numbers)
+        np.testing.assert_array_equal(first.frames, second.frames)
+
+
+def test_a_sample_is_of_good_episodes():
+    episodes = [at_rate(4.0, rows=10, seed=i) for i in range(20)]
+    episodes[5] = None
+    sample = Clips(Memory(episodes), 0.25).sample(np.random.default_rng(0), 1000)
+    assert len(sample.frames) == 190
+    assert 5 not in sample.episodes
+    assert np.isfinite(sample.objects).all()
+
+
+@pytest.mark.parametrize(("rate", "period"), [(4.0, 0.2), (4.0, 0.375), (1.0, 0.25)])
+def test_a_period_that_the_rows_do_not_give_is_refused(rate, period):
+    with pytest.raises(UserError, match=r"rows are .* apart"):
+        Clips(Memory([at_rate(rate) for _ in range(3)]), period)
+
+
+def test_a_clip_that_no_episode_has_room_for_is_refused(clips):
+    with pytest.raises(UserError, match=r"10 frames spans 2\.25 s"):
+        clips.draw_clip(np.random.default_rng(0), frames=10)
+
+
+def test_an_absent_camera_is_named():
+    with pytest.raises(UserError, match="no camera 'wrist'"):
+        Clips(Memory([at_rate(4.0) for _ in range(3)]), 0.25, view="wrist")
+
+
+def test_pictures_of_another_size_are_left_out():
+    episodes = [at_rate(4.0, seed=i) for i in range(20)]
+    reader = Memory(episodes)
+    reader.entries[4] = replace(reader.entries[4], height=64)
+    clips = Clips(reader, 0.25)
+    assert "48 × 64" in clips.bad["4"]
+    assert len(clips.lengths) == 19
 
 
 def test_the_record_has_the_seeds(clips):
     assert clips.record["episodes"] == 6
     assert clips.record["frames"] == len(clips) == 54
     assert len(set(clips.record["seeds"])) == 6
-    assert clips.period == pytest.approx(0.25, abs=1e-6)
+    assert clips.record["grippers"] == ["robotiq"]
 
 
-def test_too_long_a_clip_is_refused(clips):
-    with pytest.raises(UserError, match="longest has 9"):
-        clips.draw(np.random.default_rng(0), 1, length=10)
+@pytest.mark.parametrize("text", ["paper", "released", "0.5"])
+def test_periods_have_names(text):
+    assert parse_period(text) == PERIODS.get(text, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"), [("papr", "Did you mean 'paper'"), ("0", "more than 0"), ("nan", "more than 0")]
+)
+def test_bad_periods_are_named(text, message):
+    with pytest.raises(UserError, match=message):
+        parse_period(text)
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("folder", "expected FORMAT:FOLDER"),
+        ("folder", "expected FORMAT:PATH"),
         ("sin:x", "Did you mean 'sim'"),
         ("sim:", "FORMAT"),
         ("sim:x@much", "weight 'much'"),
@@ -54,4 +221,9 @@ def test_bad_sources_are_named(text, message):
 
 def test_an_absent_folder_is_named(tmp_path):
     with pytest.raises(UserError, match="nowhere"):
-        load_clips([f"sim:{tmp_path / 'nowhere'}"])
+        load_mixture([f"sim:{tmp_path / 'nowhere'}"])
+
+
+def test_smaller_pictures_on_request(episodes_folder):
+    small = load_mixture([f"sim:{episodes_folder}"], short_side=64).episodes[0]
+    assert small.frame_shape == (64, 64)

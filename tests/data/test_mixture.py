@@ -22,23 +22,23 @@ def videos(tmp_path):
 
 
 def numbers(clip):
-    return clip.mean((1, 2, 3)) / 6
+    return clip.frames.mean((1, 2, 3)) / 6
 
 
 def test_videos_are_read_by_their_own_clock(videos):
     """At 16 fps, frames 0.25 s apart are 4 frames apart, and strides multiply that."""
-    source = VideoFolder(videos)
+    source = VideoFolder(videos, 0.25)
     for seed in range(5):
         rng = np.random.default_rng(seed)
-        clip, states = source.draw_clip(rng, frames=4, stride=1)
-        assert states is None
-        assert clip.shape == (4, 32, 48, 3)
+        clip = source.draw_clip(rng, frames=4, stride=1)
+        assert clip.states is None
+        assert clip.frames.shape == (4, 32, 48, 3)
         np.testing.assert_allclose(np.diff(numbers(clip)), 4, atol=0.6)
-        np.testing.assert_allclose(np.diff(numbers(source.draw_clip(rng, 3, 2)[0])), 8, atol=0.6)
+        np.testing.assert_allclose(np.diff(numbers(source.draw_clip(rng, 3, 2))), 8, atol=0.6)
 
 
 def test_a_short_video_keeps_showing_its_last_frame(videos):
-    clip, _ = VideoFolder(videos).draw_clip(np.random.default_rng(0), frames=16, stride=1)
+    clip = VideoFolder(videos, 0.25).draw_clip(np.random.default_rng(0), frames=16, stride=1)
     np.testing.assert_allclose(numbers(clip)[:10], np.arange(0, 40, 4), atol=0.6)
     np.testing.assert_allclose(numbers(clip)[10:], 39, atol=0.6)
 
@@ -46,15 +46,15 @@ def test_a_short_video_keeps_showing_its_last_frame(videos):
 def test_pictures_stand_still(tmp_path):
     rgb = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
     Image.fromarray(rgb).save(tmp_path / "a.png")
-    clip, _ = ImageFolder(tmp_path).draw_clip(np.random.default_rng(0), frames=3, stride=1)
-    assert np.array_equal(clip, np.stack([rgb] * 3))
+    clip = ImageFolder(tmp_path, 0.25).draw_clip(np.random.default_rng(0), frames=3, stride=1)
+    assert np.array_equal(clip.frames, np.stack([rgb] * 3))
 
 
 def test_weights_are_shares(videos, episodes_folder):
     mixture = load_mixture([f"video:{videos}@3", f"sim:{episodes_folder}"])
     np.testing.assert_allclose(mixture.weights, [0.75, 0.25])
     drawn = mixture.draw([[0, row] for row in range(200)], frames=2, stride=1)
-    assert np.mean([states is None for _, states in drawn]) == pytest.approx(0.75, abs=0.08)
+    assert np.mean([clip.states is None for clip in drawn]) == pytest.approx(0.75, abs=0.08)
     assert mixture.episodes == [mixture.sources[1]]
     assert len(mixture.records) == 2
 
@@ -63,19 +63,19 @@ def test_equal_seeds_give_equal_clips(videos, episodes_folder):
     mixture = load_mixture([f"video:{videos}", f"sim:{episodes_folder}"])
     seeds = [[7, row] for row in range(8)]
     first, second = mixture.draw(seeds, 2, 1), mixture.draw(seeds[::-1], 2, 1)[::-1]
-    assert all(np.array_equal(a, b) for (a, _), (b, _) in zip(first, second, strict=True))
+    assert all(np.array_equal(a.frames, b.frames) for a, b in zip(first, second, strict=True))
 
 
 def test_bad_files_are_left_out_up_to_a_share(videos, caplog):
     whole = (videos / "a.mp4").read_bytes()
     (videos / "bad.mp4").write_bytes(whole[:200])
-    source = VideoFolder(videos)
+    source = VideoFolder(videos, 0.25)
     for seed in range(20):
         source.draw_clip(np.random.default_rng(seed), 2, 1)
     assert [path.name for path in source.bad] == ["bad.mp4"]
     assert len(caplog.records) == 1
     (videos / "worse.mp4").write_bytes(b"")
-    source = VideoFolder(videos)
+    source = VideoFolder(videos, 0.25)
     with pytest.raises(UserError, match="2 of 5 video can't be read"):
         for seed in range(40):
             source.draw_clip(np.random.default_rng(seed), 2, 1)
@@ -92,4 +92,4 @@ def test_empty_folders_are_named(kind, tmp_path):
 def test_a_folder_of_one_bad_file_is_named(tmp_path):
     (tmp_path / "only.mp4").write_bytes(b"")
     with pytest.raises(UserError, match="1 of 1 video"):
-        Mixture([VideoFolder(tmp_path)], [1.0]).draw([[0]], 2, 1)
+        Mixture([VideoFolder(tmp_path, 0.25)], [1.0]).draw([[0]], 2, 1)

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from data.mixture import Mixture, load_mixture
+from data.clip import Clip
+from data.mixture import load_mixture
 from data.video import write_video
 from envs.errors import UserError
 from vjepa_sim.compute import Compute
@@ -47,11 +48,6 @@ def stop_after_steps(monkeypatch, steps):
 
 
 @pytest.fixture(scope="module")
-def mixture(clips):
-    return Mixture([clips], [1.0])
-
-
-@pytest.fixture(scope="module")
 def encoder(mixture, tmp_path_factory):
     out = tmp_path_factory.mktemp("stage_one") / "run"
     pretrain(mixture, out, "tiny", STAGE_ONE, seed=0, report=quiet)
@@ -74,13 +70,13 @@ def test_a_stopped_and_resumed_stage_one_equals_one_that_was_not(mixture, encode
     )
 
 
-def test_stage_two_trains_resumes_and_leaves_the_encoder_alone(clips, encoder, tmp_path, monkeypatch):
-    whole = train(clips, str(encoder), tmp_path / "whole", "tiny", STAGE_TWO, seed=0, report=quiet)
+def test_stage_two_trains_resumes_and_leaves_the_encoder_alone(mixture, clips, encoder, tmp_path, monkeypatch):
+    whole = train(mixture, str(encoder), tmp_path / "whole", "tiny", STAGE_TWO, seed=0, report=quiet)
     with monkeypatch.context() as patch:
         stop_after_steps(patch, 3)
         with pytest.raises(KeyboardInterrupt):
-            train(clips, str(encoder), tmp_path / "parts", "tiny", STAGE_TWO, seed=0, report=quiet)
-    train(clips, str(encoder), tmp_path / "parts", "tiny", STAGE_TWO, seed=0, report=quiet)
+            train(mixture, str(encoder), tmp_path / "parts", "tiny", STAGE_TWO, seed=0, report=quiet)
+    train(mixture, str(encoder), tmp_path / "parts", "tiny", STAGE_TWO, seed=0, report=quiet)
     parts = WorldModel.from_pretrained(tmp_path / "parts")
     assert torch.equal(weights(parts), weights(whole))
     assert torch.equal(weights(parts.encoder), weights(WorldModel.from_pretrained(encoder).encoder))
@@ -101,10 +97,10 @@ def test_a_run_leaves_what_people_look_at(encoder):
     assert run["provenance"]["versions"]["torch"]
 
 
-def test_stage_two_gets_better(clips, tmp_path):
+def test_stage_two_gets_better(mixture, tmp_path):
     """On the bundled encoder's features the predictor soon beats predicting that nothing changes."""
     config = replace(STAGE_TWO, steps=61, batch=16, learning_rate=Schedule(4e-4, 2e-3, 2e-5, 5, shape="cosine"))
-    model = train(clips, "tiny", tmp_path / "run", "tiny", config, seed=0, report=quiet)
+    model = train(mixture, "tiny", tmp_path / "run", "tiny", config, seed=0, report=quiet)
     lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     losses = [line["train/teacher_forcing"] / line["train/copy"] for line in lines if "train/copy" in line]
     assert losses[-1] < 0.97 * losses[0]
@@ -117,7 +113,7 @@ def test_other_settings_in_the_same_folder_are_refused(mixture, encoder):
         pretrain(mixture, encoder, "tiny", STAGE_ONE, seed=1, report=quiet)
 
 
-def test_a_loss_that_is_not_a_number_never_reaches_the_checkpoint(clips, encoder, tmp_path, monkeypatch):
+def test_a_loss_that_is_not_a_number_never_reaches_the_checkpoint(mixture, encoder, tmp_path, monkeypatch):
     from vjepa_sim import train as stage_two
 
     forward, count = stage_two.StageTwo.forward, 0
@@ -131,20 +127,20 @@ def test_a_loss_that_is_not_a_number_never_reaches_the_checkpoint(clips, encoder
     monkeypatch.setattr(stage_two.StageTwo, "forward", diverging)
     monkeypatch.setattr("vjepa_sim.run.CHECKPOINT_SECONDS", 0)
     with pytest.raises(UserError, match="loss of step 2 is nan"):
-        train(clips, str(encoder), tmp_path / "run", "tiny", STAGE_TWO, seed=0, report=quiet)
+        train(mixture, str(encoder), tmp_path / "run", "tiny", STAGE_TWO, seed=0, report=quiet)
     kept = WorldModel.from_pretrained(tmp_path / "run")
     assert torch.isfinite(weights(kept)).all()
     assert json.loads((tmp_path / "run/checkpoints/last/training.json").read_text())["step"] == 2
 
 
-def test_a_lost_link_or_a_damaged_checkpoint_is_noticed(clips, encoder, tmp_path):
-    train(clips, str(encoder), tmp_path / "run", "tiny", STAGE_TWO, seed=0, report=quiet)
+def test_a_lost_link_or_a_damaged_checkpoint_is_noticed(mixture, encoder, tmp_path):
+    train(mixture, str(encoder), tmp_path / "run", "tiny", STAGE_TWO, seed=0, report=quiet)
     (tmp_path / "run/checkpoints/last").unlink()
-    again = train(clips, str(encoder), tmp_path / "run", "tiny", STAGE_TWO, seed=0, report=quiet)
+    again = train(mixture, str(encoder), tmp_path / "run", "tiny", STAGE_TWO, seed=0, report=quiet)
     assert again.card.measured["teacher_forcing"] > 0
     (tmp_path / "run/checkpoints/000004/training_state.safetensors").write_bytes(b"half")
     with pytest.raises(UserError, match="Delete this folder to resume from an earlier one"):
-        train(clips, str(encoder), tmp_path / "run", "tiny", STAGE_TWO, seed=0, report=quiet)
+        train(mixture, str(encoder), tmp_path / "run", "tiny", STAGE_TWO, seed=0, report=quiet)
 
 
 @pytest.mark.parametrize("changes", [{"steps": 0}, {"batch": 0}, {"learning_rate": RATE.scaled(-1.0)}, {"rollout": 4}])
@@ -158,14 +154,10 @@ def test_an_unknown_preset_is_named():
         get_preset("tyni")
 
 
-def test_pictures_too_small_for_the_preset_are_refused(clips, tmp_path):
-    from data.clips import Clips
-
-    small = Clips(
-        clips.frames[:, ::2, ::2], clips.states, clips.object_positions, clips.lengths, clips.period, clips.record
-    )
+def test_pictures_too_small_for_the_preset_are_refused(episodes_folder, tmp_path):
+    small = load_mixture([f"sim:{episodes_folder}"], short_side=64)
     with pytest.raises(UserError, match="--size 128"):
-        pretrain(Mixture([small], [1.0]), tmp_path / "run", "tiny", STAGE_ONE, seed=0, report=quiet)
+        pretrain(small, tmp_path / "run", "tiny", STAGE_ONE, seed=0, report=quiet)
 
 
 def test_stage_one_learns_from_videos_alone_with_the_published_objective(tmp_path):
@@ -192,27 +184,33 @@ def test_stage_one_learns_from_videos_alone_with_the_published_objective(tmp_pat
     assert not torch.equal(weights(again), weights(model))
 
 
-def test_clips_that_no_episode_has_are_refused_before_a_run_begins(mixture, clips, encoder, tmp_path):
-    with pytest.raises(UserError, match="--steps 13"):
+def test_clips_that_no_episode_has_are_refused_before_a_run_begins(mixture, encoder, tmp_path):
+    with pytest.raises(UserError, match="2 frames spans 3 s"):
         pretrain(mixture, tmp_path / "run", "tiny", replace(STAGE_ONE, strides=(1, 12)), 0, quiet)
-    with pytest.raises(UserError, match="--steps 10"):
-        train(clips, str(encoder), tmp_path / "run", "tiny", replace(STAGE_TWO, frames=10), 0, quiet)
+    with pytest.raises(UserError, match=r"10 frames spans 2\.25 s"):
+        train(mixture, str(encoder), tmp_path / "run", "tiny", replace(STAGE_TWO, frames=10), 0, quiet)
     assert not (tmp_path / "run").exists()
 
 
-def test_features_are_cached_where_they_fit(clips, encoder, tmp_path, monkeypatch):
+def clip_of(clips, numbers):
+    return Clip(clips.frames_at(np.array(numbers)), numbers=np.array(numbers))
+
+
+def test_features_are_cached_where_they_fit(mixture, clips, encoder, tmp_path, monkeypatch):
     model = WorldModel.from_pretrained(encoder)
-    index = np.array([[0, 5], [53, 7]])
-    expected = model.encode(clips.frames[index.ravel()]).view(2, 2, 64, -1)
-    cached = open_features(model, clips, tmp_path / "a", {"key": 1}, Compute(), lambda *_: None)
-    torch.testing.assert_close(cached[index], expected, atol=2e-3, rtol=2e-3)  # half precision
+    drawn = [clip_of(clips, [0, 5]), clip_of(clips, [53, 7])]
+    expected = model.encode(np.concatenate([clip.frames for clip in drawn])).view(2, 2, 64, -1)
+    cached = open_features(model, mixture, tmp_path / "a", {"key": 1}, Compute(), lambda *_: None)
+    assert cached.cached
+    torch.testing.assert_close(cached.of(drawn), expected, atol=2e-3, rtol=2e-3)  # half precision
     monkeypatch.setattr("vjepa_sim.features.SPARE_BYTES", 1e18)
-    anew = open_features(model, clips, tmp_path / "b", {"key": 1}, Compute(), lambda *_: None)
-    assert torch.equal(anew[index], expected)
+    anew = open_features(model, mixture, tmp_path / "b", {"key": 1}, Compute(), lambda *_: None)
+    assert not anew.cached
+    assert torch.equal(anew.of(drawn), expected)
     assert not list((tmp_path / "b").iterdir())
 
 
-def test_encoding_goes_on_where_it_was_stopped(clips, encoder, tmp_path, monkeypatch):
+def test_encoding_goes_on_where_it_was_stopped(mixture, clips, encoder, tmp_path, monkeypatch):
     monkeypatch.setattr("vjepa_sim.features.BLOCK", 8)
     monkeypatch.setattr("vjepa_sim.features.TURNS", 1)
     model = WorldModel.from_pretrained(encoder)
@@ -222,18 +220,18 @@ def test_encoding_goes_on_where_it_was_stopped(clips, encoder, tmp_path, monkeyp
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        open_features(model, clips, tmp_path, {"key": 1}, Compute(), stop)
+        open_features(model, mixture, tmp_path, {"key": 1}, Compute(), stop)
     done = []
-    features = open_features(model, clips, tmp_path, {"key": 1}, Compute(), lambda n, total: done.append(n))
+    features = open_features(model, mixture, tmp_path, {"key": 1}, Compute(), lambda n, total: done.append(n))
     assert done == [32, 40, 48, 54]
-    index = np.arange(54)[None]
-    torch.testing.assert_close(features[index][0], model.encode(clips.frames), atol=2e-3, rtol=2e-3)
-    open_features(model, clips, tmp_path, {"key": 2}, Compute(), lambda n, total: done.append(n))
+    whole = clip_of(clips, range(54))
+    torch.testing.assert_close(features.of([whole])[0], model.encode(whole.frames), atol=2e-3, rtol=2e-3)
+    open_features(model, mixture, tmp_path, {"key": 2}, Compute(), lambda n, total: done.append(n))
     assert done[4] == 8  # of another encoder nothing is taken over
 
 
-def test_a_finished_run_leaves_no_features(clips, encoder, tmp_path):
-    train(clips, str(encoder), tmp_path / "run", "tiny", STAGE_TWO, seed=0, report=quiet)
+def test_a_finished_run_leaves_no_features(mixture, encoder, tmp_path):
+    train(mixture, str(encoder), tmp_path / "run", "tiny", STAGE_TWO, seed=0, report=quiet)
     assert not (tmp_path / "run" / "features").exists()
 
 
@@ -266,7 +264,7 @@ def test_a_gradient_that_is_not_a_number_never_reaches_the_weights(tmp_path):
     assert torch.equal(layer.weight, before)
 
 
-def test_planning_is_tried_on_the_way(clips, encoder, tmp_path):
+def test_planning_is_tried_on_the_way(mixture, encoder, tmp_path):
     class Trial:
         every = 2
 
@@ -276,6 +274,6 @@ def test_planning_is_tried_on_the_way(clips, encoder, tmp_path):
         def success(self, model):
             return {"reach_box": 0.5}
 
-    train(clips, str(encoder), tmp_path / "run", "tiny", STAGE_TWO, 0, quiet, plan=Trial())
+    train(mixture, str(encoder), tmp_path / "run", "tiny", STAGE_TWO, 0, quiet, plan=Trial())
     lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert [line["planning/reach_box"] for line in lines if "planning/reach_box" in line] == [0.5, 0.5]

@@ -1,0 +1,32 @@
+"""A clip: a few frames, one after another in time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from envs import pose
+
+
+@dataclass(frozen=True)
+class Clip:
+    """Frames a period apart, and what the arm did.
+
+    Attributes:
+        frames: uint8 [T, H, W, 3], or None if they weren't asked for.
+        states: float32 [T, 7], see :mod:`envs.pose`; None where there is no arm.
+        numbers: int64 [T], the frames' numbers when all frames of a data set are counted through; None where the set
+            has no episodes.
+        source: number of the data set in its mixture.
+    """
+
+    frames: np.ndarray | None
+    states: np.ndarray | None = None
+    numbers: np.ndarray | None = None
+    source: int = 0
+
+    @property
+    def actions(self) -> np.ndarray:
+        """float32 [T - 1, 7], between the frames."""
+        return pose.difference(self.states[:-1], self.states[1:]).astype(np.float32)

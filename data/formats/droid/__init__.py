@@ -1,0 +1,44 @@
+"""DROID's raw layout, read and written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from data.formats.droid.layout import VERSION_FOLDER, episode_folder, find_episodes
+from data.formats.droid.reader import DroidReader, read_episode
+from data.formats.droid.writer import DroidWriter, write_episode
+from data.formats.format import Progress, no_progress
+from envs.errors import UserError
+
+__all__ = [
+    "VERSION_FOLDER",
+    "DroidReader",
+    "DroidWriter",
+    "detect",
+    "episode_folder",
+    "find_episodes",
+    "open_reader",
+    "open_writer",
+    "read_episode",
+    "write_episode",
+]
+
+
+def detect(path: Path) -> bool:
+    """Whether there are episodes in DROID's raw layout below a folder."""
+    if not path.is_dir():
+        return False
+    try:
+        return bool(find_episodes(path))
+    except UserError:
+        return False
+
+
+def open_reader(path: Path, on_progress: Progress = no_progress) -> DroidReader:
+    """Open a data set; what it holds is looked up once and remembered, see :mod:`data.index`."""
+    return DroidReader(path, on_progress)
+
+
+def open_writer(path: Path) -> DroidWriter:
+    """Begin a data set."""
+    return DroidWriter(path)

@@ -1,0 +1,258 @@
+"""Write DROID's raw layout: everything its own readers and V-JEPA 2's loader look for."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from data.episode import Camera, Episode
+from data.files import write_json
+from data.formats.droid.layout import LAB, RATE, TRAJECTORY, VERSION_FOLDER, VIDEOS, episode_folder, moment
+from data.formats.format import Writer
+from data.video import write_video
+from envs import pose
+from envs.errors import UserError
+
+DROID_VERSION = "1.3"
+USER, BUILDING, ROBOT_SERIAL = "vjepa-sim", "mujoco", "panda-sim"
+CAMERA_KINDS = {"wrist": 0, "ext1": 1, "ext2": 1}  # of observation/camera_type
+# DROID normalises velocity actions by these, per step of its control loop.
+MAX_LINEAR_DELTA, MAX_ROTATION_DELTA, MAX_GRIPPER_DELTA = 0.075, 0.15, 0.25
+EPOCH_STAMPS = 1e9  # s: larger stamps are times of day already
+
+
+class DroidWriter(Writer):
+    """Appends episodes; each is a folder that is whole or absent."""
+
+    format = "droid"
+
+    def __init__(self, root: Path):
+        self._root = Path(root)
+        self._count = 0
+
+    def write(self, episode: Episode) -> None:
+        """See :func:`write_episode`."""
+        self._root.mkdir(parents=True, exist_ok=True)
+        write_episode(self._root, self._count, episode)
+        self._count += 1
+
+
+def write_episode(root: Path, index: int, episode: Episode) -> Path:
+    """Write one episode into a collection and return its folder.
+
+    Everything is written beside its place and then renamed, so that a folder that exists is whole. An episode without
+    commands gets the next measured states in their place, since a recording without actions counts as aborted; one
+    without joints has none, and DROID's own parser, which counts them, doesn't take it. An unknown success goes to
+    ``failure``. All three are noted, and read back as they were.
+
+    Raises:
+        UserError: the episode's folder exists already.
+    """
+    import h5py
+
+    folder = episode_folder(root, index, bool(episode.success))
+    if folder.exists():
+        raise UserError(f"{folder} exists already; give another --out, or resume with the same seed.")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=root))
+    try:
+        os.chmod(partial, 0o755)
+        (partial / VIDEOS).mkdir(parents=True)
+        for camera in episode.cameras:
+            write_video(partial / VIDEOS / f"{camera.serial}.mp4", camera.frames, 1 / episode.period)
+            write_json(partial / VIDEOS / f"{camera.serial}_timestamps.json", _milliseconds(index, episode).tolist())
+        with h5py.File(partial / TRAJECTORY, "w") as file:
+            _write_rows(file, index, episode)
+            file.attrs.update(_attributes(index, episode))
+        metadata = _metadata(root, folder, index, episode)
+        text = json.dumps(metadata, indent=2)
+        (partial / f"metadata_{metadata['uuid']}.json").write_text(text + "\n")
+        os.replace(partial, folder)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    return folder
+
+
+def _milliseconds(index: int, episode: Episode) -> np.ndarray:
+    """int64 [T], since 1970."""
+    begin = 0.0 if episode.stamps[0] > EPOCH_STAMPS else moment(index).timestamp()
+    return np.round((begin + episode.stamps) * 1000).astype(np.int64)
+
+
+def _user_id(index: int, episode: Episode) -> str:
+    """Eight hexadecimal digits; the seed's where there is one, so that collections don't share their uuids."""
+    return f"{(index if episode.seed is None else episode.seed) & 0xFFFFFFFF:08x}"
+
+
+def _write_rows(file, index: int, episode: Episode) -> None:
+    """Every low-dimensional key that DROID's recorder writes, as far as a simulator knows it."""
+    rows = len(episode)
+    milliseconds = _milliseconds(index, episode)
+    zeros7, zeros, true, false = np.zeros((rows, 7)), np.zeros(rows), np.ones(rows, bool), np.zeros(rows, bool)
+    commands = _commands(episode)
+    robot_state = {
+        "cartesian_position": episode.states[:, :6],
+        "gripper_position": episode.states[:, pose.GRIPPER],
+        "joint_torques_computed": zeros7,
+        "prev_joint_torques_computed": zeros7,
+        "prev_joint_torques_computed_safened": zeros7,
+        "motor_torques_measured": zeros7,
+        "prev_controller_latency_ms": zeros,
+        "prev_command_successful": true,
+    }
+    # Velocities are per step of DROID's control loop, as shares of its largest step.
+    per_step = pose.difference(episode.states, commands) / max(1.0, episode.period * RATE)
+    velocity = np.concatenate([per_step[:, :3] / MAX_LINEAR_DELTA, per_step[:, 3:6] / MAX_ROTATION_DELTA], axis=1)
+    tree = {
+        "observation/robot_state": robot_state,
+        "observation/controller_info": {
+            "success": false,
+            "failure": false,
+            "movement_enabled": true,
+            "controller_on": true,
+        },
+        "observation/timestamp": {"skip_action": false},
+        "observation/timestamp/robot_state": {
+            "read_start": milliseconds,
+            "read_end": milliseconds,
+            "robot_timestamp_seconds": milliseconds // 1000,
+            "robot_timestamp_nanos": milliseconds % 1000 * 1_000_000,
+        },
+        "observation/timestamp/control": {
+            event: milliseconds for event in ("step_start", "policy_start", "sleep_start", "control_start", "step_end")
+        },
+        "action": {
+            "cartesian_position": commands[:, :6],
+            "cartesian_velocity": np.clip(velocity, -1, 1),
+            "gripper_position": commands[:, pose.GRIPPER],
+            "gripper_velocity": np.clip(per_step[:, pose.GRIPPER] / MAX_GRIPPER_DELTA, -1, 1),
+        },
+        "action/robot_state": robot_state,
+        # Ours alone: the clock in seconds, to the last bit.
+        "vjepa_sim": {"stamp": episode.stamps},
+    }
+    leaves = {f"{group}/{name}": values for group, part in tree.items() for name, values in part.items()}
+    if episode.joints is not None:
+        leaves |= _joint_leaves(episode)
+    for camera in episode.cameras:
+        leaves |= _camera_leaves(camera, rows, milliseconds)
+    leaves |= {f"vjepa_sim/privileged/{name}": values for name, values in episode.privileged.items()}
+    # What was read from a file in this layout goes back to its place; the rest is kept apart.
+    for name, values in episode.extras.items():
+        leaves[name if name.startswith(("observation/", "action/")) else f"vjepa_sim/extras/{name}"] = values
+    for name, values in leaves.items():
+        values = np.ascontiguousarray(values)
+        file.create_dataset(name, data=values, maxshape=(None, *values.shape[1:]), chunks=(1, *values.shape[1:]))
+
+
+def _commands(episode: Episode) -> np.ndarray:
+    if episode.commands is not None:
+        return episode.commands
+    return np.concatenate([episode.states[1:], episode.states[-1:]])
+
+
+def _joint_leaves(episode: Episode) -> dict[str, np.ndarray]:
+    velocities = np.gradient(episode.joints, episode.stamps, axis=0)
+    return {
+        "observation/robot_state/joint_positions": episode.joints,
+        "observation/robot_state/joint_velocities": velocities,
+        "action/robot_state/joint_positions": episode.joints,
+        "action/robot_state/joint_velocities": velocities,
+        "action/joint_position": np.concatenate([episode.joints[1:], episode.joints[-1:]]),
+        "action/joint_velocity": velocities,
+    }
+
+
+def _camera_leaves(camera: Camera, rows: int, milliseconds: np.ndarray) -> dict[str, np.ndarray]:
+    """Both eyes are where the one camera is."""
+    serial = camera.serial
+    leaves = {f"observation/camera_type/{serial}": np.full(rows, CAMERA_KINDS[camera.role], np.int64)}
+    for eye in ("left", "right"):
+        if camera.extrinsics is not None:
+            leaves[f"observation/camera_extrinsics/{serial}_{eye}"] = camera.extrinsics
+        if camera.intrinsics is not None:
+            leaves[f"observation/camera_intrinsics/{serial}_{eye}"] = np.tile(camera.intrinsics, (rows, 1, 1))
+    for event in ("read_start", "read_end", "frame_received", "estimated_capture"):
+        leaves[f"observation/timestamp/cameras/{serial}_{event}"] = milliseconds
+    return leaves
+
+
+def _attributes(index: int, episode: Episode) -> dict:
+    return {
+        "user": USER,
+        "building": _source(episode, "building", BUILDING),
+        "scene_id": np.int64(episode.seed or 0),
+        "current_task": episode.task,
+        "time": moment(index).strftime("%a %b %d %H:%M:%S %Y"),
+        "robot_serial_number": _source(episode, "robot_serial", ROBOT_SERIAL),
+        "version_number": DROID_VERSION,
+        "success": bool(episode.success),
+        "failure": not episode.success,
+        "movement_enabled": True,
+        "controller_on": True,
+    }
+
+
+def _source(episode: Episode, name: str, default: str) -> str:
+    """Where a real episode came from."""
+    return str(episode.details.get("source", {}).get(name, default))
+
+
+def _metadata(root: Path, folder: Path, index: int, episode: Episode) -> dict:
+    """DROID's 28 fields, and ours under one key of their own."""
+    when = moment(index)
+    inside = folder.relative_to(root / VERSION_FOLDER / LAB).as_posix()
+    return {
+        "uuid": f"{LAB}+{_user_id(index, episode)}+{when:%Y-%m-%d-%Hh-%Mm-%Ss}",
+        "lab": LAB,
+        "user": USER,
+        "user_id": _user_id(index, episode),
+        "date": f"{when:%Y-%m-%d}",
+        "timestamp": f"{when:%Y-%m-%d-%Hh-%Mm-%Ss}",
+        "hdf5_path": f"{inside}/{TRAJECTORY}",
+        "building": _source(episode, "building", BUILDING),
+        "scene_id": int(episode.seed or 0),
+        "success": bool(episode.success),
+        "robot_serial": _source(episode, "robot_serial", ROBOT_SERIAL),
+        "droid_version": DROID_VERSION,
+        "current_task": episode.task,
+        "trajectory_length": len(episode),
+        **_camera_fields(inside, episode),
+        "vjepa_sim": {
+            "behavior": episode.behavior,
+            "seed": episode.seed,
+            "period": episode.period,
+            **episode.details,
+            **({"unknown": unknown} if (unknown := _unknown(episode)) else {}),
+        },
+    }
+
+
+def _unknown(episode: Episode) -> list[str]:
+    """What the episode doesn't tell and DROID's layout can't leave out."""
+    return [name for name in ("commands", "success") if getattr(episode, name) is None]
+
+
+def _camera_fields(inside: str, episode: Episode) -> dict:
+    """Serials, places and files of the three roles. Readers reject gaps: the first camera stands in for missing ones."""
+    cameras = {camera.role: camera for camera in episode.cameras}
+    roles = {role: cameras.get(role, episode.cameras[0]) for role in ("wrist", "ext1", "ext2")}
+
+    def file(camera: Camera, kind: str) -> str:
+        return f"{inside}/recordings/{kind.upper()}/{camera.serial}.{kind}"
+
+    fields: dict = {f"{role}_cam_serial": camera.serial for role, camera in roles.items()}
+    for role, camera in roles.items():
+        fields[f"{role}_cam_extrinsics"] = [0.0] * 6 if camera.extrinsics is None else camera.extrinsics[0].tolist()
+    for role, camera in roles.items():
+        fields |= {f"{role}_svo_path": file(camera, "svo"), f"{role}_mp4_path": file(camera, "mp4")}
+    for side in ("left", "right"):
+        view = side if any(camera.role != "wrist" for camera in episode.cameras) else "wrist"
+        fields[f"{side}_mp4_path"] = file(episode.view(view), "mp4")
+    return fields

@@ -1,0 +1,39 @@
+"""The Panda's and FR3's forward kinematics without a simulator, from Franka's Denavit-Hartenberg parameters."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from envs.pose import matrix_to_euler
+
+# (a [m], d [m], alpha [rad]) of each joint, in Craig's convention, and of the flange last.
+PARAMETERS = (
+    (0.0, 0.333, 0.0),
+    (0.0, 0.0, -np.pi / 2),
+    (0.0, 0.316, np.pi / 2),
+    (0.0825, 0.0, np.pi / 2),
+    (-0.0825, 0.384, -np.pi / 2),
+    (0.0, 0.0, np.pi / 2),
+    (0.088, 0.0, np.pi / 2),
+    (0.0, 0.107, 0.0),
+)
+
+
+def flange_poses(joints: np.ndarray) -> np.ndarray:
+    """Poses [T, 6] of the flange in the base frame, metres and extrinsic "xyz" Euler radians, at joints [T, 7] in radians."""
+    return np.array([_flange_pose(row) for row in np.asarray(joints, np.float64)])
+
+
+def _flange_pose(joints: np.ndarray) -> np.ndarray:
+    pose = np.eye(4)
+    for (a, d, alpha), theta in zip(PARAMETERS, [*joints, 0.0], strict=True):
+        ct, st, ca, sa = np.cos(theta), np.sin(theta), np.cos(alpha), np.sin(alpha)
+        pose = pose @ np.array(
+            [
+                [ct, -st, 0, a],
+                [st * ca, ct * ca, -sa, -d * sa],
+                [st * sa, ct * sa, ca, d * ca],
+                [0, 0, 0, 1],
+            ]
+        )
+    return np.concatenate([pose[:3, 3], matrix_to_euler(pose[:3, :3])])
