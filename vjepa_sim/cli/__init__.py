@@ -1,0 +1,52 @@
+"""The one command line, ``vjepa-sim VERB``: the only folder that may import everything."""
+
+from __future__ import annotations
+
+import sys
+
+import tyro
+
+import envs  # noqa: F401
+from envs.errors import UserError, unknown_name
+from vjepa_sim.cli.bench import Bench
+from vjepa_sim.cli.collect import Collect
+from vjepa_sim.cli.convert import Convert, check_kind
+from vjepa_sim.cli.doctor import Doctor
+from vjepa_sim.cli.evaluation import Eval
+from vjepa_sim.cli.training import Pretrain, Train
+
+VERBS: dict[str, type] = {
+    "doctor": Doctor,
+    "collect": Collect,
+    "convert": Convert,
+    "pretrain": Pretrain,
+    "train": Train,
+    "eval": Eval,
+    "bench": Bench,
+}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; returns the exit status: 0 done, 1 a check failed, 2 a user's mistake, 130 stopped."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        if arguments and not arguments[0].startswith("-") and arguments[0] not in VERBS:
+            raise unknown_name("verb", arguments[0], VERBS)
+        if arguments[:1] == ["convert"] and len(arguments) > 1 and not arguments[1].startswith("-"):
+            check_kind(arguments[1])
+        verb = tyro.extras.subcommand_cli_from_dict(
+            VERBS,
+            args=arguments,
+            prog="vjepa-sim",
+            description="Simulate, collect, train and plan with V-JEPA 2 world models.",
+        )
+        return verb.run()
+    except UserError as error:
+        print(f"vjepa-sim: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:  # a full disk, a folder that can't be written, a file in the way
+        print(f"vjepa-sim: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("vjepa-sim: stopped. What was finished is kept; the same command goes on from there.", file=sys.stderr)
+        return 130

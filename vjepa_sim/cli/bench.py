@@ -1,0 +1,66 @@
+"""``vjepa-sim bench``."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+from envs.errors import unknown_name
+from vjepa_sim.cli.options import choose, set_threads
+from vjepa_sim.cli.progress import progress
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Measure speed: ratios of things timed in turn in one run.
+
+    Attributes:
+        what: sim, model, data or plan.
+        json: where to write the numbers.
+        checkpoint: for model and plan.
+        preset: for model: sizes to measure beside the checkpoint, several with commas between, all, or none.
+        data: for data: a data set such as sim:episodes; without it a small one is made.
+        threads: PyTorch's; 0 leaves the choice to it.
+    """
+
+    what: tyro.conf.Positional[str]
+    json: Path | None = None
+    checkpoint: str = "tiny"
+    preset: str = "all"
+    data: str | None = None
+    threads: int = 0
+
+    def run(self) -> int:
+        from agents.bench import bench_data, bench_plan, bench_sim
+        from data.files import write_json
+        from data.provenance import provenance
+
+        benches = {
+            "sim": bench_sim,
+            "model": self._bench_model,
+            "data": lambda: bench_data(self.data),
+            "plan": lambda: bench_plan(self.checkpoint),
+        }
+        if self.what not in benches:
+            raise unknown_name("bench", self.what, benches)
+        if self.what in ("model", "plan"):
+            set_threads(self.threads)
+        print(f"Measuring {self.what}; other work on this machine would spoil it.", file=sys.stderr)
+        result = benches[self.what]()
+        for name, value in result.items():
+            for key, number in value.items() if isinstance(value, dict) else [("", value)]:
+                print(f"{name} {key}".strip() + (f": {number:.4g}" if isinstance(number, float) else f": {number}"))
+        if self.json:
+            write_json(self.json, {"bench": self.what, **result, "provenance": provenance()})
+        return 0
+
+    def _bench_model(self) -> dict:
+        from agents.bench import bench_model
+        from vjepa_sim.presets import PRESETS
+
+        sizes = () if self.preset == "none" else choose(self.preset, tuple(name for name in PRESETS if name != "tiny"))
+        with progress("models") as bar:
+            return bench_model(self.checkpoint, sizes, bar)

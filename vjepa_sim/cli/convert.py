@@ -1,0 +1,113 @@
+"""``vjepa-sim convert``: data sets, and released weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from envs.errors import UserError, unknown_name
+from vjepa_sim.cli.progress import progress
+
+
+@dataclass(frozen=True)
+class Data:
+    """Turn a data set of one format into another: droid, lerobot, rlds and robomimic are read, all but rlds written.
+
+    Attributes:
+        source: the data set.
+        out: a new folder (or, for robomimic, a new .hdf5 file).
+        to: droid, lerobot or robomimic.
+        format: of the source, if it isn't found out by itself.
+        cameras: only these, several with commas between: left, right, ext1, ext2, wrist or serials; or all.
+    """
+
+    source: tyro.conf.Positional[Path]
+    out: Path
+    to: str
+    format: str | None = None
+    cameras: str = "all"
+
+    def run(self) -> int:
+        from data.convert import convert
+
+        views = None if self.cameras == "all" else tuple(name.strip() for name in self.cameras.split(","))
+        with progress("converting") as bar:
+            result = convert(self.source, self.out, self.to, self.format, views, bar)
+        for reason in list(result.skipped.values())[:5]:
+            print(f"left out: {reason}")
+        print(f"{result.written} episodes lie in {self.out}, {len(result.skipped)} were left out; see {result.record}.")
+        return 0
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Turn released weights into a checkpoint folder with a card, which every --checkpoint takes.
+
+    Attributes:
+        source: Meta's .pt file, or a folder in Hugging Face's VJEPA2Model layout.
+        out: a new folder.
+        branch: which encoder of Meta's file: encoder, or target_encoder (the default where there is one).
+        image_size: of the input in pixels; 256, or 384 if the file's name says so.
+        period: seconds between two frames, if not what the release was trained with.
+    """
+
+    source: tyro.conf.Positional[Path]
+    out: Path
+    branch: str | None = None
+    image_size: int | None = None
+    period: float | None = None
+
+    def run(self) -> int:
+        from vjepa_sim.released import is_released
+        from vjepa_sim.world_model import WorldModel
+
+        if not self.source.exists():
+            raise UserError(f"There is no {self.source}.")
+        if not is_released(self.source):
+            raise UserError(
+                f"{self.source} is neither a .pt file nor a folder with a config.json, as weights are released."
+            )
+        if self.out.exists():
+            raise UserError(f"{self.out} exists already. Give a new folder as --out.")
+        model = WorldModel.from_pretrained(self.source, self.branch, self.image_size)
+        if self.period is not None:
+            if model.predictor is None or self.period <= 0:
+                raise UserError(f"--period {self.period}: expected seconds above 0, for an action-conditioned model.")
+            model.with_card(period=self.period)
+        model.save_pretrained(self.out)
+        released = model.card.training["released"]
+        others = [name for name in released["branches"] if name != released["branch"]]
+        count = sum(parameter.numel() for parameter in model.parameters())
+        print(
+            f"Took {released['branch']!r} of {released['file']}"
+            + (f" (it also holds {', '.join(others)}; choose with --branch)" if others else "")
+            + f": {count / 1e6:.1f} million parameters, pictures of {model.card.transform.size} pixels"
+            + (f", steps of {model.card.period} s" if model.card.period else "")
+            + "."
+        )
+        print(f"The checkpoint lies in {self.out}.")
+        return 0
+
+
+KINDS = {"data": Data, "weights": Weights}
+
+
+@dataclass(frozen=True)
+class Convert:
+    """Convert a data set (`convert data`), or released weights (`convert weights`)."""
+
+    what: tyro.conf.OmitSubcommandPrefixes[
+        Annotated[Data, tyro.conf.subcommand("data")] | Annotated[Weights, tyro.conf.subcommand("weights")]
+    ]
+
+    def run(self) -> int:
+        return self.what.run()
+
+
+def check_kind(name: str) -> None:
+    """Refuse to convert what there is no way for, with a suggestion."""
+    if name not in KINDS:
+        raise unknown_name("thing to convert", name, KINDS)

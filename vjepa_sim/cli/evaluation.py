@@ -1,0 +1,84 @@
+"""``vjepa-sim eval``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from vjepa_sim.cli.options import choose, set_threads
+from vjepa_sim.cli.progress import progress
+
+
+@dataclass(frozen=True)
+class Eval:
+    """Score an agent beside expert, random and still on the same held-out episodes. A stopped run continues likewise.
+
+    Attributes:
+        out: a new folder for table, videos and eval_info.json.
+        agent: mpc, expert, random or still.
+        checkpoint: for mpc: a bundled name, or a folder.
+        task: reach, grasp, reach-with-object, pick-and-place, several with commas between, or all.
+        object: cup, box, or all.
+        episodes: per task and object.
+        seed: of the first episode.
+        goals: paper (one goal image; three for pick and place) or dense (more sub-goal images).
+        randomize: strength of domain randomisation, 0 to 1.
+        size: of the camera's images in pixels.
+        gripper: robotiq or panda_hand.
+        videos: most videos per task and object, failures first.
+        device: the planner's: auto, cpu, cuda or cuda:NUMBER.
+        threads: PyTorch's; 0 leaves the choice to it.
+    """
+
+    out: Path
+    agent: str = "mpc"
+    checkpoint: str = "tiny"
+    task: str = "all"
+    object: str = "all"
+    episodes: int = 20
+    seed: int = 0
+    goals: str = "paper"
+    randomize: float = 0.0
+    size: int = 256
+    gripper: str = "robotiq"
+    videos: int = 4
+    device: str = "auto"
+    threads: int = 0
+
+    def run(self) -> int:
+        from agents.evaluate import BASELINES, EvaluationConfig, evaluate
+        from agents.scoring import markdown_table
+        from envs.scene.names import OBJECTS
+        from envs.tasks import TASKS
+
+        config = EvaluationConfig(
+            agent=self.agent,
+            checkpoint=self.checkpoint,
+            tasks=choose(self.task, tuple(TASKS)),
+            objects=choose(self.object, OBJECTS),
+            episodes=self.episodes,
+            seed=self.seed,
+            goals=self.goals,
+            randomize=self.randomize,
+            size=self.size,
+            gripper=self.gripper,
+            videos=self.videos,
+            device=self.device,
+        )
+        if self.agent == "mpc":
+            set_threads(self.threads)
+        agents = len(dict.fromkeys((self.agent, *BASELINES)))
+        total = len(config.tasks) * len(config.objects) * config.episodes * agents
+        done = 0
+        with progress("episodes") as bar:
+
+            def on_episode(agent: str, task: str, name: str) -> None:
+                nonlocal done
+                done += 1
+                bar(done, total, note=f"{agent} {task} {name}")
+
+            bar(0, total)
+            info = evaluate(self.out, config, on_episode)
+        print(markdown_table(info["cells"]), end="")
+        print(f"\nTable, numbers and videos lie in {self.out}.")
+        return 0
