@@ -14,8 +14,8 @@ import numpy as np
 
 from agents.agent import AGENTS, Agent, load_agent
 from agents.scoring import Cell, EpisodeScore, markdown_table
-from data.output import claimed
 from data.files import write_json, write_text
+from data.output import claimed
 from data.provenance import provenance
 from data.video import write_video
 from envs.errors import UserError, unknown_name

@@ -16,7 +16,7 @@ import numpy as np
 from data.clip import Clip
 from data.episode import VIEWS
 from data.formats.format import Progress, Reader, no_progress
-from data.video import Video
+from data.frames import LazyFrames
 from envs.errors import UserError, unknown_name
 
 PERIODS = {
@@ -96,7 +96,7 @@ class Clips:
         self.bad: dict[str, str] = {}
         self._reader, self._short_side = reader, short_side
         self._lock = threading.Lock()
-        self._open: OrderedDict[int, tuple[Motion, Video | np.ndarray]] = OrderedDict()
+        self._open: OrderedDict[int, tuple[Motion, LazyFrames | np.ndarray]] = OrderedDict()
         self._loaded: dict[int, np.ndarray] = {}
         self._rooms: dict[tuple[int, int, bool], np.ndarray] = {}
         self._numbers = self._usable()
@@ -292,7 +292,7 @@ class Clips:
             self._rooms[key] = np.cumsum(np.where(spare >= 0, np.floor(np.maximum(spare, 0) / rows) + 1, 0))
         return self._rooms[key]
 
-    def _episode(self, episode: int) -> tuple[Motion, Video | np.ndarray]:
+    def _episode(self, episode: int) -> tuple[Motion, LazyFrames | np.ndarray]:
         """States and (not yet decoded) pictures of an episode."""
         with self._lock:
             if episode in self._open:
@@ -315,7 +315,7 @@ class Clips:
                 self._open.popitem(last=False)
         return opened
 
-    def _opened(self) -> Iterator[tuple[Motion, Video | np.ndarray]]:
+    def _opened(self) -> Iterator[tuple[Motion, LazyFrames | np.ndarray]]:
         for episode in range(len(self.lengths)):
             try:
                 yield self._episode(episode)

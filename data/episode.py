@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from data.video import Video
+from data.frames import LazyFrames
 from envs.errors import UserError
 
 ROLES = ("ext1", "ext2", "wrist")  # DROID's: two exocentric cameras and one on the hand
@@ -27,7 +27,7 @@ class Camera:
     """
 
     serial: str
-    frames: np.ndarray | Video
+    frames: np.ndarray | LazyFrames
     role: str = "ext1"
     extrinsics: np.ndarray | None = None
     intrinsics: np.ndarray | None = None
@@ -108,19 +108,38 @@ class Episode:
         Raises:
             UserError: the episode has no such camera.
         """
-        exocentric = [camera for camera in self.cameras if camera.role != "wrist"]
-        if name in ("left", "right") and exocentric:
-            sides = sorted(exocentric, key=lambda camera: (-_side(camera), camera.role))
-            return sides[0] if name == "left" else sides[-1]
-        for camera in self.cameras:
-            if name in (camera.role, camera.serial):
-                return camera
-        have = ", ".join(f"{camera.role} ({camera.serial})" for camera in self.cameras)
-        raise UserError(f"The episode has no camera {name!r}; it has {have}.")
+        cameras = {camera.role: camera for camera in self.cameras}
+        role = role_of_view(
+            name,
+            {role: camera.serial for role, camera in cameras.items()},
+            {role: camera.extrinsics for role, camera in cameras.items()},
+        )
+        return cameras[role]
 
 
-def _side(camera: Camera) -> float:
-    return 0.0 if camera.extrinsics is None else float(camera.extrinsics[0, 1])
+def role_of_view(view: str, serials: dict[str, str], extrinsics: dict[str, np.ndarray | None]) -> str:
+    """The role of the camera that is meant by a role, a side or a serial; see :meth:`Episode.view`.
+
+    Args:
+        view: what was asked for.
+        serials: of the cameras that are there, by role.
+        extrinsics: their poses [T, 6], None if unknown.
+
+    Raises:
+        UserError: there is no such camera.
+    """
+
+    def to_the_right(role: str) -> tuple[float, str]:
+        return (0.0 if extrinsics[role] is None else -float(extrinsics[role][0, 1]), role)
+
+    sides = sorted((role for role in serials if role != "wrist"), key=to_the_right)
+    if view in ("left", "right") and sides:
+        return sides[0] if view == "left" else sides[-1]
+    for role, serial in serials.items():
+        if view in (role, serial):
+            return role
+    have = ", ".join(f"{role} ({serial})" for role, serial in serials.items())
+    raise UserError(f"no camera {view!r}; there is {have}. Ask for {', '.join(VIEWS)}, or a serial.")
 
 
 def _check(name: str, array: np.ndarray, shape: tuple[int, ...]) -> None:

@@ -11,10 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
+from data.frames import LazyFrames
 from envs.errors import UserError
 
 FAR = 16  # frames: a wanted frame farther ahead than this, with a keyframe on the way, is sought instead of decoded to
-MAX_PIXELS = 64_000_000  # of one frame; a header that claims more is damaged
+# What PyAV raises besides its own errors when a file is damaged; AttributeError where a stream has lost its codec.
+DAMAGED = (OSError, ValueError, IndexError, TypeError, AttributeError, OverflowError, MemoryError)
 
 
 def write_video(path: Path, frames: np.ndarray | Video, rate: float, quality: int = 14, group: int = 8) -> None:
@@ -97,84 +99,37 @@ def read_video(path: Path) -> np.ndarray:
     return Video(path)[:]
 
 
-class Video:
-    """Frames of a file, decoded when they are indexed: ``video[3]``, ``video[[0, 4, 8]]``, ``video[10:20]``.
-
-    Frames are found by their number, never by the header's frame rate. It holds no open file.
+class Video(LazyFrames):
+    """Frames of a file. They are found by their number, never by the header's frame rate. It holds no open file.
 
     Attributes:
         path: of the file.
-        shape: (T, H, W, 3) of what indexing gives.
-        dtype: uint8.
     """
 
-    dtype = np.dtype(np.uint8)
-
-    def __init__(
-        self,
-        path: Path,
-        first: int = 0,
-        count: int | None = None,
-        short_side: int | None = None,
-        left_half: bool = False,
-    ):
+    def __init__(self, path: Path, first: int = 0, count: int | None = None, left_half: bool = False):
         """
         Args:
             path: of the file.
             first: number of the file's frame that is frame 0 here.
             count: of frames, or None for all that are left.
-            short_side: larger pictures are reduced to this height or width, whichever is less, in pixels.
             left_half: of a stereo pair side by side.
 
         Raises:
             UserError: the file is missing, can't be read, or has fewer frames.
         """
-        self.path = path
-        self._first, self._left_half = first, left_half
-        table = _frame_table(path, *_identity(path))
-        available = len(table.stamps) - first
+        self._table = _frame_table(path, *_identity(path))
+        available = len(self._table.stamps) - first
         count = available if count is None else count
         if available < count or count < 1:
             raise UserError(f"{path}: {max(0, available)} frames from frame {first} on, and {count} were expected.")
-        width = table.width // 2 if left_half else table.width
-        scale = 1.0 if short_side is None else min(1.0, short_side / min(table.height, width))
-        self._short_side = short_side
-        self._table = table
-        self._scaled = (max(1, round(table.height * scale)), max(1, round(table.width * scale)))
-        self.shape = (count, self._scaled[0], max(1, round(width * scale)), 3)
+        super().__init__(str(path), count, self._table.height, self._table.width // (2 if left_half else 1))
+        self.path = path
+        self._first = first
 
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    def __getitem__(self, index: object) -> np.ndarray:
-        """Frames by number, slice, or array of numbers, as NumPy would give them.
-
-        Raises:
-            UserError: a frame can't be decoded.
-            IndexError: there is no such frame.
-        """
-        numbers = np.arange(len(self))[index]
-        wanted, place = np.unique(np.atleast_1d(numbers), return_inverse=True)
-        frames = np.empty((len(wanted), *self.shape[1:]), np.uint8)
-        for slot, frame in enumerate(self._decode(wanted + self._first)):
-            frames[slot] = frame
-        return frames[place.reshape(np.shape(numbers))]
-
-    def __array__(self, dtype: object = None, copy: bool | None = None) -> np.ndarray:
-        return np.asarray(self[:], dtype)
-
-    def reduced(self, short_side: int | None) -> Video:
-        """The same frames, with the shorter side reduced to so many pixels."""
-        return Video(self.path, self._first, len(self), short_side, self._left_half)
-
-    def cut(self, count: int) -> Video:
-        """The first ``count`` frames."""
-        return Video(self.path, self._first, count, self._short_side, self._left_half)
-
-    def _decode(self, wanted: np.ndarray) -> Iterator[np.ndarray]:
-        """The file's frames with these numbers (sorted, each once), one after another."""
+    def _load(self, wanted: np.ndarray) -> Iterator[np.ndarray]:
         import av
 
+        wanted = wanted + self._first
         try:
             with av.open(str(self.path)) as container:
                 stream = container.streams.video[0]
@@ -182,12 +137,12 @@ class Video:
                 frames, position = container.decode(stream), 0
                 for number in wanted:
                     key = self._table.key_before(number)
-                    if key > position + FAR or (key > position and number > position + FAR) or number < position:
+                    if number < position or (key > position and number > position + FAR):
                         container.seek(int(self._table.stamps[key]), stream=stream)
                         frames = container.decode(stream)
                     yield self._to_array(self._find(frames, number))
                     position = number + 1
-        except (OSError, av.error.FFmpegError, ValueError, IndexError, MemoryError) as error:
+        except (av.error.FFmpegError, *DAMAGED) as error:
             raise UserError(f"{self.path}: the video can't be decoded ({error}). Is it complete?") from error
 
     def _find(self, frames: Iterator, number: int) -> object:
@@ -200,14 +155,15 @@ class Video:
         raise ValueError(f"frame {number} is missing")
 
     def _to_array(self, frame: object) -> np.ndarray:
-        height, width = self._scaled
+        """The decoder's scaler reduces a picture at a tenth of the cost of doing it afterwards."""
         if (frame.height, frame.width) != (self._table.height, self._table.width):
             raise ValueError(f"a frame has {frame.width} × {frame.height} pixels, the header says otherwise")
-        if (height, width) == (frame.height, frame.width):
-            rgb = frame.to_ndarray(format="rgb24")
-        else:
-            rgb = frame.reformat(width, height, format="rgb24", interpolation="AREA").to_ndarray()
-        return rgb[:, : self.shape[2]]
+        _, height, width, _ = self.shape
+        if (height, width) == self._stored:
+            return frame.to_ndarray(format="rgb24")[:, :width]
+        whole = round(width * frame.width / self._stored[1])
+        rgb = frame.reformat(whole, height, format="rgb24", interpolation="AREA").to_ndarray()
+        return rgb[:, :width]
 
 
 @dataclass(frozen=True)
@@ -243,14 +199,12 @@ def _frame_table(path: Path, size: int, changed: int) -> _FrameTable:
             stream = container.streams.video[0]
             packets = [(packet.pts, packet.is_keyframe) for packet in container.demux(stream) if packet.size]
             height, width = stream.height, stream.width
-    except (OSError, av.error.FFmpegError, IndexError, ValueError, MemoryError) as error:
+    except (av.error.FFmpegError, *DAMAGED) as error:
         raise UserError(f"{path}: the video can't be read ({error}). Is it complete?") from error
     if not packets:
         raise UserError(f"{path}: the video has no frames.")
     if any(stamp is None for stamp, _ in packets) or len({stamp for stamp, _ in packets}) < len(packets):
         raise UserError(f"{path}: frames of the video have no time stamps of their own; it is damaged.")
-    if not 0 < height * width <= MAX_PIXELS:
-        raise UserError(f"{path}: a video of {width} × {height} pixels; it is damaged.")
     packets.sort()
     keys = np.array([number for number, (_, key) in enumerate(packets) if key] or [0])
     return _FrameTable(np.array([stamp for stamp, _ in packets]), keys, height, width)

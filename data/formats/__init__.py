@@ -34,8 +34,8 @@ class Format:
 
 
 FORMATS = {
-    "droid": Format("DROID's raw layout", "data.formats.droid"),
     "sim": Format("our simulator's episodes, in DROID's raw layout", "data.formats.sim", writable=False),
+    "droid": Format("DROID's raw layout", "data.formats.droid"),
     "lerobot": Format("LeRobot v3", "data.formats.lerobot"),
     "rlds": Format("RLDS, as TFRecord files", "data.formats.rlds", writable=False),
     "robomimic": Format("robomimic's HDF5", "data.formats.robomimic"),

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+from hypothesis import strategies as st
 
 from data.episode import Camera, Episode
 
@@ -49,3 +50,20 @@ def make_episode(rows: int = 6, seed: int = 0, cameras: int = 1, **changes) -> E
         details={"task": "grasp", "gripper": "robotiq"},
     )
     return replace(episode, **changes)
+
+
+def damaged(content: bytes, data) -> bytes:
+    """A file's bytes, damaged in a way that hypothesis chooses (``data`` is its ``st.data()``)."""
+    kind = data.draw(st.sampled_from(["truncate", "flip", "shuffle"]))
+    if kind == "truncate":
+        return content[: data.draw(st.integers(0, len(content) - 1))]
+    broken = bytearray(content)
+    if kind == "flip":
+        for place in data.draw(st.lists(st.integers(0, 8 * len(content) - 1), min_size=1, max_size=20)):
+            broken[place // 8] ^= 1 << (place % 8)
+    else:
+        start = data.draw(st.integers(0, max(0, len(content) - 16)))
+        end = min(len(content), start + data.draw(st.integers(2, 512)))
+        order = np.random.default_rng(data.draw(st.integers(0, 1000))).permutation(end - start)
+        broken[start:end] = bytes(np.frombuffer(content[start:end], np.uint8)[order])
+    return bytes(broken)

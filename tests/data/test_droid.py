@@ -1,6 +1,7 @@
 """Reader of writer is identity, and what is on disk is DROID's."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import h5py
@@ -9,10 +10,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from data.formats.droid import episode_folder, find_episodes, read_episode, write_episode
 from data.episode import Camera
+from data.formats.droid import episode_folder, find_episodes, read_episode, write_episode
+from data.video import write_video
 from envs.errors import UserError
-from tests.data.samples import make_episode, smooth_frames
+from tests.data.samples import damaged, make_episode, smooth_frames
 
 DROID_FIELDS = [
     "uuid",
@@ -46,7 +48,12 @@ DROID_FIELDS = [
 ]
 
 
-@given(rows=st.integers(2, 12), seed=st.integers(0, 1000), success=st.sampled_from([True, False, None]), cameras=st.sampled_from([1, 3]))
+@given(
+    rows=st.integers(2, 12),
+    seed=st.integers(0, 1000),
+    success=st.sampled_from([True, False, None]),
+    cameras=st.sampled_from([1, 3]),
+)
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_reading_gives_back_what_was_written(tmp_path_factory, rows, seed, success, cameras):
     root = tmp_path_factory.mktemp("droid")
@@ -110,8 +117,6 @@ def test_the_way_v_jepa_2_reads_it(tmp_path):
 
 def test_a_shorter_video_shortens_the_episode(tmp_path):
     """Some of DROID's videos lack a frame."""
-    from data.video import write_video
-
     folder = write_episode(tmp_path, 0, make_episode(rows=6))
     video = folder / "recordings" / "MP4" / "left.mp4"
     frames = smooth_frames(6)
@@ -120,8 +125,171 @@ def test_a_shorter_video_shortens_the_episode(tmp_path):
     assert len(read_episode(folder)) == 5
     video.unlink()
     write_video(video, frames[:3], 4)
-    with pytest.raises(UserError, match="3 frames in left.mp4 for 6 rows"):
+    with pytest.raises(UserError, match=r"3 frames in left\.mp4 for 6 rows"):
         read_episode(folder)
+
+
+def test_droids_own_parser_takes_three_cameras(tmp_path):
+    """What it looks for: a hand camera and two others by camera_type, their places, and actions in joints."""
+    folder = write_episode(tmp_path, 0, make_episode(cameras=3))
+    with h5py.File(folder / "trajectory.h5") as file:
+        kinds = {serial: rows[0] for serial, rows in file["observation/camera_type"].items()}
+        assert sorted(kinds.values()) == [0, 1, 1]
+        assert file["action/joint_position"].shape[0] == 6
+        for serial in kinds:
+            assert file[f"observation/camera_extrinsics/{serial}_left"][0].shape == (6,)
+            received = file[f"observation/timestamp/cameras/{serial}_frame_received"][:]
+            stamps = json.loads((folder / "recordings" / "MP4" / f"{serial}_timestamps.json").read_text())
+            assert stamps == received.tolist()  # its MP4 reader compares them
+        assert len({len(leaf) for leaf in leaves_of(file)}) == 1
+    record = json.loads(next(folder.glob("*.json")).read_text())
+    assert [record[f"{role}_cam_serial"] for role in ("ext1", "ext2", "wrist")] == ["left", "right", "wrist"]
+    assert record["left_mp4_path"].endswith("/left.mp4") and record["right_mp4_path"].endswith("/right.mp4")
+
+
+def leaves_of(file):
+    leaves = []
+    file.visititems(lambda name, item: leaves.append(item) if isinstance(item, h5py.Dataset) else None)
+    return leaves
+
+
+def numbers_of(folder):
+    """Every number in an episode's files but the pictures."""
+    with h5py.File(folder / "trajectory.h5") as file:
+        leaves = {leaf.name: leaf[:] for leaf in leaves_of(file)}
+    return leaves, json.loads(next(folder.glob("*.json")).read_text())
+
+
+@pytest.mark.parametrize("changes", [{}, {"commands": None}, {"joints": None}, {"success": None}])
+def test_writing_reading_and_writing_gives_equal_numbers(tmp_path, changes):
+    once = write_episode(tmp_path / "once", 0, make_episode(cameras=3, **changes))
+    twice = write_episode(tmp_path / "twice", 0, read_episode(once))
+    (leaves, record), (again, same) = numbers_of(once), numbers_of(twice)
+    assert record == same
+    assert set(leaves) == set(again)
+    assert all(np.array_equal(leaves[name], again[name]) and leaves[name].dtype == again[name].dtype for name in leaves)
+
+
+# --- variants -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def real(tmp_path):
+    """An episode as the real data set has it: three serials, stamps in milliseconds, nothing of ours."""
+    folder = write_episode(tmp_path, 0, make_episode(rows=8, cameras=3))
+    path = next(folder.glob("*.json"))
+    record = json.loads(path.read_text())
+    del record["vjepa_sim"]
+    path.write_text(json.dumps(record))
+    with h5py.File(folder / "trajectory.h5", "r+") as file:
+        del file["vjepa_sim"]
+        file["observation/timestamp/robot_state/read_start"][:] = 1_700_000_000_000 + np.arange(8) * 67
+        file["observation/controller_info/movement_enabled"][3] = False
+    return folder
+
+
+def test_a_real_episode(real):
+    episode = read_episode(real)
+    assert [camera.role for camera in episode.cameras] == ["ext1", "ext2", "wrist"]
+    assert episode.period == pytest.approx(0.067, rel=1e-5)
+    assert episode.seed is None
+    assert episode.details["gripper"] == "robotiq"
+    assert not episode.extras["observation/controller_info/movement_enabled"][3]
+    assert episode.view("left").serial == "left" and episode.view("right").serial == "right"
+    assert episode.view("wrist").extrinsics.std(0).max() > 0
+
+
+@pytest.mark.parametrize(
+    ("view", "serial"), [("left", "left"), ("right", "right"), ("ext2", "right"), ("wrist", "wrist")]
+)
+def test_only_the_camera_that_is_asked_for(real, view, serial):
+    for other in {"left", "right", "wrist"} - {serial}:
+        (real / "recordings" / "MP4" / f"{other}.mp4").write_bytes(b"damaged")
+    (camera,) = read_episode(real, (view,)).cameras
+    assert camera.serial == serial
+    assert camera.frames[:].shape == (8, 32, 48, 3)
+
+
+def test_left_is_the_larger_y(real):
+    with h5py.File(real / "trajectory.h5", "r+") as file:
+        places = file["observation/camera_extrinsics"]
+        places["left_left"][:], places["right_left"][:] = places["right_left"][:], places["left_left"][:]
+    assert read_episode(real, ("left",)).cameras[0].serial == "right"
+    assert read_episode(real).view("left").serial == "right"
+
+
+def test_the_headers_rate_means_nothing(real):
+    video = real / "recordings" / "MP4" / "left.mp4"
+    video.unlink()
+    write_video(video, smooth_frames(8), 60)
+    assert read_episode(real, ("left",)).period == pytest.approx(0.067, rel=1e-5)
+
+
+def test_without_stamps_rows_are_15_hz(real):
+    with h5py.File(real / "trajectory.h5", "r+") as file:
+        del file["observation/timestamp"]
+    assert read_episode(real).period == pytest.approx(1 / 15)
+
+
+def test_without_metadata_the_rest_tells(real):
+    next(real.glob("metadata_*.json")).unlink()
+    episode = read_episode(real)
+    assert [camera.serial for camera in episode.cameras] == ["left", "right", "wrist"]
+    assert episode.success is True
+    failed = real.parents[2] / "failure" / real.parent.name / real.name
+    failed.parent.mkdir(parents=True)
+    real.rename(failed)
+    assert read_episode(failed).success is False
+
+
+def test_colons_may_be_underscores(real, tmp_path):
+    real.rename(real.with_name(real.name.replace(":", "_")))
+    assert list(find_episodes(tmp_path)) == ["1.0.1/SIM/success/2025-01-01/Wed_Jan__1_00_00_00_2025"]
+
+
+def test_without_timestamp_files(real):
+    for path in real.rglob("*_timestamps.json"):
+        path.unlink()
+    assert len(read_episode(real)) == 8
+
+
+def test_without_intrinsics(real):
+    with h5py.File(real / "trajectory.h5", "r+") as file:
+        del file["observation/camera_intrinsics"]
+    assert read_episode(real).view("left").intrinsics is None
+
+
+def test_a_camera_without_video_is_absent(real):
+    (real / "recordings" / "MP4" / "wrist.mp4").unlink()
+    assert [camera.role for camera in read_episode(real).cameras] == ["ext1", "ext2"]
+    with pytest.raises(UserError, match="no camera 'wrist'"):
+        read_episode(real, ("wrist",))
+
+
+def test_of_a_stereo_video_the_left_eye(real):
+    video = real / "recordings" / "MP4" / "left.mp4"
+    video.unlink()
+    eyes = np.concatenate([smooth_frames(8, shade=30), smooth_frames(8, shade=180)], axis=2)
+    write_video(video.with_name("left-stereo.mp4"), eyes, 60)
+    frames = read_episode(real, ("left",)).cameras[0].frames
+    assert frames.shape == (8, 32, 48, 3)
+    assert np.abs(frames[:].astype(int) - smooth_frames(8, shade=30)).max() <= 4
+
+
+def test_svo_alone_says_what_to_do(real):
+    (real / "recordings" / "MP4").rename(real / "recordings" / "SVO")
+    with pytest.raises(UserError, match="svo2mp4"):
+        read_episode(real)
+
+
+def test_an_aborted_recording_is_named(real):
+    with h5py.File(real / "trajectory.h5", "r+") as file:
+        del file["action"]
+    with pytest.raises(UserError, match="aborted"):
+        read_episode(real)
+
+
+# --- damage ---------------------------------------------------------------------------------------------------
 
 
 def break_metadata(folder):
@@ -183,6 +351,27 @@ def test_a_damaged_episode_names_its_folder(tmp_path, damage):
     with pytest.raises(UserError) as error:
         read_episode(folder)
     assert folder.name in str(error.value)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    return write_episode(tmp_path_factory.mktemp("whole"), 0, make_episode(rows=5))
+
+
+@given(data=st.data())
+@settings(max_examples=60, deadline=None, derandomize=True)
+def test_any_damage_is_an_error_of_ours(whole, tmp_path_factory, data):
+    """Truncated, shuffled and flipped bytes: it reads, or it says what is wrong; nothing else happens."""
+    folder = tmp_path_factory.mktemp("damaged") / "success" / "episode"
+    shutil.copytree(whole, folder)
+    pattern = data.draw(st.sampled_from(["trajectory.h5", "metadata_*.json", "recordings/MP4/*.mp4"]))
+    path = next(folder.glob(pattern))
+    path.write_bytes(damaged(path.read_bytes(), data))
+    try:
+        episode = read_episode(folder)
+        episode.cameras[0].frames[:]
+    except UserError as error:
+        assert str(folder) in str(error)
 
 
 def test_nothing_is_written_twice_or_by_halves(tmp_path):

@@ -13,12 +13,16 @@ from vjepa_sim.cli.collect import Collect
 from vjepa_sim.cli.convert import Convert, check_kind
 from vjepa_sim.cli.doctor import Doctor
 from vjepa_sim.cli.evaluation import Eval
+from vjepa_sim.cli.inspect import Inspect
+from vjepa_sim.cli.lint import Lint
 from vjepa_sim.cli.training import Pretrain, Train
 
 VERBS: dict[str, type] = {
     "doctor": Doctor,
     "collect": Collect,
     "convert": Convert,
+    "inspect": Inspect,
+    "lint": Lint,
     "pretrain": Pretrain,
     "train": Train,
     "eval": Eval,

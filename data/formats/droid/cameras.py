@@ -1,0 +1,108 @@
+"""Which cameras an episode has, where their videos are, and what is known of them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from data.episode import ROLES, Camera, role_of_view
+from data.formats.droid.layout import VIDEOS
+from data.formats.hdf5 import find_group, numbers
+from data.video import Video
+from envs.errors import UserError
+
+if TYPE_CHECKING:
+    import h5py
+
+HAND = 0  # in observation/camera_type
+TYPES = "observation/camera_type"
+MAX_MISSING_FRAMES = 1  # some of DROID's videos lack one
+
+
+def find_serials(file: h5py.File, metadata: dict, folder: Path) -> dict[str, str]:
+    """Serial by role of every camera whose video is there.
+
+    The metadata tells, or camera_type (the hand's is 0, the others are sorted), or the videos' own names.
+
+    Raises:
+        UserError: there is no video.
+    """
+    fields = {"ext1": "ext1_cam_serial", "ext2": "ext2_cam_serial", "wrist": "wrist_cam_serial"}
+    if all(isinstance(metadata.get(field), str) for field in fields.values()):
+        serials = {role: metadata[field] for role, field in fields.items()}
+    elif TYPES in file:
+        kinds = {serial: numbers(file, f"{TYPES}/{serial}").flat[0] for serial in sorted(find_group(file, TYPES))}
+        hands = [serial for serial, kind in kinds.items() if kind == HAND]
+        others = [serial for serial in kinds if serial not in hands]
+        serials = dict(zip(("ext1", "ext2"), others, strict=False)) | dict(zip(("wrist",), hands, strict=False))
+    else:
+        serials = dict(zip(("ext1", "ext2"), sorted(_recorded(folder)), strict=False))
+    if len(set(serials.values())) == 1:
+        # Our episodes with one camera name it in all three roles, since DROID's readers reject records with gaps.
+        serials = {"ext1": next(iter(serials.values()))}
+    found = {role: serials[role] for role in ROLES if role in serials and _video(folder, serials[role])}
+    if not found:
+        raise UserError(_no_video(folder))
+    return found
+
+
+def read_cameras(
+    file: h5py.File, serials: dict[str, str], folder: Path, rows: int, views: tuple[str, ...] | None
+) -> list[Camera]:
+    """Cameras, their videos not yet decoded.
+
+    Args:
+        file: trajectory.h5, open.
+        serials: see :func:`find_serials`.
+        folder: of the episode.
+        rows: of the episode; a video may lack a frame.
+        views: only these; None means all.
+
+    Raises:
+        UserError: there is no such camera, or a video doesn't fit.
+    """
+    poses = {role: _leaf(file, f"observation/camera_extrinsics/{serial}_left") for role, serial in serials.items()}
+    chosen = list(serials) if views is None else [role_of_view(view, serials, poses) for view in views]
+    cameras = []
+    for role in dict.fromkeys(chosen):
+        video = open_video(folder, serials[role])
+        if not rows - MAX_MISSING_FRAMES <= len(video) <= rows:
+            raise UserError(
+                f"{len(video)} frames in {video.path.name} for {rows} rows; at most one frame may be missing."
+            )
+        matrices = _leaf(file, f"observation/camera_intrinsics/{serials[role]}_left")
+        cameras.append(Camera(serials[role], video, role, poses[role], None if matrices is None else matrices[0]))
+    return cameras
+
+
+def open_video(folder: Path, serial: str) -> Video:
+    """A camera's video; of a stereo pair, the left eye."""
+    path = _video(folder, serial)
+    return Video(path, left_half=path.stem.endswith("-stereo"))
+
+
+def _leaf(file: h5py.File, name: str) -> np.ndarray | None:
+    return numbers(file, name).astype(np.float64) if name in file else None
+
+
+def _recorded(folder: Path) -> set[str]:
+    path = folder / VIDEOS
+    names = os.listdir(path) if path.is_dir() else []
+    return {name.removesuffix(".mp4").removesuffix("-stereo") for name in names if name.endswith(".mp4")}
+
+
+def _video(folder: Path, serial: str) -> Path | None:
+    paths = [folder / VIDEOS / f"{serial}.mp4", folder / VIDEOS / f"{serial}-stereo.mp4"]
+    return next((path for path in paths if path.is_file()), None)
+
+
+def _no_video(folder: Path) -> str:
+    if (folder / "recordings" / "SVO").is_dir():
+        return (
+            "its recordings are SVO files only. Convert them to recordings/MP4 with DROID's own script (svo2mp4, which "
+            "needs the ZED SDK), or download the MP4 files."
+        )
+    return f"no video in {VIDEOS}. The episode is incomplete; restore or remove the folder."

@@ -1,0 +1,99 @@
+"""The rows of an episode in trajectory.h5."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from data.formats.droid.layout import RATE
+from data.formats.hdf5 import find_group, numbers
+from envs.errors import UserError
+
+if TYPE_CHECKING:
+    import h5py
+
+STATES = "observation/robot_state/cartesian_position"
+CLOSEDNESS = "observation/robot_state/gripper_position"
+JOINTS = "observation/robot_state/joint_positions"
+STAMPS, SECONDS = "observation/timestamp/robot_state/read_start", "vjepa_sim/stamp"
+COMMANDS, COMMANDED_CLOSEDNESS = "action/cartesian_position", "action/gripper_position"
+CAMERA_GROUPS = ("observation/camera_extrinsics/", "observation/camera_intrinsics/")
+PRIVILEGED, EXTRAS = "vjepa_sim/privileged", "vjepa_sim/extras"
+
+
+def read_rows(file: h5py.File, extras: bool) -> dict:
+    """Arrays of an episode, by the names of its fields; all equally long.
+
+    Args:
+        file: open.
+        extras: also every array that has no field of its own, by path.
+
+    Raises:
+        UserError: something is missing or doesn't fit together.
+    """
+    if "action" not in file:
+        raise UserError("no group 'action': the recording was aborted. Remove the folder.")
+    count = count_rows(file)
+    rows = {
+        "states": _poses(file, STATES, CLOSEDNESS, count),
+        "stamps": read_stamps(file, count),
+        "commands": _poses(file, COMMANDS, COMMANDED_CLOSEDNESS, count) if COMMANDS in file else None,
+        "joints": numbers(file, JOINTS, count).astype(np.float64) if JOINTS in file else None,
+        "privileged": _below(file, PRIVILEGED, count),
+    }
+    return {**rows, "extras": _others(file, count) if extras else {}}
+
+
+def count_rows(file: h5py.File) -> int:
+    """How many there are: as many as the gripper's."""
+    count = len(numbers(file, CLOSEDNESS))
+    if count < 2:
+        raise UserError(f"an episode needs at least 2 rows; it has {count}.")
+    return count
+
+
+def read_stamps(file: h5py.File, count: int) -> np.ndarray:
+    """Seconds [T]: our own clock, or the robot's in milliseconds, or 15 rows a second."""
+    if SECONDS in file:
+        return numbers(file, SECONDS, count).astype(np.float64)
+    if STAMPS in file:
+        return numbers(file, STAMPS, count) / 1000.0
+    return np.arange(count) / RATE
+
+
+def _poses(file: h5py.File, poses: str, closedness: str, count: int) -> np.ndarray:
+    """float64 [T, 7] of two leaves [T, 6] and [T]."""
+    first, last = numbers(file, poses, count), numbers(file, closedness, count)
+    if first.shape != (count, 6) or last.shape != (count,):
+        raise UserError(f"{poses} has the shape {first.shape} and {closedness} {last.shape}.")
+    return np.column_stack([first, last]).astype(np.float64)
+
+
+def _below(file: h5py.File, group: str, count: int) -> dict[str, np.ndarray]:
+    """Leaves of a group by name; none if there is no such group."""
+    if group not in file:
+        return {}
+    return {_text(name): numbers(file, f"{group}/{_text(name)}", count) for name in find_group(file, group)}
+
+
+def _others(file: h5py.File, count: int) -> dict[str, np.ndarray]:
+    """Every array that has no field of its own."""
+    taken = {STATES, CLOSEDNESS, JOINTS, STAMPS, SECONDS, COMMANDS, COMMANDED_CLOSEDNESS}
+    leaves: list[str] = []
+    file.visititems(lambda name, item: leaves.append(_text(name)) if hasattr(item, "shape") else None)
+    others = [
+        name
+        for name in leaves
+        if name not in taken
+        and not name.startswith("vjepa_sim/")
+        and not (name.startswith(CAMERA_GROUPS) and name.endswith("_left"))
+    ]
+    return {name: numbers(file, name, count) for name in others} | _below(file, EXTRAS, count)
+
+
+def _text(name: str | bytes) -> str:
+    """A name of HDF5, which comes as bytes when it is no UTF-8."""
+    if isinstance(name, bytes):
+        raise UserError(f"an array has the unreadable name {name!r}; the file is damaged.")
+    return name

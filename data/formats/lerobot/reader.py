@@ -1,0 +1,192 @@
+"""Reads LeRobot v3 data sets: ours, DROID's ports, and others that have a Franka's states."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from data.encoded_frames import EncodedFrames
+from data.episode import Camera, Episode
+from data.formats.format import Reader
+from data.formats.lerobot import layout
+from data.formats.lerobot.catalog import read_catalog
+from data.formats.lerobot.layout import Feature, Note
+from data.formats.lerobot.states import find_states
+from data.formats.lerobot.tables import read_rows, reading, to_numpy
+from data.video import Video
+from envs.errors import UserError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+class LeRobotReader(Reader):
+    """Episodes of a LeRobot v3 data set.
+
+    Opening reads the descriptions of the episodes, never the episodes; ``meta/tasks.parquet`` and ``meta/stats.json``
+    are not needed. Paths are those that ``meta/info.json`` gives. Which camera has which role:
+    :func:`~data.formats.lerobot.layout.camera_roles`; more than three are ignored. Where states come from:
+    :func:`~data.formats.lerobot.states.find_states`. Rows are ``1 / fps`` seconds apart, unless our own stamps are
+    there. Success is that of ``next.success`` in any row, or of ``is_episode_successful``.
+
+    Raises:
+        UserError: the data set's description is missing or damaged, or it has no camera or no states.
+    """
+
+    format = "lerobot"
+
+    def __init__(self, root: Path):
+        self._info = layout.read_info(root)
+        self._roles = layout.camera_roles(self._info.features)
+        if not self._roles:
+            raise UserError(f"{root / layout.INFO}: there is no camera among the features.")
+        try:
+            self._source = find_states(self._info)
+        except UserError as error:
+            raise UserError(f"{root / layout.INFO}: {error}") from error
+        videos = [name for name in self._roles.values() if self._info.features[name].dtype == "video"]
+        self._catalog = read_catalog(root, self._info, videos)
+        super().__init__(root, self._catalog.entries(self._info, self._roles))
+
+    def read(self, number: int, views: tuple[str, ...] | None = None, extras: bool = False) -> Episode:
+        """See :meth:`data.formats.format.Reader.read`. Extras have the names of their features."""
+        if self.entries[number].error:
+            raise UserError(f"{self.where(number)}: {self.entries[number].error}.")
+        try:
+            return self._read(number % len(self), views, extras)
+        except UserError as error:
+            raise UserError(f"{self.where(number)}: {error}") from error
+
+    def _note(self, number: int) -> Note | None:
+        """What we have noted of an episode; None in sets that aren't ours."""
+        text = self._catalog.told[layout.NOTE][number]
+        return None if text is None else layout.read_note(text)
+
+    def _read(self, number: int, views: tuple[str, ...] | None, extras: bool) -> Episode:
+        note = self._note(number)
+        table, path = self._table(number, self._extras(note) if extras else ())
+        with reading(path):
+            rows = {name: self._array(table, name) for name in table.column_names}
+            self._check_indices(number, rows, path)
+            states, joints = self._source.take(rows)
+        episode = Episode(
+            cameras=self._cameras(note, rows),
+            states=states,
+            stamps=rows.get(layout.STAMP, np.arange(len(states)) / self._info.fps),
+            commands=_commands(rows),
+            joints=joints,
+            task=self.entries[number].task,
+            success=_success(rows) if note is None else self.entries[number].success,
+            seed=self.entries[number].seed,
+            privileged={name: rows[column] for column, name in self._own_names(layout.PRIVILEGED).items()},
+            extras={name: rows[column] for column, name in (self._extras(note) if extras else {}).items()},
+        )
+        if note is not None:
+            episode = replace(episode, behavior=note.behavior, details=note.details)
+        wanted = episode.cameras
+        if views is not None:  # chosen before a video is opened
+            chosen = {episode.view(view).role for view in views}
+            wanted = tuple(camera for camera in wanted if camera.role in chosen)
+        return replace(episode, cameras=tuple(self._with_frames(camera, number) for camera in wanted))
+
+    def _table(self, number: int, extras: Iterable[str]) -> tuple[pa.Table, Path]:
+        """An episode's rows, of the columns that are needed, and their file."""
+        features = self._info.features
+        _, start, stop = self._catalog.rows(number)
+        path = self.root / self._catalog.data_file(self._info, number)
+        wanted = {
+            *self._source.columns,
+            *(name for name in (layout.POSE_COMMAND, layout.GRIPPER_COMMAND, layout.STAMP) if name in features),
+            *(name for name in (layout.NEXT_SUCCESS, layout.SUCCESS) if name in features),
+            *(name for name in map(_extrinsics, self._roles.values()) if name in features),
+            *self._own_names(layout.PRIVILEGED),
+            *extras,
+        }
+        columns = [*sorted(wanted), "index", "episode_index", "frame_index"]
+        return read_rows(path, start, stop, columns).select(columns), path
+
+    def _extras(self, note: Note | None) -> dict[str, str]:
+        """Columns that are nobody else's, and their names among an episode's extras."""
+        if note is not None:
+            return self._own_names(layout.EXTRAS)
+        used = {
+            *self._source.columns,
+            *(layout.POSE_COMMAND, layout.GRIPPER_COMMAND, layout.STAMP, layout.NEXT_SUCCESS, layout.SUCCESS),
+            *map(_extrinsics, self._roles.values()),
+            *self._own_names(layout.PRIVILEGED),
+            *layout.INDICES,
+        }
+        kinds = ("float", "int", "uint", "bool")
+        features = self._info.features.items()
+        return {name: name for name, feature in features if feature.dtype.startswith(kinds) and name not in used}
+
+    def _own_names(self, prefix: str) -> dict[str, str]:
+        return layout.own_names(prefix, self._info.features)
+
+    def _array(self, table: pa.Table, name: str) -> np.ndarray:
+        """A column as [T, …]: one number is [T, 1] if its feature names its axis, otherwise [T]."""
+        try:
+            array = to_numpy(table.column(name))
+        except ValueError as error:
+            raise ValueError(f"column {name}: {error}") from error
+        feature = self._info.features.get(name, Feature("int64", (1,)))
+        if array.shape[1:] not in (feature.shape, () if feature.shape == (1,) else feature.shape):
+            raise ValueError(f"{name} has shape {list(array.shape[1:])}, not {list(feature.shape)}")
+        if feature.shape == (1,):
+            return array.reshape(-1, 1) if feature.names is not None else array.reshape(-1)
+        return array
+
+    def _check_indices(self, number: int, rows: dict[str, np.ndarray], path: Path) -> None:
+        episode, start, stop = self._catalog.rows(number)
+        expected = {"index": np.arange(start, stop), "episode_index": episode, "frame_index": np.arange(stop - start)}
+        for name, values in expected.items():
+            if not np.array_equal(rows[name].reshape(-1), np.broadcast_to(values, stop - start)):
+                raise UserError(f"{path}: {name} doesn't count the rows that {layout.EPISODES} says are there.")
+
+    def _cameras(self, note: Note | None, rows: dict[str, np.ndarray]) -> tuple[Camera, ...]:
+        """All cameras, with blank frames."""
+        blank = np.broadcast_to(np.zeros((1, 1, 1, 3), np.uint8), (len(rows["index"]), 1, 1, 3))
+        noted = {} if note is None else note.cameras
+        roles = [*(role for role in noted if role in self._roles), *(role for role in self._roles if role not in noted)]
+        cameras = []
+        for role in roles:
+            feature = self._roles[role]
+            serial, intrinsics = noted.get(role, (feature.removeprefix(layout.IMAGES), None))
+            extrinsics = rows.get(_extrinsics(feature))
+            pose = None if extrinsics is None else extrinsics.astype(np.float64)
+            cameras.append(Camera(serial, blank, role, pose, intrinsics))
+        return tuple(cameras)
+
+    def _with_frames(self, camera: Camera, number: int) -> Camera:
+        name = self._roles[camera.role]
+        _, start, stop = self._catalog.rows(number)
+        if self._info.features[name].dtype == "image":
+            path = self.root / self._catalog.data_file(self._info, number)
+            with reading(path):
+                cells = read_rows(path, start, stop, [name]).column(name).to_pylist()
+                pictures = [cell["bytes"] for cell in cells]
+            if not all(isinstance(picture, bytes) for picture in pictures):
+                raise UserError(f"{path}: pictures of {name} aren't in the table.")
+            return replace(camera, frames=EncodedFrames(f"{self.where(number)}, {name}", pictures))
+        first = round(float(self._catalog.starts[name][number]) * self._info.fps)
+        video = self.root / self._catalog.video_file(self._info, number, name)
+        return replace(camera, frames=Video(video, first, stop - start))
+
+
+def _extrinsics(camera: str) -> str:
+    return layout.EXTRINSICS + camera.removeprefix(layout.IMAGES)
+
+
+def _commands(rows: dict[str, np.ndarray]) -> np.ndarray | None:
+    if layout.POSE_COMMAND not in rows or layout.GRIPPER_COMMAND not in rows:
+        return None
+    return np.column_stack([rows[layout.POSE_COMMAND], rows[layout.GRIPPER_COMMAND]]).astype(np.float64)
+
+
+def _success(rows: dict[str, np.ndarray]) -> bool | None:
+    told = [rows[name] for name in (layout.NEXT_SUCCESS, layout.SUCCESS) if name in rows]
+    return bool(told[0].any()) if told else None

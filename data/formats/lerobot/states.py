@@ -1,0 +1,114 @@
+"""Where in a data set's features our states are."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from data.formats.lerobot.layout import GRIPPER, JOINTS, POSE, POSE_AXES, STATE, Feature, Info
+from envs.errors import UserError
+from envs.panda import flange_poses
+
+Place = tuple[str, int]  # a feature and the number of its component
+WANTED = (
+    f"{POSE} [6] and {GRIPPER} [1]; or {JOINTS} [7] and {GRIPPER} [1]; or {STATE} with names for its numbers: "
+    "x, y, z, roll, pitch, yaw, gripper, or joint_0 … joint_6, gripper"
+)
+FRANKA = re.compile("franka|panda|fr3|droid")
+
+
+@dataclass(frozen=True)
+class StateSource:
+    """Which numbers make a state.
+
+    Attributes:
+        pose: six, or none; then the pose is computed from the joints.
+        joints: seven, or none.
+        gripper: one; taken as it is, as closedness.
+    """
+
+    pose: tuple[Place, ...]
+    joints: tuple[Place, ...]
+    gripper: Place
+
+    @property
+    def columns(self) -> set[str]:
+        """Features that are needed."""
+        return {name for name, _ in (*self.pose, *self.joints, self.gripper)}
+
+    def take(self, rows: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray | None]:
+        """States [T, 7] and joints [T, 7], float64, from arrays [T, …] by feature; joints are None if there are none.
+
+        Raises:
+            UserError: a number isn't finite.
+        """
+        joints = _gather(rows, self.joints) if self.joints else None
+        pose = _gather(rows, self.pose) if self.pose else flange_poses(joints)
+        return np.column_stack([pose, _gather(rows, (self.gripper,))]), joints
+
+
+def find_states(info: Info) -> StateSource:
+    """Find out where states are.
+
+    DROID's names come first, then ``observation.state`` by the names of its numbers.
+
+    Raises:
+        UserError: there are none, or they are joints of another robot than a Franka.
+    """
+    features = info.features
+    pose = _whole(features, POSE, 6)
+    joints = _whole(features, JOINTS, 7)
+    gripper = _whole(features, GRIPPER, 1)
+    if not gripper or not (pose or joints):
+        pose, joints, gripper = _named(features.get(STATE))
+    if not gripper or not (pose or joints):
+        raise UserError(f"There are no states. Wanted: {WANTED}. Features: {_listed(features)}.")
+    if not pose and not FRANKA.search(info.robot.lower()):
+        raise UserError(
+            f"robot_type is {info.robot!r}, and the states are joints; vjepa-sim knows the poses of a Franka's joints "
+            "only. If it is one, say so in meta/info.json (franka, panda, fr3)."
+        )
+    return StateSource(pose, joints, gripper[0])
+
+
+def _whole(features: Mapping[str, Feature], name: str, size: int) -> tuple[Place, ...]:
+    """All components of a feature, or none if it isn't there in this size."""
+    found = name in features and features[name].shape == (size,)
+    return tuple((name, component) for component in range(size)) if found else ()
+
+
+def _named(feature: Feature | None) -> tuple[tuple[Place, ...], tuple[Place, ...], tuple[Place, ...]]:
+    """Pose, joints and gripper of ``observation.state``; what isn't there is empty."""
+    axes = [] if feature is None else [axis.lower() for axis in feature.axes]
+    if feature is None or feature.shape != (len(axes),):
+        return (), (), ()
+    last = [re.split(r"[^a-z]+", axis)[-1] for axis in axes]  # of "ee_x" and "eef.x", too
+    pose = [last.index(name) for name in POSE_AXES if last.count(name) == 1]
+    grippers = [place for place, axis in enumerate(axes) if re.search("gripper|closedness", axis)]
+    numbers = {place: re.search(r"joint[_ ]?(\d)", axis) for place, axis in enumerate(axes) if place not in grippers}
+    joints = sorted((int(match[1]), place) for place, match in numbers.items() if match)
+    return (
+        _places(pose) if len(pose) == 6 else (),
+        _places([place for _, place in joints]) if len({number for number, _ in joints}) == len(joints) == 7 else (),
+        _places(grippers) if len(grippers) == 1 else (),
+    )
+
+
+def _places(components: list[int]) -> tuple[Place, ...]:
+    return tuple((STATE, component) for component in components)
+
+
+def _gather(rows: Mapping[str, np.ndarray], places: tuple[Place, ...]) -> np.ndarray:
+    columns = [rows[name].reshape(len(rows[name]), -1)[:, component] for name, component in places]
+    numbers = np.column_stack(columns).astype(np.float64)
+    wrong = np.flatnonzero(~np.isfinite(numbers).all(axis=1))
+    if len(wrong):
+        raise UserError(f"{places[0][0]} contains numbers that are not finite, first in row {wrong[0]}.")
+    return numbers
+
+
+def _listed(features: Mapping[str, Feature]) -> str:
+    return ", ".join(f"{name} {list(feature.shape)}" for name, feature in features.items()) or "none"

@@ -1,0 +1,152 @@
+"""Between Parquet and NumPy: rows of one episode from a file of many, and back."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from envs.errors import UserError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn whatever a damaged Parquet file makes its parser raise into a UserError that names it."""
+    import pyarrow as pa
+
+    try:
+        yield
+    except UserError:
+        raise
+    except (
+        pa.ArrowException,
+        OSError,
+        KeyError,
+        ValueError,
+        IndexError,
+        TypeError,
+        OverflowError,
+        MemoryError,
+    ) as error:
+        raise UserError(f"{path}: can't be read ({error}). Is it complete?") from error
+
+
+def to_numpy(column: pa.ChunkedArray) -> np.ndarray:
+    """A column of numbers or lists of numbers as an array [T, …], of strings as an array [T].
+
+    Raises:
+        ValueError: numbers are missing, lists differ in length, or it holds something else.
+    """
+    import pyarrow as pa
+
+    array = pa.concat_arrays(column.chunks) if column.num_chunks != 1 else column.chunk(0)
+    shape = [len(array)]
+    while True:
+        if isinstance(array, pa.ExtensionArray):
+            array = array.storage
+        if array.null_count:
+            raise ValueError("values are missing")
+        if pa.types.is_fixed_size_list(array.type):
+            shape.append(array.type.list_size)
+        elif pa.types.is_list(array.type) or pa.types.is_large_list(array.type):
+            lengths = np.unique(array.value_lengths().to_numpy(zero_copy_only=False))
+            if len(lengths) != 1:
+                raise ValueError("lists differ in length")
+            shape.append(int(lengths[0]))
+        else:
+            break
+        array = array.flatten()
+    if pa.types.is_string(array.type) or pa.types.is_large_string(array.type):
+        return np.array(array.to_pylist(), str).reshape(shape)
+    values = array.to_numpy(zero_copy_only=False)
+    if values.dtype.kind not in "biuf":
+        raise ValueError(f"a column of type {column.type}")
+    return values.reshape(shape)
+
+
+def to_arrow(name: str, array: np.ndarray) -> pa.Array:
+    """The reverse of :func:`to_numpy`, as LeRobot writes it: [T] and [T, 1] plain, [T, N] as lists of fixed size.
+
+    Raises:
+        UserError: numbers of this type have no place in the format.
+    """
+    import pyarrow as pa
+
+    if array.dtype.kind in "UO" and array.ndim == 1 and all(isinstance(each, str) for each in array):
+        return pa.array(array.tolist(), pa.string())
+    if array.dtype.kind not in "biuf" or not array.size:
+        raise UserError(f"{name}, an array {list(array.shape)} of {array.dtype}, can't be written in LeRobot's format.")
+    native = np.ascontiguousarray(array, array.dtype.newbyteorder("="))
+    try:
+        flat = pa.array(native.reshape(-1))
+    except pa.ArrowException as error:
+        raise UserError(f"{name}, an array of {array.dtype}, can't be written in LeRobot's format.") from error
+    sizes = array.shape[1:]
+    if sizes in ((), (1,)):
+        return flat
+    if len(sizes) == 1:
+        return pa.FixedSizeListArray.from_arrays(flat, sizes[0])
+    for size in reversed(sizes):
+        flat = pa.ListArray.from_arrays(np.arange(0, len(flat) + 1, size, dtype=np.int32), flat)
+    return flat
+
+
+def open_table(path: Path) -> pq.ParquetFile:
+    """A Parquet file, its checksums verified where it has some. Raises what :func:`reading` catches."""
+    import pyarrow.parquet as pq
+
+    return pq.ParquetFile(path, page_checksum_verification=True)
+
+
+def read_rows(path: Path, start: int, stop: int, columns: list[str]) -> pa.Table:
+    """Rows of a data file by their global ``index``, reading no more row groups than needed.
+
+    Args:
+        path: of the file.
+        start, stop: the first row's index and one beyond the last's.
+        columns: which; all must be there.
+
+    Raises:
+        UserError: the file is missing or damaged or hasn't got them.
+    """
+    with reading(path):
+        status = os.stat(path)
+        metadata, ends, first = _row_groups(path, status.st_size, status.st_mtime_ns)
+        low, high = start - first, stop - first
+        if low < 0 or high > ends[-1]:
+            raise UserError(
+                f"{path}: it has rows {first} to {first + ends[-1] - 1}; {start} to {stop - 1} were expected."
+            )
+        groups = range(int(np.searchsorted(ends, low, "right")), int(np.searchsorted(ends, high - 1, "right")) + 1)
+        before = int(ends[groups[0] - 1]) if groups[0] else 0
+        with _with_metadata(path, metadata) as file:
+            missing = sorted(set(columns) - set(file.schema_arrow.names))
+            if missing:
+                raise UserError(f"{path}: columns are missing: {', '.join(missing)}.")
+            table = file.read_row_groups(list(groups), columns, use_threads=False)
+        return table.slice(low - before, high - low)
+
+
+def _with_metadata(path: Path, metadata: pq.FileMetaData) -> pq.ParquetFile:
+    import pyarrow.parquet as pq
+
+    return pq.ParquetFile(path, metadata=metadata, page_checksum_verification=True)
+
+
+@lru_cache(maxsize=128)
+def _row_groups(path: Path, size: int, changed: int) -> tuple[pq.FileMetaData, np.ndarray, int]:
+    """A data file's metadata, the number of rows up to the end of each row group, and its first row's index."""
+    with open_table(path) as file:
+        metadata = file.metadata
+        ends = np.cumsum([metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)])
+        first = to_numpy(file.read_row_group(0, ["index"], use_threads=False).column("index"))[0]
+    return metadata, ends, int(first)

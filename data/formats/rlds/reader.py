@@ -1,0 +1,279 @@
+"""Read DROID's RLDS release: one ``tf.train.Example`` per episode, its steps flattened into ``steps/...`` lists."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from data.encoded_frames import EncodedFrames
+from data.episode import Camera, Episode
+from data.files import read_json_object
+from data.formats.format import Entry, Progress, Reader, no_progress
+from data.formats.rlds.example import Features, parse_example, peek_example
+from data.formats.rlds.tfrecord import SMALLEST, find_records, find_span, read_record
+from data.index import indexed
+from envs.errors import UserError
+
+RATE = 15.0  # Hz of DROID's control loop; the files hold no time stamps
+CAMERAS = {"ext1": "exterior_image_1_left", "ext2": "exterior_image_2_left", "wrist": "wrist_image_left"}
+SEEN, SENT = "steps/observation/", "steps/action_dict/"
+STATES = (f"{SEEN}cartesian_position", f"{SEEN}gripper_position")
+COMMANDS = (f"{SENT}cartesian_position", f"{SENT}gripper_position")
+JOINTS = f"{SEEN}joint_position"
+TASKS = ("steps/language_instruction", "steps/language_instruction_2", "steps/language_instruction_3")
+SOURCES = ("episode_metadata/file_path", "episode_metadata/recording_folderpath")
+SHARD = re.compile(r".+-(?P<split>[^-]+)\.tfrecord-(?P<number>\d{5})-of-(?P<count>\d{5})")
+
+
+class RLDSReader(Reader):
+    """Episodes of a folder that TFDS wrote, in the order of its shards; shards that aren't there are left out.
+
+    States and commands are DROID's ``cartesian_position`` and ``gripper_position`` (0 open, 1 closed), as 32-bit
+    numbers: TFDS stores no others. Rows are 15 Hz apart. Poses of cameras aren't in the release.
+    """
+
+    format = "rlds"
+
+    def __init__(self, root: Path, on_progress: Progress = no_progress):
+        """
+        Args:
+            root: folder with the shards, or with one version's folder in it.
+            on_progress: see :func:`data.formats.open_reader`.
+
+        Raises:
+            UserError: there are no TFRecord files, or they aren't described by their ``dataset_info.json``.
+        """
+        self.root = root = Path(root)  # before the index is made: its errors name it
+        self.folder = find_folder(root)
+        if self.folder is None:
+            raise UserError(f"{root}: no TFRecord files (*.tfrecord*) here or in a version's folder, such as 1.0.0.")
+        self._size = _picture_size(self.folder)
+        changed = _find_episodes(self.folder)
+        super().__init__(root, indexed(self.folder, changed, self._describe, on_progress))
+
+    def read(self, number: int, views: tuple[str, ...] | None = None, extras: bool = False) -> Episode:
+        """See :meth:`data.formats.format.Reader.read`; ``extras`` are the other numbers of each step.
+
+        They are named by DROID's paths (``action/joint_velocity``), or as here if there is none (``steps/reward``).
+        """
+        where = self.where(number)
+        try:
+            episode = _to_episode(parse_example(read_record(*self._place(self.entries[number].name))), where, extras)
+            if views is None:
+                return episode
+            cameras = {camera.role: camera for camera in (episode.view(view) for view in views)}
+            return replace(episode, cameras=tuple(cameras.values()))
+        except UserError as error:
+            raise UserError(f"{where}: {error}") from error
+
+    def _place(self, name: str) -> tuple[Path, int]:
+        shard, _, record = name.rpartition(":")
+        return self.folder / shard, int(record)
+
+    def _describe(self, name: str) -> Entry:
+        """What an index remembers of an episode, without reading its pictures."""
+        path, record = self._place(name)
+        try:
+            features = peek_example(path, *find_span(path, record), _is_told_of)
+            rows = len(_states(features))
+            cameras = tuple(role for role, camera in CAMERAS.items() if SEEN + camera in features)
+            if rows < 2 or not cameras:
+                raise UserError(f"{rows} rows and {len(cameras)} cameras; an episode has at least 2 and 1")
+            return Entry(
+                name,
+                rows=rows,
+                duration=(rows - 1) / RATE,
+                cameras=cameras,
+                height=self._size[0],
+                width=self._size[1],
+                success=_success(features),
+                task=_task(features),
+                gripper="robotiq",
+            )
+        except UserError as error:
+            return Entry(name, error=f"{self.root}: {name}: {error}")
+
+
+# --- files ----------------------------------------------------------------------------------------------------
+
+
+def find_folder(root: Path) -> Path | None:
+    """The folder with TFRecord files: this one, or the newest version's in it; None if there is none."""
+    try:
+        if not root.is_dir():
+            return None
+        versions = [path for path in root.iterdir() if re.fullmatch(r"\d+\.\d+\.\d+", path.name)]
+        versions.sort(key=lambda path: [int(part) for part in path.name.split(".")], reverse=True)
+        return next((folder for folder in (root, *versions) if any(folder.glob("*.tfrecord*"))), None)
+    except OSError:
+        return None
+
+
+def _find_episodes(folder: Path) -> dict[str, int]:
+    """Episodes by name, ``<shard's file>:<number of the record>``, and what changes when the shard does."""
+    lengths = _shard_lengths(folder)
+    found = {}
+    for path in sorted(folder.glob("*.tfrecord*")):
+        try:
+            status = path.stat()
+        except OSError as error:
+            raise UserError(f"{path}: the file can't be read ({error.strerror}).") from error
+        match = SHARD.fullmatch(path.name)
+        known = lengths.get(match["split"], []) if match else []
+        if match and len(known) == int(match["count"]) > int(match["number"]):
+            count = known[int(match["number"])]
+        else:  # nothing tells how many there are
+            records = find_records(path)
+            count = len(records.spans) + bool(records.damage)
+        if count * SMALLEST > max(status.st_size, SMALLEST):
+            raise UserError(
+                f"{path}: {count} records are said to be in {status.st_size} bytes; the file is incomplete."
+            )
+        stamp = (status.st_mtime_ns * 1_000_003 + status.st_size) % 2**63
+        found.update({f"{path.name}:{number}": stamp for number in range(count)})
+    return found
+
+
+def _shard_lengths(folder: Path) -> dict[str, list[int]]:
+    """How many records each shard of a split holds, by TFDS's own account; empty without one."""
+    path = folder / "dataset_info.json"
+    if not path.exists():
+        return {}
+    info = read_json_object(path)
+    if info.get("fileFormat", "tfrecord") != "tfrecord":
+        raise UserError(f"{path}: the files are {info['fileFormat']!r}; only 'tfrecord' can be read.")
+    try:
+        lengths = {
+            str(split["name"]): [int(length) for length in split.get("shardLengths", ())] for split in info["splits"]
+        }
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise UserError(f"{path}: its splits can't be understood ({error!r}).") from error
+    if any(length < 0 for each in lengths.values() for length in each):
+        raise UserError(f"{path}: negative shardLengths.")
+    return lengths
+
+
+def _picture_size(folder: Path) -> tuple[int, int]:
+    """Height and width of the first camera's pictures by features.json; 0, 0 if it doesn't tell."""
+    path = folder / "features.json"
+    if not path.exists():
+        return 0, 0
+    tree: Any = read_json_object(path)
+    way = ("featuresDict", "features", "steps", "sequence", "feature", "featuresDict", "features", "observation",
+           "featuresDict", "features", CAMERAS["ext1"], "image", "shape", "dimensions")  # fmt: skip
+    try:
+        for name in way:
+            tree = tree[name]
+        height, width = (min(abs(int(side)), 2**31 - 1) for side in tree[:2])
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return 0, 0
+    return height, width
+
+
+# --- one episode ----------------------------------------------------------------------------------------------
+
+
+def _to_episode(features: Features, where: str, extras: bool) -> Episode:
+    states = _states(features)
+    rows = len(states)
+    return Episode(
+        cameras=_cameras(features, rows, where),
+        states=states,
+        stamps=np.arange(rows) / RATE,
+        commands=_columns(features, *COMMANDS) if COMMANDS[0] in features else None,
+        joints=_matrix(features, JOINTS, 7) if JOINTS in features else None,
+        task=_task(features),
+        success=_success(features),
+        extras=_extras(features, rows) if extras else {},
+        details={"gripper": "robotiq", "source": _source(features)},
+    )
+
+
+def _cameras(features: Features, rows: int, where: str) -> tuple[Camera, ...]:
+    cameras = []
+    for role, serial in CAMERAS.items():
+        pictures = features.get(SEEN + serial)
+        if pictures is None:
+            continue
+        if not isinstance(pictures, list) or len(pictures) != rows:
+            raise UserError(f"{len(pictures)} pictures of {serial} for {rows} rows")
+        cameras.append(Camera(serial, EncodedFrames(f"{where}, {serial}", pictures), role))
+    return tuple(cameras)
+
+
+def _extras(features: Features, rows: int) -> dict[str, np.ndarray]:
+    """Numbers [T, …] of each step that have no place of their own in an episode."""
+    found = {}
+    for name, values in features.items():
+        if name in (*STATES, *COMMANDS, JOINTS) or not name.startswith("steps/") or isinstance(values, list):
+            continue
+        if len(values) == 0 or len(values) % rows:
+            raise UserError(f"{len(values)} numbers of {name} for {rows} rows")
+        rows_of = values if len(values) == rows else values.reshape(rows, -1)
+        if name.startswith("steps/is_"):
+            rows_of = rows_of.astype(bool)
+        found[_droid_path(name)] = rows_of
+    return found
+
+
+def _droid_path(name: str) -> str:
+    if name.startswith(SENT):
+        return "action/" + name.removeprefix(SENT)
+    return "observation/robot_state/" + name.removeprefix(SEEN) if name.startswith(SEEN) else name
+
+
+def _is_told_of(name: str) -> bool:
+    return name in (*STATES, *TASKS, *SOURCES)
+
+
+def _states(features: Features) -> np.ndarray:
+    return _columns(features, *STATES)
+
+
+def _columns(features: Features, poses: str, closedness: str) -> np.ndarray:
+    """float64 [T, 7] of two features [T, 6] and [T, 1]."""
+    first, last = _matrix(features, poses, 6), _matrix(features, closedness, 1)
+    if len(first) != len(last):
+        raise UserError(f"{len(first)} rows of {poses} and {len(last)} of {closedness}")
+    return np.column_stack([first, last])
+
+
+def _matrix(features: Features, name: str, width: int) -> np.ndarray:
+    """float64 [T, width] of a flattened list."""
+    values = features.get(name)
+    if values is None:
+        steps = ", ".join(sorted(each for each in features if each.startswith("steps/"))) or "nothing"
+        raise UserError(f"no {name}; it has {steps}. Only DROID's RLDS releases can be read")
+    if isinstance(values, list) or len(values) % width:
+        raise UserError(f"{name} has {len(values)} values; expected rows of {width} numbers")
+    return values.reshape(-1, width).astype(np.float64)
+
+
+def _task(features: Features) -> str:
+    """The first instruction that isn't empty."""
+    for name in TASKS:
+        texts = features.get(name)
+        if isinstance(texts, list) and texts and texts[0].strip():
+            return texts[0].decode(errors="replace").strip()
+    return ""
+
+
+def _source(features: Features) -> str:
+    """Path of the recording on DROID's own disks."""
+    for name in SOURCES:
+        texts = features.get(name)
+        if isinstance(texts, list) and texts and texts[0]:
+            return texts[0].decode(errors="replace")
+    return ""
+
+
+def _success(features: Features) -> bool | None:
+    """By the folder that DROID put the recording into."""
+    folders = _source(features).split("/")
+    if "success" in folders:
+        return True
+    return False if "failure" in folders else None

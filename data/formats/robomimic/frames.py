@@ -1,0 +1,75 @@
+"""Frames of demos."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from data.formats.hdf5 import find_array, find_group, opened
+from data.frames import MAX_PIXELS, LazyFrames
+from envs.errors import UserError
+
+if TYPE_CHECKING:
+    import h5py
+
+AT_ONCE = 64  # frames read in one go
+
+
+class StoredFrames(LazyFrames):
+    """Frames of a file that is opened each time they are indexed; see :class:`LazyFrames`."""
+
+    def __init__(self, where: str, path: Path, first: h5py.Dataset, last: h5py.Dataset | None):
+        """
+        Args:
+            where: how messages name the file, the episode and the camera.
+            path: of the file.
+            first: data set uint8 [N, H, W, 3] of an open file, remembered by its name.
+            last: data set of the same shape whose last frame follows, or None.
+
+        Raises:
+            UserError: they don't hold such frames.
+        """
+        for each in (first, last):
+            if each is not None and (each.dtype != np.uint8 or each.ndim != 4 or each.shape[3] != 3):
+                raise UserError(f"{each.name} has the shape {each.shape} and type {each.dtype}; expected uint8 images")
+        if last is not None and last.shape != first.shape:
+            raise UserError(f"{last.name} has the shape {last.shape}, {first.name} {first.shape}")
+        stored, height, width, _ = (int(side) for side in first.shape)
+        if stored * height * width > MAX_PIXELS * 1000:
+            raise UserError(f"{first.name} claims the shape {first.shape}; the file is damaged")
+        super().__init__(where, stored + (last is not None), height, width)
+        self._path, self._first, self._last = path, first.name, None if last is None else last.name
+        self._count = stored
+
+    def _load(self, wanted: np.ndarray) -> Iterator[np.ndarray]:
+        with opened(self._path, self.where) as file:
+            yield from self._read(find_array(file, self._first), wanted[wanted < self._count])
+            if self._last is not None and np.any(wanted >= self._count):
+                yield from self._read(find_array(file, self._last), np.array([self._count - 1]))
+
+    def _read(self, frames: h5py.Dataset, wanted: np.ndarray) -> Iterator[np.ndarray]:
+        if frames.shape != (self._count, *self._stored, 3) or frames.dtype != np.uint8:
+            raise UserError(f"{frames.name} has changed while it was in use")
+        for start in range(0, len(wanted), AT_ONCE):
+            part = wanted[start : start + AT_ONCE]
+            for run in np.split(part, np.flatnonzero(np.diff(part) != 1) + 1):
+                yield from frames[int(run[0]) : int(run[-1]) + 1]
+
+
+def demo_frames(demo: h5py.Group, name: str, path: Path, where: str) -> StoredFrames:
+    """Frames of all rows: those of ``obs``, and the last one of ``next_obs`` where that is kept.
+
+    Raises:
+        UserError: they are missing or no frames.
+    """
+    first = find_array(find_group(demo, "obs"), name)
+    last = find_array(find_group(demo, "next_obs"), name) if has_next(demo) else None
+    return StoredFrames(f"{where}, {name}", path, first, last)
+
+
+def has_next(demo: h5py.Group) -> bool:
+    """Whether a demo keeps what each step led to, and so a last row."""
+    return "next_obs" in demo

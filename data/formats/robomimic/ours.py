@@ -1,0 +1,87 @@
+"""Episodes from demos that our writer wrote."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+import numpy as np
+
+from data.episode import ROLES, Camera, Episode
+from data.formats.hdf5 import find_group, numbers, text
+from data.formats.robomimic.frames import demo_frames
+from data.formats.robomimic.writer import OURS
+from envs.errors import UserError
+
+if TYPE_CHECKING:
+    import h5py
+
+
+def our_episode(demo: h5py.Group, path: Path, where: str, extras: bool) -> Episode:
+    """What was written, exactly.
+
+    Args:
+        demo: of an open file.
+        path: of the file, for frames.
+        where: how messages name the demo.
+        extras: also those.
+
+    Raises:
+        UserError: something is missing or doesn't fit together.
+    """
+    ours = find_group(demo, OURS)
+    about = _about(ours)
+    states = numbers(ours, "states")
+    rows = len(states)
+    return Episode(
+        cameras=tuple(
+            Camera(
+                serial,
+                demo_frames(demo, f"{role}_image", path, where),
+                role,
+                *(_optional(ours, f"cameras/{role}/{name}") for name in ("extrinsics", "intrinsics")),
+            )
+            for role, serial in about.pop("cameras").items()
+        ),
+        states=states,
+        stamps=numbers(ours, "stamps", rows),
+        commands=_optional(ours, "commands"),
+        joints=_optional(ours, "joints"),
+        privileged=_arrays(ours, "privileged", rows),
+        extras=_arrays(ours, "extras", rows) if extras else {},
+        **about,
+    )
+
+
+def _about(ours: h5py.Group) -> dict[str, Any]:
+    """What has no numbers in it: fields of an episode, and serials of cameras by role."""
+    fields = {
+        "task": str,
+        "success": bool | None,
+        "behavior": str,
+        "seed": int | None,
+        "details": dict,
+        "cameras": dict,
+    }
+    try:
+        about = json.loads(text(ours, "about"))
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{OURS}/about is no JSON ({error})") from error
+    if not isinstance(about, dict) or not all(isinstance(about.get(name, ...), kind) for name, kind in fields.items()):
+        raise UserError(f"{OURS}/about lacks some of {', '.join(fields)}, or they are something else")
+    if not all(role in ROLES and isinstance(serial, str) for role, serial in about["cameras"].items()):
+        raise UserError(f"{OURS}/about names the cameras {about['cameras']}; roles are {', '.join(ROLES)}")
+    return {name: about[name] for name in fields}
+
+
+def _optional(group: h5py.Group, name: str) -> np.ndarray | None:
+    return numbers(group, name) if name in group else None
+
+
+def _arrays(ours: h5py.Group, name: str, rows: int) -> dict[str, np.ndarray]:
+    if name not in ours:
+        return {}
+    group = find_group(ours, name)
+    return {unquote(each): numbers(group, each, rows) for each in group}

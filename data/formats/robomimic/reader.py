@@ -1,0 +1,130 @@
+"""Read robomimic's HDF5: our own files exactly, others as far as they tell what an episode needs."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from data.episode import Episode
+from data.formats.format import Entry, Progress, Reader, no_progress
+from data.formats.hdf5 import HDF5_ERRORS, attribute_text, find_group, opened
+from data.formats.robomimic.foreign import foreign_episode
+from data.formats.robomimic.ours import our_episode
+from data.formats.robomimic.writer import OURS
+from data.index import indexed
+from envs.errors import UserError
+
+if TYPE_CHECKING:
+    import h5py
+
+DEMO = re.compile(r"demo_\d+")
+
+
+class RobomimicReader(Reader):
+    """Demos of a file in the order of their numbers.
+
+    Our own files give back what was written. Of others, a demo's observations become an episode:
+
+    - States are ``robot0_eef_pos``, ``robot0_eef_quat`` (x, y, z, w) and ``robot0_gripper_qpos`` as they are: in
+      robosuite, the pose of the point between the fingertips in the world's frame, not of the flange in the base's.
+    - Closedness is known for the Panda hand's two fingers (0 to 0.04 m each, closed to open); other grippers are errors.
+    - Rows follow each other at ``control_freq`` of ``env_args``, 20 Hz if it isn't given: there are no time stamps.
+    - ``next_obs``, if there, gives the last row. Success is a reward above 0; commands are unknown.
+    - Of the ``<camera>_image`` in uint8, the hand's is ``wrist``, ``agentview`` or the first is ``ext1``, the next
+      ``ext2``; more are left out. ``extras`` are the other observations, by name (``obs/object``).
+    """
+
+    format = "robomimic"
+
+    def __init__(self, root: Path, on_progress: Progress = no_progress):
+        """
+        Args:
+            root: the file.
+            on_progress: see :func:`data.formats.open_reader`.
+
+        Raises:
+            UserError: it is missing, damaged, or holds no demos.
+        """
+        self.root = root = Path(root)  # before the index is made: it reads demos
+        with opened(root, str(root)) as file:
+            data = find_group(file, "data")
+            names = sorted((name for name in data if DEMO.fullmatch(name)), key=lambda name: (len(name), name))
+            foreign = bool(names) and not _is_ours(data, names[0])
+            status = os.stat(root)
+        self._env = _env_args(root) if foreign else {}
+        stamp = (status.st_mtime_ns * 1_000_003 + status.st_size) % 2**63
+        super().__init__(root, indexed(root, dict.fromkeys(names, stamp), self._describe, on_progress))
+
+    def read(self, number: int, views: tuple[str, ...] | None = None, extras: bool = False) -> Episode:
+        """See :meth:`data.formats.format.Reader.read`."""
+        episode = self._read(self.entries[number].name, extras)
+        if views is None:
+            return episode
+        try:
+            cameras = {camera.role: camera for camera in (episode.view(view) for view in views)}
+        except UserError as error:
+            raise UserError(f"{self.where(number)}: {error}") from error
+        return replace(episode, cameras=tuple(cameras.values()))
+
+    def _read(self, name: str, extras: bool) -> Episode:
+        where = f"{self.root}: {name}"
+        with opened(self.root, where) as file:
+            demo = find_group(find_group(file, "data"), name)
+            if OURS in demo:
+                return our_episode(demo, self.root, where, extras)
+            return foreign_episode(demo, self.root, where, self._env, extras)
+
+    def _describe(self, name: str) -> Entry:
+        """What an index remembers of a demo; an unreadable one is an entry with an error."""
+        try:
+            episode = self._read(name, extras=False)
+        except UserError as error:
+            return Entry(name, error=str(error))
+        _, height, width, _ = episode.cameras[0].frames.shape
+        return Entry(
+            name,
+            rows=len(episode),
+            duration=float(episode.stamps[-1] - episode.stamps[0]),
+            cameras=tuple(camera.role for camera in episode.cameras),
+            height=height,
+            width=width,
+            success=episode.success,
+            task=episode.task,
+            seed=episode.seed,
+            gripper=str(episode.details.get("gripper", "")),
+        )
+
+
+def is_robomimic(path: Path) -> bool:
+    """Whether a file is HDF5 and holds ``data/demo_<i>``."""
+    import h5py
+
+    try:
+        if not path.is_file() or not h5py.is_hdf5(path):
+            return False
+        with h5py.File(path, "r") as file:
+            return any(DEMO.fullmatch(name) for name in file.get("data", ()))
+    except HDF5_ERRORS:
+        return False
+
+
+def _is_ours(data: h5py.Group, name: str) -> bool:
+    try:
+        return f"{name}/{OURS}" in data
+    except HDF5_ERRORS:
+        return False
+
+
+def _env_args(path: Path) -> dict[str, Any]:
+    """What the demos were recorded in; empty if the file doesn't tell."""
+    try:
+        env = json.loads(attribute_text(path, "data", "env_args") or "{}")
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path}: the attribute env_args of data can't be read ({error})") from error
+    if not isinstance(env, dict) or not isinstance(env.get("env_kwargs", {}), dict):
+        raise UserError(f"{path}: the attribute env_args of data must be a JSON object, and so must its env_kwargs")
+    return env

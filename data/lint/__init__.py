@@ -1,0 +1,93 @@
+"""Look for what is wrong with a data set.
+
+A new check of single episodes is a function from a :class:`~data.lint.subject.Subject` to findings and one line in
+:data:`CHECKS`; one that needs all episodes has a measurement of each and a judgement of all, in :data:`POOLED`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from data.formats.format import Progress, Reader, no_progress
+from data.lint.finding import ERROR, WARNING, Finding
+from data.lint.frames import repeated_frames
+from data.lint.idle import clutch_released, idle_stretches
+from data.lint.offset import measure_following, shifted_frames
+from data.lint.quarantine import plan_quarantine, quarantine
+from data.lint.report import findings_rows, findings_text
+from data.lint.stamps import differing_rates, gaps, irregular, measure_rate
+from data.lint.states import conventions, jumps, kinematics, measure_extremes, units
+from data.lint.subject import Subject
+from data.lint.view import measure_fit, misplaced_cameras
+from envs.errors import UserError
+
+__all__ = ["CHECKS", "POOLED", "Finding", "findings_rows", "findings_text", "lint", "plan_quarantine", "quarantine"]
+
+CHECKS: tuple[Callable[[Subject], list[Finding]], ...] = (
+    units,
+    jumps,
+    kinematics,
+    gaps,
+    irregular,
+    idle_stretches,
+    clutch_released,
+    repeated_frames,
+)
+POOLED: tuple[tuple[Callable[[Subject], Any], Callable[[list], list[Finding]]], ...] = (
+    (measure_rate, differing_rates),
+    (measure_extremes, conventions),
+    (measure_following, shifted_frames),
+    (measure_fit, misplaced_cameras),
+)
+
+
+def lint(reader: Reader, view: str = "left", on_progress: Progress = no_progress) -> list[Finding]:
+    """Check every episode of a data set.
+
+    Args:
+        reader: of the data set; it is only read.
+        view: the camera whose pictures are checked, see :meth:`data.episode.Episode.view`.
+        on_progress: called with the numbers of episodes done and in all.
+
+    Returns:
+        Findings about the data set as a whole, then about each episode in order, errors before warnings.
+    """
+    findings: list[Finding] = []
+    measures: list[list[Any]] = [[] for _ in POOLED]
+    on_progress(0, len(reader))
+    for number, entry in enumerate(reader.entries):
+        try:
+            if entry.error:
+                raise UserError(entry.error)
+            subject = Subject(number, entry.name, reader.read(number, extras=True), view)
+            found = [finding for check in CHECKS for finding in check(subject)]
+            measured = [measure(subject) for measure, _ in POOLED]
+        except UserError as error:
+            findings.append(_unreadable(number, entry.name, error))
+        else:
+            findings += found
+            for values, value in zip(measures, measured, strict=True):
+                if value is not None:
+                    values.append(value)
+        on_progress(number + 1, len(reader))
+    for (_, judge), values in zip(POOLED, measures, strict=True):
+        if values:
+            findings += judge(values)
+    return sorted(findings, key=_order)
+
+
+def _unreadable(number: int, name: str, error: UserError) -> Finding:
+    return Finding(
+        "unreadable",
+        name,
+        number,
+        None,
+        ERROR,
+        str(error),
+        "Restore the file from its source, convert the recording again, or leave the episode out (--quarantine).",
+    )
+
+
+def _order(finding: Finding) -> tuple[int, int]:
+    return (-1 if finding.number is None else finding.number, (ERROR, WARNING).index(finding.severity))

@@ -1,0 +1,52 @@
+"""Frames that were recorded twice."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from data.lint.finding import WARNING, Finding
+from data.lint.subject import Subject
+from data.motion import stretches
+
+MOVES = 0.005  # m from row to row: a hand that moves so far changes some pixels of any view in which it is seen
+# Grey levels by which the most changed percent of a repeated picture differs; a codec changes no more than that.
+REPEATED = 6.0
+# Of the episode's usual change: a hand at the picture's edge changes little, a repeated frame next to nothing.
+SHARE_OF_USUAL = 0.05
+# Of the usual change, just before and after: a camera stops and goes on suddenly, an arm leaves the picture by degrees.
+SUDDEN = 0.7
+SEEN = 8.0  # grey levels that the most changed percent must usually change, or the arm isn't seen at all
+
+
+def repeated_frames(subject: Subject) -> list[Finding]:
+    """Frames equal to the one before while the arm moves."""
+    moving = subject.moved > MOVES
+    if not moving.any():
+        return []
+    changed = np.percentile(subject.differences.reshape(len(moving), -1), 99, axis=1)
+    usual = float(np.median(changed[moving]))
+    if usual < SEEN:
+        return []
+    same = np.concatenate(
+        [
+            np.arange(first, last)
+            for first, last in stretches(moving & (changed < min(REPEATED, SHARE_OF_USUAL * usual)))
+            if min(changed[[step for step in (first - 1, last) if 0 <= step < len(changed)]], default=0)
+            > SUDDEN * usual
+        ]
+        or [np.empty(0, int)]
+    )
+    if not len(same):
+        return []
+    row = int(same[0])
+    return [
+        subject.finding(
+            "repeated frames",
+            WARNING,
+            f"{len(same)} frames repeat the one before while the arm moves, the first in row {row + 1} (the arm moved "
+            f"{subject.moved[row] * 1000:.0f} mm, the picture changed by {changed[row]:.1f} grey levels instead of {usual:.0f})",
+            "The camera was read faster than it delivers, or frames were lost and filled in: sample at a lower rate, "
+            "or drop these rows.",
+            row + 1,
+        )
+    ]

@@ -1,0 +1,138 @@
+"""Frames that belong to another row than the one they lie in.
+
+When the arm moves, the picture changes. How well the one follows the other is measured by their correlation, with the
+frames shifted against the states by up to five rows; it should be best without a shift.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from data.lint.finding import ERROR, WARNING, Finding
+from data.lint.subject import Subject
+from envs.pose import GRIPPER, ROTATION
+
+MAX_LAG = 5  # rows
+LAGS = np.arange(-MAX_LAG, MAX_LAG + 1)
+OVERLAP = 6  # steps: fewer pairs give no correlation worth having
+# Metres of motion that a radian of the hand and a closing of the fingers are worth in the picture: about the sizes of
+# hand and fingers.
+RADIAN, CLOSING = 0.05, 0.02
+# All episodes together: a better lag must gain this much correlation, and the gain must be this many times its own
+# standard error. Good simulated data gain -0.6.
+GAIN, CERTAIN = 0.05, 4.0
+# One episode alone has some twenty steps and correlations by chance of 0.2 to 0.5; none of 300 good ones gains as much.
+EPISODE_STEPS, EPISODE_CORRELATION, EPISODE_GAIN = 15, 0.6, 0.4
+REMEDY = (
+    "Shift frames against states by that many rows and cut both ends, or stamp frames and states with one clock; "
+    "an action that is paired with the wrong picture teaches a model the wrong cause."
+)
+
+
+@dataclass(frozen=True)
+class Following:
+    """How the picture follows the arm in one episode.
+
+    Attributes:
+        name, number: of the episode.
+        steps: how many.
+        correlations: for each of :data:`LAGS`, NaN where too few steps overlap or nothing moves.
+    """
+
+    name: str
+    number: int
+    steps: int
+    correlations: np.ndarray
+
+
+def measure_following(subject: Subject) -> Following:
+    """Correlate the picture's motion with the arm's. Roots are taken so that a few large motions don't decide."""
+    picture = np.sqrt(subject.energy.mean((1, 2)))
+    turned = np.linalg.norm(subject.steps[:, ROTATION], axis=1)
+    arm = np.sqrt(subject.moved + RADIAN * turned + CLOSING * np.abs(subject.steps[:, GRIPPER]))
+    return Following(
+        subject.name, subject.number, len(arm), np.array([_correlation(picture, arm, lag) for lag in LAGS])
+    )
+
+
+def _correlation(picture: np.ndarray, arm: np.ndarray, lag: int) -> float:
+    """Of frames that are ``lag`` rows late."""
+    late, early = max(0, lag), max(0, -lag)
+    x, y = picture[late : len(picture) - early], arm[early : len(arm) - late]
+    if len(x) < OVERLAP or x.std() < 1e-9 or y.std() < 1e-9:
+        return np.nan
+    return float(np.corrcoef(x, y)[0, 1])
+
+
+def shifted_frames(followings: Sequence[Following]) -> list[Finding]:
+    """The lag that fits all episodes best, if it isn't 0, and episodes that clearly have another one."""
+    findings = []
+    common = _common_lag(followings)
+    if common is not None:
+        lag, gain, before, count = common
+        findings.append(
+            Finding(
+                "frame offset",
+                "",
+                None,
+                None,
+                ERROR,
+                f"{_direction(lag)} in the whole data set: motion in the picture and of the arm correlate by "
+                f"{before + gain:.2f} with that shift, by {before:.2f} without (mean of {count} episodes)",
+                REMEDY,
+            )
+        )
+    usual = 0 if common is None else common[0]
+    for each in followings:
+        row = each.correlations
+        if each.steps < EPISODE_STEPS or np.isnan(row[MAX_LAG]):
+            continue
+        best = int(np.nanargmax(row))
+        if (
+            LAGS[best] not in (0, usual)
+            and row[best] > EPISODE_CORRELATION
+            and row[best] - max(row[MAX_LAG], row[MAX_LAG + usual]) > EPISODE_GAIN
+        ):
+            findings.append(
+                Finding(
+                    "frame offset",
+                    each.name,
+                    each.number,
+                    None,
+                    WARNING,
+                    f"{_direction(int(LAGS[best]))}: motion in the picture and of the arm correlate by {row[best]:.2f} with "
+                    f"that shift, by {row[MAX_LAG]:.2f} without",
+                    REMEDY,
+                )
+            )
+    return findings
+
+
+def _common_lag(followings: Sequence[Following]) -> tuple[int, float, float, int] | None:
+    """Lag, gain and correlation without a shift, and number of episodes; None if no lag is clearly better than 0."""
+    known = [each.correlations for each in followings if not np.isnan(each.correlations[MAX_LAG])]
+    if len(known) < 3:
+        return None
+    table = np.array(known)
+    found = None
+    for place, lag in enumerate(LAGS):
+        both = table[~np.isnan(table[:, place])]
+        gains = both[:, place] - both[:, MAX_LAG]
+        if lag == 0 or len(gains) < 3:
+            continue
+        gain = float(gains.mean())
+        if (
+            gain > GAIN
+            and gain > CERTAIN * gains.std(ddof=1) / np.sqrt(len(gains))
+            and (found is None or gain > found[1])
+        ):
+            found = (int(lag), gain, float(both[:, MAX_LAG].mean()), len(gains))
+    return found
+
+
+def _direction(lag: int) -> str:
+    rows = f"{abs(lag)} row{'s' if abs(lag) > 1 else ''}"
+    return f"frames are {rows} late against the states" if lag > 0 else f"frames are {rows} early against the states"

@@ -1,0 +1,86 @@
+"""Move episodes with errors out of a data set, and note what was moved and why."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from data.files import read_json_object, write_json
+from data.formats.format import Reader
+from data.lint.finding import ERROR, Finding
+from envs.errors import UserError
+
+FOLDER_FORMATS = ("droid", "sim")  # in which an episode is a folder of its own
+NOTE = "quarantine.json"
+
+
+def plan_quarantine(reader: Reader, findings: Sequence[Finding]) -> list[Path]:
+    """The folders of the episodes that have errors of their own, in order; nothing is moved.
+
+    Raises:
+        UserError: the format doesn't keep an episode in a folder of its own.
+    """
+    if reader.format not in FOLDER_FORMATS:
+        raise UserError(
+            f"{reader.root} is in the format {reader.format}, whose episodes share files; none can be moved away. Convert "
+            "the data set instead, with these episodes excluded."
+        )
+    numbers = sorted({each.number for each in findings if each.severity == ERROR and each.number is not None})
+    return [reader.root / reader.entries[number].name for number in numbers]
+
+
+def quarantine(folders: Sequence[Path], root: Path, to: Path, findings: Sequence[Finding]) -> Path:
+    """Move episode folders to the same places below another folder.
+
+    What is moved, and why, is written to ``quarantine.json`` there before anything is moved.
+
+    Args:
+        folders: of :func:`plan_quarantine`.
+        root: of the data set.
+        to: a folder outside of the data set, on the same disk; one of an earlier quarantine may be used again.
+        findings: the reasons.
+
+    Returns:
+        The note's path.
+
+    Raises:
+        UserError: ``to`` lies inside the data set, on another disk, or holds a folder of the same name; or an episode
+            isn't there. Nothing has been moved then.
+    """
+    root, to = Path(root), Path(to)
+    if to.resolve().is_relative_to(root.resolve()):
+        raise UserError(
+            f"{to} lies inside of {root}: its episodes would still belong to the data set. Give another folder."
+        )
+    moves = [(folder, to / folder.relative_to(root)) for folder in folders]
+    for folder, target in moves:
+        if not folder.is_dir():
+            raise UserError(f"{folder} isn't a folder (any more); nothing was moved. Check the data set again.")
+        if not folder.resolve().is_relative_to(root.resolve()) or folder.resolve() == root.resolve():
+            raise UserError(f"{folder} isn't a folder inside of {root}; nothing was moved.")
+        if target.exists():
+            raise UserError(f"{target} exists already; nothing was moved. Give another folder.")
+    to.mkdir(parents=True, exist_ok=True)
+    if any(folder.stat().st_dev != to.stat().st_dev for folder, _ in moves):
+        raise UserError(f"{to} lies on another disk than {root}; nothing was moved. Give a folder on the same one.")
+    note = to / NOTE
+    moved = read_json_object(note).get("moved", []) if note.exists() else []
+    for folder, target in moves:
+        name = folder.relative_to(root).as_posix()
+        why = [each.what for each in findings if each.episode == name and each.severity == ERROR]
+        moved.append(
+            {
+                "episode": name,
+                "from": str(folder.resolve()),
+                "to": str(target.resolve()),
+                "when": datetime.now(UTC).isoformat(timespec="seconds"),
+                "why": why,
+            }
+        )
+    write_json(note, {"moved": moved})
+    for folder, target in moves:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(folder, target)
+    return note

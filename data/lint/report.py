@@ -1,0 +1,49 @@
+"""Findings, to read and to process."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from data.lint.finding import ERROR, WARNING, Finding
+
+SHOWN = 5  # episodes of each check
+WIDTH = 120
+
+
+def findings_text(findings: Sequence[Finding]) -> str:
+    """Plain text: by check, errors first, the data set's own findings and the first episodes of each."""
+    if not findings:
+        return "Nothing was found."
+    lines = [_counts(findings)]
+    groups: dict[tuple[str, str], list[Finding]] = {}
+    for finding in sorted(findings, key=lambda each: (ERROR, WARNING).index(each.severity)):
+        groups.setdefault((finding.severity, finding.check), []).append(finding)
+    for (severity, check), group in groups.items():
+        lines += ["", f"{severity}: {check} ({_counts(group)})"]
+        for finding in group[:SHOWN]:
+            place = finding.episode or "the whole data set"
+            row = "" if finding.row is None else f", row {finding.row}"
+            lines += textwrap.wrap(
+                f"{place}{row}: {finding.what}.", WIDTH, initial_indent="  ", subsequent_indent="    "
+            )
+        if len(group) > SHOWN:
+            lines.append(f"  and {len(group) - SHOWN} more")
+        for remedy in dict.fromkeys(finding.remedy for finding in group[:SHOWN]):
+            lines += textwrap.wrap(f"→ {remedy}", WIDTH, initial_indent="  ", subsequent_indent="    ")
+    return "\n".join(lines)
+
+
+def findings_rows(findings: Sequence[Finding]) -> list[dict[str, Any]]:
+    """One JSON-compatible object for each finding."""
+    return [asdict(finding) for finding in findings]
+
+
+def _counts(findings: Sequence[Finding]) -> str:
+    episodes = {finding.number for finding in findings if finding.number is not None}
+    count = f"{len(findings)} finding{'s' if len(findings) != 1 else ''}"
+    if not episodes:
+        return count
+    return f"{count} in {len(episodes)} episode{'s' if len(episodes) != 1 else ''}"

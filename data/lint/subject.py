@@ -1,0 +1,59 @@
+"""An episode under examination: what several checks look at, computed once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from data.episode import Camera, Episode
+from data.lint.finding import Finding
+from data.motion import frame_differences, motion_energy, small_grey
+from envs.pose import POSITION, difference
+
+
+@dataclass(frozen=True)
+class Subject:
+    """An episode under examination.
+
+    Attributes:
+        number: of the episode in the reader.
+        name: of the episode.
+        episode: with extras.
+        view: which camera's picture is examined, see :meth:`data.episode.Episode.view`.
+    """
+
+    number: int
+    name: str
+    episode: Episode
+    view: str
+
+    @cached_property
+    def camera(self) -> Camera:
+        """The camera whose picture is examined."""
+        return self.episode.view(self.view)
+
+    @cached_property
+    def steps(self) -> np.ndarray:
+        """From each row to the next [T - 1, 7], see :func:`envs.pose.difference`."""
+        return difference(self.episode.states[:-1], self.episode.states[1:])
+
+    @cached_property
+    def moved(self) -> np.ndarray:
+        """Metres from each row to the next [T - 1]."""
+        return np.linalg.norm(self.steps[:, POSITION], axis=1)
+
+    @cached_property
+    def differences(self) -> np.ndarray:
+        """Change of the reduced picture from each row to the next [T - 1, h, w], grey levels."""
+        return frame_differences(small_grey(self.camera.frames))
+
+    @cached_property
+    def energy(self) -> np.ndarray:
+        """Where the picture moves [T - 1, h, w], see :func:`data.motion.motion_energy`."""
+        return motion_energy(self.differences)
+
+    def finding(self, check: str, severity: str, what: str, remedy: str, row: int | None = None) -> Finding:
+        """A finding about this episode."""
+        return Finding(check, self.name, self.number, None if row is None else int(row), severity, what, remedy)

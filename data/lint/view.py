@@ -1,0 +1,207 @@
+"""Camera poses that don't fit the picture.
+
+The hand is projected into the picture; when the arm moves, that is where the picture should change. How well it does
+is the fit: the correlation, pixel by pixel, between the hand's projected shape and the picture's motion. Other poses of
+the camera (turned, moved, mirrored, inverted) are tried too: one that fits much better says what is wrong.
+
+The thresholds were set on simulated pictures, where the fit of right poses is 0.40 (0.14 to 0.56). A pose that is wrong
+along the line of sight only, or by less than some 10 cm or 10°, isn't found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from data.lint.finding import WARNING, Finding
+from data.lint.poses import OTHER_SIDE, SMALL, WHOLE
+from data.lint.subject import Subject
+from envs.pose import POSITION, ROTATION
+
+FINGERTIP = 0.15  # m along the flange's z axis; 0.10 (Franka Hand) to 0.16 (Robotiq)
+HAND_RADIUS = 0.06  # m around the line from flange to fingertip
+HAND_FROM = 0.3  # of that line: above it is the arm
+CLOSEST = 0.05  # m in front of the camera
+NOMINAL_VIEW = 100.0  # degrees: horizontal field of DROID's ZED 2 at 720p, where intrinsics are missing
+MOVES = 0.01  # m from row to row, for a step to count
+FEWEST_STEPS, MOST_STEPS = 5, 40  # with the hand in the picture
+OUTSIDE = 0.7  # of the rows
+FIT = 0.13  # below it, the hand isn't where the picture moves; the worst of 2400 right poses has 0.14
+BETTER = 0.15  # gain of another pose; none of 2400 right poses gains more
+POOLED_BETTER = 0.06  # mean gain over a data set; right poses gain 0.03
+CERTAIN = 4.0  # standard errors
+FEWEST_EPISODES = 5
+GRID = 32  # pixels of the short side that fits are computed with
+REMEDY = (
+    "Check the unit and order of the angles (extrinsic xyz, radians), that it is the camera's pose in the base frame and "
+    "not its inverse, and which camera it belongs to; or calibrate again."
+)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How a camera's poses fit one episode.
+
+    Attributes:
+        name, number: of the episode.
+        outside: share of rows in which the fingertip isn't in the picture.
+        nominal: whether the field of view was assumed.
+        fit: correlation, or None if too few steps show it.
+        gains: what other poses add to it, by their description.
+        inside: for a hand that is outside, the share of rows inside by other poses.
+    """
+
+    name: str
+    number: int
+    outside: float
+    nominal: bool
+    fit: float | None = None
+    gains: dict[str, float] = field(default_factory=dict)
+    inside: dict[str, float] = field(default_factory=dict)
+
+
+def measure_fit(subject: Subject) -> Fit | None:
+    """The fit of an episode's camera; None for one on the hand, or without poses."""
+    camera, states = subject.camera, subject.episode.states
+    if camera.role == "wrist" or camera.extrinsics is None:
+        return None
+    height, width = subject.energy.shape[1:]
+    block = max(1, min(height, width) // GRID)
+    size = (height // block, width // block)
+    nominal = camera.intrinsics is None
+    matrix = _scaled(camera.intrinsics, camera.frames.shape[1:3], (height / block, width / block))
+    others = {
+        f"of camera {each.serial}": (lambda poses, theirs=each.extrinsics: theirs)
+        for each in subject.episode.cameras
+        if each.role != "wrist" and each.serial != camera.serial and each.extrinsics is not None
+    }
+    whole = WHOLE | (others or OTHER_SIDE)
+    shown = _shown(states, camera.extrinsics, matrix, size)
+    outside = float(1 - shown.mean())
+    if outside > OUTSIDE:
+        inside = {
+            name: float(_shown(states, change(camera.extrinsics), matrix, size).mean())
+            for name, change in whole.items()
+        }
+        return Fit(subject.name, subject.number, outside, nominal, inside=inside)
+    energy = subject.energy[:, : size[0] * block, : size[1] * block]
+    energy = energy.reshape(-1, size[0], block, size[1], block).mean((2, 4))
+    rows = np.flatnonzero((subject.moved > MOVES) & shown[:-1] & shown[1:] & (energy.sum((1, 2)) > 0))
+    if nominal or len(rows) < FEWEST_STEPS:
+        return Fit(subject.name, subject.number, outside, nominal)
+    rows = rows[np.unique(np.linspace(0, len(rows) - 1, min(len(rows), MOST_STEPS)).astype(int))]
+
+    def fit(poses: np.ndarray) -> float:
+        return _fit(states, poses, matrix, energy[rows], rows)
+
+    here = fit(camera.extrinsics)
+    gains = {name: fit(change(camera.extrinsics)) - here for name, change in (whole | SMALL).items()}
+    return Fit(subject.name, subject.number, outside, nominal, here, gains)
+
+
+def misplaced_cameras(fits: Sequence[Fit]) -> list[Finding]:
+    """Episodes whose camera's pose doesn't fit, and a pose that fits the whole data set better."""
+    findings = []
+    known = [each for each in fits if each.fit is not None]
+    if len(known) >= FEWEST_EPISODES:
+        gains = {
+            name: np.array([each.gains[name] for each in known if name in each.gains])
+            for name in {name: None for each in known for name in each.gains}
+        }
+        certain = {
+            name: float(values.mean())
+            for name, values in gains.items()
+            if len(values) >= FEWEST_EPISODES
+            and values.mean() > max(POOLED_BETTER, CERTAIN * values.std(ddof=1) / np.sqrt(len(values)))
+        }
+        fit = float(np.median([each.fit for each in known]))
+        if certain or fit < FIT:
+            what = f"the hand isn't where the picture moves: fit {fit:.2f} (median of {len(known)} episodes)"
+            if certain:
+                best = max(certain, key=certain.get)
+                what += f"; the pose {best} fits better by {certain[best]:.2f}"
+            findings.append(Finding("camera pose", "", None, None, WARNING, what, REMEDY))
+    return findings + [finding for each in fits for finding in _judge(each)]
+
+
+def _judge(fit: Fit) -> list[Finding]:
+    if fit.outside > OUTSIDE:
+        assumed = f" (assuming a horizontal field of view of {NOMINAL_VIEW:.0f}°)" if fit.nominal else ""
+        what = f"the fingertip is outside of the picture in {fit.outside:.0%} of the rows{assumed}"
+        best = max(fit.inside, key=fit.inside.get)
+        if fit.inside[best] > OUTSIDE:
+            what += f"; with the pose {best} it is inside in {fit.inside[best]:.0%}"
+        remedy = REMEDY + " If the hand really is out of sight, leave the episode out."
+        return [Finding("camera pose", fit.name, fit.number, None, WARNING, what, remedy)]
+    if fit.fit is None:
+        return []
+    best = max(fit.gains, key=fit.gains.get)
+    if fit.fit >= FIT and fit.gains[best] <= BETTER:
+        return []
+    what = f"the hand isn't where the picture moves: fit {fit.fit:.2f}"
+    if fit.gains[best] > BETTER:
+        what += f"; the pose {best} has {fit.fit + fit.gains[best]:.2f}"
+    return [Finding("camera pose", fit.name, fit.number, None, WARNING, what, REMEDY)]
+
+
+# --- projection -----------------------------------------------------------------------------------------------
+
+
+def _scaled(intrinsics: np.ndarray | None, full: tuple[int, int], size: tuple[float, float]) -> np.ndarray:
+    """Pinhole matrix for pictures (height, width) reduced from ``full`` to ``size``."""
+    if intrinsics is None:
+        focal = full[1] / 2 / np.tan(np.radians(NOMINAL_VIEW) / 2)
+        intrinsics = np.array([[focal, 0, full[1] / 2], [0, focal, full[0] / 2], [0, 0, 1]])
+    return np.diag([size[1] / full[1], size[0] / full[0], 1.0]) @ intrinsics
+
+
+def project(points: np.ndarray, poses: np.ndarray, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Pixels [T, 2] (x, y) and depths [T] in metres of points [T, 3] in the base frame, seen from poses [T, 6]."""
+    seen = Rotation.from_euler("xyz", poses[:, 3:]).inv().apply(points - poses[:, :3])
+    depth = seen[:, 2]
+    pixels = seen @ matrix.T
+    return pixels[:, :2] / np.where(np.abs(depth) < 1e-6, 1e-6, depth)[:, None], depth
+
+
+def _along_hand(states: np.ndarray, metres: float) -> np.ndarray:
+    """Points [T, 3] on the flange's z axis."""
+    return states[:, POSITION] + metres * Rotation.from_euler("xyz", states[:, ROTATION]).as_matrix()[:, :, 2]
+
+
+def _shown(states: np.ndarray, poses: np.ndarray, matrix: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """In which rows the fingertip is in the picture: bool [T]."""
+    pixels, depth = project(_along_hand(states, FINGERTIP), poses, matrix)
+    inside = (pixels >= 0) & (pixels < [size[1], size[0]])
+    return inside.all(1) & (depth > CLOSEST)
+
+
+def _fit(states: np.ndarray, poses: np.ndarray, matrix: np.ndarray, energy: np.ndarray, rows: np.ndarray) -> float:
+    """Mean correlation between the hand's shape, before and after a step, and the picture's motion [N, h, w]."""
+    shapes = [_hand_shape(states[place], poses[place], matrix, energy.shape[1:]) for place in (rows, rows + 1)]
+    shape = (shapes[0] | shapes[1]).astype(np.float32)
+    shape -= shape.mean((1, 2), keepdims=True)
+    energy = energy - energy.mean((1, 2), keepdims=True)
+    scale = np.sqrt((shape**2).sum((1, 2)) * (energy**2).sum((1, 2)))
+    return float(((shape * energy).sum((1, 2)) / np.maximum(scale, 1e-9)).mean())
+
+
+def _hand_shape(states: np.ndarray, poses: np.ndarray, matrix: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Which pixels the hand covers: bool [N, h, w]."""
+    flange, flange_depth = project(_along_hand(states, 0.0), poses, matrix)
+    tip, tip_depth = project(_along_hand(states, FINGERTIP), poses, matrix)
+    depth = np.minimum(flange_depth, tip_depth)
+    y, x = np.mgrid[: size[0], : size[1]].astype(np.float32) + 0.5
+
+    def each(values: np.ndarray) -> np.ndarray:
+        return values.astype(np.float32)[:, None, None]
+
+    line_x, line_y = each(tip[:, 0] - flange[:, 0]), each(tip[:, 1] - flange[:, 1])
+    here_x, here_y = x - each(flange[:, 0]), y - each(flange[:, 1])
+    along = (here_x * line_x + here_y * line_y) / np.maximum(line_x**2 + line_y**2, 1e-9)
+    along = np.clip(along, HAND_FROM, 1)
+    distance = (here_x - along * line_x) ** 2 + (here_y - along * line_y) ** 2
+    radius = HAND_RADIUS * matrix[0, 0] / np.maximum(depth, CLOSEST)
+    return (distance < each(radius**2)) & (depth > CLOSEST)[:, None, None]

@@ -1,0 +1,57 @@
+"""``vjepa-sim inspect``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+from envs.errors import UserError
+from vjepa_sim.cli.progress import progress
+
+
+@dataclass(frozen=True)
+class Inspect:
+    """Tell what is in a data set: counts, hours, cameras, actions, idle and success shares, and a sheet of thumbnails.
+
+    Attributes:
+        path: the data set.
+        format: droid, sim, lerobot, rlds or robomimic, if it isn't found out by itself.
+        camera: left, right, ext1, ext2, wrist, or a serial.
+        episodes: how many are read, drawn at random; counts are of all.
+        picture: where to put the thumbnails, a .png file.
+        json: where to write the numbers.
+    """
+
+    path: tyro.conf.Positional[Path]
+    format: str | None = None
+    camera: str = "left"
+    episodes: int = 200
+    picture: Path = Path("contact-sheet.png")
+    json: Path | None = None
+
+    def run(self) -> int:
+        from PIL import Image
+
+        from data.contact_sheet import contact_sheet
+        from data.files import write_json
+        from data.formats import open_reader
+        from data.provenance import provenance
+        from data.summary import summarize, text
+
+        if self.episodes < 1:
+            raise UserError(f"--episodes {self.episodes}: at least one must be read.")
+        if self.picture.suffix.lower() != ".png":
+            raise UserError(f"--picture {self.picture}: give a name that ends in .png.")
+        with progress("looking through") as bar:
+            reader = open_reader(self.path, self.format, bar)
+        with progress("reading episodes") as bar:
+            summary = summarize(reader, self.camera, self.episodes, bar)
+        print(text(summary))
+        self.picture.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(contact_sheet(reader, self.camera)).save(self.picture)
+        print(f"\nThumbnails of the first, middle and last frames lie in {self.picture}.")
+        if self.json:
+            write_json(self.json, {"inspect": str(self.path), **summary.to_dict(), "provenance": provenance()})
+        return 0

@@ -1,0 +1,69 @@
+"""``vjepa-sim lint``."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+from envs.errors import UserError
+from vjepa_sim.cli.progress import progress
+
+
+@dataclass(frozen=True)
+class Lint:
+    """Look for mistakes in a data set: each with the episode, the row and the remedy. Ends with 1 if there are errors.
+
+    Attributes:
+        path: the data set.
+        format: droid, sim, lerobot, rlds or robomimic, if it isn't found out by itself.
+        camera: left, right, ext1, ext2, wrist, or a serial.
+        json: where to write what was found.
+        quarantine: a folder to move episodes with errors to, after they are listed and you have said yes.
+        yes: say so beforehand.
+    """
+
+    path: tyro.conf.Positional[Path]
+    format: str | None = None
+    camera: str = "left"
+    json: Path | None = None
+    quarantine: Path | None = None
+    yes: bool = False
+
+    def run(self) -> int:
+        from data.files import write_json
+        from data.formats import open_reader
+        from data.lint import findings_rows, findings_text, lint, plan_quarantine
+        from data.provenance import provenance
+
+        with progress("looking through") as bar:
+            reader = open_reader(self.path, self.format, bar)
+        with progress("checking") as bar:
+            findings = lint(reader, self.camera, bar)
+        print(findings_text(findings) if findings else f"{len(reader)} episodes, nothing found.")
+        if self.json:
+            rows = findings_rows(findings)
+            write_json(self.json, {"lint": str(self.path), "findings": rows, "provenance": provenance()})
+        if self.quarantine is not None:
+            self._move(reader, findings, plan_quarantine(reader, findings))
+        return 1 if any(finding.severity == "error" for finding in findings) else 0
+
+    def _move(self, reader, findings, folders: list[Path]) -> None:
+        from data.lint import quarantine
+
+        if not folders:
+            print("No episode has errors; nothing is moved.")
+            return
+        print(f"To be moved to {self.quarantine}:")
+        for folder in folders:
+            print(f"  {folder}")
+        if not self.yes:
+            if not sys.stdin.isatty():
+                raise UserError("Nothing was moved: nobody is there to say yes. Look at the list, then add --yes.")
+            if input(f"Move {len(folders)} episodes? [y/N] ").strip().lower() not in ("y", "yes"):
+                print("Nothing was moved.")
+                return
+        record = quarantine(folders, reader.root, self.quarantine, findings)
+        print(f"{len(folders)} episodes were moved; {record} tells what, why and from where.")
