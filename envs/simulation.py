@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,6 +52,10 @@ class Simulation:
         self.gripper = gripper
         self.object_name = object_name
         self.model = load_model(gripper, object_name)
+        # A period is a whole number of physics steps between each two settings of the servo, none longer than the scene's.
+        interval = self.period / CONTROL_UPDATES
+        self._substeps = math.ceil(interval / self.model.opt.timestep - 1e-9)
+        self.model.opt.timestep = interval / self._substeps
         self.data = mujoco.MjData(self.model)
         self.kinematics = Kinematics(self.model)
         self._flange = self.model.site(FLANGE_SITE).id
@@ -178,7 +183,6 @@ class Simulation:
         goal, reached = self._reachable(target, start)
         self.target = np.concatenate([reached, [np.clip(target[pose.GRIPPER], 0, 1)]])
 
-        substeps = round(self.period / self.model.opt.timestep / CONTROL_UPDATES)
         interval = self.period / CONTROL_UPDATES
         for i in range(CONTROL_UPDATES):
             phase = min((i + 1) / CONTROL_UPDATES / RAMP, 1.0)
@@ -191,7 +195,7 @@ class Simulation:
             )
             # Velocity feed-forward cancels the servo's own damping of the wanted motion.
             self._set_controls(start + ramp * (goal - start) + SERVO_DAMPING / SERVO_STIFFNESS * velocity)
-            mujoco.mj_step(self.model, self.data, nstep=substeps)
+            mujoco.mj_step(self.model, self.data, nstep=self._substeps)
         self._joint_reference = goal
         self._refresh()
 

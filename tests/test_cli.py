@@ -1,6 +1,7 @@
 """The command line from an empty folder to a success table, and its answers to mistakes."""
 
 import json
+import shutil
 
 import pytest
 import torch
@@ -158,3 +159,34 @@ def test_data_may_be_given_several_times(tmp_path, capsys):
         data = [argument for source in order for argument in ("--data", source)]
         assert main(["pretrain", "--out", str(tmp_path / "a"), *data]) == 2
         assert ("No video" if order[0].startswith("video") else "nowhere") in capsys.readouterr().err
+
+
+def test_a_data_set_is_inspected_linted_and_converted(episodes_folder, tmp_path, capsys):
+    picture, numbers = tmp_path / "sheet.png", tmp_path / "numbers.json"
+    assert main(["inspect", str(episodes_folder), "--picture", str(picture), "--json", str(numbers)]) == 0
+    assert "episodes:         6" in capsys.readouterr().out
+    assert picture.stat().st_size > 1000
+    assert json.loads(numbers.read_text())["episodes"] == 6
+    assert main(["lint", str(episodes_folder), "--json", str(tmp_path / "findings.json")]) == 0
+    assert main(["convert", "data", str(episodes_folder), "--to", "lerobot", "--out", str(tmp_path / "lerobot")]) == 0
+    assert "6 episodes lie in" in capsys.readouterr().out
+    assert main(["inspect", str(tmp_path / "lerobot"), "--picture", str(picture)]) == 0
+    assert "(lerobot)" in capsys.readouterr().out
+
+
+def test_lint_moves_nothing_silently(episodes_folder, tmp_path, capsys):
+    data = shutil.copytree(episodes_folder, tmp_path / "data")
+    video = sorted(data.rglob("*.mp4"))[2]
+    video.write_bytes(b"damaged")
+    bad, others = video.parents[2], len(list(data.rglob("trajectory.h5"))) - 1
+    away = tmp_path / "away"
+    assert main(["lint", str(data), "--quarantine", str(away)]) == 2  # nobody is there to say yes
+    captured = capsys.readouterr()
+    assert str(bad) in captured.out
+    assert "Nothing was moved" in captured.err
+    assert bad.exists()
+    assert main(["lint", str(data), "--quarantine", str(away), "--yes"]) == 1
+    assert not bad.exists()
+    assert len(list(data.rglob("trajectory.h5"))) == others
+    assert len(list(away.rglob("trajectory.h5"))) == 1
+    assert main(["lint", str(data)]) == 0

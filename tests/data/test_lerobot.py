@@ -201,7 +201,7 @@ def test_statistics_are_those_of_the_numbers(tmp_path):
 
 @pytest.mark.parametrize("cameras", [1, 3])
 def test_lerobot_doctor_finds_no_failure(tmp_path, cameras):
-    loader = pytest.importorskip("lerobot_doctor.dataset_loader")
+    import lerobot_doctor.dataset_loader as loader
     from lerobot_doctor.runner import run_checks
 
     episodes = [rich_episode(seed, rows=20, cameras=cameras) for seed in range(4)]

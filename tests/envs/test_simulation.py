@@ -80,3 +80,11 @@ def test_an_object_at_rest_stays_at_rest():
             simulation.advance(simulation.target)
         np.testing.assert_allclose(simulation.object_position(), before, atol=1e-3)
         assert simulation.object_speed() < 1e-2
+
+
+@pytest.mark.parametrize("period", [0.05, 1 / 15, 0.25, 1.06])
+def test_a_period_lasts_as_long_as_it_says(period):
+    simulation = Simulation(period=period)
+    simulation.advance(simulation.target)
+    assert simulation.time == pytest.approx(period, rel=1e-9)
+    assert simulation.model.opt.timestep <= 0.005

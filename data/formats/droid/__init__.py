@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from data.formats.droid.layout import VERSION_FOLDER, episode_folder, find_episodes
-from data.formats.droid.reader import DroidReader, read_episode
+from data.formats.droid.reader import DroidReader, describe, read_episode
 from data.formats.droid.writer import DroidWriter, write_episode
 from data.formats.format import Progress, no_progress
 from envs.errors import UserError
@@ -14,6 +14,7 @@ __all__ = [
     "VERSION_FOLDER",
     "DroidReader",
     "DroidWriter",
+    "describe",
     "detect",
     "episode_folder",
     "find_episodes",

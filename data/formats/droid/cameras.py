@@ -34,19 +34,32 @@ def find_serials(file: h5py.File, metadata: dict, folder: Path) -> dict[str, str
     if all(isinstance(metadata.get(field), str) for field in fields.values()):
         serials = {role: metadata[field] for role, field in fields.items()}
     elif TYPES in file:
-        kinds = {serial: numbers(file, f"{TYPES}/{serial}").flat[0] for serial in sorted(find_group(file, TYPES))}
-        hands = [serial for serial, kind in kinds.items() if kind == HAND]
-        others = [serial for serial in kinds if serial not in hands]
+        known = sorted(find_group(file, TYPES))
+        hands = [serial for serial in known if _is_hand(file, serial)]
+        others = [serial for serial in known if serial not in hands]
         serials = dict(zip(("ext1", "ext2"), others, strict=False)) | dict(zip(("wrist",), hands, strict=False))
     else:
         serials = dict(zip(("ext1", "ext2"), sorted(_recorded(folder)), strict=False))
-    if len(set(serials.values())) == 1:
-        # Our episodes with one camera name it in all three roles, since DROID's readers reject records with gaps.
-        serials = {"ext1": next(iter(serials.values()))}
+    serials = _without_stand_ins(file, serials)
     found = {role: serials[role] for role in ROLES if role in serials and _video(folder, serials[role])}
     if not found:
         raise UserError(_no_video(folder))
     return found
+
+
+def _without_stand_ins(file: h5py.File, serials: dict[str, str]) -> dict[str, str]:
+    """Our episodes name a camera in the roles they lack, since DROID's readers reject gaps; here it has one role."""
+    roles: dict[str, str] = {}
+    for role in ROLES:
+        if role in serials:
+            roles.setdefault(serials[role], role)
+    doubled = {serial for serial in roles if list(serials.values()).count(serial) > 1}
+    return {"wrist" if serial in doubled and _is_hand(file, serial) else role: serial for serial, role in roles.items()}
+
+
+def _is_hand(file: h5py.File, serial: str) -> bool:
+    name = f"{TYPES}/{serial}"
+    return name in file and bool(numbers(file, name).flat[0] == HAND)
 
 
 def read_cameras(

@@ -1,0 +1,106 @@
+"""What a data set holds is looked up once."""
+
+import os
+
+import pytest
+
+from data.clips import Clips
+from data.formats import open_reader
+from data.formats.droid import DroidReader, describe, episode_folder, find_episodes, write_episode
+from data.formats.format import Entry
+from data.index import index_file, indexed
+from data.mixture import Mixture
+from tests.data.samples import make_episode
+
+
+@pytest.fixture
+def looked_up(monkeypatch):
+    """Names of the episodes whose files were looked into."""
+    names = []
+
+    def watched(root, name):
+        names.append(name)
+        return describe(root, name)
+
+    monkeypatch.setattr("data.formats.droid.reader.describe", watched)
+    return names
+
+
+def test_only_new_and_changed_episodes_are_looked_into(tmp_path, looked_up):
+    first, second = (write_episode(tmp_path, index, make_episode(seed=index)) for index in range(2))
+    entries = DroidReader(tmp_path).entries
+    assert len(looked_up) == 2
+    assert DroidReader(tmp_path).entries == entries
+    assert len(looked_up) == 2
+    third = write_episode(tmp_path, 2, make_episode(seed=2, task="put it down"))
+    os.utime(second, ns=(1, 1))
+    entries = DroidReader(tmp_path).entries
+    assert sorted(looked_up[2:]) == sorted(str(folder.relative_to(tmp_path)) for folder in (second, third))
+    assert [entry.task for entry in entries] == ["pick up the box", "pick up the box", "put it down"]
+    first.rename(tmp_path / "elsewhere")
+    assert len(DroidReader(tmp_path)) == 3  # found where it lies now
+    assert [entry.name for entry in DroidReader(tmp_path).entries].count("elsewhere") == 1
+
+
+def test_what_is_wrong_is_remembered(tmp_path):
+    folder = write_episode(tmp_path, 0, make_episode())
+    (folder / "recordings" / "MP4" / "left.mp4").unlink()
+    for _ in range(2):
+        (entry,) = DroidReader(tmp_path).entries
+        assert "no video" in entry.error
+
+
+def test_a_damaged_index_is_made_anew(tmp_path, looked_up):
+    write_episode(tmp_path, 0, make_episode())
+    DroidReader(tmp_path)
+    index_file(tmp_path).write_bytes(b"nonsense")
+    assert len(DroidReader(tmp_path)) == 1
+    assert len(looked_up) == 2
+
+
+def test_an_interrupted_index_keeps_what_it_has(tmp_path):
+    def stop(name):
+        if name == "200":
+            raise KeyboardInterrupt
+        return Entry(name)
+
+    names = {str(number): 0 for number in range(300)}
+    with pytest.raises(KeyboardInterrupt):
+        indexed(tmp_path, names, stop)
+    seen = []
+    indexed(tmp_path, names, lambda name: seen.append(name) or Entry(name))
+    assert 100 <= len(seen) < 300
+
+
+def test_nothing_is_written_into_the_data_set(tmp_path):
+    write_episode(tmp_path, 0, make_episode())
+    before = sorted(tmp_path.rglob("*"))
+    DroidReader(tmp_path)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_of_many_episodes_only_one_is_opened_for_a_clip(tmp_path, monkeypatch):
+    """Twenty thousand names, made up but for the episode that all of them stand for."""
+    count = 20_000
+    (tmp_path / "one").mkdir()
+    template = write_episode(tmp_path / "one", 0, make_episode(rows=9))
+    entry = describe(tmp_path / "one", str(template.relative_to(tmp_path / "one")))
+    root = tmp_path / "many"
+    for index in range(count):
+        folder = episode_folder(root, index, True)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        folder.symlink_to(template)
+    values = {name: getattr(entry, name) for name in Entry.__dataclass_fields__}
+    indexed(root, find_episodes(root), lambda name: Entry(**{**values, "name": name}))
+
+    opened = []
+    monkeypatch.setattr("data.formats.droid.reader.describe", lambda *_: pytest.fail("it is known already"))
+    original = DroidReader.read
+    monkeypatch.setattr(
+        DroidReader, "read", lambda self, *arguments, **named: opened.append(1) or original(self, *arguments, **named)
+    )
+    reader = open_reader(root, "droid")
+    assert len(reader) == count
+    (clip,) = Mixture([Clips(reader, 0.25)], [1.0]).draw([[0]], 4, 1)
+    assert clip.frames.shape == (4, 32, 48, 3)
+    assert len(opened) == 1
