@@ -102,15 +102,16 @@ def test_every_verb_has_help(verb, capsys):
     assert "usage: vjepa-sim" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("arguments", [["model", "--preset", "none"], ["data"], ["plan"]])
-def test_benches_write_their_numbers(arguments, tmp_path):
+@pytest.mark.parametrize("arguments", [["model", "--preset", "none"], ["data", "--data", "sim:{episodes}"], ["plan"]])
+def test_benches_write_their_numbers(arguments, episodes_folder, tmp_path):
     path = tmp_path / "bench.json"
+    arguments = [argument.format(episodes=episodes_folder) for argument in arguments]
     assert main(["bench", *arguments, "--json", str(path)]) == 0
     numbers = json.loads(path.read_text())
     assert numbers["bench"] == arguments[0]
     assert numbers["provenance"]["versions"]["torch"]
-    numbers |= numbers.get("tiny", {})
-    assert all(value > 0 for name, value in numbers.items() if name.endswith(("seconds", "speedup_median")))
+    numbers |= numbers.get("tiny", numbers.get("given", {}))
+    assert all(value > 0 for name, value in numbers.items() if name.endswith(("seconds", "speedup_median", "over_naive")))
 
 
 def test_released_weights_are_converted_and_planned_with(tmp_path, capsys):
