@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import logging
-import os
-import threading
 import zlib
-from collections import Counter, OrderedDict
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 
 from data.clip import Clip
-from data.episode import VIEWS
+from data.footage import Footage
 from data.formats.format import Progress, Reader, no_progress
-from data.frames import LazyFrames
+from envs import pose
 from envs.errors import UserError, unknown_name
 
 PERIODS = {
@@ -24,26 +19,9 @@ PERIODS = {
     "released": 1.06,
 }  # s: what V-JEPA 2-AC's paper says, and what its released recipe did to DROID
 HELD_OUT = 0.05  # share of the episodes that is kept out of training, at least one
-MAX_BAD_SHARE = 0.1  # of the episodes that may be unreadable
-MAX_GAP = 0.25  # share of a period by which a frame may miss its time; beyond it, rows were lost
+CHECKED = 8  # so few held-out episodes are looked at beforehand: if they were bad, nothing could be measured
+MAX_GAP = 2.5  # row periods; where more lie between two rows, some were lost
 TRIES = 1000  # draws, one after another, that may meet bad episodes and gaps
-OPEN_EPISODES = 2048  # whose states are remembered
-log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Motion:
-    """An episode without its pictures.
-
-    Attributes:
-        stamps: float64 [T], seconds.
-        states: float32 [T, 7].
-        objects: float32 [T, 3], the object's position in metres, NaN where unknown; for probes only.
-    """
-
-    stamps: np.ndarray
-    states: np.ndarray
-    objects: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -53,7 +31,7 @@ class Sample:
     Attributes:
         frames: uint8 [N, H, W, 3].
         states: float32 [N, 7].
-        objects: float32 [N, 3], see :class:`Motion`.
+        objects: float32 [N, 3], see :class:`data.footage.Motion`.
         episodes: int64 [N], the number of each frame's episode.
     """
 
@@ -66,16 +44,15 @@ class Sample:
 class Clips:
     """Episodes of one data set as a source of clips.
 
-    Small data sets are decoded into memory by :meth:`load`; of others only the frames that are asked for are decoded.
-    An episode that can't be read is named, counted and left out, up to a tenth of them.
+    Small data sets are decoded into memory by :meth:`load`; of others only the frames that are asked for are decoded. What
+    is drawn doesn't depend on that, nor on which bad episodes have been met before.
 
     Attributes:
         period: seconds between two frames.
-        view: which camera, see :meth:`data.episode.Episode.view`.
+        footage: the episodes.
         lengths: int64 [E], rows of the episodes.
         starts: int64 [E], number of each episode's first frame when all frames are counted through.
-        bad: why episodes were left out, by name.
-        record: what the data were, for the card; JSON-compatible.
+        training_episodes, held_out_episodes: their numbers.
     """
 
     def __init__(
@@ -85,89 +62,57 @@ class Clips:
         Args:
             reader: of the data set.
             period: seconds.
-            view: which camera.
+            view: which camera, see :meth:`data.episode.Episode.view`.
             short_side: larger pictures are reduced to this height or width, whichever is less, in pixels.
             source: how the user called the data set.
 
         Raises:
             UserError: too many episodes are bad, fewer than 2 are good, or the rows are too far apart for the period.
         """
-        self.period, self.view = period, view
-        self.bad: dict[str, str] = {}
-        self._reader, self._short_side = reader, short_side
-        self._lock = threading.Lock()
-        self._open: OrderedDict[int, tuple[Motion, LazyFrames | np.ndarray]] = OrderedDict()
-        self._loaded: dict[int, np.ndarray] = {}
-        self._rooms: dict[tuple[int, int, bool], np.ndarray] = {}
-        self._numbers = self._usable()
-        entries = [reader.entries[number] for number in self._numbers]
+        self.period, self.footage = period, Footage(reader, view, short_side)
+        self._source, self._view = source or f"{reader.format}:{reader.root}", view
+        entries = self.footage.entries
         self.lengths = np.array([entry.rows for entry in entries])
         self.starts = np.concatenate([[0], np.cumsum(self.lengths)[:-1]]).astype(np.int64)
         self._durations = np.array([entry.duration for entry in entries])
-        _check_period(float(np.median([entry.period for entry in entries])), period, reader)
-        # Drawn, not counted off: collections cycle through tasks, and every task should be held out from.
-        order = np.random.default_rng(0).permutation(len(entries))
-        held_out = max(1, round(HELD_OUT * len(entries)))
-        self.held_out_episodes, self.training_episodes = np.sort(order[:held_out]), np.sort(order[held_out:])
-        self.record = {
-            "sources": [source or f"{reader.format}:{reader.root}"],
-            "view": view,
-            "period": period,
-            "episodes": len(entries),
-            "frames": int(self.lengths.sum()),
-            "grippers": sorted({entry.gripper for entry in entries if entry.gripper}),
-            "seeds": [entry.seed for entry in entries if entry.seed is not None],
-        }
-
-    def __getstate__(self) -> dict:
-        """For worker processes that are spawned: locks don't travel."""
-        return {**self.__dict__, "_lock": None}
-
-    def __setstate__(self, state: dict) -> None:
-        self.__dict__ = {**state, "_lock": threading.Lock()}
-
-    @property
-    def identity(self) -> dict:
-        """What a resumed run compares to know that the data are still the same, JSON-compatible."""
-        told = {name: value for name, value in self.record.items() if name not in ("seeds", "grippers")}
-        return {**told, "seeds_crc32": zlib.crc32(repr(self.record["seeds"]).encode())}
+        _check_period(float(np.median([entry.period for entry in entries])), period, self._source)
+        self.held_out_episodes, self.training_episodes = self._hold_out()
+        self._excluded: set[int] = set()
+        self._rooms: dict[tuple[int, int, bool], np.ndarray] = {}
 
     def __len__(self) -> int:
         """Frames in all."""
         return int(self.lengths.sum())
 
     @property
-    def frame_shape(self) -> tuple[int, int]:
-        """Height and width of the first good episode's pictures."""
-        return next(self._opened())[1].shape[1:3]
+    def record(self) -> dict:
+        """What the data are, for the card; JSON-compatible."""
+        entries = self.footage.entries
+        return {
+            "sources": [self._source],
+            "view": self._view,
+            "period": self.period,
+            "episodes": len(entries),
+            "frames": len(self),
+            "grippers": sorted({entry.gripper for entry in entries if entry.gripper}),
+            "seeds": [entry.seed for entry in entries if entry.seed is not None],
+            "left_out": sorted(self.footage.left_out.reasons),
+        }
 
-    def frame_bytes(self) -> float:
-        """Bytes of all frames, decoded."""
-        return 3.0 * len(self) * float(np.prod(self.frame_shape, dtype=float))
+    @property
+    def identity(self) -> dict:
+        """What a resumed run compares to know that the data are still the same, JSON-compatible."""
+        record = self.record
+        told = {name: record[name] for name in ("sources", "view", "period", "episodes", "frames")}
+        return {**told, "seeds_crc32": zlib.crc32(repr(record["seeds"]).encode())}
 
-    def load(self, budget: float, on_progress: Progress = no_progress) -> bool:
-        """Decode everything into memory, if it fits.
+    def load(self, budget: float, threads: int, on_progress: Progress = no_progress) -> bool:
+        """Decode everything into memory, if it fits; see :meth:`data.footage.Footage.load`."""
+        return self.footage.load(budget, threads, on_progress)
 
-        Args:
-            budget: bytes.
-            on_progress: called with the numbers of episodes done and in all.
-
-        Returns:
-            Whether it fitted; if not, nothing was decoded.
-        """
-        if self.frame_bytes() > budget:
-            return False
-
-        def decode(episode: int) -> None:
-            try:
-                self._loaded[episode] = np.asarray(self._episode(episode)[1][:])
-            except UserError as error:
-                self._leave_out(episode, error)
-
-        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-            for done, _ in enumerate(pool.map(decode, range(len(self.lengths))), start=1):
-                on_progress(done, len(self.lengths))
-        return True
+    def exclude(self, names: set[str]) -> None:
+        """Draw no clip of these episodes from now on."""
+        self._excluded = {episode for episode, entry in enumerate(self.footage.entries) if entry.name in names}
 
     # --- drawing ----------------------------------------------------------------------------------------------
 
@@ -181,14 +126,17 @@ class Clips:
         span = (frames - 1) * stride * self.period
         if longest < span * (1 - 1e-6):
             raise UserError(
-                f"A clip of {frames} frames spans {span:.4g} s, and the longest episodes (to learn from, and held out) "
-                f"last {longest:.4g} s. Take longer ones, or a shorter period than {self.period} s."
+                f"{self._source}: a clip of {frames} frames spans {span:.4g} s, and the longest episodes (to learn from, "
+                f"and held out) last {longest:.4g} s. Take longer ones, or a shorter period than {self.period} s."
             )
 
     def draw_clip(
         self, rng: np.random.Generator, frames: int, stride: int = 1, held_out: bool = False, pictures: bool = True
     ) -> Clip:
         """A random clip; every possible clip is about equally likely.
+
+        The first frame is a row of the recording, the others lie whole periods later. States are those of just these
+        times, between rows if need be; pictures are of the nearest rows, half a row off at most.
 
         Args:
             rng: equal ones give equal clips.
@@ -198,87 +146,56 @@ class Clips:
             pictures: whether they are decoded.
 
         Raises:
-            UserError: no episode is long enough, or too many are bad.
+            UserError: no episode is long enough, too many are bad, or no clip without gaps is found.
         """
         rooms = self._room(frames, stride, held_out)
         episodes = self.held_out_episodes if held_out else self.training_episodes
+        reason: object = "the recordings have too many gaps; `vjepa-sim lint` tells where"
         for _ in range(TRIES):
+            # A draw that fails takes as many random numbers as one that doesn't: when it was found bad makes no difference.
             episode = int(episodes[np.searchsorted(rooms, rng.random() * rooms[-1], side="right")])
             where = rng.random()
-            if self.is_bad(episode):
+            if episode in self._excluded:
                 continue
             try:
-                motion, _ = self._episode(episode)
-                rows = _rows_in_time(motion.stamps, where, frames, stride * self.period)
-                if rows is None:
+                motion = self.footage.motion(episode)
+                found = _rows_in_time(motion.stamps, where, frames, stride * self.period)
+                if found is None:
                     continue
-                shown = self._pictures(episode, rows) if pictures else None
+                times, rows = found
+                shown = self.footage.pictures(episode, rows) if pictures else None
             except UserError as error:
-                self._leave_out(episode, error)
+                reason = error
+                self.footage.leave_out(episode, error)
                 continue
-            return Clip(shown, motion.states[rows], self.starts[episode] + rows)
+            states = pose.interpolate(motion.states, motion.stamps, times).astype(np.float32)
+            return Clip(shown, states, self.starts[episode] + rows)
         raise UserError(
-            f"{self._reader.root}: {TRIES} draws found no clip of {frames} frames {stride * self.period:.4g} s apart; the "
-            "recordings have too many gaps. `vjepa-sim lint` tells where."
+            f"{self._source}: {TRIES} draws found no clip of {frames} frames {stride * self.period:.4g} s apart: {reason}"
         )
 
-    def sample(self, rng: np.random.Generator, count: int) -> Sample:
-        """Random frames of all good episodes, in order; fewer if there are fewer."""
-        numbers = np.sort(rng.choice(len(self), min(count, len(self)), replace=False))
-        parts = []
-        for episode, rows in self._by_episode(numbers):
-            try:
-                motion, _ = self._episode(episode)
-                parts.append(
-                    (self._pictures(episode, rows), motion.states[rows], motion.objects[rows], rows * 0 + episode)
-                )
-            except UserError as error:
-                self._leave_out(episode, error)
-        return Sample(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+    def _hold_out(self) -> tuple[np.ndarray, np.ndarray]:
+        """Episodes that are kept out of training, and the others.
 
-    def frames_at(self, numbers: np.ndarray) -> np.ndarray:
-        """uint8 [N, H, W, 3] of frames by their numbers [N]; black where an episode is left out."""
-        parts = []
-        for episode, rows in self._by_episode(numbers):
-            try:
-                parts.append(self._pictures(episode, rows))
-            except UserError as error:
-                self._leave_out(episode, error)
-                parts.append(np.zeros((len(rows), *self.frame_shape, 3), np.uint8))
-        return np.concatenate(parts)
+        They are drawn, not counted off: collections cycle through tasks, and every task should be held out from.
+        """
+        order = np.random.default_rng(0).permutation(len(self.lengths)).tolist()
+        count = max(1, round(HELD_OUT * len(order)))
+        held_out = order[:count]
+        if count <= CHECKED:
+            good = (episode for episode in order if self._is_readable(episode))
+            held_out = [episode for _, episode in zip(range(count), good, strict=False)]
+        if not held_out or len(held_out) == len(order):
+            raise UserError(f"{self._source}: too few episodes can be read to hold one out.")
+        return np.sort(held_out), np.array(sorted(set(order) - set(held_out)))
 
-    def is_bad(self, episode: int) -> bool:
-        """Whether an episode was left out."""
-        return self._name(episode) in self.bad
-
-    # --- episodes ---------------------------------------------------------------------------------------------
-
-    def _usable(self) -> list[int]:
-        """Numbers of the episodes that the index knows nothing against."""
-        usable = []
-        sizes = Counter((entry.height, entry.width) for entry in self._reader.entries if not entry.error)
-        size = max(sizes, key=sizes.get, default=(0, 0))
-        for number, entry in enumerate(self._reader.entries):
-            if entry.error:
-                self.bad[entry.name] = entry.error
-            elif not _has_view(entry.cameras, self.view):
-                self.bad[entry.name] = f"{self._reader.where(number)}: no camera {self.view!r}"
-            elif (entry.height, entry.width) != size:
-                self.bad[entry.name] = (
-                    f"{self._reader.where(number)}: its pictures are {entry.width} × {entry.height} pixels, most are "
-                    f"{size[1]} × {size[0]}"
-                )
-            elif entry.rows > 1:
-                usable.append(number)
-        if self.bad:
-            log.warning("%s", self._bad_text())
-        self._check_bad()
-        if len(usable) < 2:
-            raise UserError(
-                f"{self._reader.root}: training needs at least 2 episodes: one to learn from and one to be held out. "
-                f"{len(usable)} can be used."
-            )
-        return usable
+    def _is_readable(self, episode: int) -> bool:
+        try:
+            self.footage.pictures(episode, np.arange(self.lengths[episode]))
+        except UserError as error:
+            self.footage.leave_out(episode, error)
+            return False
+        return True
 
     def _room(self, frames: int, stride: int, held_out: bool) -> np.ndarray:
         """How many clips the episodes have room for, summed up; for drawing in proportion."""
@@ -286,46 +203,36 @@ class Clips:
         if key not in self._rooms:
             self.check_span(frames, stride)
             episodes = self.held_out_episodes if held_out else self.training_episodes
-            span = (frames - 1) * stride * self.period
-            spare = self._durations[episodes] - span * (1 - 1e-6)
+            spare = self._durations[episodes] - (frames - 1) * stride * self.period * (1 - 1e-6)
             rows = self._durations[episodes] / (self.lengths[episodes] - 1)
             self._rooms[key] = np.cumsum(np.where(spare >= 0, np.floor(np.maximum(spare, 0) / rows) + 1, 0))
         return self._rooms[key]
 
-    def _episode(self, episode: int) -> tuple[Motion, LazyFrames | np.ndarray]:
-        """States and (not yet decoded) pictures of an episode."""
-        with self._lock:
-            if episode in self._open:
-                self._open.move_to_end(episode)
-                return self._open[episode]
-        read = self._reader.read(int(self._numbers[episode]), views=(self.view,))
-        if len(read) > self.lengths[episode] or len(read) < self.lengths[episode] - 1:
-            raise UserError(
-                f"{self._where(episode)} has {len(read)} rows, and {self.lengths[episode]} when it was looked up. Was it "
-                "changed? Touch its folder to have it looked up again."
-            )
-        objects = read.privileged.get("object_position", np.full((len(read), 3), np.nan))
-        frames = read.view(self.view).frames
-        if self._short_side is not None and not isinstance(frames, np.ndarray):
-            frames = frames.reduced(self._short_side)
-        opened = Motion(read.stamps, read.states.astype(np.float32), objects.astype(np.float32)), frames
-        with self._lock:
-            self._open[episode] = opened
-            while len(self._open) > max(OPEN_EPISODES, len(self._loaded)):
-                self._open.popitem(last=False)
-        return opened
+    # --- looking up -------------------------------------------------------------------------------------------
 
-    def _opened(self) -> Iterator[tuple[Motion, LazyFrames | np.ndarray]]:
-        for episode in range(len(self.lengths)):
+    def sample(self, rng: np.random.Generator, count: int) -> Sample:
+        """Random frames of all good episodes, in order; fewer if there are fewer."""
+        numbers = np.sort(rng.choice(len(self), min(count, len(self)), replace=False))
+        parts = []
+        for episode, rows in self._by_episode(numbers):
             try:
-                yield self._episode(episode)
+                motion = self.footage.motion(episode)
+                states = motion.states[rows].astype(np.float32)
+                parts.append((self.footage.pictures(episode, rows), states, motion.objects[rows], rows * 0 + episode))
             except UserError as error:
-                self._leave_out(episode, error)
+                self.footage.leave_out(episode, error)
+        return Sample(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
-    def _pictures(self, episode: int, rows: np.ndarray) -> np.ndarray:
-        if episode in self._loaded:
-            return self._loaded[episode][rows]
-        return self._episode(episode)[1][rows]
+    def frames_at(self, numbers: np.ndarray) -> np.ndarray:
+        """uint8 [N, H, W, 3] of frames by their numbers [N]; black where an episode is left out."""
+        parts = []
+        for episode, rows in self._by_episode(numbers):
+            try:
+                parts.append(self.footage.pictures(episode, rows))
+            except UserError as error:
+                self.footage.leave_out(episode, error)
+                parts.append(np.zeros((len(rows), *self.footage.frame_shape, 3), np.uint8))
+        return np.concatenate(parts)
 
     def _by_episode(self, numbers: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
         """Runs of frames of one episode: its number and their rows."""
@@ -333,35 +240,6 @@ class Clips:
         for run in np.split(np.arange(len(numbers)), np.flatnonzero(np.diff(episodes)) + 1):
             if len(run):
                 yield int(episodes[run[0]]), numbers[run] - self.starts[episodes[run[0]]]
-
-    # --- bad ones ---------------------------------------------------------------------------------------------
-
-    def _name(self, episode: int) -> str:
-        return self._reader.entries[self._numbers[episode]].name
-
-    def _where(self, episode: int) -> str:
-        return self._reader.where(int(self._numbers[episode]))
-
-    def _leave_out(self, episode: int, error: UserError) -> None:
-        with self._lock:
-            new = self._name(episode) not in self.bad
-            self.bad[self._name(episode)] = str(error)
-        if new:
-            log.warning("An episode is left out. %s", error)
-        self._check_bad()
-
-    def _check_bad(self) -> None:
-        if len(self.bad) > max(1, MAX_BAD_SHARE * len(self._reader)):
-            raise UserError(
-                f"{self._bad_text()} At most {MAX_BAD_SHARE:.0%} may be bad: restore them, or move them away with "
-                f"`vjepa-sim lint {self._reader.root} --quarantine FOLDER`."
-            )
-
-    def _bad_text(self) -> str:
-        first = "; ".join(list(self.bad.values())[:3])
-        return (
-            f"{len(self.bad)} of {len(self._reader)} episodes in {self._reader.root} can't be used, such as: {first}."
-        )
 
 
 def parse_period(text: str) -> float:
@@ -377,37 +255,31 @@ def parse_period(text: str) -> float:
     return seconds
 
 
-def _has_view(cameras: tuple[str, ...], view: str) -> bool:
-    """Whether an episode with these roles may have a view; a serial is found out when it is read."""
-    if view in ("left", "right"):
-        return any(role != "wrist" for role in cameras)
-    return view in cameras or view not in VIEWS
-
-
-def _check_period(rows: float, period: float, reader: Reader) -> None:
+def _check_period(rows: float, period: float, source: str) -> None:
     ratio = period / rows
     if ratio < 0.98 or (ratio < 3 and abs(ratio - round(ratio)) > 0.02 * ratio):
         raise UserError(
-            f"{reader.root}: its rows are {rows:.4g} s apart, which gives no frames {period:.4g} s apart. Give a "
+            f"{source}: its rows are {rows:.4g} s apart, which gives no frames {period:.4g} s apart. Give a "
             f"--period of {rows:.4g} s, a multiple of it, or more than {3 * rows:.4g} s."
         )
 
 
-def _rows_in_time(stamps: np.ndarray, where: float, frames: int, step: float) -> np.ndarray | None:
-    """Rows [frames] nearest to times ``step`` seconds apart; the first lies at a share ``where`` of what is possible.
+def _rows_in_time(stamps: np.ndarray, where: float, frames: int, step: float) -> tuple[np.ndarray, np.ndarray] | None:
+    """Times [frames] that are ``step`` seconds apart, and the nearest rows [frames].
 
-    The times are whole multiples of the step from the first row's own, so that rounding to rows never adds up.
+    The first is a row's own, at a share ``where`` of what is possible.
 
     Returns:
-        None if the recording has a gap there.
+        None if there is no room, or the recording has a gap there.
     """
     last = stamps[-1] - (frames - 1) * step
     room = int(np.searchsorted(stamps, last + 1e-6 * step, side="right"))
     if room == 0:
         return None
-    wanted = stamps[min(int(where * room), room - 1)] + step * np.arange(frames)
-    after = np.clip(np.searchsorted(stamps, wanted), 1, len(stamps) - 1)
-    rows = np.where(wanted - stamps[after - 1] <= stamps[after] - wanted, after - 1, after)
-    if np.abs(stamps[rows] - wanted).max() > MAX_GAP * step:
+    times = stamps[min(int(where * room), room - 1)] + step * np.arange(frames)
+    after = np.clip(np.searchsorted(stamps, times), 1, len(stamps) - 1)
+    rows = np.where(times - stamps[after - 1] <= stamps[after] - times, after - 1, after)
+    waits = np.diff(stamps)
+    if frames > 1 and waits[rows[0] : max(rows[-1], after[-1])].max() > MAX_GAP * np.median(waits):
         return None
-    return rows
+    return times, rows

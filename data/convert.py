@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from data.episode import Episode
 from data.files import write_json
 from data.formats import open_reader, open_writer
 from data.formats.format import Progress, no_progress
+from data.left_out import LeftOut
 from data.provenance import provenance
 from envs.errors import UserError
 
-MAX_BAD_SHARE = 0.1  # of the episodes that may be unreadable
+AT_ONCE = 64  # frames
 
 
 @dataclass(frozen=True)
@@ -20,12 +22,12 @@ class Converted:
 
     Attributes:
         written: episodes.
-        skipped: why episodes are missing, by name.
+        left_out: why episodes are missing, by name.
         record: the file that tells where the data came from.
     """
 
     written: int
-    skipped: dict[str, str]
+    left_out: dict[str, str]
     record: Path
 
 
@@ -48,28 +50,22 @@ def convert(
         on_progress: called with the numbers of episodes done and in all.
 
     Raises:
-        UserError: more than a tenth of the episodes can't be read, or an episode doesn't fit the format.
+        UserError: more than a tenth of the episodes can't be read or don't fit the format.
     """
-    reader = open_reader(source, format)
-    skipped: dict[str, str] = {}
+    reader = open_reader(source, format, on_progress)
+    left_out = LeftOut(str(source), "episodes", len(reader))
     written = 0
     with open_writer(out, to) as writer:
         for number, entry in enumerate(reader.entries):
             on_progress(number, len(reader))
             try:
                 episode = reader.read(number, views, extras=True)
-                for camera in episode.cameras:
-                    camera.frames[-1]  # what can't be decoded is found before anything is written
+                _decode(episode)
+                writer.write(episode)
             except UserError as error:
-                skipped[entry.name] = str(error)
-                if len(skipped) > max(1, MAX_BAD_SHARE * len(reader)):
-                    raise UserError(
-                        f"{len(skipped)} of {len(reader)} episodes can't be read, the last: {error} At most "
-                        f"{MAX_BAD_SHARE:.0%} may be bad. `vjepa-sim lint {source}` lists them."
-                    ) from error
-                continue
-            writer.write(episode)
-            written += 1
+                left_out.note(entry.name, error)
+            else:
+                written += 1
         on_progress(len(reader), len(reader))
     record = out / "conversion.json" if out.is_dir() else out.with_name(f"{out.name}.conversion.json")
     write_json(
@@ -80,8 +76,15 @@ def convert(
             "to": to,
             "views": views,
             "episodes": written,
-            "skipped": skipped,
+            "left_out": left_out.reasons,
             "provenance": provenance(),
         },
     )
-    return Converted(written, skipped, record)
+    return Converted(written, left_out.reasons, record)
+
+
+def _decode(episode: Episode) -> None:
+    """Whatever can't be decoded is found before anything is written."""
+    for camera in episode.cameras:
+        for start in range(0, len(episode), AT_ONCE):
+            camera.frames[start : start + AT_ONCE]

@@ -40,6 +40,11 @@ class EncodedFrames(LazyFrames):
         width, height = _open(pictures[0], f"{where}, frame 0").size
         super().__init__(where, len(pictures), height, width)
 
+    @property
+    def held_bytes(self) -> int:
+        """All pictures, as they were encoded."""
+        return sum(len(picture) for picture in self._pictures)
+
     def _load(self, wanted: np.ndarray) -> Iterator[np.ndarray]:
         for number in wanted:
             where = f"{self.where}, frame {number}"

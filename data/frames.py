@@ -40,6 +40,11 @@ class LazyFrames(ABC):
         self._stored = (height, width)
         self.shape = (count, height, width, 3)
 
+    @property
+    def held_bytes(self) -> int:
+        """What they keep in memory while nothing is decoded, roughly."""
+        return 0
+
     def __len__(self) -> int:
         return self.shape[0]
 

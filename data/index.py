@@ -7,6 +7,7 @@ date each time: only episodes that are new, or that have changed, are looked at.
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import tempfile
 import time
@@ -18,9 +19,11 @@ from pathlib import Path
 from data.formats.format import Entry, Progress, no_progress
 from envs.cache import cache_folder
 
-VERSION = 1  # of what is remembered; an index of another version is made anew
+VERSION = 2  # of what is remembered; an index of another version is made anew
 SAVE_EVERY = 30.0  # s between two savings of an index in the making
 AT_ONCE = 64
+LOOK_AGAIN = 100  # bad episodes
+log = logging.getLogger(__name__)
 
 
 def index_file(root: Path) -> Path:
@@ -46,6 +49,9 @@ def indexed(
     path = index_file(root)
     known = _load(path)
     missing = [name for name, stamp in changed.items() if known.get(name, (None, None))[0] != stamp]
+    # What was wrong may have been mended without a trace in the folder's time; many of them would take too long.
+    wrong = [name for name in changed if name in known and known[name][1].error]
+    missing = list(dict.fromkeys([*missing, *wrong[:LOOK_AGAIN]]))
     if missing:
         on_progress(0, len(missing))
         saved = time.monotonic()
@@ -107,9 +113,13 @@ def _save(path: Path, known: dict[str, tuple[int, Entry]]) -> None:
         metadata={"version": str(VERSION)},
     )
     rows = [{"stamp": stamp, **asdict(entry)} for stamp, entry in known.values()]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, partial = tempfile.mkstemp(dir=path.parent, prefix=".partial-")
-    os.close(handle)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, partial = tempfile.mkstemp(dir=path.parent, prefix=".partial-")
+        os.close(handle)
+    except OSError as error:  # the data can be read all the same, only not as fast next time
+        log.warning("The index of the data set can't be kept in %s (%s).", path.parent, error)
+        return
     try:
         pq.write_table(pa.Table.from_pylist(rows, schema), partial)
         os.replace(partial, path)

@@ -18,7 +18,8 @@ from data.videos import ImageFolder, VideoFolder
 from envs.errors import UserError, unknown_name
 
 PLAIN = {"video": VideoFolder, "images": ImageFolder}  # folders without robots
-MEMORY_SHARE = 0.4  # of the machine's memory that decoded episodes may fill
+MEMORY_SHARE = 0.4  # of the memory there is that decoded episodes may fill
+CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 
 class Source(Protocol):
@@ -85,7 +86,7 @@ class Mixture:
         def one(seed: list[int]) -> Clip:
             rng = np.random.default_rng(seed)
             number = self._pick(rng)
-            return replace(self.episodes[number].draw_clip(rng, frames, 1, held_out, pictures), source=number)
+            return replace(self.sources[number].draw_clip(rng, frames, 1, held_out, pictures), source=number)
 
         return _side_by_side(one, seeds) if pictures else [one(seed) for seed in seeds]
 
@@ -95,8 +96,26 @@ class Mixture:
 
 def _side_by_side(draw: Callable[[list[int]], Clip], seeds: list[list[int]]) -> list[Clip]:
     # A pool of each call's own: one that is kept wouldn't survive the forks of a DataLoader.
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+    with ThreadPoolExecutor(_threads()) as pool:
         return list(pool.map(draw, seeds))
+
+
+def _processes() -> int:
+    """How many training processes share this machine; torchrun says so."""
+    return max(1, int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+
+
+def _threads() -> int:
+    return max(1, (os.cpu_count() or 1) // _processes())
+
+
+def _memory() -> float:
+    """Bytes that this machine, or the container it is, has."""
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    try:
+        return min(machine, int(CONTAINER_LIMIT.read_text()))
+    except (OSError, ValueError):  # there is none, or it says "max"
+        return machine
 
 
 def load_mixture(
@@ -122,7 +141,7 @@ def load_mixture(
     """
     sources: list[Source] = []
     weights = []
-    budget = MEMORY_SHARE * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    budget = MEMORY_SHARE * _memory() / _processes()
     for text in texts:
         kind, path, weight = parse_source(text)
         if kind in PLAIN:
@@ -135,11 +154,23 @@ def load_mixture(
         else:
             source = text.rpartition("@")[0] if "@" in text else text
             clips = Clips(open_reader(path, kind, on_progress), period, view, short_side, source)
-            if clips.load(budget, on_progress):
-                budget -= clips.frame_bytes()
+            if clips.load(budget, _threads(), on_progress):
+                budget -= clips.footage.bytes()
             sources.append(clips)
         weights.append(weight)
     return Mixture(sources, weights, period)
+
+
+def look_through(texts: Iterable[str], on_progress: Callable[[int, int], None]) -> None:
+    """Make the indexes of data sets, so that opening them is quick; see :mod:`data.index`.
+
+    Raises:
+        UserError: as :func:`load_mixture`.
+    """
+    for text in texts:
+        kind, path, _ = parse_source(text)
+        if kind not in PLAIN:
+            open_reader(path, kind, on_progress)
 
 
 def parse_source(text: str) -> tuple[str, Path, float]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from abc import ABC, abstractmethod
 from pathlib import Path
@@ -10,12 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from data.clip import Clip
+from data.left_out import LeftOut
 from envs.errors import UserError
 
 VIDEO_SUFFIXES = (".mp4", ".mkv", ".webm", ".avi", ".mov")
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
-MAX_BAD_SHARE = 0.1  # of a folder's files that may be unreadable
-log = logging.getLogger(__name__)
 
 
 class Folder(ABC):
@@ -23,7 +21,7 @@ class Folder(ABC):
 
     Attributes:
         record: what the data were, for the card.
-        bad: files that couldn't be read so far.
+        left_out: files that couldn't be read so far.
     """
 
     kind = "files"
@@ -47,7 +45,7 @@ class Folder(ABC):
         )
         if not self._files:
             raise UserError(f"No {self.kind} ({', '.join(self.suffixes)}) were found below {folder}.")
-        self.bad: set[Path] = set()
+        self.left_out = LeftOut(str(folder), self.kind, len(self._files))
         self.record = {"sources": [f"{self.kind}:{folder}"], "files": len(self._files)}
 
     @property
@@ -67,14 +65,7 @@ class Folder(ABC):
             try:
                 return Clip(self._read(path, where, frames, stride))
             except Exception as error:  # decoders fail in many ways; the file is to blame in all of them
-                if path not in self.bad:
-                    self.bad.add(path)
-                    log.warning("%s can't be read and is left out (%s)", path, error)
-                if len(self.bad) > max(1, MAX_BAD_SHARE * len(self._files)) or len(self.bad) == len(self._files):
-                    raise UserError(
-                        f"{len(self.bad)} of {len(self._files)} {self.kind} can't be read, the last was {path} ({error}). "
-                        f"At most {MAX_BAD_SHARE:.0%} may be bad: restore or remove them."
-                    ) from error
+                self.left_out.note(str(path), f"{path} can't be read ({error})")
 
     @abstractmethod
     def _read(self, path: Path, where: float, frames: int, stride: int) -> np.ndarray:

@@ -59,6 +59,30 @@ def difference(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     return action
 
 
+def interpolate(states: np.ndarray, stamps: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """States at any times between the first and the last stamp: straight in position and grip, the short way in rotation.
+
+    Args:
+        states: [T, 7].
+        stamps: [T], seconds, increasing.
+        times: [N], seconds; one that is a stamp to a millionth of a row gives that row unchanged.
+
+    Returns:
+        [N, 7] float64.
+    """
+    after = np.clip(np.searchsorted(stamps, times), 1, len(stamps) - 1)
+    share = (times - stamps[after - 1]) / (stamps[after] - stamps[after - 1])
+    share = np.clip(np.where(np.abs(share - np.round(share)) < 1e-6, np.round(share), share), 0.0, 1.0)
+    before, behind = states[after - 1], states[after]
+    result = before + share[:, None] * (behind - before)
+    start = Rotation.from_euler("xyz", before[:, ROTATION])
+    turn = (Rotation.from_euler("xyz", behind[:, ROTATION]) * start.inv()).as_rotvec()
+    result[:, ROTATION] = (Rotation.from_rotvec(share[:, None] * turn) * start).as_euler("xyz")
+    exact = (share == 0) | (share == 1)
+    result[exact] = np.where(share[:, None] == 0, before, behind)[exact]
+    return result
+
+
 def matrix_to_euler(matrix: np.ndarray) -> np.ndarray:
     """[3, 3] rotation matrix to extrinsic "xyz" Euler angles [3] in radians."""
     return Rotation.from_matrix(matrix).as_euler("xyz")

@@ -63,6 +63,14 @@ class Compute:
         dist.all_reduce(told, dist.ReduceOp.MAX)
         return bool(told)
 
+    def union(self, ours: dict) -> dict:
+        """All processes' entries together."""
+        if self.ranks == 1:
+            return ours
+        theirs: list[dict] = [{} for _ in range(self.ranks)]
+        dist.all_gather_object(theirs, ours)
+        return {name: value for each in theirs for name, value in each.items()}
+
     def gather(self, z: torch.Tensor) -> torch.Tensor:
         """All processes' rows, with gradients to each; for losses that compare samples."""
         if self.ranks == 1:

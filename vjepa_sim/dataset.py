@@ -41,7 +41,7 @@ class ClipDataset(Dataset):
         """
         self._mixture, self._frames, self._clips = mixture, frames, clips
         self._seed, self._stride, self._transform = seed, stride, transform
-        self._epoch = 0
+        self._epoch = torch.zeros(1, dtype=torch.int64).share_memory_()  # workers that live on see it change
 
     def __len__(self) -> int:
         """Clips of an epoch."""
@@ -49,7 +49,7 @@ class ClipDataset(Dataset):
 
     def set_epoch(self, epoch: int) -> None:
         """Draw other clips from now on; call it before each epoch."""
-        self._epoch = epoch
+        self._epoch[0] = epoch
 
     def __getitem__(self, number: int) -> dict[str, torch.Tensor]:
         """One clip.
@@ -65,7 +65,7 @@ class ClipDataset(Dataset):
         """
         if not 0 <= number < self._clips:
             raise IndexError(f"clip {number} of {self._clips}")
-        clip = self._mixture.draw_one([self._seed, self._epoch, number], self._frames, self._stride)
+        clip = self._mixture.draw_one([self._seed, int(self._epoch), number], self._frames, self._stride)
         frames = torch.from_numpy(np.ascontiguousarray(clip.frames))
         known = clip.states is not None
         states = clip.states if known else np.full((self._frames, 7), np.nan, np.float32)

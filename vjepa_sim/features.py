@@ -90,8 +90,8 @@ def open_features(
         index.unlink(missing_ok=True)
         np.memmap(path, np.float16, "w+", shape=shape)
     compute.wait()
-    for clips, bad in zip(mixture.episodes, known["bad"] if begun else [], strict=False):
-        clips.bad.update(bad)  # episodes that could not be decoded then have no latents now
+    for clips, left_out in zip(mixture.episodes, known["left_out"] if begun else [], strict=False):
+        clips.footage.left_out.update(left_out)  # what could not be decoded then has no latents now
     cache = np.memmap(path, np.float16, "r+", shape=shape)
     step = compute.ranks * BLOCK
     for turn, start in enumerate(range(known["done"] if begun else 0, total, step), start=1):
@@ -102,13 +102,19 @@ def open_features(
             cache[numbers] = _encode(model, _frames_at(mixture, numbers)).half().cpu().numpy()
         if turn % TURNS == 0 or start + step >= total:
             cache.flush()
-            compute.wait()
+            left_out = _left_out(mixture, compute)
             if compute.is_main:
-                bad = [clips.bad for clips in mixture.episodes]
-                write_json(index, {"key": key, "done": min(start + step, total), "bad": bad})
+                write_json(index, {"key": key, "done": min(start + step, total), "left_out": left_out})
         on_encoded(min(start + step, total), total)
-    compute.wait()
+    for clips, left_out in zip(mixture.episodes, _left_out(mixture, compute), strict=True):
+        clips.footage.left_out.update(left_out)
+        clips.exclude(set(left_out))
     return Features(model, mixture, cache)
+
+
+def _left_out(mixture: Mixture, compute: Compute) -> list[dict[str, str]]:
+    """What any process has left out, by source; when it is back, all processes have come this far."""
+    return [compute.union(clips.footage.left_out.reasons) for clips in mixture.episodes]
 
 
 def _frames_at(mixture: Mixture, numbers: np.ndarray) -> list[np.ndarray]:
@@ -126,6 +132,6 @@ def _read_index(path: Path) -> dict:
     """What an earlier run finished; empty if there was none."""
     try:
         content = json.loads(path.read_text())
-        return {"key": content["key"], "done": int(content["done"]), "bad": list(content["bad"])}
+        return {"key": content["key"], "done": int(content["done"]), "left_out": list(content["left_out"])}
     except (OSError, ValueError, KeyError, TypeError):
         return {}

@@ -170,9 +170,9 @@ def _check_clips(clips: Clips, config: PretrainConfig) -> None:
     longest = max(phase.frames for phase in config.phases)
     clips.check_span(longest, max(config.strides))
     size = max(phase.image_size for phase in config.phases)
-    if config.augmentation is None and min(clips.frame_shape) < size:
+    if config.augmentation is None and min(clips.footage.frame_shape) < size:
         raise UserError(
-            f"The data's images are {clips.frame_shape} pixels; this preset needs at least {size}. "
+            f"The data's images are {clips.footage.frame_shape} pixels; this preset needs at least {size}. "
             f"Collect with `--size {size}`."
         )
 

@@ -17,7 +17,6 @@ from data.formats import Entry, open_reader
 from data.formats.droid import episode_folder, find_episodes
 from data.index import indexed
 from data.mixture import Mixture, load_mixture, parse_source
-from data.video import read_video
 from envs import pose
 
 BATCH, FRAMES, PERIOD = 16, 8, 0.25
@@ -65,8 +64,9 @@ def _measure(source: str) -> dict:
     def naive() -> None:
         for number in rng.integers(0, len(reader), BATCH):
             episode = reader.read(int(number), ("left",))
-            frames = read_video(episode.view("left").frames.path)
-            rows = np.searchsorted(episode.stamps, episode.stamps[0] + PERIOD * np.arange(FRAMES))
+            frames = episode.view("left").frames[:]
+            times = episode.stamps[0] + PERIOD * np.arange(FRAMES)
+            rows = np.searchsorted(episode.stamps, times[times <= episode.stamps[-1]])
             pose.difference(episode.states[rows[:-1]], episode.states[rows[1:]])
             np.ascontiguousarray(frames[rows])
 

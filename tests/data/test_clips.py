@@ -7,6 +7,7 @@ import pytest
 
 from data.clips import PERIODS, Clips, parse_period
 from data.formats.format import Entry, Reader
+from data.frames import LazyFrames
 from data.mixture import load_mixture, parse_source
 from envs import pose
 from envs.errors import UserError
@@ -77,8 +78,22 @@ def test_a_stride_multiplies_the_period():
         assert list(np.diff(rows_of(clip))) == [2, 2]
 
 
-def test_states_and_pictures_are_of_one_row():
-    episodes = [at_rate(15.0, seed=i) for i in range(3)]
+@pytest.mark.parametrize("rate", [4.0, 15.0, 14.2])
+def test_a_step_lasts_just_a_period(rate):
+    """A hand that moves evenly moves by equal actions, though the rows don't fall on the times."""
+    episode = at_rate(rate)
+    states = np.zeros((60, 7))
+    states[:, 0] = 0.1 * (episode.stamps - 100)
+    states[:, 5] = 3.0 + 0.2 * (episode.stamps - 100)  # through the jump of the angle at pi
+    states[:, 5] = (states[:, 5] + np.pi) % (2 * np.pi) - np.pi
+    clips = Clips(Memory([replace(episode, states=states) for _ in range(3)]), 0.25)
+    for clip in draws(clips, 30, frames=4, pictures=False):
+        np.testing.assert_allclose(clip.actions[:, 0], 0.025, atol=1e-6)
+        np.testing.assert_allclose(clip.actions[:, 5], 0.05, atol=1e-5)
+
+
+def test_where_rows_fall_on_the_times_they_are_taken_as_they_are():
+    episodes = [at_rate(4.0, seed=i) for i in range(3)]
     clips = Clips(Memory(episodes), 0.25)
     for clip in draws(clips, 20, frames=3):
         number = int(np.searchsorted(clips.starts, clip.numbers[0], side="right") - 1)
@@ -123,31 +138,73 @@ def test_bad_episodes_are_named_counted_and_left_out(caplog):
     clips.training_episodes = np.arange(30)
     for clip in draws(clips, 200, frames=2):
         assert not clips.starts[7] <= clip.numbers[0] < clips.starts[8]
-    assert list(clips.bad) == ["7"]
-    assert reader.read_numbers.count(7) == 1
-    assert [record.message for record in caplog.records] == ["An episode is left out. episode 7 is damaged"]
+    assert list(clips.footage.left_out.reasons) == ["7"]
+    assert [record.message for record in caplog.records] == ["Left out of memory: episode 7 is damaged"]
 
 
 def test_too_many_bad_episodes_are_an_error():
-    episodes = [at_rate(4.0, seed=i) if i > 3 else None for i in range(30)]
+    episodes = [None if i in (8, 12, 17, 25) else at_rate(4.0, seed=i) for i in range(30)]
     clips = Clips(Memory(episodes), 0.25)
     clips.training_episodes = np.arange(30)
-    with pytest.raises(UserError, match=r"4 of 30 episodes .* At most 10% may be bad"):
+    with pytest.raises(UserError, match=r"4 of 30 episodes .* at most 10% may be bad"):
         draws(clips, 500, frames=2)
-    with pytest.raises(UserError, match="can't be used"):
-        clips.load(1e9)
+    with pytest.raises(UserError, match="at most 10%"):
+        clips.load(1e9, 1)
+
+
+class Damaged(LazyFrames):
+    """Frames of which one can't be decoded."""
+
+    def __init__(self, frames, row):
+        super().__init__("damaged", *frames.shape[:3])
+        self.frames, self.row = frames, row
+
+    def _load(self, wanted):
+        if self.row in wanted:
+            raise UserError(f"frame {self.row} is damaged")
+        yield from self.frames[wanted]
 
 
 def test_what_is_drawn_depends_on_the_seed_alone():
-    """Not on what is in memory, nor on which bad episodes have been met before."""
+    """Not on what is in memory, nor on which bad episodes have been met before, nor on who draws the others."""
     episodes = [at_rate(4.0, seed=i) for i in range(30)]
     episodes[5] = None
-    streamed, loaded = Clips(Memory(episodes), 0.25), Clips(Memory(episodes), 0.25)
-    assert loaded.load(1e9)
-    assert not streamed.load(10.0)
-    for first, second in zip(draws(streamed, 100, frames=3), draws(loaded, 100, frames=3), strict=True):
-        np.testing.assert_array_equal(first.numbers, second.numbers)
-        np.testing.assert_array_equal(first.frames, second.frames)
+    camera = episodes[9].cameras[0]
+    episodes[9] = replace(episodes[9], cameras=(replace(camera, frames=Damaged(camera.frames, 50)),))
+
+    def fresh():
+        clips = Clips(Memory(episodes), 0.25)
+        clips.training_episodes = np.arange(30)
+        return clips
+
+    streamed, loaded = fresh(), fresh()
+    assert loaded.load(1e9, 2)
+    assert not streamed.load(10.0, 2)
+    seeds = range(150)
+    one_by_one = [fresh().draw_clip(np.random.default_rng([3, i]), frames=3) for i in seeds]
+    backwards = [streamed.draw_clip(np.random.default_rng([3, i]), frames=3) for i in reversed(seeds)][::-1]
+    for others in (draws(streamed, 150, frames=3), draws(loaded, 150, frames=3), backwards):
+        for first, second in zip(one_by_one, others, strict=True):
+            np.testing.assert_array_equal(first.numbers, second.numbers)
+            np.testing.assert_array_equal(first.frames, second.frames)
+    assert set(streamed.footage.left_out.reasons) == {"5", "9"}
+
+
+def test_what_is_held_out_can_be_read():
+    """One episode is held out of twelve; if it were bad, nothing could be measured."""
+    episodes = [at_rate(4.0, seed=i) for i in range(12)]
+    (first,) = Clips(Memory(episodes), 0.25).held_out_episodes
+    episodes[first] = None
+    clips = Clips(Memory(episodes), 0.25)
+    assert first not in clips.held_out_episodes
+    assert draws(clips, 5, frames=2, held_out=True)
+
+
+def test_excluded_episodes_are_not_drawn():
+    clips = Clips(Memory([at_rate(4.0, seed=i) for i in range(6)]), 0.25)
+    clips.exclude({"2", "3"})
+    starts = [clip.numbers[0] for clip in draws(clips, 100, frames=2, pictures=False)]
+    assert not any(clips.starts[2] <= start < clips.starts[4] for start in starts)
 
 
 def test_a_sample_is_of_good_episodes():
@@ -180,7 +237,7 @@ def test_pictures_of_another_size_are_left_out():
     reader = Memory(episodes)
     reader.entries[4] = replace(reader.entries[4], height=64)
     clips = Clips(reader, 0.25)
-    assert "48 × 64" in clips.bad["4"]
+    assert "48 × 64" in clips.footage.left_out.reasons["4"]
     assert len(clips.lengths) == 19
 
 
@@ -226,4 +283,4 @@ def test_an_absent_folder_is_named(tmp_path):
 
 def test_smaller_pictures_on_request(episodes_folder):
     small = load_mixture([f"sim:{episodes_folder}"], short_side=64).episodes[0]
-    assert small.frame_shape == (64, 64)
+    assert small.footage.frame_shape == (64, 64)

@@ -29,14 +29,14 @@ def place(tmp_path, name):
 def test_there_and_back(droid, tmp_path, to):
     there, back = place(tmp_path, f"{to}-there"), tmp_path / "back"
     result = convert(droid, there, to)
-    assert (result.written, result.skipped) == (3, {})
+    assert (result.written, result.left_out) == (3, {})
     assert detect(there) == to
     convert(there, back, "droid")
     for first, second in zip(episodes(droid), episodes(back), strict=True):
         assert_equal(first, second)
 
 
-@pytest.mark.parametrize("roles", [("ext1",), ("ext1", "wrist"), ("ext1", "ext2"), ("wrist",)])
+@pytest.mark.parametrize("roles", [("ext1",), ("ext2",), ("ext1", "wrist"), ("ext2", "wrist"), ("wrist",)])
 @pytest.mark.parametrize("to", WRITABLE)
 def test_only_some_cameras(droid, tmp_path, to, roles):
     out = place(tmp_path, f"{to}-some")
@@ -70,14 +70,14 @@ def test_bad_episodes_are_named_and_noted(droid, tmp_path):
     next(droid.rglob("left.mp4")).write_bytes(b"damaged")
     result = convert(droid, tmp_path / "out", "lerobot")
     assert result.written == 2
-    (reason,) = result.skipped.values()
+    (reason,) = result.left_out.values()
     assert "left.mp4" in reason
     noted = json.loads(result.record.read_text())
-    assert noted["skipped"] == result.skipped
+    assert noted["left_out"] == result.left_out
     assert noted["provenance"]["git_commit"]
     for video in droid.rglob("left.mp4"):
         video.write_bytes(b"damaged")
-    with pytest.raises(UserError, match="At most 10% may be bad"):
+    with pytest.raises(UserError, match="at most 10% may be bad"):
         convert(droid, tmp_path / "none", "lerobot")
 
 

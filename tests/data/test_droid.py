@@ -380,7 +380,7 @@ def test_nothing_is_written_twice_or_by_halves(tmp_path):
         write_episode(tmp_path, 0, make_episode())
     broken = make_episode()
     object.__setattr__(broken, "details", {"not JSON": object()})
-    with pytest.raises(TypeError):
+    with pytest.raises(UserError, match="JSON"):
         write_episode(tmp_path, 1, broken)
     assert not episode_folder(tmp_path, 1, True).exists()
     assert len(find_episodes(tmp_path)) == 1

@@ -28,6 +28,7 @@ VERBS: dict[str, type] = {
     "eval": Eval,
     "bench": Bench,
 }
+RESUMABLE = ("collect", "pretrain", "train", "eval")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -52,5 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"vjepa-sim: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("vjepa-sim: stopped. What was finished is kept; the same command goes on from there.", file=sys.stderr)
+        resumes = arguments[:1] and arguments[0] in RESUMABLE
+        goes_on = " What was finished is kept; the same command goes on from there." if resumes else ""
+        print(f"vjepa-sim: stopped.{goes_on}", file=sys.stderr)
         return 130

@@ -9,6 +9,7 @@ from typing import Annotated
 import tyro
 
 from envs.errors import UserError, unknown_name
+from vjepa_sim.cli.options import names_in
 from vjepa_sim.cli.progress import progress
 
 
@@ -33,12 +34,14 @@ class Data:
     def run(self) -> int:
         from data.convert import convert
 
-        views = None if self.cameras == "all" else tuple(name.strip() for name in self.cameras.split(","))
+        views = None if self.cameras == "all" else names_in(self.cameras)
         with progress("converting") as bar:
             result = convert(self.source, self.out, self.to, self.format, views, bar)
-        for reason in list(result.skipped.values())[:5]:
+        for reason in list(result.left_out.values())[:5]:
             print(f"left out: {reason}")
-        print(f"{result.written} episodes lie in {self.out}, {len(result.skipped)} were left out; see {result.record}.")
+        print(
+            f"{result.written} episodes lie in {self.out}, {len(result.left_out)} were left out; see {result.record}."
+        )
         return 0
 
 

@@ -42,7 +42,7 @@ class Lint:
             reader = open_reader(self.path, self.format, bar)
         with progress("checking") as bar:
             findings = lint(reader, self.camera, bar)
-        print(findings_text(findings) if findings else f"{len(reader)} episodes, nothing found.")
+        print(f"{len(reader)} episodes were checked. {findings_text(findings)}")
         if self.json:
             rows = findings_rows(findings)
             write_json(self.json, {"lint": str(self.path), "findings": rows, "provenance": provenance()})

@@ -5,12 +5,19 @@ from __future__ import annotations
 from envs.errors import UserError
 
 
-def choose(name: str, valid: tuple[str, ...]) -> tuple[str, ...]:
+def choose(text: str, valid: tuple[str, ...]) -> tuple[str, ...]:
     """``all``, or names with commas between; the configuration refuses an unknown one."""
-    names = tuple(part.strip() for part in name.split(",") if part.strip())
+    if not text.strip(" ,"):
+        raise UserError(f"{text!r} names nothing. Give all, or some of: {', '.join(valid)}.")
+    return valid if text == "all" else names_in(text)
+
+
+def names_in(text: str) -> tuple[str, ...]:
+    """Names with commas between."""
+    names = tuple(part.strip() for part in text.split(",") if part.strip())
     if not names:
-        raise UserError(f"{name!r} names nothing. Give all, or some of: {', '.join(valid)}.")
-    return valid if names == ("all",) else names
+        raise UserError(f"{text!r} names nothing; give names with commas between.")
+    return names
 
 
 def set_threads(threads: int) -> None:

@@ -61,14 +61,16 @@ class _Training:
             config = replace(config, learning_rate=config.learning_rate.scaled(self.learning_rate))
         return config
 
-    def _mixture(self, image_size: int, bar, only_episodes: bool = False):
+    def _mixture(self, image_size: int, compute, bar, only_episodes: bool = False):
         """The data, with pictures about twice as large as what the model sees: random parts of them are looked at."""
         from data.clips import parse_period
-        from data.mixture import load_mixture
+        from data.mixture import load_mixture, look_through
 
-        return load_mixture(
-            self.data, bar, parse_period(self.period), self.camera, SPARE_DETAIL * image_size, only_episodes
-        )
+        period = parse_period(self.period)
+        if compute.is_main:  # once for all processes
+            look_through(self.data, bar)
+        compute.wait()
+        return load_mixture(self.data, bar, period, self.camera, SPARE_DETAIL * image_size, only_episodes)
 
     def _compute(self):
         from vjepa_sim.compute import computing
@@ -110,7 +112,7 @@ class Pretrain(_Training):
         check_output(self.out, RUN_FILE)  # before the data are read, which takes long
         with self._compute() as compute:
             with progress("reading episodes") as bar:
-                mixture = self._mixture(preset.encoder.image_size, bar)
+                mixture = self._mixture(preset.encoder.image_size, compute, bar)
             with progress("pretraining") as bar:
                 model = pretrain(
                     mixture, self.out, self.preset, config, self.seed, bar, compute, self.start, CROPS[self.crop]
@@ -157,7 +159,7 @@ class Train(_Training):
         image_size = input_size(self.encoder)
         with self._compute() as compute:
             with progress("reading episodes") as bar:
-                mixture = self._mixture(image_size, bar, only_episodes=True)
+                mixture = self._mixture(image_size, compute, bar, only_episodes=True)
             with progress("training", before="encoding") as bar:
                 model = train(
                     mixture, self.encoder, self.out, self.preset, config, self.seed, bar, bar.before, compute, plan

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from data.formats.droid.layout import VERSION_FOLDER, episode_folder, find_episodes
+from data.formats.droid.layout import VERSION_FOLDER, episode_folder, find_episodes, has_episodes
 from data.formats.droid.reader import DroidReader, describe, read_episode
 from data.formats.droid.writer import DroidWriter, write_episode
 from data.formats.format import Progress, no_progress
-from envs.errors import UserError
 
 __all__ = [
     "VERSION_FOLDER",
@@ -27,12 +26,7 @@ __all__ = [
 
 def detect(path: Path) -> bool:
     """Whether there are episodes in DROID's raw layout below a folder."""
-    if not path.is_dir():
-        return False
-    try:
-        return bool(find_episodes(path))
-    except UserError:
-        return False
+    return path.is_dir() and has_episodes(path)
 
 
 def open_reader(path: Path, on_progress: Progress = no_progress) -> DroidReader:

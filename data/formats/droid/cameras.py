@@ -22,17 +22,24 @@ TYPES = "observation/camera_type"
 MAX_MISSING_FRAMES = 1  # some of DROID's videos lack one
 
 
-def find_serials(file: h5py.File, metadata: dict, folder: Path) -> dict[str, str]:
+def find_serials(file: h5py.File, metadata: dict, ours: dict, folder: Path) -> dict[str, str]:
     """Serial by role of every camera whose video is there.
 
-    The metadata tells, or camera_type (the hand's is 0, the others are sorted), or the videos' own names.
+    Our writer noted them; else the metadata tells, or camera_type (the hand's is 0, the others are sorted), or the
+    videos' own names.
 
     Raises:
         UserError: there is no video.
     """
     fields = {"ext1": "ext1_cam_serial", "ext2": "ext2_cam_serial", "wrist": "wrist_cam_serial"}
-    if all(isinstance(metadata.get(field), str) for field in fields.values()):
+    noted = ours.get("roles")
+    if isinstance(noted, dict) and all(isinstance(serial, str) for serial in noted.values()):
+        serials = noted
+    elif all(isinstance(metadata.get(field), str) for field in fields.values()):
         serials = {role: metadata[field] for role, field in fields.items()}
+        if len(set(serials.values())) == 1:
+            # Collections from before roles were noted: one camera in all three, since DROID's readers reject gaps.
+            serials = {"ext1": serials["ext1"]}
     elif TYPES in file:
         known = sorted(find_group(file, TYPES))
         hands = [serial for serial in known if _is_hand(file, serial)]
@@ -40,26 +47,14 @@ def find_serials(file: h5py.File, metadata: dict, folder: Path) -> dict[str, str
         serials = dict(zip(("ext1", "ext2"), others, strict=False)) | dict(zip(("wrist",), hands, strict=False))
     else:
         serials = dict(zip(("ext1", "ext2"), sorted(_recorded(folder)), strict=False))
-    serials = _without_stand_ins(file, serials)
     found = {role: serials[role] for role in ROLES if role in serials and _video(folder, serials[role])}
     if not found:
         raise UserError(_no_video(folder))
     return found
 
 
-def _without_stand_ins(file: h5py.File, serials: dict[str, str]) -> dict[str, str]:
-    """Our episodes name a camera in the roles they lack, since DROID's readers reject gaps; here it has one role."""
-    roles: dict[str, str] = {}
-    for role in ROLES:
-        if role in serials:
-            roles.setdefault(serials[role], role)
-    doubled = {serial for serial in roles if list(serials.values()).count(serial) > 1}
-    return {"wrist" if serial in doubled and _is_hand(file, serial) else role: serial for serial, role in roles.items()}
-
-
 def _is_hand(file: h5py.File, serial: str) -> bool:
-    name = f"{TYPES}/{serial}"
-    return name in file and bool(numbers(file, name).flat[0] == HAND)
+    return bool(numbers(file, f"{TYPES}/{serial}").flat[0] == HAND)
 
 
 def read_cameras(

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -41,7 +43,7 @@ def episode_folder(root: Path, index: int, success: bool) -> Path:
 def find_episodes(root: Path) -> dict[str, int]:
     """Folders of episodes, relative to ``root`` and in order of date and time, and when each was changed, in ns.
 
-    Folders with an episode's name are not looked into: 100,000 of them take seconds this way.
+    Folders with an episode's name are not searched: 100,000 of them take seconds this way.
 
     Raises:
         UserError: there is no such folder, or no episode in it.
@@ -51,9 +53,8 @@ def find_episodes(root: Path) -> dict[str, int]:
         raise UserError(
             f"{root} is not a folder. Collect episodes first: `vjepa-sim collect --out {root} --episodes 100 --seed 0`."
         )
-    found: dict[str, int] = {}
     try:
-        _search(root, "", found)
+        found = dict(_search(root, "", set()))
     except OSError as error:
         raise UserError(f"{root} can't be searched for episodes ({error}).") from error
     if not found:
@@ -63,20 +64,41 @@ def find_episodes(root: Path) -> dict[str, int]:
     return dict(sorted(found.items(), key=lambda item: _order(item[0])))
 
 
-def _search(folder: Path, inside: str, found: dict[str, int]) -> None:
+def has_episodes(root: Path) -> bool:
+    """Whether there is an episode below a folder; ends at the first."""
+    try:
+        return next(_search(root, "", set()), None) is not None
+    except OSError:
+        return False
+
+
+def _search(folder: Path, inside: str, entered: set[tuple[int, int]]) -> Iterator[tuple[str, int]]:
+    status = os.stat(folder)
+    if (status.st_dev, status.st_ino) in entered:  # a link back to where the search came from
+        return
+    entered.add((status.st_dev, status.st_ino))
     with os.scandir(folder) as entries:
         items = list(entries)
     if any(item.name == TRAJECTORY for item in items):
-        found[inside or "."] = folder.stat().st_mtime_ns
+        yield inside or ".", _changed(folder)
         return
     for item in items:
         if item.name.startswith(".") or not item.is_dir():
             continue
         name = f"{inside}/{item.name}" if inside else item.name
         if EPISODE_NAME.fullmatch(item.name):
-            found[name] = item.stat().st_mtime_ns
+            yield name, _changed(Path(item.path))
         else:
-            _search(Path(item.path), name, found)
+            yield from _search(Path(item.path), name, entered)
+
+
+def _changed(folder: Path) -> int:
+    """When an episode's files were changed last, in ns: its folder, rows or videos."""
+    times = []
+    for path in (folder, folder / TRAJECTORY, folder / VIDEOS):
+        with suppress(OSError):
+            times.append(os.stat(path).st_mtime_ns)
+    return sum(times)  # a file that is replaced by an older one must count too
 
 
 def _order(name: str) -> tuple[str, list[str], str]:

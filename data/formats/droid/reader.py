@@ -15,14 +15,17 @@ from data.episode import Camera, Episode
 from data.files import read_json_object
 from data.formats.droid.cameras import find_serials, open_video, read_cameras
 from data.formats.droid.layout import TRAJECTORY, find_episodes
-from data.formats.droid.trajectory import count_rows, read_rows, read_stamps
+from data.formats.droid.trajectory import check_rows, read_rows
 from data.formats.format import Entry, Progress, Reader, no_progress
 from data.formats.hdf5 import opened
 from data.index import indexed
+from data.video import Video
 from envs.errors import UserError
 
 if TYPE_CHECKING:
     import h5py
+
+MAX_SEED = 2**63
 
 
 class DroidReader(Reader):
@@ -48,22 +51,23 @@ def describe(root: Path, name: str) -> Entry:
     folder = root / name
     try:
         with _opened(folder) as (file, metadata, ours):
-            serials = find_serials(file, metadata, folder)
-            rows = count_rows(file)
-            stamps = read_stamps(file, rows)
-            _, height, width, _ = open_video(folder, next(iter(serials.values()))).shape
+            rows, stamps = check_rows(file)
+            videos = _videos(folder, find_serials(file, metadata, ours, folder))
+            rows = min(rows, *(len(video) for video in videos.values()))
+            stamps = stamps[:rows]
+            _, height, width, _ = next(iter(videos.values())).shape
             return Entry(
                 name=name,
                 rows=rows,
                 duration=float(stamps[-1] - stamps[0]),
                 period=float(np.median(np.diff(stamps))),
-                cameras=tuple(serials),
+                cameras=tuple(videos),
                 height=height,
                 width=width,
                 success=_success(folder, metadata, ours),
-                task=str(metadata.get("current_task", "")),
+                task=_task(metadata),
                 seed=ours.get("seed"),
-                gripper=str(ours.get("gripper", "robotiq")),
+                gripper=str(_details(metadata, ours).get("gripper", "")),
             )
     except UserError as error:
         return Entry(name=name, error=str(error))
@@ -88,14 +92,14 @@ def read_episode(folder: Path, views: tuple[str, ...] | None = None, extras: boo
     with _opened(folder) as (file, metadata, ours):
         rows = read_rows(file, extras)
         count = len(rows["states"])
-        cameras = read_cameras(file, find_serials(file, metadata, folder), folder, count, views)
+        cameras = read_cameras(file, find_serials(file, metadata, ours, folder), folder, count, views)
         length = min(count, *(len(camera.frames) for camera in cameras))  # a frame that lacks is the last
         if "commands" in _unknown(ours):
             rows["commands"] = None
         return Episode(
             cameras=tuple(_shortened(camera, length) for camera in cameras),
             **{name: _cut(values, length) for name, values in rows.items()},
-            task=str(metadata.get("current_task", "")),
+            task=_task(metadata),
             success=_success(folder, metadata, ours),
             behavior=str(ours.get("behavior", "unknown")),
             seed=ours.get("seed"),
@@ -115,10 +119,29 @@ def _opened(folder: Path) -> Iterator[tuple[h5py.File, dict[str, Any], dict[str,
     files = sorted(name for name in names if name.startswith("metadata_") and name.endswith(".json"))
     metadata = read_json_object(folder / files[0]) if files else {}
     ours = metadata.get("vjepa_sim", {})
-    if not isinstance(ours, dict) or not isinstance(ours.get("seed"), int | None):
+    seed = ours.get("seed") if isinstance(ours, dict) else ""
+    if seed is not None and not (type(seed) is int and abs(seed) < MAX_SEED):
         raise UserError(f"{folder}: the metadata's vjepa_sim must be an object, its seed a number.")
     with opened(folder / TRAJECTORY, str(folder)) as file:
         yield file, metadata, ours
+
+
+def _videos(folder: Path, serials: dict[str, str]) -> dict[str, Video]:
+    """The videos that can be opened, by role."""
+    videos, error = {}, UserError("")
+    for role, serial in serials.items():
+        try:
+            videos[role] = open_video(folder, serial)
+        except UserError as each:
+            error = each
+    if not videos:
+        raise error
+    return videos
+
+
+def _task(metadata: dict) -> str:
+    """In words; letters that no file could hold are replaced."""
+    return str(metadata.get("current_task", "")).encode("utf-8", "replace").decode()
 
 
 def _cut(values: Any, length: int) -> Any:
@@ -134,7 +157,11 @@ def _shortened(camera: Camera, length: int) -> Camera:
 
 def _details(metadata: dict, ours: dict) -> dict[str, Any]:
     if ours:
-        return {name: value for name, value in ours.items() if name not in ("behavior", "seed", "period", "unknown")}
+        return {
+            name: value
+            for name, value in ours.items()
+            if name not in ("behavior", "seed", "period", "roles", "unknown")
+        }
     source = {name: metadata[name] for name in ("uuid", "lab", "building", "robot_serial") if name in metadata}
     return {"gripper": "robotiq", **({"source": source} if source else {})}
 
@@ -153,4 +180,4 @@ def _success(folder: Path, metadata: dict, ours: dict) -> bool | None:
         if not isinstance(metadata["success"], bool):
             raise UserError(f"{folder}: the metadata's success must be true or false, not {metadata['success']!r}.")
         return metadata["success"]
-    return next((value for name, value in (("success", True), ("failure", False)) if name in folder.parts), None)
+    return {"success": True, "failure": False}.get(folder.resolve().parent.parent.name)

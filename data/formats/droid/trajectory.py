@@ -32,12 +32,10 @@ def read_rows(file: h5py.File, extras: bool) -> dict:
     Raises:
         UserError: something is missing or doesn't fit together.
     """
-    if "action" not in file:
-        raise UserError("no group 'action': the recording was aborted. Remove the folder.")
-    count = count_rows(file)
+    count, stamps = check_rows(file)
     rows = {
         "states": _poses(file, STATES, CLOSEDNESS, count),
-        "stamps": read_stamps(file, count),
+        "stamps": stamps,
         "commands": _poses(file, COMMANDS, COMMANDED_CLOSEDNESS, count) if COMMANDS in file else None,
         "joints": numbers(file, JOINTS, count).astype(np.float64) if JOINTS in file else None,
         "privileged": _below(file, PRIVILEGED, count),
@@ -45,15 +43,25 @@ def read_rows(file: h5py.File, extras: bool) -> dict:
     return {**rows, "extras": _others(file, count) if extras else {}}
 
 
-def count_rows(file: h5py.File) -> int:
-    """How many there are: as many as the gripper's."""
+def check_rows(file: h5py.File) -> tuple[int, np.ndarray]:
+    """How many rows there are, and their stamps in seconds [T].
+
+    Raises:
+        UserError: the recording was aborted, is too short, or its stamps don't increase.
+    """
+    if "action" not in file:
+        raise UserError("no group 'action': the recording was aborted. Remove the folder.")
     count = len(numbers(file, CLOSEDNESS))
     if count < 2:
         raise UserError(f"an episode needs at least 2 rows; it has {count}.")
-    return count
+    stamps = _read_stamps(file, count)
+    wrong = np.flatnonzero(~(np.diff(stamps) > 0) | ~np.isfinite(stamps[1:]))
+    if len(wrong):
+        raise UserError(f"the stamps don't increase from row {wrong[0]} to row {wrong[0] + 1}.")
+    return count, stamps
 
 
-def read_stamps(file: h5py.File, count: int) -> np.ndarray:
+def _read_stamps(file: h5py.File, count: int) -> np.ndarray:
     """Seconds [T]: our own clock, or the robot's in milliseconds, or 15 rows a second."""
     if SECONDS in file:
         return numbers(file, SECONDS, count).astype(np.float64)
@@ -79,7 +87,9 @@ def _below(file: h5py.File, group: str, count: int) -> dict[str, np.ndarray]:
 
 def _others(file: h5py.File, count: int) -> dict[str, np.ndarray]:
     """Every array that has no field of its own."""
-    taken = {STATES, CLOSEDNESS, JOINTS, STAMPS, SECONDS, COMMANDS, COMMANDED_CLOSEDNESS}
+    taken = {STATES, CLOSEDNESS, JOINTS, SECONDS, COMMANDS, COMMANDED_CLOSEDNESS}
+    if SECONDS not in file:  # otherwise the robot's clock is one among several
+        taken.add(STAMPS)
     leaves: list[str] = []
     file.visititems(lambda name, item: leaves.append(_text(name)) if hasattr(item, "shape") else None)
     others = [

@@ -65,18 +65,27 @@ def write_episode(root: Path, index: int, episode: Episode) -> Path:
         (partial / VIDEOS).mkdir(parents=True)
         for camera in episode.cameras:
             write_video(partial / VIDEOS / f"{camera.serial}.mp4", camera.frames, 1 / episode.period)
-            write_json(partial / VIDEOS / f"{camera.serial}_timestamps.json", _milliseconds(index, episode).tolist())
+            received = episode.extras.get(_received(camera), _milliseconds(index, episode))
+            write_json(partial / VIDEOS / f"{camera.serial}_timestamps.json", received.tolist())
         with h5py.File(partial / TRAJECTORY, "w") as file:
             _write_rows(file, index, episode)
             file.attrs.update(_attributes(index, episode))
         metadata = _metadata(root, folder, index, episode)
-        text = json.dumps(metadata, indent=2)
+        try:
+            text = json.dumps(metadata, indent=2)
+        except (TypeError, ValueError) as error:
+            raise UserError(f"The episode's details can't be written as JSON ({error}).") from error
         (partial / f"metadata_{metadata['uuid']}.json").write_text(text + "\n")
         os.replace(partial, folder)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
     return folder
+
+
+def _received(camera: Camera) -> str:
+    """The clock that DROID's MP4 reader compares with the file beside the video."""
+    return f"observation/timestamp/cameras/{camera.serial}_frame_received"
 
 
 def _milliseconds(index: int, episode: Episode) -> np.ndarray:
@@ -228,6 +237,7 @@ def _metadata(root: Path, folder: Path, index: int, episode: Episode) -> dict:
             "behavior": episode.behavior,
             "seed": episode.seed,
             "period": episode.period,
+            "roles": {camera.role: camera.serial for camera in episode.cameras},
             **episode.details,
             **({"unknown": unknown} if (unknown := _unknown(episode)) else {}),
         },

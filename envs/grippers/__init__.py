@@ -1,0 +1,29 @@
+"""Real grippers: drivers with blocking calls, and one class that nobody has to wait for."""
+
+from __future__ import annotations
+
+from envs.errors import unknown_name
+from envs.grippers.franka_hand import FrankaHand
+from envs.grippers.gripper import Gripper, GripperDriver
+from envs.grippers.robotiq import Robotiq2F85
+
+DRIVERS = {"robotiq": Robotiq2F85, "panda_hand": FrankaHand}  # the names of envs.scene.names.GRIPPERS
+
+
+def open_gripper(kind: str, address: str) -> Gripper:
+    """Connect to a gripper. A Robotiq that is not active opens and closes fully first.
+
+    Args:
+        kind: ``robotiq`` or ``panda_hand``.
+        address: serial device of the Robotiq, or host of the robot that carries the Franka Hand.
+
+    Raises:
+        UserError: there is no such kind, or its driver is not installed.
+        GripperFault: no gripper answers there within some seconds.
+    """
+    if kind not in DRIVERS:
+        raise unknown_name("gripper", kind, DRIVERS)
+    return Gripper(DRIVERS[kind](address))
+
+
+__all__ = ["DRIVERS", "FrankaHand", "Gripper", "GripperDriver", "Robotiq2F85", "open_gripper"]

@@ -1,0 +1,79 @@
+"""The Robotiq 2F-85, over its serial cable."""
+
+from __future__ import annotations
+
+import threading
+
+from envs.errors import UserError
+from envs.faults import GripperFault
+
+CLOSED = 230  # raw position of closed fingers; 3 is open, 255 the end of the scale. As in DROID.
+ACTIVATED = 3  # gSTA
+
+
+class Robotiq2F85:
+    """Blocking calls to a Robotiq 2F-85, a :class:`envs.grippers.gripper.GripperDriver`.
+
+    Attributes:
+        speed: 0 to 255, that is 20 to 150 mm/s.
+        force: 0 to 255, that is 20 to 235 N; above 0 the gripper grips again what slips.
+    """
+
+    def __init__(self, port: str, speed: int = 255, force: int = 30):
+        """Connect; a gripper that is not active or reports a fault is activated, which **opens and closes it fully**.
+
+        Args:
+            port: serial device, e.g. ``/dev/serial/by-id/usb-...`` or ``/dev/ttyUSB0``.
+            speed: see the class.
+            force: see the class.
+
+        Raises:
+            UserError: pyrobotiqgripper is not installed.
+            GripperFault: no gripper answers there (after 4 s), or activation fails (after 5 s).
+        """
+        try:
+            import pyrobotiqgripper
+        except ImportError as error:
+            raise UserError('A Robotiq gripper needs pyrobotiqgripper: pip install "vjepa-sim[robotiq]"') from error
+        self.port, self.speed, self.force = port, speed, force
+        self._one_at_a_time = threading.Lock()
+        try:
+            self._gripper = pyrobotiqgripper.RobotiqGripper(com_port=port)
+        except Exception as error:
+            what = f"No Robotiq gripper answers on {port} (may you read and write it?): {error}"
+            raise GripperFault(f"{what.rstrip('.')}.") from error
+        try:
+            # A gripper that works is not reset: it may hold something.
+            faulty = self._gripper.status(refreshStatus=False)["gFLT"] in pyrobotiqgripper.GFLT_BLOCKING
+            self._gripper.activate(reset=faulty)
+        except Exception as error:
+            self._gripper.disconnect()
+            raise GripperFault(f"The gripper on {port} can't be activated: {error}") from error
+
+    def read(self) -> float:
+        """Measured closedness, 0 open to 1 closed: the raw position / 230, which is 0.013 when open.
+
+        Raises:
+            GripperFault: it is no longer active, because it lost power.
+            Exception: pyrobotiqgripper's for a fault of the gripper; pymodbus' or the serial port's when it is
+                unplugged or hasn't answered for 4 s.
+        """
+        with self._one_at_a_time:
+            status = self._gripper.status()
+        if status["gSTA"] != ACTIVATED:
+            raise GripperFault(f"The gripper on {self.port} is no longer active: did it lose power?")
+        return min(max(float(status["gPO"]) / CLOSED, 0.0), 1.0)
+
+    def move(self, closedness: float) -> None:
+        """Send the fingers to a closedness in [0, 1]; returns at once. They grip what they meet.
+
+        Raises:
+            Exception: as :meth:`read`.
+        """
+        with self._one_at_a_time:
+            # start=True: all in one message, and no guess from time stamps of 1 ms whether the gripper has started.
+            self._gripper.move(round(closedness * CLOSED), self.speed, self.force, wait=False, start=True)
+
+    def close(self) -> None:
+        """Close the port; the fingers stay as they are."""
+        self._gripper.disconnect()
