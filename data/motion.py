@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from data.video import Video
+from data.frames import LazyFrames
 from envs.pose import GRIPPER, POSITION, ROTATION
 
 # A step is idle if the arm moves and turns less than a measurement's noise, and the fingers too.
@@ -33,11 +33,11 @@ def stretches(mask: np.ndarray) -> list[tuple[int, int]]:
     return [(int(first), int(last)) for first, last in edges.reshape(-1, 2)]
 
 
-def small_grey(frames: np.ndarray | Video) -> np.ndarray:
+def small_grey(frames: np.ndarray | LazyFrames) -> np.ndarray:
     """Grey pictures uint8 [T, h, w], reduced to :data:`SHORT_SIDE` pixels, of uint8 [T, H, W, 3]."""
     from PIL import Image
 
-    if isinstance(frames, Video):
+    if isinstance(frames, LazyFrames):
         frames = frames.reduced(SHORT_SIDE)
     height, width = frames.shape[1:3]
     scale = min(1.0, SHORT_SIDE / min(height, width))

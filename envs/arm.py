@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
 
 from envs.observation import Observation
+from envs.status import ArmStatus
 
 
 class Arm(Protocol):
@@ -28,6 +30,12 @@ class Arm(Protocol):
 
     def command(self, action: np.ndarray) -> np.ndarray:
         """Move by an action [7] for one period; return the action [7] that was really sent."""
+
+    def status(self) -> ArmStatus:
+        """How it is doing, without a picture."""
+
+    def watch(self, check: Callable[[ArmStatus], None]) -> None:
+        """Have ``check`` asked as often as there is something new; what it raises stops the arm."""
 
     def close(self) -> None:
         """Come to rest and let go of all resources."""

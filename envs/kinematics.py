@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from envs.engine import mujoco
+from envs.panda import HOME_JOINTS
 from envs.scene.names import ARM_JOINTS, FLANGE_SITE
 
-# DROID's reset posture. The flange is at (0.360, 0, 0.490) and points straight down.
-HOME_JOINTS = np.array([0.0, -np.pi / 5, 0.0, -4 * np.pi / 5, 0.0, 3 * np.pi / 5, 0.0])
 JOINT_MARGIN = 0.05  # rad, kept to the joint limits
 
 

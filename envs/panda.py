@@ -6,6 +6,9 @@ import numpy as np
 
 from envs.pose import matrix_to_euler
 
+# DROID's reset posture, radians. The flange is at (0.360, 0, 0.490) and points straight down.
+HOME_JOINTS = np.array([0.0, -np.pi / 5, 0.0, -4 * np.pi / 5, 0.0, 3 * np.pi / 5, 0.0])
+
 # (a [m], d [m], alpha [rad]) of each joint, in Craig's convention, and of the flange last.
 PARAMETERS = (
     (0.0, 0.333, 0.0),
@@ -17,6 +20,13 @@ PARAMETERS = (
     (0.088, 0.0, np.pi / 2),
     (0.0, 0.107, 0.0),
 )
+
+# DROID's reset posture. The flange is at (0.360, 0, 0.490) and points straight down.
+HOME_JOINTS = np.array([0.0, -np.pi / 5, 0.0, -4 * np.pi / 5, 0.0, 3 * np.pi / 5, 0.0])
+
+# Ends of the Panda's joints, radians; the FR3's lie within half a degree outside of them or further.
+JOINTS_LOW = np.array([-2.8973, -1.7628, -2.8973, -3.0718, -2.8973, -0.0175, -2.8973])
+JOINTS_HIGH = np.array([2.8973, 1.7628, 2.8973, -0.0698, 2.8973, 3.7525, 2.8973])
 
 
 def flange_poses(joints: np.ndarray) -> np.ndarray:

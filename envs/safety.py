@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +10,20 @@ import numpy as np
 from envs import pose
 from envs.arm import Arm
 from envs.errors import UserError, unknown_name
+from envs.faults import (
+    AgentSilent,
+    ArmFault,
+    ForceExceeded,
+    JointNearLimit,
+    NotFinite,
+    OutOfWorkspace,
+    StaleCamera,
+    StaleRobotClock,
+    UnreachablePose,
+)
 from envs.observation import Observation, check_action
+from envs.panda import JOINTS_HIGH, JOINTS_LOW
+from envs.status import ArmStatus
 
 # Metres above the table at which the flange carries fingers whose tips reach it.
 LOWEST_FLANGE = {"robotiq": 0.158, "panda_hand": 0.113}
@@ -25,7 +39,14 @@ class SafetyLimits:
         max_translation: metres per step along each axis (a box, as in the V-JEPA 2 planner).
         max_rotation: radians per step about each axis.
         max_gripper: closedness per step.
-        workspace_low, workspace_high: corners [3] of the box the flange stays in, metres, base frame.
+        workspace_low, workspace_high: corners [3] of the box the flange is sent to, metres, base frame.
+        workspace_margin: metres by which the measured flange may be outside of that box.
+        max_force: newtons at the flange.
+        joint_margin: radians that joints keep to their ends.
+        max_unreached: metres by which an arm that had its time may be away from where it was sent.
+        max_clock_age: seconds for which the robot's own clock may stand still.
+        max_camera_age: seconds that the newest picture may be old.
+        max_silence: seconds without a command, once there was one.
     """
 
     max_translation: float = 0.075
@@ -33,10 +54,22 @@ class SafetyLimits:
     max_gripper: float = 0.75
     workspace_low: tuple[float, float, float] = (0.28, -0.35, 0.158)
     workspace_high: tuple[float, float, float] = (0.70, 0.35, 0.60)
+    workspace_margin: float = 0.03
+    max_force: float = 25.0
+    joint_margin: float = 0.03
+    max_unreached: float = 0.15
+    max_clock_age: float = 0.2
+    max_camera_age: float = 0.5
+    max_silence: float = 30.0
 
     def __post_init__(self) -> None:
         if not all(np.isfinite(limit) and limit > 0 for limit in self.step):
             raise UserError(f"Step limits must be positive numbers; given {self}.")
+        for name in ("max_force", "max_unreached", "max_clock_age", "max_camera_age", "max_silence"):
+            if not getattr(self, name) > 0:
+                raise UserError(f"{name}={getattr(self, name)}: a limit must be above 0 (inf switches it off).")
+        if not (self.workspace_margin >= 0 and self.joint_margin >= 0):
+            raise UserError(f"Margins must not be negative; given {self}.")
         if not all(low < high for low, high in zip(self.workspace_low, self.workspace_high, strict=True)):
             raise UserError(f"The workspace's low corner must lie below its high corner; given {self}.")
 
@@ -71,6 +104,7 @@ class SafetyEnvelope:
         self.arm = arm
         self.limits = limits or SafetyLimits()
         self.clipped: list[str] = []
+        arm.watch(self.check)
 
     @property
     def period(self) -> float:
@@ -116,9 +150,61 @@ class SafetyEnvelope:
             self.clipped.append(f"reach: {_words(allowed[:6])} became {_words(sent[:6])}, as far as the arm gets")
         return sent
 
+    def status(self) -> ArmStatus:
+        """Pass on to the arm."""
+        return self.arm.status()
+
+    def watch(self, check: Callable[[ArmStatus], None]) -> None:
+        """Have another check asked besides this envelope's own."""
+
+        def both(status: ArmStatus) -> None:
+            self.check(status)
+            check(status)
+
+        self.arm.watch(both)
+
+    def check(self, status: ArmStatus) -> None:
+        """Compare what was measured with the limits; asked by the arm, on a robot in every tick of its servo.
+
+        Raises:
+            ArmFault: the limit that was broken, as an exception of its own kind.
+        """
+        limits = self.limits
+        if not np.all(np.isfinite(status.state)):
+            raise NotFinite(f"The measured state {_words(status.state)} is not finite.")
+        _limit(StaleRobotClock, "max_clock_age", status.clock_age, limits, "s since the robot's clock last moved")
+        _limit(StaleCamera, "max_camera_age", status.camera_age, limits, "s since the last picture came")
+        _limit(AgentSilent, "max_silence", status.silence, limits, "s since the last command")
+        _limit(ForceExceeded, "max_force", status.force, limits, "N at the flange")
+        place = status.state[pose.POSITION]
+        outside = np.maximum(np.array(limits.workspace_low) - place, place - np.array(limits.workspace_high)).max()
+        if outside > limits.workspace_margin:
+            raise OutOfWorkspace(
+                f"The flange is at {_words(place)}, {outside * 100:.1f} cm outside the box from "
+                f"{_words(np.array(limits.workspace_low))} to {_words(np.array(limits.workspace_high))}.",
+                "workspace_margin",
+                outside,
+            )
+        if status.joints is not None:
+            room = np.minimum(status.joints - JOINTS_LOW, JOINTS_HIGH - status.joints)
+            if room.min() < limits.joint_margin:
+                raise JointNearLimit(
+                    f"Joint {room.argmin() + 1} is {room.min():.3f} rad from its end, {limits.joint_margin} must be kept.",
+                    "joint_margin",
+                    float(room.min()),
+                )
+        if status.arrived:
+            away = float(np.linalg.norm(status.target[pose.POSITION] - place))
+            _limit(UnreachablePose, "max_unreached", away, limits, "m from where the arm was sent")
+
     def close(self) -> None:
         """Pass on to the arm."""
         self.arm.close()
+
+
+def _limit(fault: type[ArmFault], name: str, measured: float, limits: SafetyLimits, unit: str) -> None:
+    if measured > getattr(limits, name):
+        raise fault(f"{measured:.3g} {unit}, {getattr(limits, name):g} are allowed ({name}).", name, measured)
 
 
 def _words(values: np.ndarray) -> str:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from envs import pose
 from envs.camera import Camera
+from envs.leash import GRIPPER_DEADBAND, gripper_target, leashed
 from envs.observation import Observation, check_action
 from envs.simulation import Simulation
-
-LEASH = 0.06  # m: the commanded pose never runs further ahead of the measured one
-GRIPPER_DEADBAND = 0.1  # closedness: a smaller change leaves the fingers as they are
+from envs.status import ArmStatus
 
 
 class SimArm:
@@ -20,17 +21,21 @@ class SimArm:
         self.simulation = simulation
         self.period = simulation.period
         self.camera = camera
+        self._check: Callable[[ArmStatus], None] = lambda status: None
 
     @property
     def target(self) -> np.ndarray:
         """The state [7] that the next command starts from: the one last sent, but never far ahead of the measured."""
-        commanded = self.simulation.target.copy()
-        measured = self.simulation.state().astype(np.float64)
-        lead = commanded[pose.POSITION] - measured[pose.POSITION]
-        distance = np.linalg.norm(lead)
-        if distance > LEASH:
-            commanded[pose.POSITION] = measured[pose.POSITION] + lead * (LEASH / distance)
-        return commanded
+        return leashed(self.simulation.target, self.simulation.state().astype(np.float64))
+
+    def watch(self, check: Callable[[ArmStatus], None]) -> None:
+        """Ask ``check`` after every command; it raises an :class:`envs.faults.ArmFault` if the arm must stop."""
+        self._check = check
+
+    def status(self) -> ArmStatus:
+        """How the arm is doing; physics has no clock that could stand still."""
+        simulation = self.simulation
+        return ArmStatus(simulation.state().astype(np.float64), simulation.target, joints=simulation.joints())
 
     def reset(self) -> Observation:
         """The episode's start state is the task's to set; here the arm only stops where it is."""
@@ -51,6 +56,7 @@ class SimArm:
         closedness = self.simulation.closedness()
         target[pose.GRIPPER] = gripper_target(commanded[pose.GRIPPER], closedness, action[pose.GRIPPER])
         self.simulation.advance(target)
+        self._check(self.status())
         sent = pose.difference(commanded, self.simulation.target)
         sent[pose.GRIPPER] = 0.0 if abs(action[pose.GRIPPER]) < GRIPPER_DEADBAND else action[pose.GRIPPER]
         return sent
@@ -58,17 +64,3 @@ class SimArm:
     def close(self) -> None:
         """Free the renderer."""
         self.camera.close()
-
-
-def gripper_target(commanded: float, measured: float, change: float) -> float:
-    """The closedness to command for a wanted change.
-
-    Fingers that hold something stay short of what they are told. So closing adds to the command (the grip stays
-    firm), opening subtracts from where the fingers are (the change is seen at once), and a change within the
-    deadband keeps the grip.
-    """
-    if abs(change) < GRIPPER_DEADBAND:
-        return commanded
-    if change > 0:
-        return min(max(commanded, measured) + change, 1.0)
-    return max(min(commanded, measured) + change, 0.0)

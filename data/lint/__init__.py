@@ -1,7 +1,8 @@
 """Look for what is wrong with a data set.
 
 A new check of single episodes is a function from a :class:`~data.lint.subject.Subject` to findings and one line in
-:data:`CHECKS`; one that needs all episodes has a measurement of each and a judgement of all, in :data:`POOLED`.
+:data:`CHECKS`; one that needs all episodes has a measurement of each and a judgement of all, in :data:`POOLED`. What
+looks at the camera is in :data:`LOOKING` besides, for episodes that don't have it.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from data.lint.idle import clutch_released, idle_stretches
 from data.lint.offset import measure_following, shifted_frames
 from data.lint.quarantine import plan_quarantine, quarantine
 from data.lint.report import findings_rows, findings_text
-from data.lint.stamps import differing_rates, gaps, irregular, measure_rate
+from data.lint.stamps import camera_clock, differing_rates, gaps, irregular, measure_rate
 from data.lint.states import conventions, jumps, kinematics, measure_extremes, units
 from data.lint.subject import Subject
 from data.lint.view import measure_fit, misplaced_cameras
@@ -30,6 +31,7 @@ CHECKS: tuple[Callable[[Subject], list[Finding]], ...] = (
     kinematics,
     gaps,
     irregular,
+    camera_clock,
     idle_stretches,
     clutch_released,
     repeated_frames,
@@ -40,6 +42,7 @@ POOLED: tuple[tuple[Callable[[Subject], Any], Callable[[list], list[Finding]]], 
     (measure_following, shifted_frames),
     (measure_fit, misplaced_cameras),
 )
+LOOKING = (repeated_frames, measure_following, measure_fit)
 
 
 def lint(reader: Reader, view: str = "left", on_progress: Progress = no_progress) -> list[Finding]:
@@ -61,8 +64,10 @@ def lint(reader: Reader, view: str = "left", on_progress: Progress = no_progress
             if entry.error:
                 raise UserError(entry.error)
             subject = Subject(number, entry.name, reader.read(number, extras=True), view)
-            found = [finding for check in CHECKS for finding in check(subject)]
-            measured = [measure(subject) for measure, _ in POOLED]
+            found = _no_camera(subject)
+            blind = bool(found)
+            found += [finding for check in CHECKS if not (blind and check in LOOKING) for finding in check(subject)]
+            measured = [None if blind and measure in LOOKING else measure(subject) for measure, _ in POOLED]
         except UserError as error:
             findings.append(_unreadable(number, entry.name, error))
         else:
@@ -87,6 +92,23 @@ def _unreadable(number: int, name: str, error: UserError) -> Finding:
         str(error),
         "Restore the file from its source, convert the recording again, or leave the episode out (--quarantine).",
     )
+
+
+def _no_camera(subject: Subject) -> list[Finding]:
+    """Whether the episode lacks the camera that is to be checked; it may be a good one all the same."""
+    try:
+        subject.episode.view(subject.view)
+    except UserError:
+        cameras = ", ".join(f"{camera.role} ({camera.serial})" for camera in subject.episode.cameras)
+        return [
+            subject.finding(
+                "no camera",
+                WARNING,
+                f"it has no camera {subject.view!r}; there is {cameras}",
+                "Check another camera (--camera). Where this one is wanted, leave the episode out.",
+            )
+        ]
+    return []
 
 
 def _order(finding: Finding) -> tuple[int, int]:

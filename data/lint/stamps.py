@@ -1,12 +1,15 @@
-"""Time: rows that are missing, clocks that wander, rates that differ."""
+"""Time: rows that are missing, clocks that wander or disagree, rates that differ."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.stats import linregress
 
+from data.episode import Episode
 from data.lint.finding import ERROR, WARNING, Finding
 from data.lint.subject import Subject
 
@@ -14,6 +17,13 @@ GAP = 1.5  # periods: beyond it the nearest whole number of periods is two, so a
 JITTER = 0.2  # of a period, standard deviation: from there on an action's length is mostly chance
 DRIFT = 0.5  # of a period: from there on a row belongs to another moment than its number says
 PERIOD_DIFFERS = 0.05  # of the data set's median: more than any clock errs
+CERTAIN = 4.0  # standard errors of a slope
+APART = 2.0  # periods between a row's stamps: a camera is read within one, and its picture is less than one old
+# DROID's clocks, in milliseconds since 1970.
+ROBOT_CLOCK = "observation/timestamp/robot_state/read_start"
+CAMERA_CLOCKS = "observation/timestamp/cameras/"
+EVENTS = ("frame_received", "estimated_capture")  # the first that is there
+TIME_OF_DAY = 1e9  # s: smaller stamps count from some other moment
 
 
 def gaps(subject: Subject) -> list[Finding]:
@@ -68,6 +78,70 @@ def irregular(subject: Subject) -> list[Finding]:
             )
         )
     return findings
+
+
+def camera_clock(subject: Subject) -> list[Finding]:
+    """Cameras' stamps that wander from, or are far from, the robot's, in DROID's recordings."""
+    robot, period = _robot_clock(subject.episode), subject.episode.period * 1000
+    if robot is None or len(robot) < 5:
+        return []
+    findings = []
+    for serial, stamps in _camera_clocks(subject.episode.extras).items():
+        apart = stamps - robot
+        fit, middle = linregress(np.arange(len(apart)), apart), float(np.median(apart))
+        change = fit.slope * (len(apart) - 1)
+        if abs(change) > DRIFT * period and abs(fit.slope) > CERTAIN * fit.stderr:
+            findings.append(
+                subject.finding(
+                    "camera clock drift",
+                    WARNING,
+                    f"the stamps of camera {serial} {'gain' if change > 0 else 'lose'} {abs(change):.0f} ms on the "
+                    f"robot's over the episode (rows are {period:.0f} ms apart)",
+                    "Frames fall behind the states, or one clock is fast: stamp both with one clock, or pair frames "
+                    "with states anew by their stamps, with the clocks' drift taken off.",
+                    int(np.ceil(DRIFT * period / abs(fit.slope))),
+                )
+            )
+        if abs(middle) > APART * period:
+            findings.append(
+                subject.finding(
+                    "camera clock offset",
+                    WARNING,
+                    f"camera {serial} is stamped {abs(middle):.0f} ms {'after' if middle > 0 else 'before'} the robot "
+                    f"(median; rows are {period:.0f} ms apart)",
+                    "If the clocks agree, shift frames against states by that time; otherwise set them by one another "
+                    "and leave the frames where they are.",
+                    int(np.argmax(np.abs(apart) > APART * period)),
+                )
+            )
+    return findings
+
+
+def _robot_clock(episode: Episode) -> np.ndarray | None:
+    """Milliseconds [T] by the robot's clock, or None if it isn't known."""
+    if ROBOT_CLOCK in episode.extras:
+        return _milliseconds(episode.extras[ROBOT_CLOCK])
+    return episode.stamps * 1000 if episode.stamps[0] > TIME_OF_DAY else None
+
+
+def _camera_clocks(extras: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Milliseconds [T] by serial."""
+    name_of = re.compile(f"{CAMERA_CLOCKS}(.+)_({'|'.join(EVENTS)})")
+    serials = dict.fromkeys(match[1] for match in map(name_of.fullmatch, extras) if match)
+    found = {}
+    for serial in serials:
+        names = (f"{CAMERA_CLOCKS}{serial}_{event}" for event in EVENTS)
+        stamps = _milliseconds(next(extras[name] for name in names if name in extras))
+        if stamps is not None:
+            found[serial] = stamps
+    return found
+
+
+def _milliseconds(values: np.ndarray) -> np.ndarray | None:
+    """float64 [T], or None if these are no stamps."""
+    if values.ndim != 1 or values.dtype.kind not in "iuf" or not np.isfinite(values).all():
+        return None
+    return values.astype(np.float64)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
+from collections.abc import Iterator
 
 from envs.errors import UserError
 from envs.faults import GripperFault
@@ -37,9 +39,13 @@ class Robotiq2F85:
             raise UserError('A Robotiq gripper needs pyrobotiqgripper: pip install "vjepa-sim[robotiq]"') from error
         self.port, self.speed, self.force = port, speed, force
         self._one_at_a_time = threading.Lock()
+        self._closed = False
+        # In two steps: when __init__ fails, the port it has opened must be closed, or nobody else can open it.
+        self._gripper = object.__new__(pyrobotiqgripper.RobotiqGripper)
         try:
-            self._gripper = pyrobotiqgripper.RobotiqGripper(com_port=port)
+            self._gripper.__init__(com_port=port)
         except Exception as error:
+            self._gripper.disconnect()
             what = f"No Robotiq gripper answers on {port} (may you read and write it?): {error}"
             raise GripperFault(f"{what.rstrip('.')}.") from error
         try:
@@ -58,7 +64,7 @@ class Robotiq2F85:
             Exception: pyrobotiqgripper's for a fault of the gripper; pymodbus' or the serial port's when it is
                 unplugged or hasn't answered for 4 s.
         """
-        with self._one_at_a_time:
+        with self._connection():
             status = self._gripper.status()
         if status["gSTA"] != ACTIVATED:
             raise GripperFault(f"The gripper on {self.port} is no longer active: did it lose power?")
@@ -70,10 +76,23 @@ class Robotiq2F85:
         Raises:
             Exception: as :meth:`read`.
         """
-        with self._one_at_a_time:
+        with self._connection():
             # start=True: all in one message, and no guess from time stamps of 1 ms whether the gripper has started.
             self._gripper.move(round(closedness * CLOSED), self.speed, self.force, wait=False, start=True)
 
     def close(self) -> None:
-        """Close the port; the fingers stay as they are."""
+        """Close the port, without waiting for a call that is under way; the fingers stay as they are."""
+        self._closed = True
         self._gripper.disconnect()
+
+    @contextlib.contextmanager
+    def _connection(self) -> Iterator[None]:
+        """One message at a time, and none once closed: pymodbus would open the port again."""
+        with self._one_at_a_time:
+            if self._closed:
+                raise GripperFault(f"The gripper on {self.port} was closed.")
+            try:
+                yield
+            finally:
+                if self._closed:
+                    self._gripper.disconnect()

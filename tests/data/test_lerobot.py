@@ -258,8 +258,8 @@ def test_odd_sizes_are_padded(tmp_path):
         ({"success": None}, "next.success missing"),
         ({"privileged": {"distance": np.zeros((6, 2))}}, r"distance float64 \[2\], not missing"),
         ({"cameras": make_episode(cameras=3).cameras}, r"exterior_2_left video \[32, 48, 3\], not missing"),
-        ({"stamps": np.arange(6) * 0.3}, "3.33 Hz"),
-        ({"stamps": np.arange(6) * 1.5}, "0.667 Hz"),
+        ({"stamps": np.arange(6) * 0.3}, "3.33 rows per second, not 4"),
+        ({"stamps": np.arange(6) * 1.5}, "0.667 rows per second, not 4"),
         ({"details": {"not JSON": object()}}, "JSON"),
         ({"seed": 2**64}, "64 bits"),
         ({"extras": {"complex": np.zeros(6, complex)}}, "complex"),
@@ -276,6 +276,51 @@ def test_an_episode_that_does_not_fit_is_refused(tmp_path, changes, message):
         writer.write(make_episode(seed=2))
     assert len(open_reader(root)) == 2
     assert np.array_equal(open_reader(root).read(1).states, make_episode(seed=2).states)
+
+
+def at_rate(rate, rows=6, **changes):
+    return make_episode(rows, stamps=1.7e9 + np.arange(rows) / rate, **changes)
+
+
+@pytest.mark.parametrize(
+    ("rate", "fps"),
+    [(14.5, 15), (14.08, 15), (15.15, 15), (29.97, 30), (23.98, 24), (1.05, 1), (8, 8), (7.9, 8), (100, 100)],
+)
+def test_a_set_has_a_nominal_rate(tmp_path, rate, fps):
+    root = write(tmp_path / "set", at_rate(rate))
+    assert json.loads((root / INFO).read_text())["fps"] == fps
+    assert np.array_equal(open_reader(root).read(0).stamps, at_rate(rate).stamps)
+
+
+@pytest.mark.parametrize("rate", [0.667, 3.45, 7.5, 8.5])
+def test_a_rate_that_is_no_sets_is_refused(tmp_path, rate):
+    with open_writer(tmp_path / "set") as writer, pytest.raises(UserError, match=f"{rate} Hz.*Resample it"):
+        writer.write(at_rate(rate))
+
+
+def test_the_rate_of_droids_clock_may_vary(tmp_path):
+    """Rows are 66 to 71 ms apart, by other milliseconds in each episode."""
+    rng = np.random.default_rng(0)
+    episodes = [
+        make_episode(20, seed, stamps=(1.7e12 + np.cumsum(wait + rng.integers(-2, 3, 20))) / 1000)
+        for seed, wait in enumerate((71, 66, 69))
+    ]
+    root = write(tmp_path / "set", *episodes)
+    assert json.loads((root / INFO).read_text())["fps"] == 15
+    reader = open_reader(root)
+    for number, episode in enumerate(episodes):
+        assert_same(reader.read(number), episode)
+        assert reader.entries[number].period == episode.period
+        assert reader.entries[number].duration == episode.stamps[-1] - episode.stamps[0]
+
+
+def test_only_what_differs_is_told(tmp_path):
+    with open_writer(tmp_path / "set") as writer:
+        writer.write(at_rate(15, extras={"force": np.zeros((6, 1))}))
+        with pytest.raises(UserError, match=r"before: 13 rows per second, not 15\. Write"):
+            writer.write(at_rate(13, extras={"force": np.zeros((6, 1))}))
+        with pytest.raises(UserError, match=r"before: vjepa_sim.extras.force float64, not float64 \[1\]. Write"):
+            writer.write(at_rate(15, extras={"force": np.zeros(6)}))
 
 
 def test_another_size_is_refused(tmp_path):
@@ -572,6 +617,39 @@ def test_damage_names_the_file_and_the_episode(tmp_path, damage, message):
         for number in (1, 2, 0):
             reader.read(number)
     assert str(root) in str(error.value)
+
+
+def words(old):
+    return ["no"] * len(old)
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "change"),
+    [
+        ("action.gripper_position", [2, 3], lambda old: [[[0.0] * 3] * 2] * len(old)),
+        ("action.cartesian_position", [7], lambda old: [[0.0] * 7] * len(old)),
+        ("next.success", [1], words),
+        ("next.success", [2], lambda old: [[True, False]] * len(old)),
+        ("is_episode_successful", [1], words),
+        ("action.gripper_position", [1], words),
+        ("observation.state.gripper_position", [1], lambda old: ["0.5"] * len(old)),
+        ("camera_extrinsics.wrist_left", [1], words),
+        ("camera_extrinsics.wrist_left", [3], lambda old: [[0.0] * 3] * len(old)),
+        ("vjepa_sim.stamp", [1], words),
+        ("vjepa_sim.stamp", [2], lambda old: [[1.0, 2.0]] * len(old)),
+        ("vjepa_sim.privileged.distance", [1], words),
+        ("vjepa_sim.extras.flags", [1], words),
+        ("vjepa_sim.extras.words", [1], lambda old: list(range(len(old)))),
+    ],
+)
+def test_columns_that_hold_something_else_are_named(tmp_path, own_set, name, shape, change):
+    """Even if their features say so."""
+    root = shutil.copytree(own_set, tmp_path / "set")
+    change_column(root, DATA, name, change)
+    edit_info(root, change=lambda info: info["features"][name].update(shape=shape))
+    message = f"episode 1: .*{DATA}: column {name.replace('.', '[.]')} "
+    with pytest.raises(UserError, match=message):
+        open_reader(root).read(1, extras=True)
 
 
 @pytest.fixture(scope="module")

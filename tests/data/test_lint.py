@@ -31,21 +31,31 @@ class MemoryReader(Reader):
         return self._episodes[number]
 
 
-@pytest.fixture(scope="module")
-def good():
-    """Six simulated episodes, each seen from the left and from the right."""
+def simulated(seeds, steps, cameras):
     from agents.behaviors import make_behavior
     from data.recorder import record
     from envs.franka_env import FrankaEnv
 
     env = FrankaEnv("grasp", "box", size=128)
     episodes = []
-    for seed in range(6):
+    for seed in seeds:
         env.reset(seed=seed)
         act = make_behavior("explore", env, np.random.default_rng(seed))
-        episodes.append(record(env, act, 18, "explore", seed, cameras=("left", "right")))
+        episodes.append(record(env, act, steps, "explore", seed, cameras=cameras))
     env.close()
     return episodes
+
+
+@pytest.fixture(scope="module")
+def good():
+    """Six simulated episodes, each seen from the left and from the right."""
+    return simulated(range(6), 18, ("left", "right"))
+
+
+@pytest.fixture(scope="module")
+def long():
+    """Three longer ones."""
+    return simulated(range(3), 59, ("left",))
 
 
 def check(episodes, view="left"):
@@ -100,8 +110,37 @@ def test_unreadable_episodes_are_errors_and_the_others_are_still_checked(good):
     assert "trajectory.h5 is damaged" in findings[0].what
 
 
-def test_a_view_that_is_missing_is_said(good):
-    assert names(check(good[:1], "wrist")) == {"unreadable"}
+def test_a_camera_that_is_missing_is_no_error(good):
+    """Whatever doesn't need it is still checked."""
+    findings = check([good[0], held(good[1], 0, 18)], "wrist")
+    assert [(each.check, each.number, each.severity) for each in findings] == [
+        ("no camera", 0, "warning"),
+        ("no camera", 1, "warning"),
+        ("idle", 1, "warning"),
+    ]
+    assert "'wrist'" in findings[0].what and "ext1 (left), ext2 (right)" in findings[0].what
+
+
+def test_episodes_without_the_camera_are_checked_apart(good):
+    """One camera less in one episode doesn't keep the others from being compared."""
+    alone = replace(good[0], cameras=good[0].cameras[:1])
+    rows = np.clip(np.arange(19) - 1, 0, 18)
+    findings = check([alone, *(with_frames(each, rows) for each in good[1:])], "ext2")
+    assert {"no camera", "frame offset"} <= names(findings)
+    assert [each.number for each in findings if each.check == "no camera"] == [0]
+
+
+def test_pictures_are_reduced_as_they_are_decoded():
+    from data.frames import LazyFrames
+    from data.motion import small_grey
+
+    class Frames(LazyFrames):
+        def _load(self, wanted):
+            assert self.shape == (3, 64, 96, 3)
+            for number in wanted:
+                yield np.full((128, 192, 3), number, np.uint8)
+
+    assert small_grey(Frames("somewhere", 3, 128, 192))[:, 0, 0].tolist() == [0, 1, 2]
 
 
 def test_progress_ends_at_the_total(good):
@@ -180,6 +219,63 @@ def test_one_episode_with_frames_in_the_wrong_rows(good):
     rows = np.clip(np.arange(19) - 2, 0, 18)
     findings = [each for each in check([with_frames(good[0], rows), *good[1:]]) if each.check == "frame offset"]
     assert [each.number for each in findings] == [0]
+
+
+@pytest.mark.parametrize("lost", [1, 2, 3])
+def test_frames_lost_inside_a_video(long, lost):
+    rows = np.arange(60)
+    rows[30:] = np.minimum(rows[30:] + lost, 59)
+    (finding,) = [each for each in check([with_frames(long[0], rows)]) if each.check in ("lost frames", "frame offset")]
+    assert (finding.check, finding.severity, finding.row) == ("lost frames", "warning", 29)
+    assert f"about {lost} frame{'s were' if lost > 1 else ' was'} lost in between" in finding.what
+    assert f"{lost} row{'s' if lost > 1 else ''} early against the states from there on" in finding.what
+
+
+def test_long_good_episodes_have_no_findings(long):
+    assert check(long) == []
+
+
+ROBOT, CAMERA = "observation/timestamp/robot_state/read_start", "observation/timestamp/cameras/22008760_"
+
+
+def clocked(episode, apart, event="frame_received", robot=True):
+    """With DROID's clocks: the robot's among the extras, or as the episode's own; the camera's ``apart`` ms from it."""
+    rows = np.arange(len(episode))
+    milliseconds = 1_700_000_000_000 + 67 * rows
+    own = {"extras": {ROBOT: milliseconds}, "stamps": rows * 0.067} if robot else {"stamps": milliseconds / 1000}
+    extras = {**own.pop("extras", {}), CAMERA + event: (milliseconds + np.asarray(apart)).round().astype(np.int64)}
+    return replace(episode, extras=extras, **own)
+
+
+@pytest.mark.parametrize("robot", [True, False])
+@pytest.mark.parametrize("event", ["frame_received", "estimated_capture"])
+def test_camera_clocks(good, event, robot):
+    def found(apart):
+        findings = check([clocked(good[0], apart, event, robot)])
+        return [each for each in findings if each.check.startswith("camera clock")]
+
+    rng = np.random.default_rng(0)
+    assert found(20 + rng.uniform(0, 17, 19)) == [], "a camera at 60 Hz that nobody triggers"
+    assert found(-100 * np.eye(19)[18]) == [], "a single late row"
+    (drift,) = found(np.arange(19) * 2.5)
+    assert (drift.check, drift.severity, drift.row) == ("camera clock drift", "warning", 14)
+    assert "camera 22008760 gain 4" in drift.what and "45 ms" in drift.what
+    (offset,) = found(np.full(19, -200))
+    assert (offset.check, offset.severity, offset.row) == ("camera clock offset", "warning", 0)
+    assert "200 ms before the robot" in offset.what
+
+
+def test_clocks_that_can_not_be_compared_are_left_alone(good):
+    """Rows without the robot's clock count from some moment of their own; words and gaps are no stamps."""
+    episode = clocked(good[0], np.arange(19) * 10.0)
+    camera = CAMERA + "frame_received"
+    extras = [
+        {camera: episode.extras[camera]},
+        {ROBOT: episode.extras[ROBOT], camera: np.array(["late"] * 19)},
+        {ROBOT: episode.extras[ROBOT], camera: np.where(np.arange(19) == 3, np.nan, episode.extras[camera])},
+    ]
+    for each in extras:
+        assert not any(name.startswith("camera clock") for name in names(check([replace(episode, extras=each)])))
 
 
 # --- states ---------------------------------------------------------------------------------------------------
@@ -353,6 +449,14 @@ def test_quarantine_moves_the_broken_episode_and_notes_why(broken, tmp_path):
     (moved,) = json.loads(note.read_text())["moved"]
     assert moved["episode"] == folder.relative_to(root).as_posix() and moved["why"] and moved["to"] == str(target)
     assert lint(open_reader(root)) == []
+
+
+def test_quarantine_leaves_episodes_that_only_lack_the_camera(broken):
+    root, folder = broken
+    reader = open_reader(root)
+    findings = lint(reader, "wrist")
+    assert {"unreadable", "no camera"} == names(findings)
+    assert plan_quarantine(reader, findings) == [folder]
 
 
 def test_a_second_quarantine_adds_to_the_note(broken, tmp_path):

@@ -96,6 +96,7 @@ def test_entries_tell_what_is_there_without_pictures(monkeypatch):
         assert (entry.task, entry.success) == (episode.task, episode.success)
         assert entry.success == ("/success/" in episode.details["source"])
         assert entry.duration == pytest.approx(4 / 15) and not entry.error
+        assert entry.period == pytest.approx(episode.period)
     monkeypatch.setattr("data.formats.rlds.reader.peek_example", None)  # remembered: nothing is looked up again
     assert rlds.open_reader(GOLDEN).entries == reader.entries
 

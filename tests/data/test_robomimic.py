@@ -95,8 +95,30 @@ def test_reading_gives_back_what_was_written(tmp_path_factory, rows, seed, camer
             episode.seed,
         )
         assert entry.duration == episode.stamps[-1] - episode.stamps[0]
+        assert entry.period == episode.period
         assert (entry.height, entry.width) == episode.cameras[0].frames.shape[1:3]
         assert reader.read(number).extras == {}
+
+
+@pytest.mark.parametrize("rows", [64, 65, 66, 130])
+def test_frames_are_read_in_blocks(tmp_path, rows):
+    class Counted:
+        """Frames that are decoded when they are indexed."""
+
+        shape, dtype = (rows, 11, 13, 3), np.dtype(np.uint8)
+
+        def __getitem__(self, index):
+            read.append(index)
+            return frames[index]
+
+    read, frames = [], rough_frames(rows)
+    lazy = replace(make_episode(rows), cameras=(Camera("left", Counted()),))
+    reader = robomimic.open_reader(write(tmp_path / "demos.hdf5", [lazy]))
+    assert len(read) == -(-rows // 64)
+    assert np.array_equal(reader.read(0).cameras[0].frames, frames)
+    with h5py.File(tmp_path / "demos.hdf5") as file:
+        assert np.array_equal(file["data/demo_0/obs/ext1_image"], frames[:-1])
+        assert np.array_equal(file["data/demo_0/next_obs/ext1_image"], frames[1:])
 
 
 def test_what_is_unknown_stays_unknown(tmp_path):

@@ -38,6 +38,7 @@ class MjpegServer:
         self.number = 0
         self.fault = ""
         self.connections = 0
+        self.backlog = 0  # old pictures that a new viewer is sent at once
         self._tick = threading.Condition()
         self._epoch = 0  # viewers of an older one are thrown out
         self._open = True
@@ -106,6 +107,8 @@ class MjpegServer:
             request.send_response(200)
             request.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
             request.end_headers()
+            for old in range(max(sent - self.backlog, 0), sent):
+                self._send(request, old)
             while True:
                 with self._tick:
                     self._tick.wait_for(lambda: self.number > sent or not self._open)

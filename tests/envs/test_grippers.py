@@ -12,8 +12,8 @@ from envs import grippers
 from envs.errors import UserError
 from envs.faults import GripperFault, NotFinite
 from envs.grippers import FrankaHand, Gripper, Robotiq2F85, bounded, gripper, open_gripper
+from envs.leash import gripper_target
 from envs.scene.names import GRIPPERS
-from envs.sim_arm import gripper_target
 from tests.envs.fake_robotiq import OBJECT_MET, FakeRobotiq
 from tests.envs.hand_server import HandServer, own_address
 
@@ -131,7 +131,7 @@ def test_an_end_is_sent_however_near(driver, device):
 
 @pytest.mark.parametrize("seed", range(5))
 def test_what_the_simulated_arm_would_command_is_sent_and_nothing_else(driver, device, seed):
-    """Every change that envs.sim_arm.gripper_target makes passes the deadband, rounding included."""
+    """Every change that envs.leash.gripper_target makes passes the deadband, rounding included."""
     rng = np.random.default_rng(seed)
     expected = []
     for _ in range(60):
@@ -445,6 +445,13 @@ def test_robotiq_that_falls_silent_ages_and_then_fails(robotiq, opened):
     assert time.monotonic() - began < AT_ONCE
     assert type(fault_of(opened).__cause__).__name__ == "ModbusIOException"
     assert opened.age > 3.0
+    opened.close()  # while the command still waits for the port
+    with pytest.raises(GripperFault, match="No Robotiq gripper answers"):
+        open_gripper("robotiq", str(robotiq.link))
+    wait_for(lambda: not any(thread.is_alive() for thread in opened._threads))
+    robotiq.silent = False
+    open_gripper("robotiq", str(robotiq.link)).close()
+    assert robotiq.targets == []
 
 
 # --- Franka Hand over libfranka's own client

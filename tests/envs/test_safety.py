@@ -1,13 +1,16 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from envs import pose
+from envs import faults, pose
 from envs.errors import UserError
 from envs.franka_env import FrankaEnv
 from envs.grasping import pointing_down
+from envs.leash import gripper_target
 from envs.observation import Observation
 from envs.safety import SafetyEnvelope, SafetyLimits
-from envs.sim_arm import gripper_target
+from envs.status import ArmStatus
 
 
 class PerfectArm:
@@ -31,6 +34,12 @@ class PerfectArm:
     def command(self, action):
         self.state = pose.integrate(self.state, action)
         return np.asarray(action, float)
+
+    def watch(self, check):
+        self.check = check
+
+    def status(self):
+        return ArmStatus(self.state, self.target)
 
     def close(self):
         pass
@@ -127,4 +136,52 @@ def test_a_stalled_hand_is_not_pressed_through_the_floor():
     for _ in range(12):  # closed fingers meet the cup from above
         env.step(np.array([0, 0, -0.075, 0, 0, 0, 0], np.float32))
         assert env.simulation.target[2] >= env.arm.limits.workspace_low[2] - 1e-3
+    env.close()
+
+
+WELL = ArmStatus(
+    state=np.array([0.45, 0.0, 0.3, np.pi, 0, 0, 0.0]),
+    target=np.array([0.45, 0.0, 0.3, np.pi, 0, 0, 0.0]),
+    joints=np.array([0.0, -0.6, 0.0, -2.5, 0.0, 1.9, 0.8]),
+    force=3.0,
+    clock_age=0.05,
+    camera_age=0.1,
+    silence=1.0,
+)
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault", "limit"),
+    [
+        ({"state": np.full(7, np.nan)}, faults.NotFinite, ""),
+        ({"state": np.array([0.45, 0.0, 0.10, 0, 0, 0, 0])}, faults.OutOfWorkspace, "workspace_margin"),
+        ({"state": np.array([0.75, 0.0, 0.30, 0, 0, 0, 0])}, faults.OutOfWorkspace, "workspace_margin"),
+        ({"target": np.array([0.45, 0.2, 0.3, np.pi, 0, 0, 0.0])}, faults.UnreachablePose, "max_unreached"),
+        ({"joints": np.array([0.0, -0.6, 0.0, -0.08, 0.0, 1.9, 0.8])}, faults.JointNearLimit, "joint_margin"),
+        ({"force": 30.0}, faults.ForceExceeded, "max_force"),
+        ({"clock_age": 0.3}, faults.StaleRobotClock, "max_clock_age"),
+        ({"camera_age": 1.0}, faults.StaleCamera, "max_camera_age"),
+        ({"silence": 60.0}, faults.AgentSilent, "max_silence"),
+    ],
+)
+def test_each_broken_limit_has_a_name(changes, fault, limit):
+    envelope = SafetyEnvelope(PerfectArm())
+    envelope.arm.check(WELL)
+    with pytest.raises(fault) as caught:
+        envelope.arm.check(replace(WELL, **changes))
+    assert caught.value.limit == limit
+    assert fault.remedy in str(caught.value)
+
+
+def test_an_arm_on_its_way_need_not_be_there_yet():
+    away = replace(WELL, target=np.array([0.45, 0.2, 0.3, np.pi, 0, 0, 0.0]), arrived=False)
+    SafetyEnvelope(PerfectArm()).check(away)
+
+
+def test_the_simulated_arm_is_watched_too():
+    env = FrankaEnv("reach", size=32, limits=SafetyLimits(max_unreached=1e-4))
+    env.reset(seed=0)
+    with pytest.raises(faults.UnreachablePose):
+        for _ in range(5):
+            env.step(np.array([0.075, 0.075, -0.075, 0, 0, 0, 0]))
     env.close()

@@ -13,7 +13,11 @@ from data.formats.lerobot.rolling import GROUP
 from envs.errors import UserError
 from envs.pose import difference
 
-RATE_TOLERANCE = 0.02  # of a whole number of rows per second
+# Rows per second that sets usually have. Real clocks miss them by some percent, and in each episode by others: DROID's
+# rows at 15 Hz are 66 to 71 ms apart.
+USUAL_RATES = np.array([1, 2, 3, 4, 5, 10, 12, 15, 20, 24, 25, 30, 50, 60])
+RATE_TOLERANCE = 0.1  # by which an episode's own rate may miss its set's
+WHOLE_TOLERANCE = 0.02  # by which it may miss a whole number that isn't usual
 
 
 @dataclass(frozen=True)
@@ -21,34 +25,33 @@ class Kind:
     """What all episodes of a set share.
 
     Attributes:
-        fps: rows per second.
+        fps: rows per second, nominally.
         features: all but those that count rows.
     """
 
     fps: int
     features: dict[str, Feature]
 
-    def differences(self, other: Kind) -> str:
-        """What isn't the same, each time this one's first."""
-        found = [] if self.fps == other.fps else [f"{self.fps} rows per second, not {other.fps}"]
-        for name in {**self.features, **other.features}:
-            mine, theirs = self.features.get(name), other.features.get(name)
-            if mine != theirs:
-                found.append(f"{name} {_said(mine)}, not {_said(theirs)}")
+    def differences(self, episode: Episode, columns: dict[str, np.ndarray]) -> str:
+        """What of an episode with these :func:`columns_of` isn't of this kind, each time the episode's first."""
+        rate = 1 / episode.period
+        found = [] if _fits(rate, self.fps, RATE_TOLERANCE) else [f"{rate:.3g} rows per second, not {self.fps}"]
+        features = _features(episode, columns, self.fps)
+        for name in {**features, **self.features}:
+            theirs, ours = features.get(name), self.features.get(name)
+            if theirs != ours:
+                found.append(f"{name} {_said(theirs)}, not {_said(ours)}")
         return "; ".join(found)
 
 
 def kind_of(episode: Episode, columns: dict[str, np.ndarray]) -> Kind:
-    """The kind of an episode with these :func:`columns_of`.
+    """The kind of a set that begins with an episode with these :func:`columns_of`.
 
     Raises:
-        UserError: its rate is no whole number.
+        UserError: its rate is neither near a usual one nor a whole number.
     """
-    fps = _whole_rate(episode.period)
-    features = {name: _feature(name, column) for name, column in columns.items()}
-    for camera in episode.cameras:
-        features[layout.IMAGES + layout.CAMERAS[camera.role]] = _video_feature(camera, fps)
-    return Kind(fps, features)
+    fps = _nominal_rate(1 / episode.period)
+    return Kind(fps, _features(episode, columns, fps))
 
 
 def columns_of(episode: Episode) -> dict[str, np.ndarray]:
@@ -81,15 +84,27 @@ def columns_of(episode: Episode) -> dict[str, np.ndarray]:
     return columns
 
 
-def _whole_rate(period: float) -> int:
-    rate = 1 / period
-    whole = round(rate)
-    if whole < 1 or abs(rate - whole) > RATE_TOLERANCE * whole:
+def _nominal_rate(rate: float) -> int:
+    usual, whole = int(USUAL_RATES[np.abs(np.log(rate / USUAL_RATES)).argmin()]), round(rate)
+    if _fits(rate, usual, RATE_TOLERANCE):
+        return usual
+    if whole < 1 or not _fits(rate, whole, WHOLE_TOLERANCE):
         raise UserError(
             f"its rows come at {rate:.3g} Hz; LeRobot's format wants a whole number of rows per second. Resample it, or "
             "write DROID's layout (droid), which keeps any stamps."
         )
     return whole
+
+
+def _fits(rate: float, nominal: int, tolerance: float) -> bool:
+    return abs(rate / nominal - 1) <= tolerance
+
+
+def _features(episode: Episode, columns: dict[str, np.ndarray], fps: int) -> dict[str, Feature]:
+    features = {name: _feature(name, column) for name, column in columns.items()}
+    for camera in episode.cameras:
+        features[layout.IMAGES + layout.CAMERAS[camera.role]] = _video_feature(camera, fps)
+    return features
 
 
 def _feature(name: str, column: np.ndarray) -> Feature:
@@ -117,4 +132,7 @@ def _video_feature(camera: Camera, fps: int) -> Feature:
 
 
 def _said(feature: Feature | None) -> str:
-    return "missing" if feature is None else f"{feature.dtype} {list(feature.shape)}"
+    if feature is None:
+        return "missing"
+    single = feature.shape == (1,) and feature.names is None  # written [T], not [T, 1]
+    return feature.dtype if single else f"{feature.dtype} {list(feature.shape)}"

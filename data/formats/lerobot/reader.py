@@ -24,6 +24,16 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
+# Shapes of a row's numbers, where they are used by their names.
+SIZES = {
+    layout.POSE_COMMAND: (6,),
+    layout.GRIPPER_COMMAND: (1,),
+    layout.STAMP: (1,),
+    layout.NEXT_SUCCESS: (1,),
+    layout.SUCCESS: (1,),
+}
+
+
 class LeRobotReader(Reader):
     """Episodes of a LeRobot v3 data set.
 
@@ -49,6 +59,7 @@ class LeRobotReader(Reader):
         except UserError as error:
             raise UserError(f"{root / layout.INFO}: {error}") from error
         videos = [name for name in self._roles.values() if self._info.features[name].dtype == "video"]
+        self._sizes = SIZES | {_extrinsics(name): (6,) for name in self._roles.values()}
         self._catalog = read_catalog(root, self._info, videos)
         super().__init__(root, self._catalog.entries(self._info, self._roles))
 
@@ -57,7 +68,7 @@ class LeRobotReader(Reader):
         if self.entries[number].error:
             raise UserError(f"{self.where(number)}: {self.entries[number].error}.")
         try:
-            return self._read(number % len(self), views, extras)
+            return self._read(number, views, extras)
         except UserError as error:
             raise UserError(f"{self.where(number)}: {error}") from error
 
@@ -70,13 +81,13 @@ class LeRobotReader(Reader):
         note = self._note(number)
         table, path = self._table(number, self._extras(note) if extras else ())
         with reading(path):
-            rows = {name: self._array(table, name) for name in table.column_names}
+            rows = {name: self._array(table, name, path) for name in table.column_names}
             self._check_indices(number, rows, path)
             states, joints = self._source.take(rows)
         episode = Episode(
             cameras=self._cameras(note, rows),
             states=states,
-            stamps=rows.get(layout.STAMP, np.arange(len(states)) / self._info.fps),
+            stamps=rows.get(layout.STAMP, np.arange(len(states)) / self._info.fps).astype(np.float64).reshape(-1),
             commands=_commands(rows),
             joints=joints,
             task=self.entries[number].task,
@@ -127,15 +138,24 @@ class LeRobotReader(Reader):
     def _own_names(self, prefix: str) -> dict[str, str]:
         return layout.own_names(prefix, self._info.features)
 
-    def _array(self, table: pa.Table, name: str) -> np.ndarray:
-        """A column as [T, …]: one number is [T, 1] if its feature names its axis, otherwise [T]."""
+    def _array(self, table: pa.Table, name: str, path: Path) -> np.ndarray:
+        """A column as [T, …]: one number is [T, 1] if its feature names its axis, otherwise [T].
+
+        Raises:
+            UserError: it holds something else than its feature says, or than what it is used for needs.
+        """
         try:
             array = to_numpy(table.column(name))
         except ValueError as error:
-            raise ValueError(f"column {name}: {error}") from error
+            raise UserError(f"{path}: column {name}: {error}.") from error
         feature = self._info.features.get(name, Feature("int64", (1,)))
-        if array.shape[1:] not in (feature.shape, () if feature.shape == (1,) else feature.shape):
-            raise ValueError(f"{name} has shape {list(array.shape[1:])}, not {list(feature.shape)}")
+        words = feature.dtype == "string" and name in self._own_names(layout.EXTRAS)
+        if (array.dtype.kind == "U") != words:
+            kind, wanted = table.column(name).type, "words" if words else "numbers"
+            raise UserError(f"{path}: column {name} holds {kind}; {wanted} were expected.")
+        for shape in (self._sizes.get(name, feature.shape), feature.shape):
+            if array.shape[1:] not in (shape, () if shape == (1,) else shape):
+                raise UserError(f"{path}: column {name} has rows of shape {list(array.shape[1:])}, not {list(shape)}.")
         if feature.shape == (1,):
             return array.reshape(-1, 1) if feature.names is not None else array.reshape(-1)
         return array
@@ -189,4 +209,4 @@ def _commands(rows: dict[str, np.ndarray]) -> np.ndarray | None:
 
 def _success(rows: dict[str, np.ndarray]) -> bool | None:
     told = [rows[name] for name in (layout.NEXT_SUCCESS, layout.SUCCESS) if name in rows]
-    return bool(told[0].any()) if told else None
+    return bool((told[0] > 0).any()) if told else None

@@ -31,8 +31,9 @@ class LeRobotWriter(Writer):
 
     LeRobot's policies find ``observation.state`` (our state, float32) and ``action`` (the pose difference to the next
     state, base frame, zeros in the last row). Everything an episode holds is there besides in float64, so that reading
-    gives back equal numbers; only pictures are compressed. Real stamps are in ``vjepa_sim.stamp``, since ``timestamp``
-    must be ``frame_index / fps``.
+    gives back equal numbers; only pictures are compressed. A set has one nominal rate, the first episode's, which that
+    of the others may miss by a tenth; real stamps are in ``vjepa_sim.stamp``, since ``timestamp`` must be
+    ``frame_index / fps``.
 
     Files are complete when :meth:`close` returns, which leaving a ``with`` block does even after an error; episodes
     written before are then readable. If the process is killed instead, the files that were open lack their ends and
@@ -57,21 +58,20 @@ class LeRobotWriter(Writer):
         """Append an episode.
 
         Raises:
-            UserError: its rate, cameras, sizes or optional parts differ from those of the episodes before, its rate is
-                no whole number, or it holds something that can't be written.
+            UserError: its rate, cameras, sizes or optional parts differ from those of the episodes before, it is the
+                first and its rate can't be a set's, or it holds something that can't be written.
         """
         where = f"Episode {self._count} of {self._root}"
         try:
             columns = columns_of(episode)
-            kind = kind_of(episode, columns)
+            kind = kind_of(episode, columns) if self._kind is None else self._kind
             described: dict[str, Any] = layout.own_columns(episode)
             arrays = {name: to_arrow(name, column) for name, column in columns.items()}
         except UserError as error:
             raise UserError(f"{where}: {error}") from error
-        if self._kind is not None and kind != self._kind:
-            raise UserError(
-                f"{where} differs from those before: {kind.differences(self._kind)}. Write it to a new set."
-            )
+        differences = kind.differences(episode, columns)
+        if differences:
+            raise UserError(f"{where} differs from those before: {differences}. Write it to a new set.")
         self._kind = kind
         # Videos first: what was added to a video is no part of the set until the episode's description says so.
         statistics = {name: describe(column) for name, column in columns.items() if column.dtype.kind in "biuf"}

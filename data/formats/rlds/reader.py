@@ -87,6 +87,7 @@ class RLDSReader(Reader):
                 name,
                 rows=rows,
                 duration=(rows - 1) / RATE,
+                period=1 / RATE,
                 cameras=cameras,
                 height=self._size[0],
                 width=self._size[1],

@@ -89,6 +89,7 @@ class RobomimicReader(Reader):
             name,
             rows=len(episode),
             duration=float(episode.stamps[-1] - episode.stamps[0]),
+            period=episode.period,
             cameras=tuple(camera.role for camera in episode.cameras),
             height=height,
             width=width,

@@ -12,6 +12,7 @@ from scipy.spatial.transform import Rotation
 
 from data.episode import Camera, Episode
 from data.formats.format import Writer
+from data.formats.robomimic.frames import AT_ONCE
 from envs import pose
 from envs.errors import UserError
 from envs.safety import SafetyLimits
@@ -186,12 +187,12 @@ def _store_frames(demo: h5py.Group, camera: Camera) -> None:
         )
         for group in ("obs", "next_obs")
     )  # fmt: skip
-    for row in range(rows):
-        frame = camera.frames[row]
-        if row < rows - 1:
-            first[row] = frame
-        else:
-            second[row - 1] = frame
+    for start in range(0, rows, AT_ONCE):  # a video is opened, and decoded from a keyframe on, each time it is indexed
+        frames = camera.frames[start : start + AT_ONCE]
+        kept = frames[: rows - 1 - start]
+        first[start : start + len(kept)] = kept
+        if len(kept) < len(frames):
+            second[rows - 2] = frames[-1]
     for row in range(1, rows - 1):
         mask, packed = first.id.read_direct_chunk((row, 0, 0, 0))
         second.id.write_direct_chunk((row - 1, 0, 0, 0), packed, mask)

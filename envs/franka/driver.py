@@ -1,0 +1,57 @@
+"""What the servo needs of a robot, whichever library talks to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class RobotState:
+    """What the robot reports.
+
+    Attributes:
+        clock: seconds, the robot's own.
+        pose: [4, 4], the flange (panda_link8) in the base frame, metres.
+        joints: [7], radians.
+        force: [3], newtons, external, base frame.
+        mode: the robot's, such as ``Idle`` or ``Move``.
+        success_rate: share of the last control packets that arrived in time, 0 to 1.
+    """
+
+    clock: float
+    pose: np.ndarray
+    joints: np.ndarray
+    force: np.ndarray
+    mode: str
+    success_rate: float
+
+
+class Driver(Protocol):
+    """A robot under impedance control. Methods raise :class:`envs.faults.ArmFault`."""
+
+    def read(self) -> RobotState:
+        """The newest state; during a motion the last copy, without waiting."""
+
+    def start(self, max_force: float) -> None:
+        """Begin to hold the present pose; the robot's own loop ends the motion when a force exceeds ``max_force`` (N)."""
+
+    def follow(self, pose: np.ndarray) -> None:
+        """Move the reference to a flange pose [4, 4]; small steps only."""
+
+    def check(self) -> None:
+        """Raise what has ended the motion, if something has."""
+
+    def stop(self) -> None:
+        """Come to rest, and end the motion. Safe to call at any time, also after a fault."""
+
+    def move_joints(self, joints: np.ndarray, speed: float) -> None:
+        """Move to joints [7] at a share ``speed`` of the robot's full speed, and wait until it is there."""
+
+    def recover(self) -> None:
+        """Clear a reflex, after the operator said so."""
+
+    def close(self) -> None:
+        """Come to rest and let go of the robot."""

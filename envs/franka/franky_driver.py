@@ -1,0 +1,205 @@
+"""A Franka arm through franky-control, over libfranka's own protocol."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import numpy as np
+
+from envs.errors import UserError
+from envs.faults import ArmFault, ConnectionLost, ForceExceeded, NotFinite, Reflex, UserStopped
+from envs.franka.driver import RobotState
+
+CONNECT_TIMEOUT = 10.0  # s: a robot that another client holds lets a new one wait for ever
+STIFFNESS, TURNING_STIFFNESS = 600.0, 50.0  # N/m and Nm/rad
+COLLISION_TORQUE, COLLISION_FORCE = 40.0, 40.0  # Nm and N at which the robot's own reflex stops it, as in DROID
+STOP_TIMEOUT = 3.0  # s
+OLD_ROBOT = 'pip install franky-control --extra-index-url "https://timschneider42.github.io/franky/whl/by-robot-server-version/{}/"'
+IDLE, MOVING, USER_STOPPED, REFLEX = "Idle", "Move", "UserStopped", "Reflex"
+
+
+class FrankyDriver:
+    """See :class:`envs.franka.driver.Driver`."""
+
+    def __init__(self, host: str):
+        """
+        Args:
+            host: address of the robot's control box.
+
+        Raises:
+            UserError: franky is not installed, or its wheel is for robots with another system version.
+            ArmFault: the robot can't be reached, is stopped, or is held by another client.
+        """
+        self._franky = _import_franky()
+        self._host = host
+        self._motion: Any = None
+        self._robot = self._connect()
+        with self._faults():
+            self._robot.set_collision_behavior(COLLISION_TORQUE, COLLISION_FORCE)
+
+    def read(self) -> RobotState:
+        """The newest state; during a motion the last copy, without waiting."""
+        with self._faults():
+            state = self._robot.state
+            flange = state.O_T_EE * state.F_T_EE.inverse
+            return RobotState(
+                clock=state.time.to_msec() / 1000,
+                pose=np.array(flange.matrix),
+                joints=np.array(state.q),
+                force=np.array(state.O_F_ext_hat_K[:3]),
+                mode=state.robot_mode.name,
+                success_rate=float(state.control_command_success_rate),
+            )
+
+    def start(self, max_force: float) -> None:
+        """Hold the present pose with an impedance that gives way."""
+        franky = self._franky
+        self._check_mode()
+        with self._faults():
+            motion = franky.CartesianImpedanceTrackingMotion(
+                translational_stiffness=STIFFNESS, rotational_stiffness=TURNING_STIFFNESS
+            )
+            # In the robot's own loop, a thousand times a second: Python may be late.
+            x, y, z = (getattr(franky.Measure, f"FORCE_{axis}") for axis in "XYZ")
+            pushed = x * x + y * y + z * z > max_force**2
+            motion.add_reaction(franky.TorqueReaction(pushed, franky.TorqueStopMotion()))
+            state = self._robot.state
+            self._tool = state.F_T_EE
+            motion.set_reference(franky.CartesianReference(target=state.O_T_EE))
+            self._robot.move(motion, asynchronous=True)
+            self._motion = motion
+
+    def follow(self, pose: np.ndarray) -> None:
+        """Move the reference to a flange pose [4, 4]."""
+        if not np.all(np.isfinite(pose)):
+            raise NotFinite(f"The reference pose {pose[:3, 3].tolist()} is not finite.")
+        franky = self._franky
+        with self._faults():
+            target = franky.Affine(np.ascontiguousarray(pose)) * self._tool
+            self._motion.set_reference(franky.CartesianReference(target=target))
+
+    def check(self) -> None:
+        """Raise what has ended the motion, if something has."""
+        with self._faults():
+            ended = self._motion is not None and self._robot.poll_motion()
+        if ended:
+            self._check_mode()
+            force = float(np.linalg.norm(self.read().force))
+            self._motion = None
+            raise _pushed(force)
+
+    def stop(self) -> None:
+        """Come to rest, and end the motion."""
+        if self._motion is None:
+            return
+        self._motion = None
+        franky = self._franky
+        with suppress(Exception):  # whatever is broken by now: what can still be stopped is stopped
+            if self._robot.is_in_control:
+                self._robot.move(franky.TorqueStopMotion(), asynchronous=True)
+                self._robot.join_motion(STOP_TIMEOUT)
+
+    def move_joints(self, joints: np.ndarray, speed: float) -> None:
+        """Move to joints [7] at a share of the full speed, and wait."""
+        self.stop()
+        self._check_mode()
+        with self._faults():
+            goal = [float(joint) for joint in joints]
+            self._robot.move(self._franky.JointMotion(goal, relative_dynamics_factor=float(speed)))
+
+    def recover(self) -> None:
+        """Clear a reflex; a user stop is released by hand."""
+        with self._faults():
+            self._robot.recover_from_errors()
+        self._check_mode()
+
+    def close(self) -> None:
+        """Come to rest and disconnect."""
+        self.stop()
+        self._robot = None
+
+    # --- connecting -------------------------------------------------------------------------------------------
+
+    def _connect(self) -> Any:
+        """In a thread: the constructor never returns while another client holds the robot."""
+        franky = self._franky
+        found: list[Any] = []
+
+        def connect() -> None:
+            try:
+                found.append(franky.Robot(self._host, realtime_config=franky.RealtimeConfig.Ignore))
+            except Exception as error:
+                found.append(error)
+
+        thread = threading.Thread(target=connect, name="connect", daemon=True)
+        thread.start()
+        thread.join(CONNECT_TIMEOUT)
+        if not found:
+            raise ConnectionLost(
+                f"No answer from the robot at {self._host} in {CONNECT_TIMEOUT:g} s; another program may hold it."
+            )
+        if isinstance(found[0], franky.IncompatibleVersionException):
+            raise UserError(_version_text(str(found[0]), self._host))
+        if isinstance(found[0], Exception):
+            raise ConnectionLost(f"The robot at {self._host} can't be reached ({found[0]}).")
+        return found[0]
+
+    def _check_mode(self) -> None:
+        mode = self.read().mode
+        if mode == USER_STOPPED:
+            raise UserStopped("The robot is stopped by its button or enabling device.")
+        if mode == REFLEX:
+            raise Reflex("The robot has stopped itself and waits for recovery.")
+        if mode not in (IDLE, MOVING):
+            raise ArmFault(f"The robot is in mode {mode}, and must be in {IDLE}.")
+
+    @contextmanager
+    def _faults(self) -> Iterator[None]:
+        """Whatever franky raises, as a fault of ours."""
+        franky = self._franky
+        try:
+            yield
+        except (ArmFault, UserError):
+            raise
+        except franky.NetworkException as error:
+            raise ConnectionLost(f"The connection to {self._host} is lost ({error}).") from error
+        except (franky.ControlException, franky.CommandException) as error:
+            raise _stopped(str(error)) from error
+        except (RuntimeError, ValueError, TypeError) as error:
+            if "Net Exception" in str(error):
+                raise ConnectionLost(f"The connection to {self._host} is lost ({error}).") from error
+            raise ArmFault(f"The robot refused ({error}).") from error
+
+
+def _pushed(force: float) -> ArmFault:
+    """Why a motion ended by itself: of our reactions only the force's can do that."""
+    return ForceExceeded(f"The robot ended the motion by itself at a force of {force:.1f} N.", "max_force", force)
+
+
+def _stopped(text: str) -> ArmFault:
+    if "safety function" in text or "User stopped" in text:
+        return UserStopped(f"The robot is stopped by its button or enabling device ({text}).")
+    if "Net Exception" in text or "TCP" in text or "UDP" in text:
+        return ConnectionLost(f"The connection is lost ({text}).")
+    return Reflex(f"The robot has stopped itself ({text}).")
+
+
+def _version_text(text: str, host: str) -> str:
+    version = text.partition("server version: ")[2].partition(",")[0] or "?"
+    return (
+        f"The robot at {host} speaks version {version} of the protocol, and the installed franky-control another one ({text}). "
+        f"For a Panda (version 5) and other older systems: {OLD_ROBOT.format(version)}"
+    )
+
+
+def _import_franky() -> Any:
+    try:
+        import franky
+    except ImportError as error:
+        raise UserError(
+            f'A real arm needs franky-control, which is not installed ({error}): pip install "vjepa-sim[franka]"'
+        ) from error
+    return franky

@@ -1,0 +1,34 @@
+"""Where a command starts from, on the simulated arm and on the real one alike."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from envs.pose import POSITION
+
+LEASH = 0.06  # m: the commanded pose never runs further ahead of the measured one
+GRIPPER_DEADBAND = 0.1  # closedness: a smaller change leaves the fingers as they are
+
+
+def leashed(commanded: np.ndarray, measured: np.ndarray) -> np.ndarray:
+    """The commanded state [7], but never far ahead of the measured one [7]: errors don't add up, nothing winds up."""
+    commanded = commanded.copy()
+    lead = commanded[POSITION] - measured[POSITION]
+    distance = np.linalg.norm(lead)
+    if distance > LEASH:
+        commanded[POSITION] = measured[POSITION] + lead * (LEASH / distance)
+    return commanded
+
+
+def gripper_target(commanded: float, measured: float, change: float) -> float:
+    """The closedness to command for a wanted change.
+
+    Fingers that hold something stay short of what they are told. So closing adds to the command (the grip stays
+    firm), opening subtracts from where the fingers are (the change is seen at once), and a change within the
+    deadband keeps the grip.
+    """
+    if abs(change) < GRIPPER_DEADBAND:
+        return commanded
+    if change > 0:
+        return min(max(commanded, measured) + change, 1.0)
+    return max(min(commanded, measured) + change, 0.0)

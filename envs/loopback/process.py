@@ -1,0 +1,69 @@
+"""The loopback robot's process: ``python -m envs.loopback.process FD HOST HAND JOINT1 ... JOINT7``."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import socket
+import sys
+import threading
+import time
+from multiprocessing.connection import Connection
+
+import numpy as np
+
+SWITCH_INTERVAL = 1e-4  # s; with Python's own 5 ms the threads of a robot of 1 kHz wait for each other
+PARENT_CHECK = 0.5  # s
+
+
+def main(arguments: list[str]) -> None:
+    """Run a robot, and answer its owner until that is gone."""
+    descriptor, host, hand, *joints = arguments
+    pipe, parent = Connection(int(descriptor)), os.getppid()
+    logging.disable(logging.CRITICAL)  # a client that goes away is no news
+    sys.setswitchinterval(SWITCH_INTERVAL)
+    try:
+        from envs.loopback.simulation import FaultyRobot, SimulatedArm
+
+        arm = SimulatedArm(np.array(joints, float))
+        robot = FaultyRobot(host, arm, hand == "hand")
+        threading.Thread(target=_answer, args=(pipe, parent, robot, arm), daemon=True).start()
+        robot.start()  # physics, in this thread, for ever
+    except OSError as error:
+        taken = error.errno in (errno.EADDRINUSE, errno.EADDRNOTAVAIL)
+        pipe.send(OSError(f"{host}: {error.strerror}") if taken else error)
+    except Exception as error:
+        pipe.send(error)
+
+
+def _answer(pipe: Connection, parent: int, robot, arm) -> None:
+    answers = {
+        "joints": lambda: arm.get_robot_state()["q"],
+        "flange": arm.flange,
+        "speed": lambda: float(np.abs(arm.get_robot_state()["dq"]).max()),
+        "reflex": robot.reflex,
+        "user_stop": robot.stop_by_user,
+        "force": lambda force: setattr(robot, "force", force),
+        "drop_tcp": lambda: robot.client_socket.shutdown(socket.SHUT_RDWR),
+    }
+    try:
+        while not arm.running or (robot.gripper_server is not None and not robot.gripper_server.running):
+            time.sleep(0.005)
+        pipe.send(None)
+        while True:
+            # Processes that the parent forked may hold its end of the pipe open after it has died.
+            while not pipe.poll(PARENT_CHECK):
+                if os.getppid() != parent:
+                    os._exit(0)
+            name, *arguments = pipe.recv()
+            try:
+                pipe.send(answers[name](*arguments))
+            except Exception as error:
+                pipe.send(error)
+    except (EOFError, OSError):
+        os._exit(0)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,115 @@
+"""franka-sim's arm and server, with our model and with faults to order. Only for the process of its own that needs it.
+
+franka-sim is pinned, because what is overridden here is not its public interface.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import franka_sim.mujoco_franka_sim as physics
+import mujoco
+import numpy as np
+from franka_sim import FrankaSimServer
+from franka_sim.franka_protocol import MessageHeader, MoveStatus
+from franka_sim.robot_state import RobotState
+from franka_sim.server.constants import RobotMode
+
+from envs.loopback.model import FLANGE_BODY, arm_model
+
+HAND_TOOL = (0.7071, -0.7071, 0, 0, 0.7071, 0.7071, 0, 0, 0, 0, 1, 0, 0, 0, 0.1034, 1)  # flange to fingertips, by column
+IDLE_GENERATOR, OTHER_CONTROLLER = 0, 3  # libfranka's modes of a robot that no program moves
+
+
+class SimulatedArm(physics.MujocoFrankaSim):
+    """The arm's physics, in a thousand steps a second if the machine is fast enough."""
+
+    def __init__(self, joints: np.ndarray):
+        """
+        Args:
+            joints: [7], radians, to start at.
+        """
+        physics.ARM_INITIAL_Q = np.array(joints, float)  # read by the base class, and nowhere else in this process
+        physics.build_model = _build_model
+        physics.default_fr3_mjcf = lambda: Path("bundled")  # the original downloads one
+        super().__init__(enable_vis=False)
+
+    def flange(self) -> np.ndarray:
+        """Pose [4, 4] in the base frame, of the newest state."""
+        pose = self.get_robot_state()["O_T_EE"].reshape(4, 4).T
+        return pose @ np.linalg.inv(self._f_t_ee)
+
+    def _configure_model(self) -> None:
+        """Nothing: the base class wants gravity compensation, and our model has no gravity."""
+
+    def _bind_model(self) -> None:
+        super()._bind_model()
+        self.ee_body_id = mujoco.mj_name2id(self.model, mujoco.mjtObj.mjOBJ_BODY, FLANGE_BODY)
+
+
+class FaultyRobot(FrankaSimServer):
+    """The robot's control box. A stop button and a force outlive a connection, as they do on the real one."""
+
+    def __init__(self, host: str, arm: SimulatedArm, hand: bool):
+        """
+        Args:
+            host: address to listen on.
+            arm: its physics.
+            hand: whether there is a gripper too; the tool frame is then at its fingertips.
+        """
+        self.user_stopped = False
+        self.force = np.zeros(3)
+        self._hand = hand
+        super().__init__(host=host, physics_sim=arm, enable_gripper=hand, enforce_motion_limits=True)
+
+    def reset_state(self) -> None:
+        """For each new connection."""
+        super().reset_state()
+        self.robot_state = _State(self)
+        if self._hand:
+            self.robot_state.state["F_T_NE"] = list(HAND_TOOL)
+        self._refresh_ee_transform()
+
+    def stop_by_user(self, stopped: bool) -> None:
+        """Press or release the stop button."""
+        with self._motion_lock:
+            self.user_stopped = stopped
+            state = self.robot_state.state
+            state["robot_mode"] = RobotMode.kIdle  # or what the button makes of it, see _State
+            if not stopped:
+                return
+            state["motion_generator_mode"], state["controller_mode"] = IDLE_GENERATOR, OTHER_CONTROLLER
+            self._engage_idle_hold("user stop")
+            if self.current_motion_id:
+                status = MoveStatus.kPreemptedDueToActivatedSafetyFunctions
+                self._pending_move_response = (self.current_motion_id, status, self._states_packed)
+                self.current_motion_id = 0
+
+    def reflex(self, code: int) -> None:
+        """Stop as if the robot's own safety did, with the number of an error in libfranka's list."""
+        self._abort_with_error(code, "ordered")
+
+    def _refuse_move_while_latched(self, client_socket, header: MessageHeader) -> bool:
+        if self.user_stopped:
+            self.send_move_response(client_socket, header.command_id, MoveStatus.kCommandNotPossibleRejected)
+            return True
+        return super()._refuse_move_while_latched(client_socket, header)
+
+
+class _State(RobotState):
+    """What goes out in every packet, whoever of the server's many hands wrote the fields before."""
+
+    def __init__(self, robot: FaultyRobot):
+        super().__init__()
+        self._robot = robot
+
+    def pack_state(self) -> bytes:
+        if self._robot.user_stopped:
+            self.state["robot_mode"] = RobotMode.kUserStopped
+        self.state["O_F_ext_hat_K"] = [*self._robot.force, 0.0, 0.0, 0.0]
+        return super().pack_state()
+
+
+def _build_model(enable_hand: bool = False, dt: float = 1e-3, model_path: object = None) -> tuple[mujoco.MjModel, str]:
+    """In place of franka-sim's function; the second value is the prefix of the joints' names."""
+    return arm_model(FrankaSimServer.DEFAULT_ARM_URDF, dt), ""

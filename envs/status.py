@@ -1,0 +1,32 @@
+"""How an arm is doing: what the safety envelope looks at, on the robot many times a second."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class ArmStatus:
+    """One look at an arm, without a picture.
+
+    Attributes:
+        state: float64 [7], measured, see :mod:`envs.pose`.
+        target: float64 [7], where the arm was sent.
+        arrived: whether it has had the time to get there.
+        joints: float64 [7], radians; None if unknown.
+        force: newtons at the flange.
+        clock_age: seconds for which the robot's own clock has stood still.
+        camera_age: seconds since the newest picture came.
+        silence: seconds since the last command, 0 before the first.
+    """
+
+    state: np.ndarray
+    target: np.ndarray
+    arrived: bool = True
+    joints: np.ndarray | None = None
+    force: float = 0.0
+    clock_age: float = 0.0
+    camera_age: float = 0.0
+    silence: float = 0.0
