@@ -18,7 +18,8 @@ class ClipDataset(Dataset):
     processes. Weights are those of the mixture.
 
     >>> mixture = load_mixture(["droid:DROID@0.5", "sim:episodes@0.5"], only_episodes=True)
-    >>> loader = DataLoader(ClipDataset(mixture, frames=8, clips=10_000), batch_size=32, num_workers=2)
+    >>> dataset = ClipDataset(mixture, frames=8, clips=10_000, transform=model.card.transform)
+    >>> loader = DataLoader(dataset, batch_size=32, num_workers=2)
     """
 
     def __init__(

@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from envs.errors import UserError
 from envs.faults import ArmFault, ConnectionLost, ForceExceeded, NotFinite, Reflex, UserStopped
@@ -36,6 +37,8 @@ class FrankyDriver:
         self._franky = _import_franky()
         self._host = host
         self._motion: Any = None
+        self._pushes: list[float] = []  # newtons; filled from franky's own thread
+        self._tool = np.eye(4)
         self._robot = self._connect()
         with self._faults():
             self._robot.set_collision_behavior(COLLISION_TORQUE, COLLISION_FORCE)
@@ -44,10 +47,9 @@ class FrankyDriver:
         """The newest state; during a motion the last copy, without waiting."""
         with self._faults():
             state = self._robot.state
-            flange = state.O_T_EE * state.F_T_EE.inverse
             return RobotState(
                 clock=state.time.to_msec() / 1000,
-                pose=np.array(flange.matrix),
+                pose=_rigid(state.O_T_EE) @ np.linalg.inv(_rigid(state.F_T_EE)),
                 joints=np.array(state.q),
                 force=np.array(state.O_F_ext_hat_K[:3]),
                 mode=state.robot_mode.name,
@@ -65,42 +67,46 @@ class FrankyDriver:
             # In the robot's own loop, a thousand times a second: Python may be late.
             x, y, z = (getattr(franky.Measure, f"FORCE_{axis}") for axis in "XYZ")
             pushed = x * x + y * y + z * z > max_force**2
-            motion.add_reaction(franky.TorqueReaction(pushed, franky.TorqueStopMotion()))
+            reaction = franky.TorqueReaction(pushed, franky.TorqueStopMotion())
+            pushes: list[float] = []
+            reaction.register_callback(lambda state, *times: pushes.append(_size(state.O_F_ext_hat_K[:3])))
+            motion.add_reaction(reaction)
             state = self._robot.state
-            self._tool = state.F_T_EE
-            motion.set_reference(franky.CartesianReference(target=state.O_T_EE))
+            self._tool = _rigid(state.F_T_EE)
+            motion.set_reference(self._reference(_rigid(state.O_T_EE)))
             self._robot.move(motion, asynchronous=True)
-            self._motion = motion
+            self._motion, self._pushes = motion, pushes
 
     def follow(self, pose: np.ndarray) -> None:
         """Move the reference to a flange pose [4, 4]."""
         if not np.all(np.isfinite(pose)):
             raise NotFinite(f"The reference pose {pose[:3, 3].tolist()} is not finite.")
-        franky = self._franky
         with self._faults():
-            target = franky.Affine(np.ascontiguousarray(pose)) * self._tool
-            self._motion.set_reference(franky.CartesianReference(target=target))
+            self._motion.set_reference(self._reference(pose @ self._tool))
 
     def check(self) -> None:
         """Raise what has ended the motion, if something has."""
+        if self._motion is None:
+            return
         with self._faults():
-            ended = self._motion is not None and self._robot.poll_motion()
+            ended = self._robot.poll_motion()
+        if self._pushes:  # at once: the arm still takes a moment to come to rest
+            force = self._pushes[0]
+            raise ForceExceeded(f"The robot's own loop ended the motion at {force:.1f} N.", "max_force", force)
         if ended:
             self._check_mode()
-            force = float(np.linalg.norm(self.read().force))
-            self._motion = None
-            raise _pushed(force)
+            raise ArmFault("The motion has ended by itself.")
 
     def stop(self) -> None:
         """Come to rest, and end the motion."""
         if self._motion is None:
             return
         self._motion = None
-        franky = self._franky
         with suppress(Exception):  # whatever is broken by now: what can still be stopped is stopped
             if self._robot.is_in_control:
-                self._robot.move(franky.TorqueStopMotion(), asynchronous=True)
-                self._robot.join_motion(STOP_TIMEOUT)
+                self._robot.move(self._franky.TorqueStopMotion(), asynchronous=True)
+                if not self._robot.join_motion(STOP_TIMEOUT):
+                    self._robot.stop()
 
     def move_joints(self, joints: np.ndarray, speed: float) -> None:
         """Move to joints [7] at a share of the full speed, and wait."""
@@ -121,30 +127,43 @@ class FrankyDriver:
         self.stop()
         self._robot = None
 
+    def _reference(self, tool_pose: np.ndarray) -> Any:
+        place, turn = tool_pose[:3, 3], Rotation.from_matrix(tool_pose[:3, :3]).as_quat()
+        return self._franky.CartesianReference(target=self._franky.Affine(place, turn))
+
     # --- connecting -------------------------------------------------------------------------------------------
 
     def _connect(self) -> Any:
         """In a thread: the constructor never returns while another client holds the robot."""
         franky = self._franky
         found: list[Any] = []
+        lock, late = threading.Lock(), threading.Event()
 
         def connect() -> None:
             try:
-                found.append(franky.Robot(self._host, realtime_config=franky.RealtimeConfig.Ignore))
+                robot = franky.Robot(self._host, realtime_config=franky.RealtimeConfig.Ignore)
             except Exception as error:
-                found.append(error)
+                robot = error
+            with lock:
+                if not late.is_set():  # else it is let go of, or nobody could have the robot any more
+                    found.append(robot)
 
         thread = threading.Thread(target=connect, name="connect", daemon=True)
         thread.start()
         thread.join(CONNECT_TIMEOUT)
-        if not found:
-            raise ConnectionLost(
-                f"No answer from the robot at {self._host} in {CONNECT_TIMEOUT:g} s; another program may hold it."
-            )
+        with lock:
+            if not found:
+                late.set()
+                raise ConnectionLost(
+                    f"No answer from the robot at {self._host} in {CONNECT_TIMEOUT:g} s; another program may hold it."
+                )
         if isinstance(found[0], franky.IncompatibleVersionException):
-            raise UserError(_version_text(str(found[0]), self._host))
+            raise UserError(_version_text(str(found[0]), self._host)) from found[0]
+        if isinstance(found[0], franky.NetworkException):
+            raise ConnectionLost(f"The robot at {self._host} can't be reached ({found[0]}).") from found[0]
         if isinstance(found[0], Exception):
-            raise ConnectionLost(f"The robot at {self._host} can't be reached ({found[0]}).")
+            with self._faults():
+                raise found[0]
         return found[0]
 
     def _check_mode(self) -> None:
@@ -174,9 +193,15 @@ class FrankyDriver:
             raise ArmFault(f"The robot refused ({error}).") from error
 
 
-def _pushed(force: float) -> ArmFault:
-    """Why a motion ended by itself: of our reactions only the force's can do that."""
-    return ForceExceeded(f"The robot ended the motion by itself at a force of {force:.1f} N.", "max_force", force)
+def _rigid(affine: Any) -> np.ndarray:
+    """[4, 4]. What the robot reports is rounded, its hand's tool frame to four digits, and franky refuses such a target."""
+    matrix = np.array(affine.matrix)
+    matrix[:3, :3] = Rotation.from_matrix(matrix[:3, :3]).as_matrix()
+    return matrix
+
+
+def _size(vector: Any) -> float:
+    return float(np.linalg.norm(vector))
 
 
 def _stopped(text: str) -> ArmFault:

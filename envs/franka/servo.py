@@ -10,8 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from envs.faults import ArmFault
+from envs.faults import ArmFault, NotFinite
 from envs.franka.driver import Driver, RobotState
+
+
+ENDING = 10.0  # s for the arm to come to rest
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,7 @@ def good():
 @pytest.fixture(scope="module")
 def long():
     """Three longer ones."""
-    return simulated(range(3), 59, ("left",))
+    return simulated(range(3, 6), 59, ("left",))
 
 
 def check(episodes, view="left"):
