@@ -21,6 +21,7 @@ install: $(VENV)/installed
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/pip install --quiet --no-deps franka-sim==1.1.7  # the tests' robot; its pins of numpy and mujoco are too old for us
 	touch $@
 
 clean:

@@ -41,6 +41,8 @@ def convert(
 ) -> Converted:
     """Read every episode and write it again; numbers stay as they are, pictures go through the format's codec.
 
+    What was interrupted can be read, and ``conversion.json`` says that it isn't complete.
+
     Args:
         source: a data set.
         out: the new one.
@@ -54,8 +56,11 @@ def convert(
     """
     reader = open_reader(source, format, on_progress)
     left_out = LeftOut(str(source), "episodes", len(reader))
-    written = 0
+    names: list[str] = []
     with open_writer(out, to) as writer:
+        record = out.with_name(f"{out.name}.conversion.json") if out.suffix else out / "conversion.json"
+        told = {"source": str(source), "format": reader.format, "to": to, "views": views, "provenance": provenance()}
+        write_json(record, {"complete": False, **told})
         for number, entry in enumerate(reader.entries):
             on_progress(number, len(reader))
             try:
@@ -65,22 +70,11 @@ def convert(
             except UserError as error:
                 left_out.note(entry.name, error)
             else:
-                written += 1
+                names.append(entry.name)
         on_progress(len(reader), len(reader))
-    record = out / "conversion.json" if out.is_dir() else out.with_name(f"{out.name}.conversion.json")
-    write_json(
-        record,
-        {
-            "source": str(source),
-            "format": reader.format,
-            "to": to,
-            "views": views,
-            "episodes": written,
-            "left_out": left_out.reasons,
-            "provenance": provenance(),
-        },
-    )
-    return Converted(written, left_out.reasons, record)
+    # The names tell which episode of the source each one was.
+    write_json(record, {"complete": True, **told, "episodes": names, "left_out": left_out.reasons})
+    return Converted(len(names), left_out.reasons, record)
 
 
 def _decode(episode: Episode) -> None:

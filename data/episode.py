@@ -103,7 +103,7 @@ class Episode:
     def view(self, name: str = "left") -> Camera:
         """A camera by role (``ext1``, ``ext2``, ``wrist``), by side (``left``, ``right``), or by serial.
 
-        Of two exocentric cameras, the one with the larger y is the left one, as in DROID; a single one is both.
+        Of two exocentric cameras, the one with the larger y is the left one, as in DROID; a single one is the left one.
 
         Raises:
             UserError: the episode has no such camera.
@@ -133,8 +133,10 @@ def role_of_view(view: str, serials: dict[str, str], extrinsics: dict[str, np.nd
         return (0.0 if extrinsics[role] is None else -float(extrinsics[role][0, 1]), role)
 
     sides = sorted((role for role in serials if role != "wrist"), key=to_the_right)
-    if view in ("left", "right") and sides:
-        return sides[0] if view == "left" else sides[-1]
+    if view == "left" and sides:
+        return sides[0]
+    if view == "right" and len(sides) > 1:
+        return sides[-1]
     for role, serial in serials.items():
         if view in (role, serial):
             return role

@@ -14,7 +14,10 @@ from data.formats.format import Entry, Progress, Reader, no_progress
 from data.frames import LazyFrames
 from data.left_out import LeftOut
 from envs.errors import UserError
+from envs.pose import GRIPPER, POSITION, ROTATION
 
+REACH, TURN = 2.0, 2 * np.pi  # m and rad that no state of a Franka exceeds
+CLOSEDNESS = (-0.1, 1.1)
 OPEN_EPISODES = 2048  # that are remembered
 OPEN_BYTES = 1 << 30  # of pictures that open episodes may hold
 
@@ -136,6 +139,11 @@ class Footage:
                 known[entry.name] = f"{self._reader.where(number)}: {reason}"
             else:
                 usable.append(number)
+        views = {role for entry in self._reader.entries for role in entry.cameras}
+        if not usable and not any(entry.error for entry in self._reader.entries) and self._view in VIEWS:
+            raise UserError(
+                f"{self._reader.root}: no episode has a camera {self._view!r}; there is {', '.join(sorted(views))}."
+            )
         if known:
             first = next(iter(known.values()))
             self.left_out.note(next(iter(known)), f"{len(known)} of {len(self._reader)} episodes, the first: {first}")
@@ -148,6 +156,13 @@ class Footage:
         return usable
 
     def _find_shape(self) -> tuple[int, int]:
+        if self._view not in VIEWS:  # a serial: if the first episode lacks it, that is no damage
+            cameras = self._reader.read(self._numbers[0]).cameras
+            if self._view not in [camera.serial for camera in cameras]:
+                have = ", ".join(camera.serial for camera in cameras)
+                raise UserError(
+                    f"{self._reader.root}: no camera {self._view!r}; there is {', '.join(VIEWS)}, or {have}."
+                )
         for episode in range(len(self.entries)):
             try:
                 return self._episode(episode)[1].shape[1:3]
@@ -181,8 +196,19 @@ class Footage:
             frames = frames.reduced(self._short_side)
         if self.frame_shape not in (None, frames.shape[1:3]):
             raise UserError(f"{where}: its pictures have the size {frames.shape[1:3]}, others {self.frame_shape}.")
+        _check_units(read.states, where)
         objects = read.privileged.get("object_position", np.full((len(read), 3), np.nan))
         return Motion(read.stamps[:rows], read.states[:rows], objects[:rows].astype(np.float32)), frames
+
+
+def _check_units(states: np.ndarray, where: str) -> None:
+    """Nothing is learnt from degrees or centimetres; `vjepa-sim lint` looks closer."""
+    place, turn, grip = np.abs(states[:, POSITION]).max(), np.abs(states[:, ROTATION]).max(), states[:, GRIPPER]
+    if place > REACH or turn > TURN or grip.min() < CLOSEDNESS[0] or grip.max() > CLOSEDNESS[1]:
+        raise UserError(
+            f"{where}: its states reach {place:.3g} m, {turn:.3g} rad and closedness {grip.min():.3g} to {grip.max():.3g}; "
+            "expected metres, radians, and 0 (open) to 1 (closed)."
+        )
 
 
 def _held(opened: tuple[Motion, LazyFrames | np.ndarray]) -> int:
@@ -195,7 +221,8 @@ def _reason(entry: Entry, view: str, size: tuple[int, int]) -> str:
     if entry.error:
         return entry.error
     # Which camera has a serial is found out when an episode is read.
-    sides = view in ("left", "right") and any(role != "wrist" for role in entry.cameras)
+    exocentric = sum(role != "wrist" for role in entry.cameras)
+    sides = exocentric >= {"left": 1, "right": 2}.get(view, 3)
     if not sides and view not in entry.cameras and view in VIEWS:
         return f"no camera {view!r}, only {', '.join(entry.cameras)}"
     if (entry.height, entry.width) != size:

@@ -19,7 +19,7 @@ from pathlib import Path
 from data.formats.format import Entry, Progress, no_progress
 from envs.cache import cache_folder
 
-VERSION = 2  # of what is remembered; an index of another version is made anew
+VERSION = 3  # of what is remembered; an index of another version is made anew
 SAVE_EVERY = 30.0  # s between two savings of an index in the making
 AT_ONCE = 64
 LOOK_AGAIN = 100  # bad episodes

@@ -119,7 +119,7 @@ def _memory() -> float:
 
 
 def load_mixture(
-    texts: Iterable[str],
+    texts: str | Iterable[str],
     on_progress: Callable[[int, int], None] = lambda done, total: None,
     period: float = PERIODS["paper"],
     view: str = "left",
@@ -129,7 +129,7 @@ def load_mixture(
     """Open data such as ``droid:PATH@0.5``, ``sim:PATH@0.5``, ``video:clips@0.3``, ``images:pictures``.
 
     Args:
-        texts: FORMAT:PATH@WEIGHT; a weight that is left out is 1.
+        texts: one or several FORMAT:PATH@WEIGHT; a weight that is left out is 1.
         on_progress: called with the numbers of episodes read and in all, while data sets are looked through and loaded.
         period: seconds between two frames.
         view: which camera of robot episodes.
@@ -139,6 +139,9 @@ def load_mixture(
     Raises:
         UserError: a format is unknown, a path is missing or holds nothing of its kind.
     """
+    texts = [texts] if isinstance(texts, str) else list(texts)
+    if not texts:
+        raise UserError("No data: give at least one FORMAT:PATH, for example sim:episodes.")
     sources: list[Source] = []
     weights = []
     budget = MEMORY_SHARE * _memory() / _processes()

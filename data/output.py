@@ -81,7 +81,19 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _compare(out: Path, theirs: dict[str, Any], ours: dict[str, Any], may_differ: tuple[str, ...]) -> None:
-    different = [key for key in ours if key not in may_differ and theirs.get(key) != ours[key]]
+    before = _leaves({key: theirs.get(key) for key in ours if key not in may_differ})
+    now = _leaves({key: ours[key] for key in ours if key not in may_differ})
+    different = [name for name in {**before, **now} if before.get(name) != now.get(name)]
     if different:
-        lines = "; ".join(f"{key} was {theirs.get(key)!r}, now {ours[key]!r}" for key in different)
+        lines = "; ".join(f"{name} was {before.get(name)!r}, now {now.get(name)!r}" for name in different)
         raise UserError(f"{out} was made with other settings: {lines}. Use the same ones, or another --out.")
+
+
+def _leaves(value: Any, name: str = "") -> dict[str, Any]:
+    """Settings by name, those inside others by names with dots; short lists are one setting."""
+    if isinstance(value, list) and not any(isinstance(each, dict | list) for each in value):
+        return {name: value}
+    inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    if not inside:
+        return {name: value}
+    return {key: leaf for part, each in inside for key, leaf in _leaves(each, f"{name}.{part}".lstrip(".")).items()}

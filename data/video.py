@@ -15,6 +15,8 @@ from data.frames import LazyFrames
 from envs.errors import UserError
 
 FAR = 16  # frames: a wanted frame farther ahead than this, with a keyframe on the way, is sought instead of decoded to
+# By default FFmpeg paints over what it can't decode, and says nothing.
+STRICT = {"err_detect": "explode"}
 # What PyAV raises besides its own errors when a file is damaged; AttributeError where a stream has lost its codec.
 DAMAGED = (OSError, ValueError, IndexError, TypeError, AttributeError, OverflowError, MemoryError)
 
@@ -134,6 +136,7 @@ class Video(LazyFrames):
             with av.open(str(self.path)) as container:
                 stream = container.streams.video[0]
                 stream.codec_context.thread_count = 1  # episodes are decoded side by side instead
+                stream.codec_context.options = STRICT
                 frames, position = container.decode(stream), 0
                 for number in wanted:
                     key = self._table.key_before(number)

@@ -111,7 +111,9 @@ def test_benches_write_their_numbers(arguments, episodes_folder, tmp_path):
     assert numbers["bench"] == arguments[0]
     assert numbers["provenance"]["versions"]["torch"]
     numbers |= numbers.get("tiny", numbers.get("given", {}))
-    assert all(value > 0 for name, value in numbers.items() if name.endswith(("seconds", "speedup_median", "over_naive")))
+    assert all(
+        value > 0 for name, value in numbers.items() if name.endswith(("seconds", "speedup_median", "over_naive"))
+    )
 
 
 def test_released_weights_are_converted_and_planned_with(tmp_path, capsys):

@@ -73,7 +73,20 @@ def open_reader(path: Path, format: str | None = None, on_progress: Progress = n
         UserError: the format is unknown, or the path holds nothing of it.
     """
     path = Path(path)
-    return _module(format or detect(path)).open_reader(path, on_progress)
+    try:
+        return _module(format or detect(path)).open_reader(path, on_progress)
+    except UserError as error:
+        raise UserError(f"{error}{_hint(path, format)}") from error
+
+
+def _hint(path: Path, format: str | None) -> str:
+    """What a data set that can't be opened as one format looks like otherwise."""
+    alike = ("droid", "sim")
+    for name, other in FORMATS.items():
+        tried = format is None or name == format or (name in alike and format in alike)
+        if not tried and path.exists() and import_module(other.module).detect(path):
+            return f" It looks like {other.title} ({name})."
+    return ""
 
 
 def open_writer(path: Path, format: str) -> Writer:

@@ -6,10 +6,11 @@ simulated episodes without one are not taken.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from data.formats import droid
-from data.formats.format import Progress, no_progress
+from data.formats.format import Entry, Progress, no_progress
 from envs.errors import UserError
 
 COLLECTION_FILE = "collection.json"
@@ -30,13 +31,20 @@ def open_reader(path: Path, on_progress: Progress = no_progress) -> SimReader:
     """Open a collection.
 
     Raises:
-        UserError: an episode has no seed.
+        UserError: no episode has a seed.
     """
     reader = SimReader(path, on_progress)
-    without = [entry.name for entry in reader.entries if entry.seed is None and not entry.error]
-    if without:
+    seeded = [entry for entry in reader.entries if entry.seed is not None]
+    if not seeded and not all(entry.error for entry in reader.entries):
         raise UserError(
-            f"{path}: {len(without)} of {len(reader)} episodes have no seed, such as {without[0]}; they are not our "
-            f"simulator's. Read them as DROID's: droid:{path}."
+            f"{path}: its episodes have no seeds, so they are not our simulator's. Read them as DROID's: droid:{path} as "
+            "--data, or --format droid."
         )
+    reader.entries = [_with_seed(entry) for entry in reader.entries]
     return reader
+
+
+def _with_seed(entry: Entry) -> Entry:
+    if entry.error or entry.seed is not None:
+        return entry
+    return replace(entry, error=f"{entry.name}: no seed; the episode's metadata is missing or another's.")

@@ -30,7 +30,7 @@ def findings_text(findings: Sequence[Finding]) -> str:
                 f"{place}{row}: {finding.what}.", WIDTH, initial_indent="  ", subsequent_indent="    "
             )
         if len(group) > SHOWN:
-            lines.append(f"  and {len(group) - SHOWN} more")
+            lines.append(f"  and {len(group) - SHOWN} more (--json FILE has them all)")
         for remedy in dict.fromkeys(finding.remedy for finding in group[:SHOWN]):
             lines += textwrap.wrap(f"→ {remedy}", WIDTH, initial_indent="  ", subsequent_indent="    ")
     return "\n".join(lines)

@@ -16,7 +16,7 @@ from envs.pose import GRIPPER, POSITION, ROTATION
 REACH = 2.0  # m: the arm reaches 0.855 m, and no base stands farther from its own frame
 MILLIMETRES = 200.0  # what a position in centimetres can't exceed
 JUMP = 1.0  # rad between two rows: at DROID's 15 Hz six times the wrist's top speed, at 4 Hz still above what arms do
-TOP_SPEED = 3.0  # m/s, nearly twice the Panda's 1.7
+TOP_SPEED = 2.0  # m/s; the Panda's flange reaches 1.7
 SLACK = 0.05  # by which a gripper's reading may leave 0 to 1
 WIDEST = 0.09  # m: no gripper of this kind opens farther (Robotiq 2F-85 0.085, Franka Hand 0.08)
 MOVED_WIDTH = 0.02  # m: less is noise

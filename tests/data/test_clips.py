@@ -228,7 +228,7 @@ def test_a_clip_that_no_episode_has_room_for_is_refused(clips):
 
 
 def test_an_absent_camera_is_named():
-    with pytest.raises(UserError, match="no camera 'wrist'"):
+    with pytest.raises(UserError, match="no episode has a camera 'wrist'; there is ext1"):
         Clips(Memory([at_rate(4.0) for _ in range(3)]), 0.25, view="wrist")
 
 
@@ -284,3 +284,23 @@ def test_an_absent_folder_is_named(tmp_path):
 def test_smaller_pictures_on_request(episodes_folder):
     small = load_mixture([f"sim:{episodes_folder}"], short_side=64).episodes[0]
     assert small.footage.frame_shape == (64, 64)
+
+
+@pytest.mark.parametrize("column", [0, 3, 6])
+def test_degrees_and_centimetres_are_left_out(column):
+    episode = at_rate(4.0)
+    states = episode.states.copy()
+    states[:, column] *= 100
+    with pytest.raises(UserError, match="expected metres, radians"):
+        Clips(Memory([replace(episode, states=states) for _ in range(3)]), 0.25)
+
+
+def test_a_serial_that_is_nowhere_is_no_damage():
+    clips = Memory([at_rate(4.0, seed=i) for i in range(3)])
+    with pytest.raises(UserError, match=r"no camera 'nose'; there is left, right, .* or left"):
+        Clips(clips, 0.25, view="nose")
+
+
+def test_one_camera_is_not_the_right_one():
+    with pytest.raises(UserError, match="no episode has a camera 'right'"):
+        Clips(Memory([at_rate(4.0) for _ in range(3)]), 0.25, view="right")

@@ -107,3 +107,23 @@ def test_what_is_no_data_set_is_named(tmp_path):
 def test_a_collection_is_recognised(episodes_folder):
     assert detect(episodes_folder) == "sim"
     assert open_reader(episodes_folder).format == "sim"
+
+
+def test_another_format_is_recognised(droid, tmp_path):
+    convert(droid, tmp_path / "lerobot", "lerobot")
+    with pytest.raises(UserError, match=r"looks like LeRobot v3 \(lerobot\)"):
+        open_reader(tmp_path / "lerobot", "droid")
+
+
+def test_what_was_stopped_says_so(droid, tmp_path):
+    def stop(done, total):
+        if done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        convert(droid, tmp_path / "out", "lerobot", on_progress=stop)
+    assert json.loads((tmp_path / "out" / "conversion.json").read_text())["complete"] is False
+    convert(droid, tmp_path / "whole", "lerobot")
+    noted = json.loads((tmp_path / "whole" / "conversion.json").read_text())
+    assert noted["complete"] is True
+    assert len(noted["episodes"]) == 3

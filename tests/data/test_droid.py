@@ -406,3 +406,17 @@ def test_no_data_names_the_command(tmp_path):
         find_episodes(tmp_path / "nowhere")
     with pytest.raises(UserError, match=r"No episode"):
         find_episodes(tmp_path)
+
+
+def test_what_ffmpeg_would_paint_over_is_an_error(tmp_path):
+    rng = np.random.default_rng(0)
+    noise = rng.integers(0, 255, (6, 64, 64, 3), np.uint8)
+    episode = make_episode()
+    folder = write_episode(tmp_path, 0, replace(episode, cameras=(replace(episode.cameras[0], frames=noise),)))
+    video = folder / "recordings" / "MP4" / "left.mp4"
+    content = bytearray(video.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 20] = bytes(20)
+    video.write_bytes(content)
+    with pytest.raises(UserError, match="can't be decoded"):
+        read_episode(folder).cameras[0].frames[:]

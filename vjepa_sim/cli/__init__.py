@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import tyro
@@ -49,6 +50,9 @@ def main(arguments: list[str] | None = None) -> int:
     except UserError as error:
         print(f"vjepa-sim: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # whoever read our output has enough of it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except OSError as error:  # a full disk, a folder that can't be written, a file in the way
         print(f"vjepa-sim: {error}", file=sys.stderr)
         return 2

@@ -35,8 +35,12 @@ class Data:
         from data.convert import convert
 
         views = None if self.cameras == "all" else names_in(self.cameras)
-        with progress("converting") as bar:
-            result = convert(self.source, self.out, self.to, self.format, views, bar)
+        try:
+            with progress("converting") as bar:
+                result = convert(self.source, self.out, self.to, self.format, views, bar)
+        except KeyboardInterrupt:
+            print(f"{self.out} is incomplete, as its conversion.json says; delete it, or give another --out.")
+            raise
         for reason in list(result.left_out.values())[:5]:
             print(f"left out: {reason}")
         print(

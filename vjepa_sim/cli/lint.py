@@ -54,7 +54,7 @@ class Lint:
         from data.lint import quarantine
 
         if not folders:
-            print("No episode has errors; nothing is moved.")
+            print("No single episode has errors that moving it would mend; nothing is moved.")
             return
         print(f"To be moved to {self.quarantine}:")
         for folder in folders:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import tyro
 
-from envs.errors import unknown_name
+from envs.errors import UserError, unknown_name
 from vjepa_sim.cli.options import set_threads
 from vjepa_sim.cli.progress import progress
 
@@ -66,6 +66,8 @@ class _Training:
         from data.clips import parse_period
         from data.mixture import load_mixture, look_through
 
+        if not self.data:
+            raise UserError("--data is missing: say what to learn from, for example --data sim:episodes.")
         period = parse_period(self.period)
         if compute.is_main:  # once for all processes
             look_through(self.data, bar)
@@ -122,7 +124,7 @@ class Pretrain(_Training):
             _print_measured(model)
             print(
                 f"The encoder lies in {self.out}. "
-                f"Next: vjepa-sim train --data sim:EPISODES --encoder {self.out} --out FOLDER"
+                f"Next: vjepa-sim train --data FORMAT:EPISODES --encoder {self.out} --out FOLDER"
             )
         return 0
 

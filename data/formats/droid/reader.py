@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import h5py
 
 MAX_SEED = 2**63
+SOURCE = ("uuid", "lab", "user", "user_id", "date", "timestamp", "building", "scene_id", "robot_serial")  # is kept
 
 
 class DroidReader(Reader):
@@ -162,7 +163,7 @@ def _details(metadata: dict, ours: dict) -> dict[str, Any]:
             for name, value in ours.items()
             if name not in ("behavior", "seed", "period", "roles", "unknown")
         }
-    source = {name: metadata[name] for name in ("uuid", "lab", "building", "robot_serial") if name in metadata}
+    source = {name: metadata[name] for name in SOURCE if name in metadata}
     return {"gripper": "robotiq", **({"source": source} if source else {})}
 
 

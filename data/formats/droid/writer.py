@@ -19,7 +19,7 @@ from envs import pose
 from envs.errors import UserError
 
 DROID_VERSION = "1.3"
-USER, BUILDING, ROBOT_SERIAL = "vjepa-sim", "mujoco", "panda-sim"
+SIMULATED = {"user": "vjepa-sim", "building": "mujoco", "robot_serial": "panda-sim"}
 CAMERA_KINDS = {"wrist": 0, "ext1": 1, "ext2": 1}  # of observation/camera_type
 # DROID normalises velocity actions by these, per step of its control loop.
 MAX_LINEAR_DELTA, MAX_ROTATION_DELTA, MAX_GRIPPER_DELTA = 0.075, 0.15, 0.25
@@ -194,12 +194,12 @@ def _camera_leaves(camera: Camera, rows: int, milliseconds: np.ndarray) -> dict[
 
 def _attributes(index: int, episode: Episode) -> dict:
     return {
-        "user": USER,
-        "building": _source(episode, "building", BUILDING),
+        "user": _source(episode, "user"),
+        "building": _source(episode, "building"),
         "scene_id": np.int64(episode.seed or 0),
         "current_task": episode.task,
         "time": moment(index).strftime("%a %b %d %H:%M:%S %Y"),
-        "robot_serial_number": _source(episode, "robot_serial", ROBOT_SERIAL),
+        "robot_serial_number": _source(episode, "robot_serial"),
         "version_number": DROID_VERSION,
         "success": bool(episode.success),
         "failure": not episode.success,
@@ -208,9 +208,12 @@ def _attributes(index: int, episode: Episode) -> dict:
     }
 
 
-def _source(episode: Episode, name: str, default: str) -> str:
-    """Where a real episode came from."""
-    return str(episode.details.get("source", {}).get(name, default))
+def _source(episode: Episode, name: str) -> str:
+    """Where an episode came from: a real one's own, or our simulator."""
+    source = episode.details.get("source")
+    if isinstance(source, dict) and name in source:
+        return str(source[name])
+    return SIMULATED[name] if episode.seed is not None else "unknown"
 
 
 def _metadata(root: Path, folder: Path, index: int, episode: Episode) -> dict:
@@ -220,15 +223,15 @@ def _metadata(root: Path, folder: Path, index: int, episode: Episode) -> dict:
     return {
         "uuid": f"{LAB}+{_user_id(index, episode)}+{when:%Y-%m-%d-%Hh-%Mm-%Ss}",
         "lab": LAB,
-        "user": USER,
+        "user": _source(episode, "user"),
         "user_id": _user_id(index, episode),
         "date": f"{when:%Y-%m-%d}",
         "timestamp": f"{when:%Y-%m-%d-%Hh-%Mm-%Ss}",
         "hdf5_path": f"{inside}/{TRAJECTORY}",
-        "building": _source(episode, "building", BUILDING),
+        "building": _source(episode, "building"),
         "scene_id": int(episode.seed or 0),
         "success": bool(episode.success),
-        "robot_serial": _source(episode, "robot_serial", ROBOT_SERIAL),
+        "robot_serial": _source(episode, "robot_serial"),
         "droid_version": DROID_VERSION,
         "current_task": episode.task,
         "trajectory_length": len(episode),
@@ -262,7 +265,8 @@ def _camera_fields(inside: str, episode: Episode) -> dict:
         fields[f"{role}_cam_extrinsics"] = [0.0] * 6 if camera.extrinsics is None else camera.extrinsics[0].tolist()
     for role, camera in roles.items():
         fields |= {f"{role}_svo_path": file(camera, "svo"), f"{role}_mp4_path": file(camera, "mp4")}
-    for side in ("left", "right"):
-        view = side if any(camera.role != "wrist" for camera in episode.cameras) else "wrist"
-        fields[f"{side}_mp4_path"] = file(episode.view(view), "mp4")
+    exocentric = [camera for camera in episode.cameras if camera.role != "wrist"]
+    left = episode.view("left") if exocentric else episode.cameras[0]
+    right = episode.view("right") if len(exocentric) > 1 else left
+    fields |= {"left_mp4_path": file(left, "mp4"), "right_mp4_path": file(right, "mp4")}
     return fields
