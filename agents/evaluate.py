@@ -19,6 +19,7 @@ from data.output import claimed
 from data.provenance import provenance
 from data.video import write_video
 from envs.errors import UserError, unknown_name
+from envs.faults import ArmFault
 from envs.franka_env import FrankaEnv
 from envs.pose import POSITION
 from envs.safety import default_limits
@@ -221,14 +222,14 @@ def _score_agents(
                 continue
             truth = env if name == "expert" else None
             agent = fitted if name == "mpc" else load_agent(name, seed=config.seed, limits=env.arm.limits, env=truth)
-            footage = Footage(config.videos if name == config.agent else 0)
+            films = Films(config.videos if name == config.agent else 0)
             scores = []
             for seed in seeds:
                 score, frames = run_episode(agent, env, seed, show_goal_states=name == "expert")
                 scores.append(score)
-                footage.add(score, frames)
+                films.add(score, frames)
                 on_episode(name, task, object_name)
-            footage.write(out / "videos", f"{task}_{object_name}_{name}", rate=1 / env.arm.period)
+            films.write(out / "videos", f"{task}_{object_name}_{name}", rate=1 / env.arm.period)
             cell = Cell(name, task, object_name, tuple(scores)).to_dict()
             info["cells"].append({**cell, "excluded_seeds": excluded})
             _write(out, info)
@@ -249,7 +250,7 @@ def usable_seeds(env: FrankaEnv, first: int, count: int) -> tuple[list[int], lis
     return seeds, excluded
 
 
-class Footage:
+class Films:
     """Films of one cell's episodes, failures first, no more than a number of them."""
 
     def __init__(self, limit: int):
@@ -291,13 +292,17 @@ def run_episode(
     agent.begin(goals if show_goal_states else [replace(goal, state=None) for goal in goals])
     deadlines = np.cumsum([goal.steps for goal in goals])
     frames = [np.concatenate([env.observation.rgb, goals[0].rgb], 1)]
-    seconds, evaluations, first = [], [], None
+    seconds, evaluations, first, fault = [], [], None, ""
     for step in range(env.task.budget):
         before = time.perf_counter()
         action = agent.act(env.observation)
         seconds.append(time.perf_counter() - before)
         evaluations.append(agent.model_evaluations)
-        _, _, _, _, info = env.step(action)
+        try:
+            _, _, _, _, info = env.step(action)
+        except ArmFault as stopped:  # the arm stays where it is, as a real one would
+            fault = str(stopped)
+            break
         if info["is_success"] and first is None:
             first = step + 1
         goal = goals[min(int(np.searchsorted(deadlines, step, side="right")), len(goals) - 1)]
@@ -305,13 +310,14 @@ def run_episode(
     away = env.observation.state[POSITION] - goals[-1].state[POSITION]
     score = EpisodeScore(
         seed=seed,
-        success=bool(info["is_success"]),
+        success=bool(info["is_success"]) and not fault,
         success_ever=first is not None,
         steps=first or env.task.budget,
         final_error_m=float(info["error"]),
         plan_seconds=float(np.median(seconds)),
         model_evaluations=float(np.median(evaluations)),
         hand_error_m=float(np.linalg.norm(away)),
+        fault=fault,
     )
     return score, np.stack(frames)
 

@@ -21,6 +21,7 @@ class EpisodeScore:
         plan_seconds: median time of one decision.
         model_evaluations: median per decision.
         hand_error_m: metres from the flange to its place in the last goal image, at the end.
+        fault: what stopped the arm before the budget was spent, or ""; such an episode has failed.
     """
 
     seed: int
@@ -31,6 +32,7 @@ class EpisodeScore:
     plan_seconds: float
     model_evaluations: float
     hand_error_m: float
+    fault: str = ""
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from data.episode import Camera, Episode
+from envs.faults import ArmFault
 from envs.franka_env import FrankaEnv
 from envs.observation import Observation
 from envs.scene.names import CAMERA
@@ -29,7 +30,7 @@ def record(
     Args:
         env: freshly reset, unwrapped.
         act: from an observation to an action [7].
-        steps: the episode has one row more.
+        steps: the episode has one row more, or ends where a fault stops the arm.
         behavior: label.
         seed: what the environment was reset with.
         details: kept with the episode, JSON-compatible.
@@ -45,7 +46,10 @@ def record(
     commands = []
     success = False
     for _ in range(steps):
-        _, _, _, _, info = env.step(act(observations[-1]))
+        try:
+            _, _, _, _, info = env.step(act(observations[-1]))
+        except ArmFault:  # the episode ends where the arm was stopped
+            break
         commands.append(env.arm.target)
         observations.append(env.observation)
         for film in films:

@@ -9,7 +9,7 @@ from agents.agent import load_agent
 from agents.behaviors import make_behavior
 from agents.evaluate import (
     EvaluationConfig,
-    Footage,
+    Films,
     check_fit,
     check_seeds,
     evaluate,
@@ -21,6 +21,7 @@ from agents.scoring import EpisodeScore, wilson_interval
 from data.video import read_video
 from envs.errors import UserError
 from envs.franka_env import FrankaEnv
+from envs.safety import SafetyLimits
 from vjepa_sim.world_model import WorldModel
 
 CONFIG = EvaluationConfig(agent="expert", tasks=("reach",), objects=("box",), episodes=2, size=64, seed=11)
@@ -110,11 +111,11 @@ def test_starts_that_satisfy_the_goal_do_not_count(monkeypatch):
 
 
 def test_failures_are_filmed_first(tmp_path):
-    footage = Footage(limit=3)
+    films = Films(limit=3)
     for seed, success in enumerate([True, True, False, True, False]):
         score = EpisodeScore(seed, success, success, 1, 0.0, 0.0, 0.0, 0.0)
-        footage.add(score, np.zeros((2, 16, 32, 3), np.uint8))
-    footage.write(tmp_path, "reach", rate=4)
+        films.add(score, np.zeros((2, 16, 32, 3), np.uint8))
+    films.write(tmp_path, "reach", rate=4)
     names = sorted(path.name for path in tmp_path.iterdir())
     assert names == ["0_failure_reach_seed2.mp4", "0_failure_reach_seed4.mp4", "1_success_reach_seed0.mp4"]
 
@@ -214,3 +215,13 @@ def test_intervals_are_wilsons(successes, n, low, high):
 def test_behaviors_are_named():
     with pytest.raises(UserError, match="Did you mean 'explore'"):
         make_behavior("explor", None, None)
+
+
+def test_a_fault_ends_an_episode_as_a_failure():
+    env = FrankaEnv("reach", "box", size=64, limits=SafetyLimits(max_unreached=1e-4))
+    agent = load_agent("random", limits=env.arm.limits)
+    score, frames = run_episode(agent, env, seed=3)
+    env.close()
+    assert "UnreachablePose" in score.fault
+    assert not score.success
+    assert len(frames) < 11
