@@ -15,8 +15,6 @@ BUDGETS = {"reach": 10, "grasp": 16, "reach-with-object": 10, "pick-and-place": 
 
 for _task, _id in ENV_IDS.items():
     if _id not in gymnasium.registry:
-        gymnasium.register(
-            _id, entry_point="envs.franka_env:FrankaEnv", kwargs={"task": _task}, max_episode_steps=BUDGETS[_task]
-        )
+        gymnasium.register(_id, entry_point="envs.make:make", kwargs={"task": _task}, max_episode_steps=BUDGETS[_task])
 
 __all__ = ["BUDGETS", "ENV_IDS"]

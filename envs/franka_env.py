@@ -12,16 +12,13 @@ import numpy as np
 from envs.camera import Camera
 from envs.errors import UserError, unknown_name
 from envs.observation import Goal, Observation, check_image
-from envs.pose import ACTION_DIM, STATE_DIM
+from envs.pose import ACTION_DIM, STATE_BOUND, STATE_DIM
 from envs.safety import SafetyEnvelope, SafetyLimits, default_limits
 from envs.sim_arm import SimArm
 from envs.simulation import PERIOD, Simulation, Snapshot
 from envs.tasks import TASKS, Progress, Task
 from envs.tasks.task import select_goals
 from envs.variation import Stage, Variation, sample_variation
-
-# No state lies outside: metres within the arm's reach, radians, closedness.
-STATE_BOUND = np.array([2.0, 2.0, 2.0, 3.2, 3.2, 3.2, 1.0], np.float32)
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,8 @@ ACTION_DIM = 7
 POSITION = slice(0, 3)
 ROTATION = slice(3, 6)
 GRIPPER = 6
+# No state lies outside: metres within the arm's reach, radians, closedness.
+STATE_BOUND = np.array([2.0, 2.0, 2.0, 3.2, 3.2, 3.2, 1.0], np.float32)
 
 
 def integrate(state: np.ndarray, action: np.ndarray) -> np.ndarray:

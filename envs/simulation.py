@@ -199,6 +199,14 @@ class Simulation:
         self._joint_reference = goal
         self._refresh()
 
+    def follow(self, joints: np.ndarray, closedness: float, seconds: float) -> None:
+        """Let the servos follow another arm's joints [7] and fingers for some seconds of physics."""
+        self._joint_reference, self._gripper_reference = np.array(joints, np.float64), float(closedness)
+        self._set_controls(self._joint_reference)
+        mujoco.mj_step(self.model, self.data, nstep=max(1, round(seconds / self.model.opt.timestep)))
+        self._refresh()
+        self.target = self.state().astype(np.float64)
+
     def _reachable(self, target: np.ndarray, start: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Joints [7] for the pose [6] farthest on the way to a target that the arm really gets to, and that pose."""
         way = pose.difference(self.target, target)

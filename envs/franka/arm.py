@@ -22,7 +22,7 @@ from envs.status import ArmStatus
 PERIODS = (0.25, 5.0)  # s: a compliant arm needs the shortest to settle
 SETTLE_TIME = 1.5  # s after a period in which the arm may still come to rest
 AT_REST = 0.01  # m/s
-FIRST_FRAME_TIME = 2.0  # s to wait for a picture that is newer than the motion
+FIRST_FRAME_TIME = 3.0  # s to wait for a picture that is newer than the motion
 HOME_SPEED = 0.15  # share of the robot's full speed
 
 
@@ -92,7 +92,7 @@ class FrankaArm:
         self._servo.raise_fault()
         self._gripper.check()
         rgb, stamp = self._camera.wait_newer(self._arrived_at, FIRST_FRAME_TIME)
-        return Observation(rgb, self._measured(self._servo.state).astype(np.float32), stamp)
+        return Observation(np.array(rgb), self._measured(self._servo.state).astype(np.float32), stamp)
 
     def command(self, action: np.ndarray) -> np.ndarray:
         """Move for one period, and until the arm is at rest; returns the action [7] that was sent."""
@@ -134,6 +134,10 @@ class FrankaArm:
         self._servo.stop()
         self._gripper.command(0.0)
         self._driver.move_joints(HOME_JOINTS, HOME_SPEED)
+
+    def look(self) -> np.ndarray:
+        """The camera's newest picture, also while the arm isn't controlled: uint8 [H, W, 3]."""
+        return self._camera.latest()[0]
 
     def robot_state(self) -> RobotState:
         """What the robot reports, also while it isn't controlled."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -16,8 +17,10 @@ from envs.franka.driver import RobotState
 
 CONNECT_TIMEOUT = 10.0  # s: a robot that another client holds lets a new one wait for ever
 STIFFNESS, TURNING_STIFFNESS = 600.0, 50.0  # N/m and Nm/rad
+# kg: what the arm feels like at its flange. franky's own damping is critical for 1 kg, and the arm swings over by 9 mm.
+APPARENT_MASS = 4.0
 COLLISION_TORQUE, COLLISION_FORCE = 40.0, 40.0  # Nm and N at which the robot's own reflex stops it, as in DROID
-STOP_TIMEOUT = 3.0  # s
+START_TIMEOUT, STOP_TIMEOUT = 3.0, 3.0  # s
 OLD_ROBOT = 'pip install franky-control --extra-index-url "https://timschneider42.github.io/franky/whl/by-robot-server-version/{}/"'
 IDLE, MOVING, USER_STOPPED, REFLEX = "Idle", "Move", "UserStopped", "Reflex"
 
@@ -64,6 +67,10 @@ class FrankyDriver:
             motion = franky.CartesianImpedanceTrackingMotion(
                 translational_stiffness=STIFFNESS, rotational_stiffness=TURNING_STIFFNESS
             )
+            gains = motion.get_gains()
+            damping = 2 * np.sqrt(STIFFNESS * APPARENT_MASS), 2 * np.sqrt(TURNING_STIFFNESS)
+            gains.damping = np.diag(np.repeat(damping, 3))
+            motion.set_gains(gains)
             # In the robot's own loop, a thousand times a second: Python may be late.
             x, y, z = (getattr(franky.Measure, f"FORCE_{axis}") for axis in "XYZ")
             pushed = x * x + y * y + z * z > max_force**2
@@ -76,6 +83,11 @@ class FrankyDriver:
             motion.set_reference(self._reference(_rigid(state.O_T_EE)))
             self._robot.move(motion, asynchronous=True)
             self._motion, self._pushes = motion, pushes
+        try:
+            self._wait_for_control()
+        except BaseException:
+            self.stop()
+            raise
 
     def follow(self, pose: np.ndarray) -> None:
         """Move the reference to a flange pose [4, 4]."""
@@ -126,6 +138,15 @@ class FrankyDriver:
         """Come to rest and disconnect."""
         self.stop()
         self._robot = None
+
+    def _wait_for_control(self) -> None:
+        """A robot that goes silent just now would be waited for without an error, and for ever."""
+        deadline = time.monotonic() + START_TIMEOUT
+        while self.read().mode != MOVING:
+            self.check()
+            if time.monotonic() > deadline:
+                raise ConnectionLost(f"The robot has not begun to move in {START_TIMEOUT:g} s.")
+            time.sleep(0.005)
 
     def _reference(self, tool_pose: np.ndarray) -> Any:
         place, turn = tool_pose[:3, 3], Rotation.from_matrix(tool_pose[:3, :3]).as_quat()

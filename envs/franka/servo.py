@@ -13,8 +13,11 @@ from scipy.spatial.transform import Rotation
 from envs.faults import ArmFault, NotFinite
 from envs.franka.driver import Driver, RobotState
 
-
 ENDING = 10.0  # s for the arm to come to rest
+AT_REST = 0.03  # m/s under which what is missing is friction's, and no longer the arm's way behind the reference
+NEAR, TURNED = 0.002, 0.01  # m and rad; closer than that, an integral only makes the arm hunt: it sticks and slips
+FORGETTING = 0.2  # s in which a new motion forgets the lead of the one before; friction pulls elsewhere now
+LONGEST_STEP = 2.0  # ticks; after a pause the reference goes on where it was, without a jump
 
 
 @dataclass(frozen=True)
@@ -25,15 +28,19 @@ class ServoSettings:
         rate: Hz.
         speed: metres per second.
         turning_speed: radians per second.
-        integral_gain: per second; joint friction leaves a compliant arm up to 12 mm short of its reference.
+        integral_gain: per second; joint friction leaves a compliant arm up to 12 mm short of its goal.
         integral_limit: metres that the reference may lead by for that.
+        turning_limit: radians that it may lead by.
+
+    Speeds and times are by the robot's clock: when the robot falls behind, the reference waits for it.
     """
 
     rate: float = 50.0
     speed: float = 0.25
     turning_speed: float = 0.8
-    integral_gain: float = 1.5
+    integral_gain: float = 2.5
     integral_limit: float = 0.02
+    turning_limit: float = 0.05
 
 
 class Servo:
@@ -68,12 +75,18 @@ class Servo:
         Raises:
             ArmFault: the robot can't be controlled.
         """
+        self._join()
         self._driver.start(max_force)
-        state = self._driver.read()
-        self._state, self._clock, self._clock_changed = state, state.clock, time.monotonic()
-        self._goal = self._reference = state.pose.copy()
-        self._integral = np.zeros(3)
-        self._fault, self._running = None, True
+        try:
+            state = self._driver.read()
+        except BaseException:
+            self._driver.stop()
+            raise
+        with self._lock:
+            self._state, self._clock_changed = state, time.monotonic()
+            self._goal = self._reference = state.pose.copy()
+            self._lead = np.zeros(6)  # what the reference sent is ahead by: metres, and a rotation vector
+            self._fault, self._running = None, True
         self._thread = threading.Thread(target=self._run, name="servo", daemon=True)
         self._thread.start()
 
@@ -103,11 +116,14 @@ class Servo:
         """Lead the reference to a flange pose [4, 4] from now on.
 
         Raises:
+            NotFinite: the pose is not; the arm stays with the goal it has.
             ArmFault: what stopped the arm.
         """
+        if not np.all(np.isfinite(pose)):
+            raise NotFinite(f"The pose {pose[:3, 3].tolist()} is not finite.")
         with self._lock:
             self._raise()
-            self._goal = pose.copy()
+            self._goal = np.array(pose, float)
 
     @property
     def arrived(self) -> bool:
@@ -141,8 +157,7 @@ class Servo:
     def stop(self) -> None:
         """Come to rest and end the thread."""
         self._running = False
-        if self._thread is not None and self._thread is not threading.current_thread():
-            self._thread.join(timeout=2.0)
+        self._join()
         self._driver.stop()
 
     def raise_fault(self) -> None:
@@ -152,7 +167,11 @@ class Servo:
 
     def _raise(self) -> None:
         if self._fault is not None:
-            raise self._fault
+            raise self._fault.with_traceback(None)  # the same one again and again would grow
+
+    def _join(self) -> None:
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join(ENDING)
 
     def _run(self) -> None:
         period = 1 / self.settings.rate
@@ -170,41 +189,57 @@ class Servo:
             time.sleep(max(0.0, due - time.monotonic()))
 
     def _end(self, fault: ArmFault) -> None:
-        self._running = False
-        try:
-            self._driver.stop()
-        finally:
-            with self._lock:
-                self._fault = fault
-                self._moved.notify_all()
+        with self._lock:  # before the arm is at rest, which may take seconds: whoever asks must know at once
+            self._running, self._fault = False, fault
+            self._moved.notify_all()
+        self._driver.stop()
 
     def _tick(self, period: float) -> None:
         self._driver.check()
         state, now = self._driver.read(), time.monotonic()
-        if state.clock != self._clock:
-            self._clock, self._clock_changed = state.clock, now
+        passed = min(state.clock - self._state.clock, LONGEST_STEP * period)
+        if passed > 0:
+            self._clock_changed = now
         self._watch(state, now - self._clock_changed)
         with self._lock:
-            self._state = state
-            self._reference = _toward(self._reference, self._goal, self.settings, period)
-            short = self._reference[:3, 3] - state.pose[:3, 3]
-            limit = self.settings.integral_limit
-            self._integral = np.clip(self._integral + self.settings.integral_gain * period * short, -limit, limit)
-            reference = self._reference.copy()
-            reference[:3, 3] += self._integral
+            if passed > 0:
+                self._advance(state, passed)
+            reference = _ahead(self._reference, self._lead)
             self._moved.notify_all()
         self._driver.follow(reference)
 
+    def _advance(self, state: RobotState, passed: float) -> None:
+        """One step of the reference, and of what it must lead by to bring the arm to the goal."""
+        settings, before = self.settings, self._state
+        moving = np.linalg.norm(state.pose[:3, 3] - before.pose[:3, 3]) > AT_REST * (state.clock - before.clock)
+        self._state = state
+        self._reference = _toward(self._reference, self._goal, settings, passed)
+        if not np.array_equal(self._reference, self._goal):
+            self._lead *= max(0.0, 1 - passed / FORGETTING)
+        elif not moving:
+            limits = np.repeat([settings.integral_limit, settings.turning_limit], 3)
+            short = _difference(state.pose, self._goal)
+            short[:3] *= np.linalg.norm(short[:3]) > NEAR
+            short[3:] *= np.linalg.norm(short[3:]) > TURNED
+            self._lead = np.clip(self._lead + settings.integral_gain * passed * short, -limits, limits)
 
-def _toward(start: np.ndarray, goal: np.ndarray, settings: ServoSettings, period: float) -> np.ndarray:
-    """A pose [4, 4] on the way, as far as the speeds allow in one period."""
-    way = goal[:3, 3] - start[:3, 3]
-    turn = (Rotation.from_matrix(goal[:3, :3]) * Rotation.from_matrix(start[:3, :3]).inv()).as_rotvec()
-    needed = max(np.linalg.norm(way) / settings.speed, np.linalg.norm(turn) / settings.turning_speed)
-    if needed <= period:
-        return goal.copy()
-    share = period / needed
-    pose = start.copy()
-    pose[:3, 3] += share * way
-    pose[:3, :3] = (Rotation.from_rotvec(share * turn) * Rotation.from_matrix(start[:3, :3])).as_matrix()
-    return pose
+
+def _difference(start: np.ndarray, end: np.ndarray) -> np.ndarray:
+    """[6] from one pose [4, 4] to another: metres, and a rotation vector in the base frame."""
+    turn = Rotation.from_matrix(end[:3, :3]) * Rotation.from_matrix(start[:3, :3]).inv()
+    return np.concatenate([end[:3, 3] - start[:3, 3], turn.as_rotvec()])
+
+
+def _ahead(pose: np.ndarray, difference: np.ndarray) -> np.ndarray:
+    """The pose [4, 4] that is so far [6] from another."""
+    result = pose.copy()
+    result[:3, 3] += difference[:3]
+    result[:3, :3] = (Rotation.from_rotvec(difference[3:]) * Rotation.from_matrix(pose[:3, :3])).as_matrix()
+    return result
+
+
+def _toward(start: np.ndarray, goal: np.ndarray, settings: ServoSettings, passed: float) -> np.ndarray:
+    """A pose [4, 4] on the way, as far as the speeds allow in the seconds ``passed``."""
+    way = _difference(start, goal)
+    needed = max(np.linalg.norm(way[:3]) / settings.speed, np.linalg.norm(way[3:]) / settings.turning_speed)
+    return goal.copy() if needed <= passed else _ahead(start, passed / needed * way)

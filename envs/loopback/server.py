@@ -126,16 +126,16 @@ class LoopbackRobot:
 
     def _ask(self, *question: object) -> Any:
         with self._lock:
-            self._pipe.send(question)
-            return self._receive(ANSWERING)
+            try:
+                self._pipe.send(question)
+                return self._receive(ANSWERING)
+            except (EOFError, ConnectionError):
+                raise RuntimeError(f"The loopback robot at {self.host} has died.") from None
 
     def _receive(self, timeout: float) -> Any:
         if not self._pipe.poll(timeout):
             raise TimeoutError(f"The loopback robot at {self.host} does not answer.")
-        try:
-            answer = self._pipe.recv()
-        except EOFError:
-            raise RuntimeError(f"The loopback robot at {self.host} has died.") from None
+        answer = self._pipe.recv()
         if isinstance(answer, Exception):
             raise answer
         return answer

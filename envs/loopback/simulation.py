@@ -17,7 +17,8 @@ from franka_sim.server.constants import RobotMode
 
 from envs.loopback.model import FLANGE_BODY, arm_model
 
-HAND_TOOL = (0.7071, -0.7071, 0, 0, 0.7071, 0.7071, 0, 0, 0, 0, 1, 0, 0, 0, 0.1034, 1)  # flange to fingertips, by column
+# Flange to fingertips, as Desk has it: rounded to four digits, so that it is no perfect rotation.
+HAND_TOOL = np.array([[0.7071, 0.7071, 0, 0], [-0.7071, 0.7071, 0, 0], [0, 0, 1, 0.1034], [0, 0, 0, 1]])
 IDLE_GENERATOR, OTHER_CONTROLLER = 0, 3  # libfranka's modes of a robot that no program moves
 
 
@@ -36,8 +37,14 @@ class SimulatedArm(physics.MujocoFrankaSim):
 
     def flange(self) -> np.ndarray:
         """Pose [4, 4] in the base frame, of the newest state."""
-        pose = self.get_robot_state()["O_T_EE"].reshape(4, 4).T
-        return pose @ np.linalg.inv(self._f_t_ee)
+        return self._flange
+
+    def _read_and_publish_state(self) -> None:
+        super()._read_and_publish_state()
+        flange = np.eye(4)  # a new one: other threads read the old one
+        flange[:3, :3] = self.data.xmat[self.ee_body_id].reshape(3, 3)
+        flange[:3, 3] = self.data.xpos[self.ee_body_id]
+        self._flange = flange
 
     def _configure_model(self) -> None:
         """Nothing: the base class wants gravity compensation, and our model has no gravity."""
@@ -59,16 +66,19 @@ class FaultyRobot(FrankaSimServer):
         """
         self.user_stopped = False
         self.force = np.zeros(3)
-        self._hand = hand
+        self._tool = HAND_TOOL if hand else np.eye(4)
         super().__init__(host=host, physics_sim=arm, enable_gripper=hand, enforce_motion_limits=True)
 
     def reset_state(self) -> None:
         """For each new connection."""
         super().reset_state()
         self.robot_state = _State(self)
-        if self._hand:
-            self.robot_state.state["F_T_NE"] = list(HAND_TOOL)
         self._refresh_ee_transform()
+
+    def _refresh_ee_transform(self) -> None:
+        # Whoever asks: a tool that is missing for a moment would shift the pose a client reads by ten centimetres.
+        self.robot_state.state["F_T_NE"] = self._tool.T.ravel().tolist()
+        super()._refresh_ee_transform()
 
     def stop_by_user(self, stopped: bool) -> None:
         """Press or release the stop button."""

@@ -13,8 +13,8 @@ from envs.errors import UserError
 from envs.faults import GripperFault, NotFinite
 from envs.grippers import FrankaHand, Gripper, Robotiq2F85, bounded, gripper, open_gripper
 from envs.leash import gripper_target
+from envs.loopback.robotiq import OBJECT_MET, LoopbackRobotiq
 from envs.scene.names import GRIPPERS
-from tests.envs.fake_robotiq import OBJECT_MET, FakeRobotiq
 from tests.envs.hand_server import HandServer, own_address
 
 PATIENCE = 30.0  # s; for things that take milliseconds on an idle machine
@@ -341,7 +341,7 @@ def test_drivers_are_imported_only_when_used():
 @pytest.fixture
 def robotiq(tmp_path):
     pytest.importorskip("pyrobotiqgripper")
-    fake = FakeRobotiq(tmp_path / "ttyRobotiq")
+    fake = LoopbackRobotiq(tmp_path / "ttyRobotiq")
     yield fake
     fake.close()
 

@@ -19,6 +19,7 @@ OBJECT_MET, ARRIVED = 2, 3  # gOBJ
 
 
 def crc(message: bytes) -> bytes:
+    """Modbus' checksum of a message."""
     value = 0xFFFF
     for byte in message:
         value ^= byte
@@ -27,10 +28,24 @@ def crc(message: bytes) -> bytes:
     return struct.pack("<H", value)
 
 
-class FakeRobotiq:
-    """Set ``object_at`` (raw position), ``fault`` (gFLT) and ``silent`` at any time; ``link`` is the serial device."""
+class LoopbackRobotiq:
+    """A gripper for the real client to talk to. Its fingers move by a clock, and stop where they are told something is.
+
+    Attributes:
+        link: the serial device.
+        object_at: raw position at which closing fingers meet something, or None.
+        fault: the number it reports (gFLT), 0 for none.
+        silent: whether it answers nothing.
+        activations: how often it was activated.
+        detected: what it last said about its fingers (gOBJ).
+        targets: raw positions that it was sent to.
+    """
 
     def __init__(self, link: Path):
+        """
+        Args:
+            link: where the serial device is to appear; a new path.
+        """
         self.link = link
         self.object_at: int | None = None
         self.fault = 0
@@ -45,6 +60,7 @@ class FakeRobotiq:
         self.plug_in()
 
     def plug_in(self) -> None:
+        """Make the device, and answer on it."""
         self._master, slave = os.openpty()
         tty.setraw(slave)
         self.link.unlink(missing_ok=True)
@@ -54,17 +70,19 @@ class FakeRobotiq:
         self._thread.start()
 
     def unplug(self) -> None:
+        """Take the device away."""
         os.write(self._woken, b"x")
         self._thread.join(5)
-        assert not self._thread.is_alive()
         os.close(self._master)
         os.close(self._slave)
         self.link.unlink()
 
     def lose_power(self) -> None:
+        """Forget the activation."""
         self._registers, self._active_at = [0, 0, 0], None
 
     def close(self) -> None:
+        """Take the device away for good."""
         if self.link.is_symlink():
             self.unplug()
         os.close(self._stop)
@@ -90,7 +108,7 @@ class FakeRobotiq:
         if function == 16:
             self._write(struct.unpack(">H", body[:2])[0], body[5:])
             return body[:4]
-        assert function == 23
+        # 23: write, then read
         self._write(struct.unpack(">H", body[4:6])[0], body[9:])
         return self._read(*struct.unpack(">HH", body[:4]))
 

@@ -1,0 +1,49 @@
+"""The real arm."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from envs.cameras import open_camera
+from envs.errors import UserError
+from envs.franka.arm import FrankaArm
+from envs.franka.franky_driver import FrankyDriver
+from envs.grippers import open_gripper
+
+__all__ = ["FrankaArm", "open_arm"]
+
+
+def open_arm(
+    host: str,
+    camera: str,
+    gripper: str = "robotiq",
+    gripper_address: str | None = None,
+    period: float = 1.0,
+    max_force: float = 25.0,
+) -> FrankaArm:
+    """Connect to a robot, its gripper and a camera; nothing moves yet, but for a Robotiq that wasn't active.
+
+    Args:
+        host: address of the robot's control box.
+        camera: see :func:`envs.cameras.open_camera`.
+        gripper: ``robotiq`` or ``panda_hand``.
+        gripper_address: serial device of a Robotiq; the Franka Hand answers at ``host``.
+        period: seconds of a step.
+        max_force: newtons at which the robot's own loop stops it.
+
+    Raises:
+        UserError: a part is not named rightly, or its driver is not installed.
+        ArmFault: a part doesn't answer.
+    """
+    if gripper == "robotiq" and gripper_address is None:
+        raise UserError("A Robotiq gripper needs its serial device: gripper_address='/dev/ttyUSB0'.")
+    parts: list[Any] = []
+    try:
+        parts.append(FrankyDriver(host))
+        parts.append(open_gripper(gripper, gripper_address or host))
+        parts.append(open_camera(camera))
+        return FrankaArm(*parts, period=period, max_force=max_force)
+    except BaseException:  # what is open is closed again if the next part isn't there
+        for part in reversed(parts):
+            part.close()
+        raise

@@ -1,0 +1,180 @@
+"""What a camera would see of the loopback robot: our scene, its arm led by the robot's joints, its objects by physics."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from envs.cameras import Grabber
+from envs.errors import unknown_name
+from envs.franka import FrankaArm
+from envs.franka.franky_driver import FrankyDriver
+from envs.grippers import DRIVERS, open_gripper
+from envs.loopback.robotiq import CLOSED, LoopbackRobotiq
+from envs.loopback.server import LoopbackRobot
+from envs.panda import HOME_JOINTS
+
+RATE = 15.0  # Hz
+LONGEST_STEP = 0.2  # s of physics between two pictures; on a slow machine the objects fall more slowly
+HELD = 0.05  # closedness by which fingers that hold something stay behind
+
+
+class TwinSource:
+    """A :class:`envs.cameras.FrameSource` that renders.
+
+    Attributes:
+        blocked_at: closedness at which something between the fingers stops them, or None.
+
+    The joints drive our simulated arm's servos, not its positions, so that fingers push and hold as they do there.
+    """
+
+    def __init__(
+        self,
+        joints: Callable[[], np.ndarray],
+        closedness: Callable[[], float],
+        gripper: str = "robotiq",
+        object_name: str = "box",
+        size: int = 256,
+        object_place: tuple[float, float] = (0.5, 0.0),
+    ):
+        """
+        Args:
+            joints: of the robot [7], radians.
+            closedness: that its gripper is sent to.
+            gripper: ``robotiq`` or ``panda_hand``.
+            object_name: ``cup`` or ``box``.
+            size: of the pictures in pixels.
+            object_place: where the object stands at first, metres, base frame.
+        """
+        self._joints, self._closedness = joints, closedness
+        self._settings = (gripper, object_name, size, object_place)
+        self._camera: Any = None
+        self.blocked_at: float | None = None
+
+    def read(self) -> np.ndarray:
+        """Advance the scene to now, and look: uint8 [size, size, 3]."""
+        if self._camera is None:
+            self._open()  # in the thread that renders: OpenGL is bound to it
+        now = time.monotonic()
+        time.sleep(max(0.0, self._looked + 1 / RATE - now))
+        now = time.monotonic()
+        wanted = self._closedness()
+        self._scene.follow(self._joints(), wanted, min(now - self._looked, LONGEST_STEP))
+        closed = self._scene.closedness()
+        held = self._scene.fingers_touching() == 2 and closed < wanted - HELD
+        self.blocked_at = closed if held else None
+        self._looked = now
+        return self._camera.render(self._scene.data)
+
+    def reopen(self) -> None:
+        """The robot may answer again."""
+
+    def close(self) -> None:
+        """Free the renderer."""
+        if self._camera is not None:
+            self._camera.close()
+
+    def _open(self) -> None:
+        from envs.camera import Camera
+        from envs.simulation import Simulation
+
+        gripper, object_name, size, (x, y) = self._settings
+        self._scene = Simulation(gripper, object_name)
+        self._scene.place_object(np.array([x, y, self._scene.object_half_height()]), yaw=0.0)
+        self._scene.place_arm(self._joints(), self._closedness())
+        self._camera = Camera(self._scene.model, size)
+        self._looked = time.monotonic()
+
+
+class LoopbackArm(FrankaArm):
+    """A :class:`envs.franka.FrankaArm` that brings its robot along: every part is the real one but the metal.
+
+    Attributes:
+        robot: the simulated robot behind the protocol, for faults to order.
+        hand: the simulated Robotiq on its serial device, None with the Franka Hand.
+    """
+
+    def __init__(
+        self,
+        host: str = "127.0.0.1",
+        gripper: str = "robotiq",
+        object_name: str = "box",
+        size: int = 256,
+        period: float = 1.0,
+        max_force: float = 25.0,
+    ):
+        """
+        Args:
+            host: an address of the loopback network.
+            gripper: ``robotiq`` (a serial device of its own) or ``panda_hand`` (at ``host``).
+            object_name: ``cup`` or ``box``.
+            size: of the camera's pictures in pixels.
+            period: seconds of a step.
+            max_force: newtons at which the robot stops itself.
+        """
+        if gripper not in DRIVERS:
+            raise unknown_name("gripper", gripper, DRIVERS)
+        self.hand: LoopbackRobotiq | None = None
+        self._parts: list[Any] = []
+        try:
+            self._build(host, gripper, object_name, size, period, max_force)
+        except BaseException:
+            self._close_parts()
+            raise
+
+    def _build(self, host: str, gripper: str, object_name: str, size: int, period: float, max_force: float) -> None:
+        folder = self._keep(tempfile.TemporaryDirectory(prefix="vjepa-sim-"))
+        address = host
+        joints = HOME_JOINTS.copy()
+        if gripper == "robotiq":
+            address = str(Path(folder.name) / "robotiq")
+            self.hand = self._keep(LoopbackRobotiq(Path(address)))
+        else:
+            joints[6] = np.pi / 4  # the Franka Hand is mounted turned
+        self.robot = self._keep(LoopbackRobot(host, joints, hand=gripper == "panda_hand"))
+        driver = self._keep(FrankyDriver(host))
+        fingers = self._keep(open_gripper(gripper, address))
+        source = TwinSource(self.robot.joints, lambda: fingers.commanded, gripper, object_name, size)
+        camera = self._keep(Grabber(_Held(source, self.hand), max_age=3.0, name="the loopback robot's camera"))
+        super().__init__(driver, fingers, camera, period, max_force=max_force)
+
+    def close(self) -> None:
+        """Come to rest, and end the robot."""
+        super().close()
+        self._close_parts()
+
+    def _keep(self, part: Any) -> Any:
+        self._parts.append(part)
+        return part
+
+    def _close_parts(self) -> None:
+        for part in reversed(self._parts):
+            with suppress(Exception):  # the others must end too
+                part.cleanup() if isinstance(part, tempfile.TemporaryDirectory) else part.close()
+        self._parts.clear()
+
+
+class _Held:
+    """A twin's pictures; what its fingers meet is passed on to the simulated gripper."""
+
+    def __init__(self, source: TwinSource, hand: LoopbackRobotiq | None):
+        self._source, self._hand = source, hand
+
+    def read(self) -> np.ndarray:
+        rgb = self._source.read()
+        if self._hand is not None:
+            at = self._source.blocked_at
+            self._hand.object_at = None if at is None else round(at * CLOSED)
+        return rgb
+
+    def reopen(self) -> None:
+        self._source.reopen()
+
+    def close(self) -> None:
+        self._source.close()

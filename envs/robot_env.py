@@ -1,0 +1,122 @@
+"""The Gymnasium environment around a real arm: what an agent sees is the same as in simulation."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import gymnasium
+import numpy as np
+
+from envs import BUDGETS
+from envs.errors import UserError, unknown_name
+from envs.franka import FrankaArm
+from envs.observation import Goal, Observation, check_image
+from envs.pose import ACTION_DIM, POSITION, STATE_BOUND, STATE_DIM
+from envs.safety import SafetyEnvelope, SafetyLimits
+
+
+class RobotEnv(gymnasium.Env):
+    """A Franka arm on its table, in front of a camera, with goals given as images.
+
+    Observations, actions and the safety envelope are :class:`envs.franka_env.FrankaEnv`'s; pictures have the camera's
+    own size, and a model's transform crops them. Nobody measures success here: ``info["is_success"]`` stays False, and a
+    person judges. ``info["error"]`` is the flange's distance in metres to its place in the last goal, NaN if the goal was
+    captured without a state.
+
+    A fault (:mod:`envs.faults`) stops the arm and is raised by :meth:`step`; the arm then stays where it is until a new
+    environment is made.
+
+    Args:
+        task: its budget of steps, and its name in records.
+        arm: see :func:`envs.franka.open_arm`; the environment closes it.
+        limits: the safety envelope's, or None for the defaults.
+        render_mode: ``rgb_array`` or None.
+    """
+
+    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": 1}
+
+    def __init__(self, task: str, arm: FrankaArm, limits: SafetyLimits | None = None, render_mode: str | None = None):
+        if task not in BUDGETS:
+            raise unknown_name("task", task, BUDGETS)
+        self.task, self.budget = task, BUDGETS[task]
+        self.render_mode = render_mode
+        self.robot = arm
+        self.arm = SafetyEnvelope(arm, limits)
+        rgb = arm.look()
+        image = gymnasium.spaces.Box(0, 255, rgb.shape, np.uint8)
+        state = gymnasium.spaces.Box(-STATE_BOUND, STATE_BOUND, (STATE_DIM,), np.float32)
+        self.observation_space = gymnasium.spaces.Dict({"rgb": image, "state": state, "goal": image})
+        step = self.arm.limits.step.astype(np.float32)
+        self.action_space = gymnasium.spaces.Box(-step, step, (ACTION_DIM,), np.float32)
+        self.goals: list[Goal] = []
+        self._observation: Observation | None = None
+
+    @property
+    def observation(self) -> Observation:
+        """The newest observation, as agents get it."""
+        if self._observation is None:
+            raise gymnasium.error.ResetNeeded("Call reset() before asking for an observation.")
+        return self._observation
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[dict, dict]:
+        """Take hold of the arm where it is.
+
+        Args:
+            seed: of nothing; a robot has none.
+            options: ``{"goals": [Goal, …]}``, or ``{"goal": image}`` of the camera's size.
+
+        Raises:
+            UserError: there is no goal, or it has another size.
+            ArmFault: the arm can't be controlled.
+        """
+        super().reset(seed=seed)
+        self.goals = self._goals(options or {})
+        self._observation = self.arm.reset()
+        return self._as_dict(), {**self._info(), "goals": self.goals}
+
+    def step(self, action: np.ndarray) -> tuple[dict, float, bool, bool, dict]:
+        """Move for one period, and look when the arm is at rest."""
+        sent = self.arm.command(action)
+        self._observation = self.arm.observe()
+        return self._as_dict(), 0.0, False, False, {**self._info(), "action_sent": sent}
+
+    def render(self) -> np.ndarray | None:
+        """The camera's newest picture, when made with ``render_mode="rgb_array"``."""
+        return self.observation.rgb if self.render_mode == "rgb_array" else None
+
+    def close(self) -> None:
+        """Come to rest and let go of robot, gripper and camera."""
+        self.arm.close()
+
+    def _goals(self, options: dict[str, Any]) -> list[Goal]:
+        unknown = set(options) - {"goal", "goals"}
+        if unknown:
+            raise unknown_name("reset option", sorted(unknown)[0], ["goal", "goals"])
+        goals = options.get("goals") or ([Goal(options["goal"], self.budget)] if "goal" in options else [])
+        if not goals:
+            raise UserError(
+                "A real arm needs to be shown its goal: reset(options={'goal': image}) or {'goals': [Goal, …]}. "
+                "`vjepa-sim capture-goal` takes such pictures."
+            )
+        height, width, _ = self.observation_space["rgb"].shape
+        for goal in goals:
+            check_image(goal.rgb, height, width, "goal image")
+        return list(goals)
+
+    def _as_dict(self) -> dict[str, np.ndarray]:
+        return {"rgb": self.observation.rgb.copy(), "state": self.observation.state, "goal": self.goals[-1].rgb.copy()}
+
+    def _info(self) -> dict[str, Any]:
+        wanted = self.goals[-1].state
+        away = (
+            float("nan")
+            if wanted is None
+            else float(np.linalg.norm(self.observation.state[POSITION] - wanted[POSITION]))
+        )
+        return {
+            "is_success": False,
+            "success": False,
+            "error": away,
+            "stamp": self.observation.stamp,
+            "clipped": list(self.arm.clipped),
+        }

@@ -1,0 +1,406 @@
+"""The driver and the servo against Franka's real protocol, on a loopback address."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from envs.errors import UserError
+from envs.faults import ArmFault, ConnectionLost, ForceExceeded, NotFinite, Reflex, StaleRobotClock, UserStopped
+from envs.panda import HOME_JOINTS, flange_poses
+from envs.pose import euler_to_matrix
+from tests.envs.loopback import FCI_PORT, free_address, wait_until
+
+pytest.importorskip("franky", exc_type=ImportError)
+pytest.importorskip("franka_sim", exc_type=ImportError)
+
+from envs.franka import franky_driver
+from envs.franka.franky_driver import FrankyDriver
+from envs.franka.servo import Servo, ServoSettings
+from envs.loopback import LoopbackRobot
+
+AT_ONCE = 0.3  # s in which a fault must be known
+SILENCE = 1.3  # s; libfranka waits 1 s for a robot that is gone
+POSITION, TURN = 0.005, 0.02  # m and rad that the settled arm may be off
+REST = 0.01  # rad/s
+MAX_FORCE = 25.0
+
+
+@pytest.fixture(scope="module")
+def shared_robot():
+    with LoopbackRobot(free_address(), hand=True) as robot:
+        yield robot
+
+
+@pytest.fixture
+def robot(shared_robot):
+    yield shared_robot
+    shared_robot.resume()
+    shared_robot.user_stop(False)
+    shared_robot.force([0.0, 0.0, 0.0])
+
+
+@pytest.fixture
+def mortal():
+    with LoopbackRobot(free_address()) as robot:
+        yield robot
+
+
+@pytest.fixture
+def connect():
+    """Makes servos that hold the arm; ends them after the test."""
+    made = []
+
+    def make(robot, watch=lambda state, clock_age: None):
+        driver = FrankyDriver(robot.host)
+        servo = Servo(driver, ServoSettings(), watch)
+        made.append((driver, servo))
+        servo.start(MAX_FORCE)
+        return servo, driver
+
+    yield make
+    for driver, servo in made:
+        servo.stop()
+        driver.close()
+
+
+def moved(pose, axis=0, by=0.05):
+    pose = pose.copy()
+    pose[axis, 3] += by
+    return pose
+
+
+def turned(pose, by=0.2):
+    pose = pose.copy()
+    pose[:3, :3] = Rotation.from_rotvec([0.0, by, 0.0]).as_matrix() @ pose[:3, :3]
+    return pose
+
+
+def close_to(pose, goal):
+    turn = Rotation.from_matrix(pose[:3, :3] @ goal[:3, :3].T).magnitude()
+    return np.linalg.norm(pose[:3, 3] - goal[:3, 3]) < POSITION and turn < TURN
+
+
+def settle(robot, servo, goal):
+    """Until the arm is there, and is still there at rest."""
+
+    def settled():
+        return close_to(servo.state.pose, goal) and robot.moving() < REST and close_to(robot.flange(), goal)
+
+    wait_until(lambda: servo.arrived and settled())
+
+
+def latency(servo, fault, inject):
+    """Seconds from an injection to the fault."""
+    start = time.monotonic()
+    inject()
+    with pytest.raises(fault):
+        wait_until(lambda: servo.state is None, timeout=5.0)
+    passed = time.monotonic() - start
+    assert type(servo._fault) is fault
+    with pytest.raises(fault):
+        servo.go(servo.goal)
+    return passed
+
+
+def start_moving(robot, servo):
+    servo.go(moved(servo.goal, axis=2, by=0.1))
+    wait_until(lambda: robot.moving() > 3 * REST)
+
+
+def works_again(robot, connect):
+    servo, _ = connect(robot)
+    goal = moved(servo.goal, axis=2, by=-0.01)
+    servo.go(goal)
+    assert servo.wait(lambda: servo.arrived, timeout=20.0)
+
+
+# --- motion -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_flange_is_reported_whatever_the_tool(robot, connect):
+    _, driver = connect(robot)
+    state = driver.read()
+    expected = flange_poses(state.joints[None])[0]
+    turn = Rotation.from_matrix(state.pose[:3, :3]) * Rotation.from_matrix(euler_to_matrix(expected[3:])).inv()
+    assert np.allclose(state.pose[:3, 3], expected[:3], atol=1e-3)
+    assert turn.magnitude() < 1e-3
+    assert np.allclose(state.pose[:3, :3] @ state.pose[:3, :3].T, np.eye(3), atol=1e-9)
+
+
+def test_holds(robot, connect):
+    servo, _ = connect(robot)
+    start = servo.state
+    servo.wait(lambda: servo.state.clock > start.clock + 0.5, timeout=20.0)
+    assert np.linalg.norm(servo.state.pose[:3, 3] - start.pose[:3, 3]) < 1e-3
+    assert servo.state.mode == "Move"
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_arrives_and_hardly_swings_over(robot, connect, axis):
+    servo, _ = connect(robot)
+    goal = moved(servo.goal, axis)
+    servo.go(goal)
+    reached = []
+    servo.wait(lambda: reached.append(servo.state.pose[axis, 3]) or close_to(servo.state.pose, goal), timeout=20.0)
+    settle(robot, servo, goal)
+    assert max(*reached, servo.state.pose[axis, 3]) - goal[axis, 3] < POSITION
+
+
+def test_turns(robot, connect):
+    servo, _ = connect(robot)
+    goal = turned(servo.goal)
+    servo.go(goal)
+    settle(robot, servo, goal)
+
+
+def test_small_moves_do_not_drift(robot, connect):
+    servo, _ = connect(robot)
+    start = servo.goal
+    for axis, by in [(0, 0.01), (1, 0.01), (0, -0.01), (1, -0.01)] * 10:
+        servo.go(moved(servo.goal, axis, by))
+        assert servo.wait(lambda: servo.arrived, timeout=20.0)
+    assert np.allclose(servo.goal, start)
+    settle(robot, servo, start)
+
+
+def test_moves_joints(robot, connect):
+    servo, driver = connect(robot)
+    servo.stop()
+    driver.move_joints(HOME_JOINTS, speed=0.15)
+    assert np.allclose(robot.joints(), HOME_JOINTS, atol=0.01)
+    servo.start(MAX_FORCE)
+    wait_until(lambda: servo.state.mode == "Move")
+
+
+def test_stop_leaves_the_arm_at_rest(robot, connect):
+    servo, driver = connect(robot)
+    start_moving(robot, servo)
+    servo.stop()
+    wait_until(lambda: robot.moving() < REST, timeout=2.0)
+    assert driver.read().mode == "Idle"
+    servo.start(MAX_FORCE)  # and it can go on
+    servo.go(moved(servo.goal, axis=2, by=-0.02))
+    assert servo.wait(lambda: servo.arrived, timeout=20.0)
+
+
+# --- faults -----------------------------------------------------------------------------------------------------------
+
+
+def test_reflex(robot, connect):
+    servo, driver = connect(robot)
+    start_moving(robot, servo)
+    assert latency(servo, Reflex, robot.reflex) < AT_ONCE
+    wait_until(lambda: robot.moving() < REST)
+    servo.stop()
+    with pytest.raises(Reflex):
+        servo.start(MAX_FORCE)
+    driver.recover()
+    servo.start(MAX_FORCE)
+    servo.stop()
+    driver.close()
+    works_again(robot, connect)
+
+
+def test_user_stop(robot, connect):
+    servo, driver = connect(robot)
+    start_moving(robot, servo)
+    assert latency(servo, UserStopped, lambda: robot.user_stop(True)) < AT_ONCE
+    wait_until(lambda: robot.moving() < REST)
+    servo.stop()
+    with pytest.raises(UserStopped):
+        driver.recover()  # libfranka says that this worked
+    with pytest.raises(UserStopped):
+        servo.start(MAX_FORCE)
+    driver.close()
+    again = FrankyDriver(robot.host)  # the button outlives the connection
+    with pytest.raises(UserStopped):
+        again.start(MAX_FORCE)
+    again.close()
+    robot.user_stop(False)
+    works_again(robot, connect)
+
+
+def test_force_is_stopped_in_the_robots_own_loop(robot, connect):
+    servo, driver = connect(robot)
+    start_moving(robot, servo)
+    robot.force([0.0, 0.0, 20.0])
+    wait_until(lambda: servo.state.force[2] > 19.0)
+    assert latency(servo, ForceExceeded, lambda: robot.force([0.0, 18.0, -20.0])) < AT_ONCE
+    assert servo._fault.limit == "max_force" and servo._fault.measured == pytest.approx(np.hypot(18, 20), abs=0.1)
+    robot.force([0.0, 0.0, 0.0])
+    wait_until(lambda: robot.moving() < REST)
+    servo.stop()
+    driver.close()
+    works_again(robot, connect)
+
+
+def test_connection_for_commands_drops(robot, connect):
+    servo, driver = connect(robot)
+    start_moving(robot, servo)
+    assert latency(servo, ConnectionLost, robot.drop_tcp) < AT_ONCE
+    wait_until(lambda: robot.moving() < REST)
+    with pytest.raises(ConnectionLost):
+        driver.read()
+    servo.stop()
+    driver.close()
+    works_again(robot, connect)
+
+
+def test_robot_is_gone(mortal, connect):
+    servo, driver = connect(mortal)
+    assert latency(servo, ConnectionLost, mortal.kill) < SILENCE
+    servo.stop()
+    driver.close()
+    with pytest.raises(ConnectionLost, match="FCI"):
+        FrankyDriver(mortal.host)
+    with LoopbackRobot(mortal.host) as reborn:
+        works_again(reborn, connect)
+
+
+def no_old_states(state, clock_age):
+    if clock_age > 0.2:
+        raise StaleRobotClock(f"{clock_age:.2f} s.", "clock_age", clock_age)
+
+
+def test_silent_robot_is_noticed_by_its_clock(robot, connect):
+    servo, driver = connect(robot, no_old_states)
+    start_moving(robot, servo)
+    try:
+        assert latency(servo, StaleRobotClock, robot.stall) < AT_ONCE
+    finally:
+        robot.resume()
+    servo.stop()
+    driver.close()
+    wait_until(lambda: robot.moving() < REST)
+    works_again(robot, connect)
+
+
+def test_silent_robot_is_lost_after_a_second(robot, connect):
+    servo, driver = connect(robot)
+    start_moving(robot, servo)
+    try:
+        assert latency(servo, ConnectionLost, robot.stall) < SILENCE
+    finally:
+        robot.resume()
+    driver.close()
+    wait_until(lambda: robot.moving() < REST)
+
+
+def test_a_short_silence_is_survived_without_a_jump(robot, connect):
+    servo, _ = connect(robot)
+    goal = moved(servo.goal, axis=1, by=0.05)
+    servo.go(goal)
+    robot.stall()
+    time.sleep(0.15)
+    robot.resume()
+    settle(robot, servo, goal)
+
+
+def test_numbers_that_are_not_finite(robot, connect):
+    servo, driver = connect(robot)
+    goal, start = servo.goal, servo.state
+    bad = goal.copy()
+    bad[1, 3] = np.nan
+    with pytest.raises(NotFinite):
+        servo.go(bad)
+    with pytest.raises(NotFinite):
+        driver.follow(bad)
+    servo.wait(lambda: servo.state.clock > start.clock + 0.2, timeout=20.0)
+    assert np.array_equal(servo.goal, goal)
+    assert np.linalg.norm(servo.state.pose[:3, 3] - start.pose[:3, 3]) < 1e-3
+
+
+def test_a_mistake_in_the_watch_stops_the_arm(robot, connect):
+    mistakes = []
+
+    def watch(state, clock_age):
+        if mistakes:
+            raise ZeroDivisionError("oops")
+
+    servo, driver = connect(robot, watch)
+    start_moving(robot, servo)
+    assert latency(servo, ArmFault, lambda: mistakes.append(1)) < AT_ONCE
+    wait_until(lambda: robot.moving() < REST)
+    servo.stop()
+    assert driver.read().mode == "Idle"
+
+
+# --- connecting -------------------------------------------------------------------------------------------------------
+
+
+def test_second_client_does_not_hang(robot, connect, monkeypatch):
+    servo, driver = connect(robot)
+    with monkeypatch.context() as patch:
+        patch.setattr(franky_driver, "CONNECT_TIMEOUT", 0.5)
+        start = time.monotonic()
+        with pytest.raises(ConnectionLost, match="another program"):
+            FrankyDriver(robot.host)
+        assert time.monotonic() - start < 1.0
+    assert servo.running and servo.state.mode == "Move"
+    servo.stop()
+    driver.close()
+    works_again(robot, connect)  # the client that gave up has not taken the robot after all
+
+
+def test_robot_of_another_version_names_the_wheel():
+    address = free_address()
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((address, FCI_PORT))
+        listener.listen()
+        threading.Thread(target=refuse, args=(listener,), daemon=True).start()
+        line = (
+            "pip install franky-control --extra-index-url "
+            '"https://timschneider42.github.io/franky/whl/by-robot-server-version/5/"'
+        )
+        with pytest.raises(UserError) as raised:
+            FrankyDriver(address)
+    assert line in str(raised.value)
+
+
+def refuse(listener):
+    """The handshake of a Panda: version 5."""
+    client, _ = listener.accept()
+    with client:
+        command, number, size = struct.unpack("<III", client.recv(12))
+        client.recv(size - 12)
+        client.sendall(struct.pack("<IIIBH", command, number, 15, 1, 5))
+        client.recv(1)  # until the client has read it and hung up
+
+
+def test_missing_franky_names_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "franky", None)
+    with pytest.raises(UserError, match=r'pip install "vjepa-sim\[franka\]"'):
+        FrankyDriver("127.0.0.1")
+
+
+def test_no_robot_at_all():
+    with pytest.raises(ConnectionLost, match="FCI"):
+        FrankyDriver(free_address())
+
+
+# --- a program that ends ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL], ids=["ctrl-c", "killed"])
+def test_arm_rests_when_its_program_ends(robot, connect, end):
+    command = [sys.executable, "-m", "tests.envs.moving_client", robot.host]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as client:
+        assert client.stdout.readline() == "moving\n", client.stderr.read()
+        wait_until(lambda: robot.moving() > 3 * REST)
+        client.send_signal(end)
+        _, errors = client.communicate(timeout=20.0)
+    assert client.returncode == -end, errors
+    assert end == signal.SIGKILL or errors.rstrip().endswith("KeyboardInterrupt")
+    wait_until(lambda: robot.moving() < REST, timeout=2.0)
+    works_again(robot, connect)
