@@ -114,7 +114,7 @@ def evaluate(out: Path, config: EvaluationConfig, on_episode: Callable[[str, str
             for object_name in config.objects:
                 _score_agents(out, info, config, task, object_name, fitted, on_episode)
         info["complete"] = True
-        _write(out, info)
+        write_report(out, info)
     return info
 
 
@@ -232,7 +232,7 @@ def _score_agents(
             films.write(out / "videos", f"{task}_{object_name}_{name}", rate=1 / env.arm.period)
             cell = Cell(name, task, object_name, tuple(scores)).to_dict()
             info["cells"].append({**cell, "excluded_seeds": excluded})
-            _write(out, info)
+            write_report(out, info)
     finally:
         env.close()
 
@@ -322,7 +322,8 @@ def run_episode(
     return score, np.stack(frames)
 
 
-def _write(out: Path, info: dict) -> None:
+def write_report(out: Path, info: dict) -> None:
+    """eval_info.json, table.md and episodes.csv, each whole."""
     write_json(out / INFO_FILE, info)
     write_text(out / "table.md", markdown_table(info["cells"]))
     text = io.StringIO()

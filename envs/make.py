@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import gymnasium
 
 from envs.errors import unknown_name
-from envs.safety import SafetyLimits
+from envs.safety import default_limits
 
 BACKENDS = ("sim", "loopback", "franka")
-# Robot, camera and agent share one computer there, so all of them are late now and then.
-LOOPBACK_LIMITS = SafetyLimits(max_camera_age=3.0, max_clock_age=3.0)
+LATE = 3.0  # s
 
 
 def make(task: str, backend: str = "sim", **settings: Any) -> gymnasium.Env:
@@ -47,8 +47,10 @@ def make(task: str, backend: str = "sim", **settings: Any) -> gymnasium.Env:
         from envs.franka import open_arm
     settings = _known(settings, backend, open_arm, RobotEnv)
     about_arm = {name: settings.pop(name) for name in list(settings) if name in _names(open_arm)}
-    if backend == "loopback":
-        settings.setdefault("limits", LOOPBACK_LIMITS)
+    if backend == "loopback" and "limits" not in settings:
+        # Robot, camera and agent share one computer there, so all of them are late now and then.
+        usual = default_limits(settings.get("gripper", "robotiq"))
+        settings["limits"] = replace(usual, max_camera_age=LATE, max_clock_age=LATE)
     arm = open_arm(**about_arm)
     try:
         return RobotEnv(task, arm, **settings)

@@ -12,7 +12,7 @@ from envs.errors import UserError, unknown_name
 from envs.franka import FrankaArm
 from envs.observation import Goal, Observation, check_image
 from envs.pose import ACTION_DIM, POSITION, STATE_BOUND, STATE_DIM
-from envs.safety import SafetyEnvelope, SafetyLimits
+from envs.safety import SafetyEnvelope, SafetyLimits, default_limits
 
 
 class RobotEnv(gymnasium.Env):
@@ -29,7 +29,7 @@ class RobotEnv(gymnasium.Env):
     Args:
         task: its budget of steps, and its name in records.
         arm: see :func:`envs.franka.open_arm`; the environment closes it.
-        limits: the safety envelope's, or None for the defaults.
+        limits: the safety envelope's, or None for the gripper's defaults.
         render_mode: ``rgb_array`` or None.
     """
 
@@ -40,8 +40,8 @@ class RobotEnv(gymnasium.Env):
             raise unknown_name("task", task, BUDGETS)
         self.task, self.budget = task, BUDGETS[task]
         self.render_mode = render_mode
-        self.robot = arm
-        self.arm = SafetyEnvelope(arm, limits)
+        self.robot, self.gripper = arm, arm.gripper
+        self.arm = SafetyEnvelope(arm, limits or default_limits(arm.gripper))
         rgb = arm.look()
         image = gymnasium.spaces.Box(0, 255, rgb.shape, np.uint8)
         state = gymnasium.spaces.Box(-STATE_BOUND, STATE_BOUND, (STATE_DIM,), np.float32)

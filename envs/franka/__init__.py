@@ -42,7 +42,7 @@ def open_arm(
         parts.append(FrankyDriver(host))
         parts.append(open_gripper(gripper, gripper_address or host))
         parts.append(open_camera(camera))
-        return FrankaArm(*parts, period=period, max_force=max_force)
+        return FrankaArm(*parts, gripper_kind=gripper, period=period, max_force=max_force)
     except BaseException:  # what is open is closed again if the next part isn't there
         for part in reversed(parts):
             part.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -34,15 +35,18 @@ class FrankaArm:
 
     Attributes:
         period: seconds that one command takes.
-        kind: of the gripper.
-        events: what happened when: (seconds, name), for the log of a run.
+        gripper: ``robotiq`` or ``panda_hand``.
+        simulated: whether there is no metal.
     """
+
+    simulated = False
 
     def __init__(
         self,
         driver: Driver,
         gripper: Gripper,
         camera: Grabber,
+        gripper_kind: str = "robotiq",
         period: float = 1.0,
         servo: ServoSettings | None = None,
         max_force: float = 25.0,
@@ -52,17 +56,19 @@ class FrankaArm:
             driver: of the robot.
             gripper: on its flange.
             camera: that looks at it.
+            gripper_kind: ``robotiq`` or ``panda_hand``.
             period: seconds of a step.
             servo: how fast it moves.
             max_force: newtons at which the robot's own loop stops it.
         """
         if not PERIODS[0] <= period <= PERIODS[1]:
             raise UserError(f"period={period}: a real arm takes steps of {PERIODS[0]} to {PERIODS[1]} s.")
-        self.period = float(period)
+        self.period, self.gripper = float(period), gripper_kind
         self._driver, self._gripper, self._camera = driver, gripper, camera
         self._max_force = max_force
         self._check: Callable[[ArmStatus], None] = lambda status: None
-        self._servo = Servo(driver, servo or ServoSettings(), self._watch)
+        self._usual = servo or ServoSettings()
+        self._servo = Servo(driver, self._usual, self._watch)
         self._commanded = np.zeros(pose.STATE_DIM)
         self._last_command: float | None = None
         self._arrived_at = 0.0
@@ -134,6 +140,22 @@ class FrankaArm:
         self._servo.stop()
         self._gripper.command(0.0)
         self._driver.move_joints(HOME_JOINTS, HOME_SPEED)
+
+    def glimpse(self) -> Observation:
+        """What is seen now, also while the arm isn't controlled."""
+        rgb, stamp = self._camera.latest()
+        return Observation(np.array(rgb), self._measured(self.robot_state()).astype(np.float32), stamp)
+
+    def set_speed(self, share: float) -> None:
+        """Move at a share of the usual speed from now on."""
+        usual = self._usual
+        self._servo.settings = replace(usual, speed=share * usual.speed, turning_speed=share * usual.turning_speed)
+
+    def held_success_rate(self, seconds: float) -> float:
+        """Hold still for some seconds; returns the share of control packets that arrived in time at the end."""
+        until = time.monotonic() + seconds
+        self._servo.wait(lambda: time.monotonic() >= until, seconds + 1.0)
+        return self._servo.state.success_rate
 
     def look(self) -> np.ndarray:
         """The camera's newest picture, also while the arm isn't controlled: uint8 [H, W, 3]."""

@@ -100,6 +100,8 @@ class LoopbackArm(FrankaArm):
         hand: the simulated Robotiq on its serial device, None with the Franka Hand.
     """
 
+    simulated = True
+
     def __init__(
         self,
         host: str = "127.0.0.1",
@@ -142,7 +144,7 @@ class LoopbackArm(FrankaArm):
         fingers = self._keep(open_gripper(gripper, address))
         source = TwinSource(self.robot.joints, lambda: fingers.commanded, gripper, object_name, size)
         camera = self._keep(Grabber(_Held(source, self.hand), max_age=3.0, name="the loopback robot's camera"))
-        super().__init__(driver, fingers, camera, period, max_force=max_force)
+        super().__init__(driver, fingers, camera, gripper, period, max_force=max_force)
 
     def close(self) -> None:
         """Come to rest, and end the robot."""

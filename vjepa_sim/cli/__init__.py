@@ -10,8 +10,10 @@ import tyro
 import envs  # noqa: F401
 from envs.errors import UserError, unknown_name
 from vjepa_sim.cli.bench import Bench
+from vjepa_sim.cli.capture_goal import CaptureGoal
 from vjepa_sim.cli.collect import Collect
 from vjepa_sim.cli.convert import Convert, check_kind
+from vjepa_sim.cli.deploy import Deploy
 from vjepa_sim.cli.doctor import Doctor
 from vjepa_sim.cli.evaluation import Eval
 from vjepa_sim.cli.inspect import Inspect
@@ -27,6 +29,8 @@ VERBS: dict[str, type] = {
     "pretrain": Pretrain,
     "train": Train,
     "eval": Eval,
+    "capture-goal": CaptureGoal,
+    "deploy": Deploy,
     "bench": Bench,
 }
 RESUMABLE = ("collect", "pretrain", "train", "eval")

@@ -1,0 +1,76 @@
+"""Goal images on disk: a folder with one PNG for each, in order, and goals.json that tells the rest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from data.files import read_json_object, write_json
+from data.provenance import provenance
+from envs.errors import UserError
+from envs.observation import Goal
+
+GOALS_FILE = "goals.json"
+
+
+def save_goals(folder: Path, goals: list[Goal], camera: dict[str, Any]) -> None:
+    """Write goals, after those that the folder already has.
+
+    Args:
+        folder: new, or one that this function wrote.
+        goals: in order; states are kept if there are any.
+        camera: what took the pictures, JSON-compatible: its address, or the simulator's settings.
+
+    Raises:
+        UserError: the folder holds something else, or pictures of another size or camera.
+    """
+    from PIL import Image
+
+    path = folder / GOALS_FILE
+    if folder.exists() and not path.exists() and any(folder.iterdir()):
+        raise UserError(f"{folder} is not empty and holds no {GOALS_FILE}. Give a new folder.")
+    told = read_json_object(path) if path.exists() else {"camera": camera, "goals": [], "provenance": provenance()}
+    if told["camera"] != camera:
+        raise UserError(f"{folder} has pictures of another camera: {told['camera']}, now {camera}. Give a new folder.")
+    folder.mkdir(parents=True, exist_ok=True)
+    for goal in goals:
+        name = f"{len(told['goals']):02d}.png"
+        Image.fromarray(goal.rgb).save(folder / name)
+        state = None if goal.state is None else [float(number) for number in goal.state]
+        told["goals"].append({"file": name, "name": goal.name, "steps": goal.steps, "state": state})
+    write_json(path, told)
+    load_goals(folder)
+
+
+def load_goals(folder: Path) -> list[Goal]:
+    """Read goals.
+
+    Raises:
+        UserError: the folder, a picture or a field is missing or damaged, or the pictures differ in size.
+    """
+    from PIL import Image
+
+    folder = Path(folder)
+    if not (folder / GOALS_FILE).is_file():
+        raise UserError(f"{folder} holds no {GOALS_FILE}. `vjepa-sim capture-goal --out {folder}` takes goal images.")
+    told = read_json_object(folder / GOALS_FILE)
+    goals = []
+    try:
+        for entry in told["goals"]:
+            with Image.open(folder / entry["file"]) as image:
+                rgb = np.array(image.convert("RGB"))
+            state = None if entry["state"] is None else np.array(entry["state"], np.float32)
+            if state is not None and (state.shape != (7,) or not np.all(np.isfinite(state))):
+                raise UserError(f"{folder}: the state of goal {entry['file']} isn't 7 finite numbers.")
+            goals.append(Goal(rgb, int(entry["steps"]), state, str(entry["name"])))
+    except (OSError, KeyError, TypeError, ValueError, SyntaxError) as error:
+        if isinstance(error, UserError):
+            raise
+        raise UserError(f"{folder}: its goals can't be read ({error!r}).") from error
+    if not goals or any(goal.steps < 1 for goal in goals):
+        raise UserError(f"{folder}: expected at least one goal, each with 1 step or more.")
+    if len({goal.rgb.shape for goal in goals}) > 1:
+        raise UserError(f"{folder}: the goal images have different sizes: {[goal.rgb.shape for goal in goals]}.")
+    return goals
