@@ -34,6 +34,11 @@ def save_goals(folder: Path, goals: list[Goal], camera: dict[str, Any]) -> None:
     told = read_json_object(path) if path.exists() else {"camera": camera, "goals": [], "provenance": provenance()}
     if told["camera"] != camera:
         raise UserError(f"{folder} has pictures of another camera: {told['camera']}, now {camera}. Give a new folder.")
+    there = load_goals(folder) if told["goals"] else []
+    if len({goal.rgb.shape for goal in [*there, *goals]}) > 1:
+        raise UserError(
+            f"The goal images have different sizes: {[goal.rgb.shape for goal in [*there, *goals]]}. Take all with one camera."
+        )
     folder.mkdir(parents=True, exist_ok=True)
     for goal in goals:
         name = f"{len(told['goals']):02d}.png"
@@ -41,7 +46,6 @@ def save_goals(folder: Path, goals: list[Goal], camera: dict[str, Any]) -> None:
         state = None if goal.state is None else [float(number) for number in goal.state]
         told["goals"].append({"file": name, "name": goal.name, "steps": goal.steps, "state": state})
     write_json(path, told)
-    load_goals(folder)
 
 
 def load_goals(folder: Path) -> list[Goal]:

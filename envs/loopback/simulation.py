@@ -11,6 +11,7 @@ import franka_sim.mujoco_franka_sim as physics
 import mujoco
 import numpy as np
 from franka_sim import FrankaSimServer
+from franka_sim.control_modes import ControlMode
 from franka_sim.franka_protocol import MessageHeader, MoveStatus
 from franka_sim.robot_state import RobotState
 from franka_sim.server.constants import RobotMode
@@ -67,7 +68,20 @@ class FaultyRobot(FrankaSimServer):
         self.user_stopped = False
         self.force = np.zeros(3)
         self._tool = HAND_TOOL if hand else np.eye(4)
-        super().__init__(host=host, physics_sim=arm, enable_gripper=hand, enforce_motion_limits=True)
+        super().__init__(host=host, physics_sim=arm, enable_gripper=hand)
+
+    @property
+    def enforce_motion_limits(self) -> bool:
+        """Whether a command that breaks a limit stops the arm: a torque does.
+
+        A stream of positions doesn't. A machine without real time loses so many of them that the robot would stop at
+        jumps which nobody commanded.
+        """
+        return self.control_mode is ControlMode.TORQUE
+
+    @enforce_motion_limits.setter
+    def enforce_motion_limits(self, wanted: bool) -> None:
+        """The base class sets it once, for all modes."""
 
     def reset_state(self) -> None:
         """For each new connection."""

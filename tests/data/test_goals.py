@@ -31,6 +31,7 @@ def test_another_camera_or_size_is_refused(tmp_path):
         save_goals(tmp_path / "goals", [goal(1)], {"address": "1"})
     with pytest.raises(UserError, match="different sizes"):
         save_goals(tmp_path / "goals", [goal(1, size=8)], CAMERA)
+    assert len(load_goals(tmp_path / "goals")) == 1
 
 
 @pytest.mark.parametrize(
