@@ -52,18 +52,23 @@ def make_episode(rows: int = 6, seed: int = 0, cameras: int = 1, **changes) -> E
     return replace(episode, **changes)
 
 
-def damaged(content: bytes, data) -> bytes:
-    """A file's bytes, damaged in a way that hypothesis chooses (``data`` is its ``st.data()``)."""
-    kind = data.draw(st.sampled_from(["truncate", "flip", "shuffle"]))
-    if kind == "truncate":
-        return content[: data.draw(st.integers(0, len(content) - 1))]
-    broken = bytearray(content)
-    if kind == "flip":
-        for place in data.draw(st.lists(st.integers(0, 8 * len(content) - 1), min_size=1, max_size=20)):
-            broken[place // 8] ^= 1 << (place % 8)
-    else:
-        start = data.draw(st.integers(0, max(0, len(content) - 16)))
-        end = min(len(content), start + data.draw(st.integers(2, 512)))
-        order = np.random.default_rng(data.draw(st.integers(0, 1000))).permutation(end - start)
-        broken[start:end] = bytes(np.frombuffer(content[start:end], np.uint8)[order])
-    return bytes(broken)
+@st.composite
+def damage(draw):
+    """Truncation, bit flips, or shuffled bytes, as a function of the bytes."""
+    kind = draw(st.sampled_from(["truncate", "flip", "shuffle"]))
+    seed = draw(st.integers(0, 2**32))
+
+    def apply(data):
+        rng = np.random.default_rng(seed)
+        data = np.frombuffer(data, np.uint8).copy()
+        place = rng.integers(len(data))
+        if kind == "truncate":
+            return data[:place].tobytes()
+        if kind == "flip":
+            places = rng.integers(len(data), size=rng.choice([1, 4, 64]))
+            data[places] ^= (1 << rng.integers(8, size=len(places))).astype(np.uint8)
+        else:
+            rng.shuffle(data[place : place + rng.choice([16, 256, 4096])])
+        return data.tobytes()
+
+    return apply

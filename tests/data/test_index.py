@@ -7,9 +7,10 @@ import h5py
 import numpy as np
 import pytest
 
+from agents.bench.data import make_many
 from data.clips import Clips
 from data.formats import open_reader
-from data.formats.droid import DroidReader, describe, episode_folder, find_episodes, write_episode
+from data.formats.droid import DroidReader, describe, write_episode
 from data.formats.format import Entry
 from data.index import index_file, indexed
 from data.mixture import Mixture
@@ -124,20 +125,10 @@ def test_nothing_is_written_into_the_data_set(tmp_path):
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_of_many_episodes_hardly_any_is_opened_for_a_clip(tmp_path, monkeypatch):
+def test_of_many_episodes_hardly_any_is_opened_for_a_clip(tmp_path, episodes_folder, monkeypatch):
     """Twenty thousand names, made up but for the episode that all of them stand for."""
-    count = 20_000
-    (tmp_path / "one").mkdir()
-    template = write_episode(tmp_path / "one", 0, make_episode(rows=9))
-    entry = describe(tmp_path / "one", str(template.relative_to(tmp_path / "one")))
-    root = tmp_path / "many"
-    for index in range(count):
-        folder = episode_folder(root, index, True)
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        folder.symlink_to(template)
-    values = {name: getattr(entry, name) for name in Entry.__dataclass_fields__}
-    indexed(root, find_episodes(root), lambda name: Entry(**{**values, "name": name}))
-
+    count, root = 20_000, tmp_path / "many"
+    make_many(root, episodes_folder, count)
     opened = []
     monkeypatch.setattr("data.formats.droid.reader.describe", lambda *_: pytest.fail("it is known already"))
     original = DroidReader.read
@@ -147,5 +138,5 @@ def test_of_many_episodes_hardly_any_is_opened_for_a_clip(tmp_path, monkeypatch)
     reader = open_reader(root, "droid")
     assert len(reader) == count
     (clip,) = Mixture([Clips(reader, 0.25)], [1.0]).draw([[0]], 4, 1)
-    assert clip.frames.shape == (4, 32, 48, 3)
+    assert clip.frames.shape == (4, 128, 128, 3)
     assert len(opened) <= 2  # one to see how large pictures are

@@ -17,6 +17,7 @@ from data.formats import rlds
 from data.formats.rlds.example import _message, parse_example
 from data.formats.rlds.tfrecord import find_records, masked_crc, read_record
 from envs.errors import UserError
+from tests.data.samples import damage
 
 GOLDEN = Path(__file__).parent / "fixtures" / "rlds_golden"
 SHARD = "r2d2_faceblur-train.tfrecord-00000-of-00001"
@@ -288,28 +289,6 @@ def read_everything(folder):
                 np.asarray(camera.frames)
         except UserError as error:
             assert str(folder) in str(error)
-
-
-@st.composite
-def damage(draw):
-    """Truncation, bit flips, or shuffled bytes, as a function of the bytes."""
-    kind = draw(st.sampled_from(["truncate", "flip", "shuffle"]))
-    seed = draw(st.integers(0, 2**32))
-
-    def apply(data):
-        rng = np.random.default_rng(seed)
-        data = np.frombuffer(data, np.uint8).copy()
-        place = rng.integers(len(data))
-        if kind == "truncate":
-            return data[:place].tobytes()
-        if kind == "flip":
-            places = rng.integers(len(data), size=rng.choice([1, 4, 64]))
-            data[places] ^= (1 << rng.integers(8, size=len(places))).astype(np.uint8)
-        else:
-            rng.shuffle(data[place : place + rng.choice([16, 256, 4096])])
-        return data.tobytes()
-
-    return apply
 
 
 @given(damage=damage(), name=st.sampled_from([SHARD, SHARD, SHARD, "dataset_info.json", "features.json"]))

@@ -20,7 +20,7 @@ from data.episode import Camera
 from data.formats import robomimic
 from envs import pose
 from envs.errors import UserError
-from tests.data.samples import make_episode
+from tests.data.samples import damage, make_episode
 
 
 @pytest.fixture(autouse=True)
@@ -211,7 +211,7 @@ def test_what_was_written_before_a_kill_is_readable(tmp_path):
     code = """
 import sys, time
 from data.formats import robomimic
-from tests.data.samples import make_episode
+from tests.data.samples import damage, make_episode
 writer = robomimic.open_writer(sys.argv[1])
 for seed in range(3):
     writer.write(make_episode(seed=seed))
@@ -433,28 +433,6 @@ def test_what_is_no_robomimic_file_is_refused(tmp_path):
             file["data"].attrs["env_args"] = env
         with pytest.raises(UserError, match=message):
             robomimic.open_reader(path).read(0)
-
-
-@st.composite
-def damage(draw):
-    """Truncation, bit flips, or shuffled bytes, as a function of the bytes."""
-    kind = draw(st.sampled_from(["truncate", "flip", "shuffle"]))
-    seed = draw(st.integers(0, 2**32))
-
-    def apply(data):
-        rng = np.random.default_rng(seed)
-        data = np.frombuffer(data, np.uint8).copy()
-        place = rng.integers(len(data))
-        if kind == "truncate":
-            return data[:place].tobytes()
-        if kind == "flip":
-            places = rng.integers(len(data), size=rng.choice([1, 4, 64]))
-            data[places] ^= (1 << rng.integers(8, size=len(places))).astype(np.uint8)
-        else:
-            rng.shuffle(data[place : place + rng.choice([16, 256, 4096])])
-        return data.tobytes()
-
-    return apply
 
 
 def read_everything(path):
