@@ -82,7 +82,9 @@ def preflight(env: RobotEnv, goals: list[Goal], agent: Agent) -> list[Check]:
     state = env.robot.robot_state()
     limits = env.arm.limits
     place = state.pose[:3, 3]
-    inside = bool(np.all(place >= limits.workspace_low) and np.all(place <= limits.workspace_high))
+    low = np.array(limits.workspace_low) - limits.workspace_margin
+    high = np.array(limits.workspace_high) + limits.workspace_margin
+    inside = bool(np.all(place >= low) and np.all(place <= high))
     height, width, _ = env.observation_space["rgb"].shape
     checks = [
         Check(

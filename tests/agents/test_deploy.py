@@ -1,0 +1,103 @@
+"""A deployment over the real protocol: the real client, a simulated robot, a gripper on a serial device, a camera."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+pytest.importorskip("franky")
+pytest.importorskip("franka_sim")
+
+from agents.baselines import RandomAgent, StillAgent
+from agents.deploy import DeployConfig, Operator, deploy, preflight
+from data.formats.droid import find_episodes, read_episode
+from envs.errors import UserError
+from envs.faults import Reflex
+from envs.make import make
+from envs.observation import Goal
+from tests.envs.loopback import free_address
+
+CONFIG = DeployConfig(agent="random", checkpoint="", task="reach", object="box", goals="goals", episodes=1)
+
+
+@pytest.fixture(scope="module")
+def env():
+    env = make("reach", "loopback", host=free_address(), size=64, period=0.25)
+    env.budget = 2
+    yield env
+    env.close()
+
+
+@pytest.fixture
+def goals(env):
+    return [Goal(env.robot.look().copy(), 2, env.robot.glimpse().state)]
+
+
+def operator(agrees=True, judges=True, told=lambda text: None):
+    return Operator(lambda question: agrees, lambda index: judges, told)
+
+
+def test_an_episode_is_done_judged_and_recorded(env, goals, tmp_path):
+    out = tmp_path / "out"
+    info = deploy(out, CONFIG, env, RandomAgent(env.arm.limits, seed=3), goals, operator())
+    assert info["complete"]
+    (cell,) = json.loads((out / "eval_info.json").read_text())["cells"]
+    assert (cell["n_episodes"], cell["n_success"]) == (1, 1)
+    assert (out / "table.md").exists()
+    (name,) = find_episodes(out / "episodes")
+    episode = read_episode(out / "episodes" / name)
+    assert len(episode) == 3
+    assert episode.success
+    assert episode.details["gripper"] == "robotiq"
+    moved = np.linalg.norm(episode.states[-1, :3] - episode.states[0, :3])
+    commanded = np.linalg.norm(episode.commands[-1, :3] - episode.states[0, :3])
+    assert moved > 0.01
+    assert abs(moved - commanded) < 0.03
+
+
+def test_a_dry_run_moves_nothing(env, goals, tmp_path):
+    before = env.robot.robot.joints()
+    told = []
+    config = replace(CONFIG, dry_run=True)
+    planned = deploy(
+        tmp_path / "out", config, env, RandomAgent(env.arm.limits), goals, operator(False, told=told.append)
+    )
+    assert len(planned["planned"]) == 1
+    assert any("would move" in line for line in told)
+    np.testing.assert_allclose(env.robot.robot.joints(), before, atol=1e-3)
+
+
+def test_without_a_yes_nothing_moves(env, goals, tmp_path):
+    with pytest.raises(UserError, match="did not agree"):
+        deploy(tmp_path / "out", CONFIG, env, StillAgent(), goals, operator(agrees=False))
+
+
+def test_goals_of_another_camera_are_found_before_anything_moves(env, goals, tmp_path):
+    small = [replace(goals[0], rgb=goals[0].rgb[::2, ::2])]
+    assert [check.name for check in preflight(env, small, StillAgent()) if not check.ok] == ["goals"]
+    with pytest.raises(UserError, match="capture-goal"):
+        deploy(tmp_path / "out", CONFIG, env, StillAgent(), small, operator())
+
+
+def test_a_fault_ends_the_run_and_keeps_what_there_is(goals, tmp_path):
+    env = make("reach", "loopback", host=free_address(), size=64, period=0.25)
+    env.budget = 5
+
+    class Unlucky(StillAgent):
+        def act(self, observation):
+            if len(seen) == 1:
+                env.robot.robot.reflex()
+            seen.append(observation)
+            return super().act(observation)
+
+    seen = []
+    try:
+        with pytest.raises(Reflex):
+            deploy(tmp_path / "out", CONFIG, env, Unlucky(), goals, operator())
+        (episode,) = json.loads((tmp_path / "out" / "eval_info.json").read_text())["cells"][0]["episodes"]
+        assert not episode["success"]
+        assert "Reflex" in episode["fault"]
+        assert len(find_episodes(tmp_path / "out" / "episodes")) == 1
+    finally:
+        env.close()
