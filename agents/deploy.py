@@ -107,11 +107,11 @@ def preflight(env: RobotEnv, goals: list[Goal], agent: Agent) -> list[Check]:
     model = getattr(agent, "model", None)
     if model is not None:
         card = model.card
-        fits = card.period is not None and abs(card.period - env.robot.period) <= 0.01 * env.robot.period
+        misfits = card.misfits(env.robot.period, min(height, width), env.gripper)
         checks.append(
             Check(
                 "step",
-                fits,
+                "step" not in misfits,
                 f"the arm's {env.robot.period} s, the model's {card.period} s",
                 f"Give --period {card.period}.",
             )
@@ -119,7 +119,7 @@ def preflight(env: RobotEnv, goals: list[Goal], agent: Agent) -> list[Check]:
         checks.append(
             Check(
                 "picture",
-                min(height, width) >= card.transform.size,
+                "picture" not in misfits,
                 f"{min(height, width)} pixels, the model sees {card.transform.size}",
                 "Give the camera a higher resolution.",
             )
@@ -127,7 +127,7 @@ def preflight(env: RobotEnv, goals: list[Goal], agent: Agent) -> list[Check]:
         checks.append(
             Check(
                 "gripper",
-                not card.grippers() or env.gripper in card.grippers(),
+                "gripper" not in misfits,
                 f"{env.gripper}, the model knows {', '.join(sorted(card.grippers())) or 'any'}",
                 "Train or fine-tune with this gripper.",
             )

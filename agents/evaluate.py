@@ -149,20 +149,9 @@ def check_fit(agent: Agent, env: FrankaEnv) -> None:
     Raises:
         UserError: it names both sides.
     """
-    card, period, size, gripper = agent.model.card, env.arm.period, env.camera.size, env.simulation.gripper
-    if card.period is None or abs(card.period - period) > 0.01 * period:
-        raise UserError(
-            f"Checkpoint {card.name!r} was trained for steps of {card.period} s; the environment's are {period} s."
-        )
-    if size < card.transform.size:
-        raise UserError(
-            f"Checkpoint {card.name!r} sees pictures of {card.transform.size} pixels; the camera's have {size}. "
-            f"Give --size {card.transform.size} or more."
-        )
-    if card.grippers() and gripper not in card.grippers():
-        raise UserError(
-            f"Checkpoint {card.name!r} was trained with {', '.join(sorted(card.grippers()))}; the arm has {gripper}."
-        )
+    misfits = agent.model.card.misfits(env.arm.period, env.camera.size, env.simulation.gripper)
+    if misfits:
+        raise UserError(next(iter(misfits.values())))
 
 
 def check_seeds(agent: Agent, seeds: list[int]) -> None:

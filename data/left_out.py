@@ -29,12 +29,6 @@ class LeftOut:
         self._where, self._what, self._total = where, what, total
         self._lock = threading.Lock()
 
-    def __contains__(self, name: str) -> bool:
-        return name in self.reasons
-
-    def __len__(self) -> int:
-        return len(self.reasons)
-
     def __getstate__(self) -> dict:
         """For worker processes that are spawned: locks don't travel."""
         return {**self.__dict__, "_lock": None}

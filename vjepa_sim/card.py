@@ -74,6 +74,33 @@ class ModelCard:
         """Grippers that the data were recorded with; empty if unknown."""
         return {name for source in self.data for name in source.get("grippers", [])}
 
+    def misfits(self, period: float, size: int, gripper: str) -> dict[str, str]:
+        """What an arm and its camera don't have as this model needs it: sentences that name both sides.
+
+        Args:
+            period: seconds of the arm's step.
+            size: of the camera's pictures, the shorter side in pixels.
+            gripper: the arm's.
+
+        Returns:
+            By ``step``, ``picture`` and ``gripper``; empty if all fits.
+        """
+        found = {}
+        if self.period is None or abs(self.period - period) > 0.01 * period:
+            found["step"] = (
+                f"Checkpoint {self.name!r} was trained for steps of {self.period} s; the environment's are {period} s."
+            )
+        if size < self.transform.size:
+            found["picture"] = (
+                f"Checkpoint {self.name!r} sees pictures of {self.transform.size} pixels; the camera's have {size}. "
+                f"Give --size {self.transform.size} or more."
+            )
+        if self.grippers() and gripper not in self.grippers():
+            found["gripper"] = (
+                f"Checkpoint {self.name!r} was trained with {', '.join(sorted(self.grippers()))}; the arm has {gripper}."
+            )
+        return found
+
 
 def read_card(path: Path) -> ModelCard:
     """Read a card.

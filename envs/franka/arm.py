@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -88,9 +89,7 @@ class FrankaArm:
         """Take hold of the arm where it is, and look."""
         if not self._servo.running:
             self._servo.start(self._max_force)
-        state = self._measured(self._servo.state)
-        state[GRIPPER] = self._gripper.closedness
-        self._commanded, self._last_command = state, None
+        self._commanded, self._last_command = self._measured(self._servo.state), None
         return self.observe()
 
     def observe(self) -> Observation:
@@ -128,10 +127,8 @@ class FrankaArm:
     def close(self) -> None:
         """Come to rest and let go of robot, gripper and camera, whatever is broken by now."""
         for part in (self._servo.stop, self._gripper.close, self._driver.close, self._camera.close):
-            try:
+            with suppress(Exception):  # the others must be closed too
                 part()
-            except Exception as error:  # the others must be closed too
-                self._closing_error = error
 
     # --- beyond the contract ----------------------------------------------------------------------------------
 

@@ -28,9 +28,6 @@ HELD = 0.05  # closedness by which fingers that hold something stay behind
 class TwinSource:
     """A :class:`envs.cameras.FrameSource` that renders.
 
-    Attributes:
-        blocked_at: closedness at which something between the fingers stops them, or None.
-
     The joints drive our simulated arm's servos, not its positions, so that fingers push and hold as they do there.
     """
 
@@ -38,6 +35,7 @@ class TwinSource:
         self,
         joints: Callable[[], np.ndarray],
         closedness: Callable[[], float],
+        blocked: Callable[[float | None], None],
         gripper: str = "robotiq",
         object_name: str = "box",
         size: int = 256,
@@ -47,15 +45,15 @@ class TwinSource:
         Args:
             joints: of the robot [7], radians.
             closedness: that its gripper is sent to.
+            blocked: told, before each picture, at which closedness something between the fingers stops them, or None.
             gripper: ``robotiq`` or ``panda_hand``.
             object_name: ``cup`` or ``box``.
             size: of the pictures in pixels.
             object_place: where the object stands at first, metres, base frame.
         """
-        self._joints, self._closedness = joints, closedness
+        self._joints, self._closedness, self._blocked = joints, closedness, blocked
         self._settings = (gripper, object_name, size, object_place)
         self._camera: Any = None
-        self.blocked_at: float | None = None
 
     def read(self) -> np.ndarray:
         """Advance the scene to now, and look: uint8 [size, size, 3]."""
@@ -68,7 +66,7 @@ class TwinSource:
         self._scene.follow(self._joints(), wanted, min(now - self._looked, LONGEST_STEP))
         closed = self._scene.closedness()
         held = self._scene.fingers_touching() == 2 and closed < wanted - HELD
-        self.blocked_at = closed if held else None
+        self._blocked(closed if held else None)
         self._looked = now
         return self._camera.render(self._scene.data)
 
@@ -142,9 +140,14 @@ class LoopbackArm(FrankaArm):
         self.robot = self._keep(LoopbackRobot(host, joints, hand=gripper == "panda_hand"))
         driver = self._keep(FrankyDriver(host))
         fingers = self._keep(open_gripper(gripper, address))
-        source = TwinSource(self.robot.joints, lambda: fingers.commanded, gripper, object_name, size)
-        camera = self._keep(Grabber(_Held(source, self.hand), max_age=3.0, name="the loopback robot's camera"))
+        source = TwinSource(self.robot.joints, lambda: fingers.commanded, self._meet, gripper, object_name, size)
+        camera = self._keep(Grabber(source, max_age=3.0, name="the loopback robot's camera"))
         super().__init__(driver, fingers, camera, gripper, period, max_force=max_force)
+
+    def _meet(self, closedness: float | None) -> None:
+        """Let the simulated gripper feel what the twin's fingers hold."""
+        if self.hand is not None:
+            self.hand.object_at = None if closedness is None else round(closedness * CLOSED)
 
     def close(self) -> None:
         """Come to rest, and end the robot."""
@@ -160,23 +163,3 @@ class LoopbackArm(FrankaArm):
             with suppress(Exception):  # the others must end too
                 part.cleanup() if isinstance(part, tempfile.TemporaryDirectory) else part.close()
         self._parts.clear()
-
-
-class _Held:
-    """A twin's pictures; what its fingers meet is passed on to the simulated gripper."""
-
-    def __init__(self, source: TwinSource, hand: LoopbackRobotiq | None):
-        self._source, self._hand = source, hand
-
-    def read(self) -> np.ndarray:
-        rgb = self._source.read()
-        if self._hand is not None:
-            at = self._source.blocked_at
-            self._hand.object_at = None if at is None else round(at * CLOSED)
-        return rgb
-
-    def reopen(self) -> None:
-        self._source.reopen()
-
-    def close(self) -> None:
-        self._source.close()

@@ -64,33 +64,19 @@ class CaptureGoal:
             env.close()
 
     def _seen(self):
+        """A picture and, if a robot was given, the arm's state beside it."""
         from envs.cameras import open_camera
         from envs.observation import Goal
 
-        with open_camera(self.camera) as camera:
-            rgb, _ = camera.latest()
-            return [Goal(rgb, self.steps, self._pose(), self.name)], {"address": self.camera}
-
-    def _pose(self):
-        """The arm's state, if a robot was given."""
+        told = {"address": self.camera}
         if self.host is None:
-            return None
-        import numpy as np
+            with open_camera(self.camera) as camera:
+                return [Goal(camera.latest()[0], self.steps, None, self.name)], told
+        from envs.franka import open_arm
 
-        from envs.franka.franky_driver import FrankyDriver
-        from envs.grippers import open_gripper
-        from envs.pose import matrix_to_euler
-
-        if self.gripper == "robotiq" and self.gripper_address is None:
-            raise UserError("A Robotiq's closedness is part of the arm's state: give --gripper-address /dev/ttyUSB0.")
-        driver = FrankyDriver(self.host)
+        arm = open_arm(self.host, self.camera, self.gripper, self.gripper_address)
         try:
-            pose = driver.read().pose
+            seen = arm.glimpse()
         finally:
-            driver.close()
-        gripper = open_gripper(self.gripper, self.gripper_address or self.host)
-        try:
-            closedness = gripper.closedness
-        finally:
-            gripper.close()
-        return np.array([*pose[:3, 3], *matrix_to_euler(pose[:3, :3]), closedness], np.float32)
+            arm.close()
+        return [Goal(seen.rgb, self.steps, seen.state, self.name)], told

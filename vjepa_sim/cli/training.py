@@ -69,9 +69,10 @@ class _Training:
         if not self.data:
             raise UserError("--data is missing: say what to learn from, for example --data sim:episodes.")
         period = parse_period(self.period)
-        if compute.is_main:  # once for all processes
-            look_through(self.data, bar)
-        compute.wait()
+        if compute.ranks > 1:  # once for all processes
+            if compute.is_main:
+                look_through(self.data, bar)
+            compute.wait()
         return load_mixture(self.data, bar, period, self.camera, SPARE_DETAIL * image_size, only_episodes)
 
     def _compute(self):
