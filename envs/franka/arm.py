@@ -13,6 +13,7 @@ from envs import pose
 from envs.cameras import Grabber
 from envs.errors import UserError
 from envs.franka.driver import Driver, RobotState
+from envs.franka.joint_motion import move_joints
 from envs.franka.servo import Servo, ServoSettings
 from envs.grippers import Gripper
 from envs.leash import GRIPPER_DEADBAND, gripper_target, leashed
@@ -136,7 +137,7 @@ class FrankaArm:
         """Move slowly to DROID's reset posture and open the gripper. The way must be free: the operator looks."""
         self._servo.stop()
         self._gripper.command(0.0)
-        self._driver.move_joints(HOME_JOINTS, HOME_SPEED)
+        move_joints(self._driver, HOME_JOINTS, HOME_SPEED, self._max_force)
 
     def glimpse(self) -> Observation:
         """What is seen now, also while the arm isn't controlled."""
