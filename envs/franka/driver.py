@@ -7,6 +7,11 @@ from typing import Protocol
 
 import numpy as np
 
+from envs.faults import ArmFault, Reflex, UserStopped
+
+COLLISION_TORQUE, COLLISION_FORCE = 40.0, 40.0  # Nm and N at which the robot's own reflex stops it, as in DROID
+IDLE, MOVING, USER_STOPPED, REFLEX = "Idle", "Move", "UserStopped", "Reflex"
+
 
 @dataclass(frozen=True)
 class RobotState:
@@ -61,3 +66,13 @@ class Driver(Protocol):
 
     def close(self) -> None:
         """Come to rest and let go of the robot."""
+
+
+def check_mode(mode: str) -> None:
+    """Raise why a robot in this mode takes no motion, if it doesn't."""
+    if mode == USER_STOPPED:
+        raise UserStopped("The robot is stopped by its button or enabling device.")
+    if mode == REFLEX:
+        raise Reflex("The robot has stopped itself and waits for recovery.")
+    if mode not in (IDLE, MOVING):
+        raise ArmFault(f"The robot is in mode {mode}, and must be in {IDLE}.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -13,22 +12,20 @@ from scipy.spatial.transform import Rotation
 
 from envs.errors import UserError
 from envs.faults import ArmFault, ConnectionLost, ForceExceeded, NotFinite, Reflex, UserStopped
+from envs.franka.connecting import connect_in_time
 from envs.franka.connection import Connection
-from envs.franka.driver import RobotState
+from envs.franka.driver import COLLISION_FORCE, COLLISION_TORQUE, MOVING, RobotState, check_mode
 from envs.franka.newest import Newest
 
-CONNECT_TIMEOUT = 10.0  # s: a robot that another client holds lets a new one wait for ever
 STIFFNESS, TURNING_STIFFNESS = 600.0, 50.0  # N/m and Nm/rad
 # kg: what the arm feels like at its flange. franky's own damping is critical for 1 kg, and the arm swings over by 9 mm.
 APPARENT_MASS = 4.0
 # Nm/rad and Nms/rad. Dry friction leaves a joint 5 mrad short.
 JOINT_STIFFNESS = np.array([300.0, 300.0, 300.0, 300.0, 150.0, 100.0, 50.0])
 JOINT_DAMPING = np.array([35.0, 35.0, 35.0, 35.0, 20.0, 15.0, 10.0])
-COLLISION_TORQUE, COLLISION_FORCE = 40.0, 40.0  # Nm and N at which the robot's own reflex stops it, as in DROID
 START_TIMEOUT, STOP_TIMEOUT = 3.0, 3.0  # s
 LOOK_PAUSE = 0.005  # s
 OLD_ROBOT = 'pip install franky-control --extra-index-url "https://timschneider42.github.io/franky/whl/by-robot-server-version/{}/"'
-IDLE, MOVING, USER_STOPPED, REFLEX = "Idle", "Move", "UserStopped", "Reflex"
 
 
 class FrankyDriver:
@@ -135,7 +132,7 @@ class FrankyDriver:
         """Clear a reflex; a user stop is released by hand."""
         with self._faults():
             self._robot.recover_from_errors()
-        self._check_mode(self.read().mode)
+        check_mode(self.read().mode)
 
     def close(self) -> None:
         """Come to rest and disconnect."""
@@ -146,7 +143,7 @@ class FrankyDriver:
     def _begin(self, motion: Any, max_force: float) -> None:
         """Hand the control to a motion that ends when a force gets too large."""
         franky = self._franky
-        self._check_mode(self.read().mode)
+        check_mode(self.read().mode)
         pushes: list[float] = []
         try:
             with self._faults():
@@ -170,7 +167,7 @@ class FrankyDriver:
             ended = self._robot.poll_motion()
             state = self._robot.state
         if ended:
-            self._check_mode(state.robot_mode.name)
+            check_mode(state.robot_mode.name)
             raise ArmFault("The motion has ended by itself.")
         return state
 
@@ -190,46 +187,14 @@ class FrankyDriver:
     # --- connecting -------------------------------------------------------------------------------------------
 
     def _connect(self) -> Any:
-        """In a thread: the constructor never returns while another client holds the robot."""
-        franky = self._franky
-        found: list[Any] = []
-        lock, late = threading.Lock(), threading.Event()
-
-        def connect() -> None:
+        franky, host = self._franky, self._host
+        with self._faults():
             try:
-                robot = franky.Robot(self._host, realtime_config=franky.RealtimeConfig.Ignore)
-            except Exception as error:
-                robot = error
-            with lock:
-                if not late.is_set():  # else it is let go of, or nobody could have the robot any more
-                    found.append(robot)
-
-        thread = threading.Thread(target=connect, name="connect", daemon=True)
-        thread.start()
-        thread.join(CONNECT_TIMEOUT)
-        with lock:
-            if not found:
-                late.set()
-                raise ConnectionLost(
-                    f"No answer from the robot at {self._host} in {CONNECT_TIMEOUT:g} s; another program may hold it."
-                )
-        if isinstance(found[0], franky.IncompatibleVersionException):
-            raise UserError(_version_text(str(found[0]), self._host)) from found[0]
-        if isinstance(found[0], franky.NetworkException):
-            raise ConnectionLost(f"The robot at {self._host} can't be reached ({found[0]}).") from found[0]
-        if isinstance(found[0], Exception):
-            with self._faults():
-                raise found[0]
-        return found[0]
-
-    @staticmethod
-    def _check_mode(mode: str) -> None:
-        if mode == USER_STOPPED:
-            raise UserStopped("The robot is stopped by its button or enabling device.")
-        if mode == REFLEX:
-            raise Reflex("The robot has stopped itself and waits for recovery.")
-        if mode not in (IDLE, MOVING):
-            raise ArmFault(f"The robot is in mode {mode}, and must be in {IDLE}.")
+                return connect_in_time(lambda: franky.Robot(host, realtime_config=franky.RealtimeConfig.Ignore), host)
+            except franky.IncompatibleVersionException as error:
+                raise UserError(_version_text(str(error), host)) from error
+            except franky.NetworkException as error:
+                raise ConnectionLost(f"The robot at {host} can't be reached ({error}).") from error
 
     @contextmanager
     def _faults(self) -> Iterator[None]:
@@ -272,7 +237,8 @@ def _version_text(text: str, host: str) -> str:
     version = text.partition("server version: ")[2].partition(",")[0] or "?"
     return (
         f"The robot at {host} speaks version {version} of the protocol, and the installed franky-control another one ({text}). "
-        f"For a Panda (version 5) and other older systems: {OLD_ROBOT.format(version)}"
+        f"For a Panda (version 5) and other older systems: {OLD_ROBOT.format(version)}; "
+        'or, for version 5, the driver franka-rs: pip install "vjepa-sim[franka-rs]"'
     )
 
 

@@ -102,7 +102,10 @@ class LoopbackRobot:
         self._ask("user_stop", stopped)
 
     def force(self, force: np.ndarray) -> None:
-        """The robot reports a force [3] in newtons, base frame, from now on; nothing really pushes the arm."""
+        """The robot reports a force [3] in newtons, base frame, from now on; nothing really pushes the arm.
+
+        If it exceeds what a client called a collision, on any axis, the robot stops itself.
+        """
         self._ask("force", np.asarray(force, float))
 
     def drop_tcp(self) -> None:

@@ -13,8 +13,7 @@ import numpy as np
 
 from envs.cameras import Grabber
 from envs.errors import unknown_name
-from envs.franka import FrankaArm
-from envs.franka.franky_driver import FrankyDriver
+from envs.franka import FrankaArm, open_driver
 from envs.grippers import DRIVERS, open_gripper
 from envs.loopback.robotiq import CLOSED, LoopbackRobotiq
 from envs.loopback.server import LoopbackRobot
@@ -108,6 +107,7 @@ class LoopbackArm(FrankaArm):
         size: int = 256,
         period: float = 1.0,
         max_force: float = 25.0,
+        driver: str = "franky",
     ):
         """
         Args:
@@ -117,18 +117,21 @@ class LoopbackArm(FrankaArm):
             size: of the camera's pictures in pixels.
             period: seconds of a step.
             max_force: newtons at which the robot stops itself.
+            driver: see :func:`envs.franka.open_arm`.
         """
         if gripper not in DRIVERS:
             raise unknown_name("gripper", gripper, DRIVERS)
         self.hand: LoopbackRobotiq | None = None
         self._parts: list[Any] = []
         try:
-            self._build(host, gripper, object_name, size, period, max_force)
+            self._build(host, gripper, object_name, size, period, max_force, driver)
         except BaseException:
             self._close_parts()
             raise
 
-    def _build(self, host: str, gripper: str, object_name: str, size: int, period: float, max_force: float) -> None:
+    def _build(
+        self, host: str, gripper: str, object_name: str, size: int, period: float, max_force: float, driver: str
+    ) -> None:
         folder = self._keep(tempfile.TemporaryDirectory(prefix="vjepa-sim-"))
         address = host
         joints = HOME_JOINTS.copy()
@@ -138,11 +141,11 @@ class LoopbackArm(FrankaArm):
         else:
             joints[6] = np.pi / 4  # the Franka Hand is mounted turned
         self.robot = self._keep(LoopbackRobot(host, joints, hand=gripper == "panda_hand"))
-        driver = self._keep(FrankyDriver(host))
+        connected = self._keep(open_driver(driver, host))
         fingers = self._keep(open_gripper(gripper, address))
         source = TwinSource(self.robot.joints, lambda: fingers.commanded, self._meet, gripper, object_name, size)
         camera = self._keep(Grabber(source, max_age=3.0, name="the loopback robot's camera"))
-        super().__init__(driver, fingers, camera, gripper, period, max_force=max_force)
+        super().__init__(connected, fingers, camera, gripper, period, max_force=max_force)
 
     def _meet(self, closedness: float | None) -> None:
         """Let the simulated gripper feel what the twin's fingers hold."""
