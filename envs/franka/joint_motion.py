@@ -44,9 +44,7 @@ def move_joints(driver: Driver, joints: np.ndarray, speed: float, max_force: flo
             before, state = state, _next(driver, clock)
             passed += min(state.clock - before.clock, LONGEST_STEP * PERIOD)
             share = min(passed / duration, 1.0)
-            driver.follow_joints(
-                start + (3 - 2 * share) * share**2 * way, 6 * share * (1 - share) / duration * way
-            )
+            driver.follow_joints(start + (3 - 2 * share) * share**2 * way, 6 * share * (1 - share) / duration * way)
             if share == 1.0 and _settled(before, state, joints):
                 return
         short = float(np.abs(joints - state.joints).max())

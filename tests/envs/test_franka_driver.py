@@ -174,15 +174,6 @@ def test_small_moves_do_not_drift(robot, connect):
     settle(robot, servo, start)
 
 
-def test_moves_joints(robot, connect):
-    servo, driver = connect(robot)
-    servo.stop()
-    move_joints(driver, HOME_JOINTS, 0.15, MAX_FORCE)
-    assert np.allclose(robot.joints(), HOME_JOINTS, atol=0.01)
-    servo.start(MAX_FORCE)
-    wait_until(lambda: servo.state.mode == "Move")
-
-
 def test_stop_leaves_the_arm_at_rest(robot, connect):
     servo, driver = connect(robot)
     start_moving(robot, servo)
@@ -336,6 +327,64 @@ def test_a_mistake_in_the_watch_stops_the_arm(robot, connect):
     assert driver.read().mode == "Idle"
 
 
+# --- from posture to posture ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def driver(robot):
+    driver = FrankyDriver(robot.host)
+    yield driver
+    driver.close()
+
+
+def test_moves_joints(robot, driver):
+    for joints in (HOME_JOINTS + [0.2, -0.2, 0.2, 0.2, -0.2, 0.2, 0.2], HOME_JOINTS):
+        move_joints(driver, joints, 0.15, MAX_FORCE)
+        assert np.allclose(robot.joints(), joints, atol=0.02)
+        assert driver.read().mode == "Idle"
+        wait_until(lambda: robot.moving() < REST)
+
+
+@pytest.mark.parametrize(
+    ("fault", "inject"),
+    [
+        (Reflex, lambda robot: robot.reflex()),
+        (UserStopped, lambda robot: robot.user_stop(True)),
+        (ForceExceeded, lambda robot: robot.force([0.0, 18.0, -20.0])),
+        (ConnectionLost, lambda robot: robot.drop_tcp()),
+    ],
+)
+def test_a_fault_ends_the_way_to_a_posture(robot, driver, connect, fault, inject):
+    raised = []
+
+    def run():
+        try:
+            move_joints(driver, robot.joints() + [0.5, 0, 0, 0, 0, 0, 0], 0.15, MAX_FORCE)
+        except ArmFault as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    wait_until(lambda: robot.moving() > 3 * REST)
+    inject(robot)
+    thread.join(5.0)
+    assert [type(error) for error in raised] == [fault]
+    wait_until(lambda: robot.moving() < REST)
+    robot.user_stop(False)
+    robot.force([0.0, 0.0, 0.0])
+    if fault is Reflex:
+        driver.recover()
+    driver.close()
+    works_again(robot, connect)
+
+
+def test_joints_that_are_not_finite(driver):
+    driver.start_joints(MAX_FORCE)
+    with pytest.raises(NotFinite):
+        driver.follow_joints(np.full(7, np.nan), np.zeros(7))
+    driver.check()
+
+
 # --- connecting -------------------------------------------------------------------------------------------------------
 
 
@@ -394,8 +443,9 @@ def test_no_robot_at_all():
 
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL], ids=["ctrl-c", "killed"])
-def test_arm_rests_when_its_program_ends(robot, connect, end):
-    command = [sys.executable, "-m", "tests.envs.moving_client", robot.host]
+@pytest.mark.parametrize("kind", ["pose", "joints"])
+def test_arm_rests_when_its_program_ends(robot, connect, kind, end):
+    command = [sys.executable, "-m", "tests.envs.moving_client", robot.host, kind]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as client:
         assert client.stdout.readline() == "moving\n", client.stderr.read()
         wait_until(lambda: robot.moving() > 3 * REST)
