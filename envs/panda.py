@@ -27,6 +27,18 @@ JOINTS_HIGH = np.array([2.8973, 1.7628, 2.8973, -0.0698, 2.8973, 3.7525, 2.8973]
 JOINT_SPEEDS = np.array([2.175, 2.175, 2.175, 2.175, 2.61, 2.61, 2.61])  # rad/s, the Panda's highest
 
 
+def home_joints(gripper: str) -> np.ndarray:
+    """Joints [7] at which the fingers of a gripper open along the base frame's y and the flange points down.
+
+    Args:
+        gripper: ``robotiq`` or ``panda_hand``.
+    """
+    joints = HOME_JOINTS.copy()
+    if gripper == "panda_hand":
+        joints[6] = np.pi / 4  # the Franka Hand is mounted turned by -45 degrees
+    return joints
+
+
 def flange_poses(joints: np.ndarray) -> np.ndarray:
     """Poses [T, 6] of the flange in the base frame, metres and extrinsic "xyz" Euler radians, at joints [T, 7] in radians."""
     return np.array([_flange_pose(row) for row in np.asarray(joints, np.float64)])

@@ -28,7 +28,11 @@ MODES = {"idle": "Idle", "move": "Move", "reflex": "Reflex", "user_stopped": "Us
 
 
 class FrankaRsDriver:
-    """See :class:`envs.franka.driver.Driver`."""
+    """See :class:`envs.franka.driver.Driver`.
+
+    The library's loop can't be told of a force, but the robot can, axis by axis: so a force along an axis ends the motion
+    by the robot's own reflex, which must be recovered from. An oblique one ends it at the next :meth:`check`.
+    """
 
     def __init__(self, host: str):
         """
@@ -123,10 +127,7 @@ class FrankaRsDriver:
         self._robot = None
 
     def _begin(self, max_force: float, begin: Callable[[], Any]) -> None:
-        """Hand the control to the library's loop.
-
-        That can't be told of a force. The robot itself can, axis by axis: its reflex comes however late Python is.
-        """
+        """Hand the control to the library's loop, and tell the robot of the force, however late Python may be."""
         with self._faults():
             state = self._state()
             check_mode(_mode(state))
