@@ -12,10 +12,11 @@ from scipy.spatial.transform import Rotation
 from envs.errors import UserError
 from envs.faults import ArmFault, ConnectionLost, ForceExceeded, NotFinite, Reflex, UserStopped
 from envs.franka.connecting import connect_in_time
+from envs.franka.connection import Connection
 from envs.franka.driver import COLLISION_FORCE, COLLISION_TORQUE, RobotState, check_mode
 
 # The library smooths every step of a reference, and must be faster than the servo leads it. Of these norms, an axis gets
-# 1/sqrt(3). Gains, and how far the smoothed reference may lead the arm (25 mm), are the library's own: DROID's.
+# 1/sqrt(3). Gains, and how far the smoothed reference may lead the arm (25 mm), are the library's own, close to DROID's.
 SPEEDS = {"max_velocity": 0.6, "max_acceleration": 1.5, "max_jerk": 30.0}  # metres
 TURNING_SPEEDS = {"max_angular_velocity": 1.6, "max_angular_acceleration": 4.0, "max_angular_jerk": 80.0}  # radians
 ANYWHERE = {
@@ -50,6 +51,7 @@ class FrankaRsDriver:
         self._tool = np.eye(4)
         with self._faults():
             self._robot = connect_in_time(lambda: self._franka.Robot(host, realtime="ignore"), host)
+        self._connection = Connection(host)
 
     def read(self) -> RobotState:
         """The newest state; during a motion the last copy, without waiting."""
@@ -92,6 +94,8 @@ class FrankaRsDriver:
         with self._faults():
             ended = not motion.running
             self._check_force(motion.state())
+            if not ended and self._connection.lost:  # the library would wait for states for a second
+                raise ConnectionLost(f"The robot at {self._host} has closed the connection.")
             if not ended:
                 return
             self._motion = None
@@ -124,6 +128,7 @@ class FrankaRsDriver:
     def close(self) -> None:
         """Come to rest and disconnect."""
         self.stop()
+        self._connection.close()
         self._robot = None
 
     def _begin(self, max_force: float, begin: Callable[[], Any]) -> None:
