@@ -73,6 +73,7 @@ def _drive(env: RobotEnv, seconds: float, report: Callable[[int, int], None]) ->
         if not done:
             raise
         fault = str(error)
+    report(math.ceil(seconds), math.ceil(seconds))
     for process in processes.values():
         process.sample(time.monotonic() - start)
     steps = dict(zip(COLUMNS, rows[:done].T, strict=True))
