@@ -76,6 +76,7 @@ def test_from_an_empty_folder_to_a_success_table(tmp_path, capsys):
         (["pretrain", "--out", "{tmp}/a", "--data", "sim:{tmp}", "--steps", "0"], "at least 1"),
         (["pretrain", "--out", "{tmp}/a", "--data", "smi:{tmp}"], "Did you mean 'sim'"),
         (["bench", "simm"], "Did you mean 'sim'"),
+        (["bench", "robot", "--minutes", "0"], "above 0"),
     ],
 )
 def test_mistakes_are_answered_with_status_2(arguments, message, tmp_path, capsys):

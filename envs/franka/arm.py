@@ -91,6 +91,7 @@ class FrankaArm:
     def reset(self) -> Observation:
         """Take hold of the arm where it is, and look."""
         if not self._servo.running:
+            self._camera.latest()  # waits for the first picture: an arm that nobody sees is a fault
             self._servo.start(self._max_force)
         self._commanded, self._last_command = self._measured(self._servo.state), None
         return self.observe()

@@ -79,6 +79,11 @@ class LoopbackRobot:
         self.kill()
         self._pipe.close()
 
+    @property
+    def pid(self) -> int:
+        """Number of its process."""
+        return self._process.pid
+
     def joints(self) -> np.ndarray:
         """[7], radians, where the arm really is."""
         return self._ask("joints")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -14,10 +17,26 @@ from envs.faults import GripperFault
 from envs.franka import arm as franka_arm
 from envs.franka.arm import FrankaArm
 from envs.grippers import open_gripper
+from envs.loopback import LoopbackRobot
 from envs.loopback.robotiq import LoopbackRobotiq
 from envs.panda import home_joints
-from tests.envs.loopback import wait_until
+from tests.envs.loopback import free_address, wait_until
+from tests.envs.mjpeg import MjpegServer
 from tests.envs.obedient import Obedient
+
+WITHOUT_SIMULATOR_AND_MODEL = """
+import sys
+
+class Absent:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name.split(".")[0] in ("mujoco", "robosuite", "torch"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Absent)
+from tests.envs.bare_client import main
+main(*sys.argv[1:])
+"""
 
 
 class GreySource:
@@ -95,3 +114,19 @@ def test_home_is_where_the_fingers_open_sideways(robotiq, kind):
     assert np.allclose(driver.state.joints, home_joints(kind))
     wait_until(lambda: gripper.closedness < 0.05)
     arm.close()
+
+
+@pytest.mark.parametrize("way", ["arm", "gymnasium"])
+def test_a_real_arm_needs_neither_simulator_nor_model(robotiq, way):
+    pytest.importorskip("franky", exc_type=ImportError)
+    pytest.importorskip("franka_sim", exc_type=ImportError)
+    with LoopbackRobot(free_address()) as robot, closing(MjpegServer()) as camera:
+        start = robot.flange()[0, 3]
+        command = [sys.executable, "-c", WITHOUT_SIMULATOR_AND_MODEL, way, robot.host, camera.url, str(robotiq.link)]
+        client = subprocess.run(command, capture_output=True, text=True, timeout=120)
+        assert client.returncode == 0, client.stderr
+        wait_until(lambda: robot.moving() < 0.01)
+        moved = robot.flange()[0, 3] - start
+    # On a busy machine the robot's clock is slow, and a compliant arm that has not had its time is still short.
+    assert 0.01 < float(client.stdout) < 0.025
+    assert 0.01 < moved < 0.025
