@@ -15,14 +15,12 @@ from envs.franka.connecting import connect_in_time
 from envs.franka.connection import Connection
 from envs.franka.driver import COLLISION_FORCE, COLLISION_TORQUE, RobotState, check_mode
 
-# The library smooths every step of a reference, and must be faster than the servo leads it. Of these norms, an axis gets
-# 1/sqrt(3). Gains, and how far the smoothed reference may lead the arm (25 mm), are the library's own, close to DROID's.
-SPEEDS = {"max_velocity": 0.6, "max_acceleration": 1.5, "max_jerk": 30.0}  # metres
-TURNING_SPEEDS = {"max_angular_velocity": 1.6, "max_angular_acceleration": 4.0, "max_angular_jerk": 80.0}  # radians
-ANYWHERE = {
-    "max_deviation": 3.0,
-    "max_angular_deviation": 3.2,
-}  # m and rad from the start: the workspace is the envelope's
+# The library smooths every step of a reference, and must be faster than the servo leads it, or the arm stops late. Of these
+# norms, an axis gets 1/sqrt(3). Gains, and how far the smoothed reference may lead the arm (25 mm), are the library's own,
+# close to DROID's.
+SPEEDS = {"max_velocity": 0.6, "max_acceleration": 4.0, "max_jerk": 200.0}  # metres
+TURNING_SPEEDS = {"max_angular_velocity": 1.6, "max_angular_acceleration": 10.0, "max_angular_jerk": 500.0}  # radians
+ANYWHERE = {"max_deviation": 3.0, "max_angular_deviation": 3.2}  # m and rad from the start; the envelope watches
 JOINT_SHARE = 0.5  # of the joints' full speed
 ANY_JOINTS = 6.3  # rad from the start
 MODES = {"idle": "Idle", "move": "Move", "reflex": "Reflex", "user_stopped": "UserStopped"}  # as libfranka has them
