@@ -78,7 +78,8 @@ def test_from_an_empty_folder_to_a_success_table(tmp_path, capsys):
         (["bench", "simm"], "Did you mean 'sim'"),
         (["bench", "robot", "--minutes", "0"], "above 0"),
         (
-            ["capture-goal", "--out", "{tmp}/a", "--camera", "0", "--host", "127.0.0.1", "--driver", "frankars"],
+            ["capture-goal", "--out", "{tmp}/a", "--camera", "0", "--host", "127.0.0.1"]
+            + ["--gripper", "panda_hand", "--driver", "frankars"],
             "Did you mean 'franka-rs'",
         ),
     ],
