@@ -48,7 +48,7 @@ def move_joints(driver: Driver, joints: np.ndarray, speed: float, max_force: flo
             if share == 1.0 and _settled(before, state, joints):
                 return
         short = float(np.abs(joints - state.joints).max())
-        raise UnreachablePose(f"A joint stayed {short:.3f} rad from where it was sent.", "joints", short)
+        raise UnreachablePose(f"A joint stayed {short:.3f} rad from where it was sent.", "", short)
     finally:
         driver.stop()
 

@@ -85,6 +85,14 @@ def test_joints_that_stay_behind_are_a_fault(monkeypatch):
     assert not driver.moving
 
 
+def test_a_silent_robot_ends_the_way():
+    driver = Obedient()
+    driver.step = 0.0
+    with pytest.raises(ConnectionLost):
+        move_joints(driver, HOME_JOINTS + 0.2, 0.5, 25.0)
+    assert not driver.moving
+
+
 def test_an_interrupted_way_ends_at_rest(monkeypatch):
     driver = Obedient()
 
