@@ -21,12 +21,22 @@ PARAMETERS = (
     (0.0, 0.107, 0.0),
 )
 
-# DROID's reset posture. The flange is at (0.360, 0, 0.490) and points straight down.
-HOME_JOINTS = np.array([0.0, -np.pi / 5, 0.0, -4 * np.pi / 5, 0.0, 3 * np.pi / 5, 0.0])
-
 # Ends of the Panda's joints, radians; the FR3's lie within half a degree outside of them or further.
 JOINTS_LOW = np.array([-2.8973, -1.7628, -2.8973, -3.0718, -2.8973, -0.0175, -2.8973])
 JOINTS_HIGH = np.array([2.8973, 1.7628, 2.8973, -0.0698, 2.8973, 3.7525, 2.8973])
+JOINT_SPEEDS = np.array([2.175, 2.175, 2.175, 2.175, 2.61, 2.61, 2.61])  # rad/s, the Panda's highest
+
+
+def home_joints(gripper: str) -> np.ndarray:
+    """Joints [7] at which the fingers of a gripper open along the base frame's y and the flange points down.
+
+    Args:
+        gripper: ``robotiq`` or ``panda_hand``.
+    """
+    joints = HOME_JOINTS.copy()
+    if gripper == "panda_hand":
+        joints[6] = np.pi / 4  # the Franka Hand is mounted turned by -45 degrees
+    return joints
 
 
 def flange_poses(joints: np.ndarray) -> np.ndarray:

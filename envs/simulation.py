@@ -10,7 +10,8 @@ import numpy as np
 from envs import pose
 from envs.engine import mujoco
 from envs.errors import UserError
-from envs.kinematics import HOME_JOINTS, Kinematics
+from envs.kinematics import Kinematics
+from envs.panda import home_joints
 from envs.scene.arm import SERVO_DAMPING, SERVO_STIFFNESS
 from envs.scene.build import load_model
 from envs.scene.gripper import PANDA_HAND_OPEN, ROBOTIQ_CLOSED
@@ -75,10 +76,7 @@ class Simulation:
     @property
     def home_joints(self) -> np.ndarray:
         """Joints [7] at which the fingers open along the base frame's y and the flange points down."""
-        joints = HOME_JOINTS.copy()
-        if self.gripper == "panda_hand":
-            joints[6] = np.pi / 4  # the Franka Hand is mounted turned by -45 degrees
-        return joints
+        return home_joints(self.gripper)
 
     # --- reading ----------------------------------------------------------------------------------------------
 

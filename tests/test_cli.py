@@ -76,6 +76,12 @@ def test_from_an_empty_folder_to_a_success_table(tmp_path, capsys):
         (["pretrain", "--out", "{tmp}/a", "--data", "sim:{tmp}", "--steps", "0"], "at least 1"),
         (["pretrain", "--out", "{tmp}/a", "--data", "smi:{tmp}"], "Did you mean 'sim'"),
         (["bench", "simm"], "Did you mean 'sim'"),
+        (["bench", "robot", "--minutes", "0"], "above 0"),
+        (
+            ["capture-goal", "--out", "{tmp}/a", "--camera", "0", "--host", "127.0.0.1"]
+            + ["--gripper", "panda_hand", "--driver", "frankars"],
+            "Did you mean 'franka-rs'",
+        ),
     ],
 )
 def test_mistakes_are_answered_with_status_2(arguments, message, tmp_path, capsys):
@@ -84,6 +90,15 @@ def test_mistakes_are_answered_with_status_2(arguments, message, tmp_path, capsy
     assert message in text
     assert "Traceback" not in text
     assert not (tmp_path / "a").exists()
+
+
+def test_deploy_opens_the_robot_with_the_driver_it_is_given(tmp_path, capsys):
+    goals, out = str(tmp_path / "goals"), tmp_path / "a"
+    assert main(["capture-goal", "--out", goals, "--size", "64"]) == 0
+    robot = ["--host", "127.0.0.1", "--camera", "0", "--gripper", "panda_hand", "--driver", "frankars"]
+    assert main(["deploy", "--out", str(out), "--goals", goals, "--agent", "still", *robot]) == 2
+    assert "Did you mean 'franka-rs'" in capsys.readouterr().err
+    assert not out.exists()
 
 
 @pytest.mark.parametrize("verb", ["collect", "eval"])

@@ -3,6 +3,7 @@
 from agents.bench.data import bench_data
 from agents.bench.model import bench_model
 from agents.bench.plan import bench_plan
+from agents.bench.robot import bench_robot
 from agents.bench.sim import bench_sim
 
-__all__ = ["bench_data", "bench_model", "bench_plan", "bench_sim"]
+__all__ = ["bench_data", "bench_model", "bench_plan", "bench_robot", "bench_sim"]

@@ -5,12 +5,30 @@ from __future__ import annotations
 from typing import Any
 
 from envs.cameras import open_camera
-from envs.errors import UserError
+from envs.errors import UserError, unknown_name
 from envs.franka.arm import FrankaArm
+from envs.franka.driver import Driver
+from envs.franka.franka_rs_driver import FrankaRsDriver
 from envs.franka.franky_driver import FrankyDriver
 from envs.grippers import open_gripper
 
-__all__ = ["FrankaArm", "open_arm"]
+DRIVERS = {"franky": FrankyDriver, "franka-rs": FrankaRsDriver}
+
+
+def open_driver(kind: str, host: str) -> Driver:
+    """Connect to a robot; it stays where it is.
+
+    Args:
+        kind: ``franky`` or ``franka-rs``.
+        host: address of the robot's control box.
+
+    Raises:
+        UserError: there is no such driver, it is not installed, or it can't speak with this robot.
+        ArmFault: the robot doesn't answer.
+    """
+    if kind not in DRIVERS:
+        raise unknown_name("driver", kind, DRIVERS)
+    return DRIVERS[kind](host)
 
 
 def open_arm(
@@ -20,6 +38,7 @@ def open_arm(
     gripper_address: str | None = None,
     period: float = 1.0,
     max_force: float = 25.0,
+    driver: str = "franky",
 ) -> FrankaArm:
     """Connect to a robot, its gripper and a camera; nothing moves yet, but for a Robotiq that wasn't active.
 
@@ -30,6 +49,7 @@ def open_arm(
         gripper_address: serial device of a Robotiq; the Franka Hand answers at ``host``.
         period: seconds of a step.
         max_force: newtons at which the robot's own loop stops it.
+        driver: ``franky``, or ``franka-rs``, which also speaks with a Panda.
 
     Raises:
         UserError: a part is not named rightly, or its driver is not installed.
@@ -39,7 +59,7 @@ def open_arm(
         raise UserError("A Robotiq gripper needs its serial device: gripper_address='/dev/ttyUSB0'.")
     parts: list[Any] = []
     try:
-        parts.append(FrankyDriver(host))
+        parts.append(open_driver(driver, host))
         parts.append(open_gripper(gripper, gripper_address or host))
         parts.append(open_camera(camera))
         return FrankaArm(*parts, gripper_kind=gripper, period=period, max_force=max_force)
@@ -47,3 +67,6 @@ def open_arm(
         for part in reversed(parts):
             part.close()
         raise
+
+
+__all__ = ["DRIVERS", "FrankaArm", "FrankaRsDriver", "FrankyDriver", "open_arm", "open_driver"]

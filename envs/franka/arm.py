@@ -12,12 +12,14 @@ import numpy as np
 from envs import pose
 from envs.cameras import Grabber
 from envs.errors import UserError
+from envs.faults import GripperFault
 from envs.franka.driver import Driver, RobotState
+from envs.franka.joint_motion import move_joints
 from envs.franka.servo import Servo, ServoSettings
 from envs.grippers import Gripper
 from envs.leash import GRIPPER_DEADBAND, gripper_target, leashed
 from envs.observation import Observation, check_action
-from envs.panda import HOME_JOINTS
+from envs.panda import home_joints
 from envs.pose import GRIPPER, POSITION, ROTATION
 from envs.status import ArmStatus
 
@@ -26,6 +28,7 @@ SETTLE_TIME = 1.5  # s after a period in which the arm may still come to rest
 AT_REST = 0.01  # m/s
 FIRST_FRAME_TIME = 3.0  # s to wait for a picture that is newer than the motion
 HOME_SPEED = 0.15  # share of the robot's full speed
+GRIPPER_SILENCE = 2.0  # s: a serial line that has lost one message asks again after 1
 
 
 class FrankaArm:
@@ -88,6 +91,7 @@ class FrankaArm:
     def reset(self) -> Observation:
         """Take hold of the arm where it is, and look."""
         if not self._servo.running:
+            self._camera.latest()  # waits for the first picture: an arm that nobody sees is a fault
             self._servo.start(self._max_force)
         self._commanded, self._last_command = self._measured(self._servo.state), None
         return self.observe()
@@ -95,7 +99,7 @@ class FrankaArm:
     def observe(self) -> Observation:
         """A picture that was taken after the last motion had settled, and the state at that time."""
         self._servo.raise_fault()
-        self._gripper.check()
+        self._check_gripper()
         rgb, stamp = self._camera.wait_newer(self._arrived_at, FIRST_FRAME_TIME)
         return Observation(np.array(rgb), self._measured(self._servo.state).astype(np.float32), stamp)
 
@@ -136,7 +140,7 @@ class FrankaArm:
         """Move slowly to DROID's reset posture and open the gripper. The way must be free: the operator looks."""
         self._servo.stop()
         self._gripper.command(0.0)
-        self._driver.move_joints(HOME_JOINTS, HOME_SPEED)
+        move_joints(self._driver, home_joints(self.gripper), HOME_SPEED, self._max_force)
 
     def glimpse(self) -> Observation:
         """What is seen now, also while the arm isn't controlled."""
@@ -177,7 +181,14 @@ class FrankaArm:
         return self._servo.arrived and passed > 0 and moved / passed < AT_REST
 
     def _watch(self, state: RobotState, clock_age: float) -> None:
+        self._check_gripper()
         self._check(self._status(state, clock_age))
+
+    def _check_gripper(self) -> None:
+        self._gripper.check()
+        age = self._gripper.age
+        if age > GRIPPER_SILENCE:
+            raise GripperFault(f"It has not answered for {age:.1f} s.", "gripper_silence", age)
 
     def _status(self, state: RobotState, clock_age: float) -> ArmStatus:
         silence = 0.0 if self._last_command is None else time.monotonic() - self._last_command

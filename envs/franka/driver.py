@@ -7,6 +7,11 @@ from typing import Protocol
 
 import numpy as np
 
+from envs.faults import ArmFault, Reflex, UserStopped
+
+COLLISION_TORQUE, COLLISION_FORCE = 40.0, 40.0  # Nm and N at which the robot's own reflex stops it, as in DROID
+IDLE, MOVING, USER_STOPPED, REFLEX = "Idle", "Move", "UserStopped", "Reflex"
+
 
 @dataclass(frozen=True)
 class RobotState:
@@ -30,16 +35,25 @@ class RobotState:
 
 
 class Driver(Protocol):
-    """A robot under impedance control. Methods raise :class:`envs.faults.ArmFault`."""
+    """A robot under impedance control. Methods raise :class:`envs.faults.ArmFault`.
+
+    During a motion, :meth:`read`, :meth:`check`, :meth:`follow` and :meth:`follow_joints` never wait for the network.
+    """
 
     def read(self) -> RobotState:
-        """The newest state; during a motion the last copy, without waiting."""
+        """The newest state; during a motion the last copy."""
 
     def start(self, max_force: float) -> None:
         """Begin to hold the present pose; the robot's own loop ends the motion when a force exceeds ``max_force`` (N)."""
 
     def follow(self, pose: np.ndarray) -> None:
-        """Move the reference to a flange pose [4, 4]; small steps only."""
+        """Move the reference of :meth:`start` to a flange pose [4, 4]; small steps only."""
+
+    def start_joints(self, max_force: float) -> None:
+        """Begin to hold the present joints, otherwise as :meth:`start`."""
+
+    def follow_joints(self, joints: np.ndarray, speeds: np.ndarray) -> None:
+        """Move the reference of :meth:`start_joints` to joints [7], rad; small steps only. Its speeds [7] are in rad/s."""
 
     def check(self) -> None:
         """Raise what has ended the motion, if something has."""
@@ -47,11 +61,18 @@ class Driver(Protocol):
     def stop(self) -> None:
         """Come to rest, and end the motion. Safe to call at any time, also after a fault."""
 
-    def move_joints(self, joints: np.ndarray, speed: float) -> None:
-        """Move to joints [7] at a share ``speed`` of the robot's full speed, and wait until it is there."""
-
     def recover(self) -> None:
         """Clear a reflex, after the operator said so."""
 
     def close(self) -> None:
         """Come to rest and let go of the robot."""
+
+
+def check_mode(mode: str) -> None:
+    """Raise why a robot in this mode takes no motion, if it doesn't."""
+    if mode == USER_STOPPED:
+        raise UserStopped("The robot is stopped by its button or enabling device.")
+    if mode == REFLEX:
+        raise Reflex("The robot has stopped itself and waits for recovery.")
+    if mode not in (IDLE, MOVING):
+        raise ArmFault(f"The robot is in mode {mode}, and must be in {IDLE}.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -13,16 +12,20 @@ from scipy.spatial.transform import Rotation
 
 from envs.errors import UserError
 from envs.faults import ArmFault, ConnectionLost, ForceExceeded, NotFinite, Reflex, UserStopped
-from envs.franka.driver import RobotState
+from envs.franka.connecting import connect_in_time
+from envs.franka.connection import Connection
+from envs.franka.driver import COLLISION_FORCE, COLLISION_TORQUE, MOVING, RobotState, check_mode
+from envs.franka.newest import Newest
 
-CONNECT_TIMEOUT = 10.0  # s: a robot that another client holds lets a new one wait for ever
 STIFFNESS, TURNING_STIFFNESS = 600.0, 50.0  # N/m and Nm/rad
 # kg: what the arm feels like at its flange. franky's own damping is critical for 1 kg, and the arm swings over by 9 mm.
 APPARENT_MASS = 4.0
-COLLISION_TORQUE, COLLISION_FORCE = 40.0, 40.0  # Nm and N at which the robot's own reflex stops it, as in DROID
+# Nm/rad and Nms/rad. Dry friction leaves a joint 5 mrad short.
+JOINT_STIFFNESS = np.array([300.0, 300.0, 300.0, 300.0, 150.0, 100.0, 50.0])
+JOINT_DAMPING = np.array([35.0, 35.0, 35.0, 35.0, 20.0, 15.0, 10.0])
 START_TIMEOUT, STOP_TIMEOUT = 3.0, 3.0  # s
+LOOK_PAUSE = 0.005  # s
 OLD_ROBOT = 'pip install franky-control --extra-index-url "https://timschneider42.github.io/franky/whl/by-robot-server-version/{}/"'
-IDLE, MOVING, USER_STOPPED, REFLEX = "Idle", "Move", "UserStopped", "Reflex"
 
 
 class FrankyDriver:
@@ -40,16 +43,19 @@ class FrankyDriver:
         self._franky = _import_franky()
         self._host = host
         self._motion: Any = None
+        self._states: Newest[Any] | None = None  # franky's, during a motion
         self._pushes: list[float] = []  # newtons; filled from franky's own thread
         self._tool = np.eye(4)
         self._robot = self._connect()
         with self._faults():
             self._robot.set_collision_behavior(COLLISION_TORQUE, COLLISION_FORCE)
+        self._connection = Connection(host)
 
     def read(self) -> RobotState:
         """The newest state; during a motion the last copy, without waiting."""
+        states = self._states
         with self._faults():
-            state = self._robot.state
+            state = self._robot.state if states is None else states.get()
             return RobotState(
                 clock=state.time.to_msec() / 1000,
                 pose=_rigid(state.O_T_EE) @ np.linalg.inv(_rigid(state.F_T_EE)),
@@ -61,33 +67,18 @@ class FrankyDriver:
 
     def start(self, max_force: float) -> None:
         """Hold the present pose with an impedance that gives way."""
-        franky = self._franky
-        self._check_mode()
         with self._faults():
-            motion = franky.CartesianImpedanceTrackingMotion(
+            motion = self._franky.CartesianImpedanceTrackingMotion(
                 translational_stiffness=STIFFNESS, rotational_stiffness=TURNING_STIFFNESS
             )
             gains = motion.get_gains()
             damping = 2 * np.sqrt(STIFFNESS * APPARENT_MASS), 2 * np.sqrt(TURNING_STIFFNESS)
             gains.damping = np.diag(np.repeat(damping, 3))
             motion.set_gains(gains)
-            # In the robot's own loop, a thousand times a second: Python may be late.
-            x, y, z = (getattr(franky.Measure, f"FORCE_{axis}") for axis in "XYZ")
-            pushed = x * x + y * y + z * z > max_force**2
-            reaction = franky.TorqueReaction(pushed, franky.TorqueStopMotion())
-            pushes: list[float] = []
-            reaction.register_callback(lambda state, *times: pushes.append(_size(state.O_F_ext_hat_K[:3])))
-            motion.add_reaction(reaction)
             state = self._robot.state
             self._tool = _rigid(state.F_T_EE)
             motion.set_reference(self._reference(_rigid(state.O_T_EE)))
-            self._robot.move(motion, asynchronous=True)
-            self._motion, self._pushes = motion, pushes
-        try:
-            self._wait_for_control()
-        except BaseException:
-            self.stop()
-            raise
+        self._begin(motion, max_force)
 
     def follow(self, pose: np.ndarray) -> None:
         """Move the reference to a flange pose [4, 4]."""
@@ -96,48 +87,89 @@ class FrankyDriver:
         with self._faults():
             self._motion.set_reference(self._reference(pose @ self._tool))
 
+    def start_joints(self, max_force: float) -> None:
+        """Hold the present joints with an impedance; a stream of positions would need a computer with real time."""
+        with self._faults():
+            motion = self._franky.JointImpedanceTrackingMotion(stiffness=JOINT_STIFFNESS, damping=JOINT_DAMPING)
+            motion.set_reference(self._franky.JointReference(q=self._robot.state.q))
+        self._begin(motion, max_force)
+
+    def follow_joints(self, joints: np.ndarray, speeds: np.ndarray) -> None:
+        """Move the reference to joints [7], rad, with speeds [7], rad/s."""
+        if not np.all(np.isfinite([joints, speeds])):
+            raise NotFinite(f"The reference {joints.tolist()} or its speed is not finite.")
+        with self._faults():
+            self._motion.set_reference(self._franky.JointReference(q=joints, dq=speeds))
+
     def check(self) -> None:
         """Raise what has ended the motion, if something has."""
-        if self._motion is None:
+        states = self._states
+        if states is None:
             return
-        with self._faults():
-            ended = self._robot.poll_motion()
         if self._pushes:  # at once: the arm still takes a moment to come to rest
             force = self._pushes[0]
             raise ForceExceeded(f"The robot's own loop ended the motion at {force:.1f} N.", "max_force", force)
-        if ended:
-            self._check_mode()
-            raise ArmFault("The motion has ended by itself.")
+        states.get()
+        if self._connection.lost:
+            raise ConnectionLost(f"The robot at {self._host} has closed the connection.")
 
     def stop(self) -> None:
         """Come to rest, and end the motion."""
         if self._motion is None:
             return
-        self._motion = None
+        states, self._states, self._motion = self._states, None, None
+        if states is not None:
+            states.end()
         with suppress(Exception):  # whatever is broken by now: what can still be stopped is stopped
             if self._robot.is_in_control:
                 self._robot.move(self._franky.TorqueStopMotion(), asynchronous=True)
                 if not self._robot.join_motion(STOP_TIMEOUT):
                     self._robot.stop()
-
-    def move_joints(self, joints: np.ndarray, speed: float) -> None:
-        """Move to joints [7] at a share of the full speed, and wait."""
-        self.stop()
-        self._check_mode()
-        with self._faults():
-            goal = [float(joint) for joint in joints]
-            self._robot.move(self._franky.JointMotion(goal, relative_dynamics_factor=float(speed)))
+        if states is not None:
+            states.join(STOP_TIMEOUT)  # it holds the robot
 
     def recover(self) -> None:
         """Clear a reflex; a user stop is released by hand."""
         with self._faults():
             self._robot.recover_from_errors()
-        self._check_mode()
+        check_mode(self.read().mode)
 
     def close(self) -> None:
         """Come to rest and disconnect."""
         self.stop()
+        self._connection.close()
         self._robot = None
+
+    def _begin(self, motion: Any, max_force: float) -> None:
+        """Hand the control to a motion that ends when a force gets too large."""
+        franky = self._franky
+        check_mode(self.read().mode)
+        pushes: list[float] = []
+        try:
+            with self._faults():
+                # In the robot's own loop, a thousand times a second: Python may be late.
+                x, y, z = (getattr(franky.Measure, f"FORCE_{axis}") for axis in "XYZ")
+                pushed = x * x + y * y + z * z > max_force**2
+                reaction = franky.TorqueReaction(pushed, franky.TorqueStopMotion())
+                reaction.register_callback(lambda state, *times: pushes.append(_size(state.O_F_ext_hat_K[:3])))
+                motion.add_reaction(reaction)
+                self._motion, self._pushes = motion, pushes
+                self._robot.move(motion, asynchronous=True)
+                self._states = Newest(self._look, LOOK_PAUSE)
+            self._wait_for_control()
+        except BaseException:
+            self.stop()
+            raise
+
+    def _look(self) -> Any:
+        """franky's state. It holds the robot for up to a second when that is silent, and all of franky's calls wait."""
+        with self._faults():
+            ended = self._robot.poll_motion()
+            state = self._robot.state
+        if ended:
+            check_mode(state.robot_mode.name)
+            raise ArmFault("The motion has ended by itself.")
+        return state
 
     def _wait_for_control(self) -> None:
         """A robot that goes silent just now would be waited for without an error, and for ever."""
@@ -155,46 +187,14 @@ class FrankyDriver:
     # --- connecting -------------------------------------------------------------------------------------------
 
     def _connect(self) -> Any:
-        """In a thread: the constructor never returns while another client holds the robot."""
-        franky = self._franky
-        found: list[Any] = []
-        lock, late = threading.Lock(), threading.Event()
-
-        def connect() -> None:
+        franky, host = self._franky, self._host
+        with self._faults():
             try:
-                robot = franky.Robot(self._host, realtime_config=franky.RealtimeConfig.Ignore)
-            except Exception as error:
-                robot = error
-            with lock:
-                if not late.is_set():  # else it is let go of, or nobody could have the robot any more
-                    found.append(robot)
-
-        thread = threading.Thread(target=connect, name="connect", daemon=True)
-        thread.start()
-        thread.join(CONNECT_TIMEOUT)
-        with lock:
-            if not found:
-                late.set()
-                raise ConnectionLost(
-                    f"No answer from the robot at {self._host} in {CONNECT_TIMEOUT:g} s; another program may hold it."
-                )
-        if isinstance(found[0], franky.IncompatibleVersionException):
-            raise UserError(_version_text(str(found[0]), self._host)) from found[0]
-        if isinstance(found[0], franky.NetworkException):
-            raise ConnectionLost(f"The robot at {self._host} can't be reached ({found[0]}).") from found[0]
-        if isinstance(found[0], Exception):
-            with self._faults():
-                raise found[0]
-        return found[0]
-
-    def _check_mode(self) -> None:
-        mode = self.read().mode
-        if mode == USER_STOPPED:
-            raise UserStopped("The robot is stopped by its button or enabling device.")
-        if mode == REFLEX:
-            raise Reflex("The robot has stopped itself and waits for recovery.")
-        if mode not in (IDLE, MOVING):
-            raise ArmFault(f"The robot is in mode {mode}, and must be in {IDLE}.")
+                return connect_in_time(lambda: franky.Robot(host, realtime_config=franky.RealtimeConfig.Ignore), host)
+            except franky.IncompatibleVersionException as error:
+                raise UserError(_version_text(str(error), host)) from error
+            except franky.NetworkException as error:
+                raise ConnectionLost(f"The robot at {host} can't be reached ({error}).") from error
 
     @contextmanager
     def _faults(self) -> Iterator[None]:
@@ -237,7 +237,8 @@ def _version_text(text: str, host: str) -> str:
     version = text.partition("server version: ")[2].partition(",")[0] or "?"
     return (
         f"The robot at {host} speaks version {version} of the protocol, and the installed franky-control another one ({text}). "
-        f"For a Panda (version 5) and other older systems: {OLD_ROBOT.format(version)}"
+        f"For a Panda (version 5) and other older systems: {OLD_ROBOT.format(version)}; "
+        'or, for version 5, the driver franka-rs: pip install "vjepa-sim[franka-rs]"'
     )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from envs.faults import ArmFault, NotFinite
+from envs.franka.clock import ClockWatch
 from envs.franka.driver import Driver, RobotState
 
 ENDING = 10.0  # s for the arm to come to rest
@@ -55,8 +56,8 @@ class Servo:
         Args:
             driver: of the robot.
             settings: how the reference travels.
-            watch: called in every tick with the robot's state and the seconds for which its clock has stood still;
-                raises an :class:`ArmFault` if the arm must stop.
+            watch: called in every tick with the robot's state and the seconds for which its clock has stood still, see
+                :class:`envs.franka.clock.ClockWatch`; raises an :class:`ArmFault` if the arm must stop.
         """
         self.settings = settings
         self._driver, self._watch = driver, watch
@@ -83,7 +84,7 @@ class Servo:
             self._driver.stop()
             raise
         with self._lock:
-            self._state, self._clock_changed = state, time.monotonic()
+            self._state, self._clock = state, ClockWatch(state.clock)
             self._goal = self._reference = state.pose.copy()
             self._lead = np.zeros(6)  # what the reference sent is ahead by: metres, and a rotation vector
             self._fault, self._running = None, True
@@ -196,11 +197,9 @@ class Servo:
 
     def _tick(self, period: float) -> None:
         self._driver.check()
-        state, now = self._driver.read(), time.monotonic()
+        state = self._driver.read()
         passed = min(state.clock - self._state.clock, LONGEST_STEP * period)
-        if passed > 0:
-            self._clock_changed = now
-        self._watch(state, now - self._clock_changed)
+        self._watch(state, self._clock.look(state.clock))
         with self._lock:
             if passed > 0:
                 self._advance(state, passed)

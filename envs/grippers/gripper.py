@@ -89,7 +89,7 @@ class Gripper:
 
     @property
     def age(self) -> float:
-        """Seconds since the last good reading. It grows while a reading hangs, which is not (yet) a fault."""
+        """Seconds since the last good reading. It grows while a reading hangs; how long it may is for the arm to say."""
         with self._changed:
             return time.monotonic() - self._read_at
 

@@ -44,7 +44,7 @@ def _answer(pipe: Connection, parent: int, robot, arm) -> None:
         "speed": lambda: float(np.abs(arm.get_robot_state()["dq"]).max()),
         "reflex": robot.reflex,
         "user_stop": robot.stop_by_user,
-        "force": lambda force: setattr(robot, "force", force),
+        "force": robot.push,
         "drop_tcp": lambda: robot.client_socket.shutdown(socket.SHUT_RDWR),
     }
     try:

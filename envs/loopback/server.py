@@ -79,6 +79,11 @@ class LoopbackRobot:
         self.kill()
         self._pipe.close()
 
+    @property
+    def pid(self) -> int:
+        """Number of its process."""
+        return self._process.pid
+
     def joints(self) -> np.ndarray:
         """[7], radians, where the arm really is."""
         return self._ask("joints")
@@ -102,7 +107,10 @@ class LoopbackRobot:
         self._ask("user_stop", stopped)
 
     def force(self, force: np.ndarray) -> None:
-        """The robot reports a force [3] in newtons, base frame, from now on; nothing really pushes the arm."""
+        """The robot reports a force [3] in newtons, base frame, from now on; nothing really pushes the arm.
+
+        If it exceeds what a client called a collision, on any axis, the robot stops itself.
+        """
         self._ask("force", np.asarray(force, float))
 
     def drop_tcp(self) -> None:

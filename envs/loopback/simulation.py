@@ -12,7 +12,7 @@ import mujoco
 import numpy as np
 from franka_sim import FrankaSimServer
 from franka_sim.control_modes import ControlMode
-from franka_sim.franka_protocol import MessageHeader, MoveStatus
+from franka_sim.franka_protocol import MessageHeader, MoveStatus, SetCollisionBehaviorCommand
 from franka_sim.robot_state import RobotState
 from franka_sim.server.constants import RobotMode
 
@@ -20,6 +20,7 @@ from envs.loopback.model import FLANGE_BODY, arm_model
 
 # Flange to fingertips, as Desk has it: rounded to four digits, so that it is no perfect rotation.
 HAND_TOOL = np.array([[0.7071, 0.7071, 0, 0], [-0.7071, 0.7071, 0, 0], [0, 0, 1, 0.1034], [0, 0, 0, 1]])
+COLLISION = 7  # libfranka's number of cartesian_reflex
 IDLE_GENERATOR, OTHER_CONTROLLER = 0, 3  # libfranka's modes of a robot that no program moves
 
 
@@ -67,6 +68,7 @@ class FaultyRobot(FrankaSimServer):
         """
         self.user_stopped = False
         self.force = np.zeros(3)
+        self._most_force = np.full(3, np.inf)
         self._tool = HAND_TOOL if hand else np.eye(4)
         super().__init__(host=host, physics_sim=arm, enable_gripper=hand)
 
@@ -109,9 +111,20 @@ class FaultyRobot(FrankaSimServer):
                 self._pending_move_response = (self.current_motion_id, status, self._states_packed)
                 self.current_motion_id = 0
 
+    def push(self, force: np.ndarray) -> None:
+        """Report a force [3] in newtons, base frame, from now on, and stop at one that a client called a collision."""
+        self.force = force
+        if self.current_motion_id and np.any(np.abs(force) > self._most_force):
+            self.reflex(COLLISION)
+
     def reflex(self, code: int) -> None:
         """Stop as if the robot's own safety did, with the number of an error in libfranka's list."""
         self._abort_with_error(code, "ordered")
+
+    def handle_set_collision_behavior_command(self, client_socket, header: MessageHeader, payload: bytes) -> None:
+        """franka-sim only says yes to it."""
+        self._most_force = np.array(SetCollisionBehaviorCommand.from_bytes(payload).upper_force_thresholds_nominal[:3])
+        super().handle_set_collision_behavior_command(client_socket, header, payload)
 
     def _refuse_move_while_latched(self, client_socket, header: MessageHeader) -> bool:
         if self.user_stopped:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,11 @@ import numpy as np
 
 from envs.cameras import Grabber
 from envs.errors import unknown_name
-from envs.franka import FrankaArm
-from envs.franka.franky_driver import FrankyDriver
+from envs.franka import FrankaArm, open_driver
 from envs.grippers import DRIVERS, open_gripper
 from envs.loopback.robotiq import CLOSED, LoopbackRobotiq
 from envs.loopback.server import LoopbackRobot
-from envs.panda import HOME_JOINTS
+from envs.panda import home_joints
 
 RATE = 15.0  # Hz
 LONGEST_STEP = 0.2  # s of physics between two pictures; on a slow machine the objects fall more slowly
@@ -108,6 +107,7 @@ class LoopbackArm(FrankaArm):
         size: int = 256,
         period: float = 1.0,
         max_force: float = 25.0,
+        driver: str = "franky",
     ):
         """
         Args:
@@ -117,32 +117,28 @@ class LoopbackArm(FrankaArm):
             size: of the camera's pictures in pixels.
             period: seconds of a step.
             max_force: newtons at which the robot stops itself.
+            driver: see :func:`envs.franka.open_arm`.
         """
         if gripper not in DRIVERS:
             raise unknown_name("gripper", gripper, DRIVERS)
         self.hand: LoopbackRobotiq | None = None
-        self._parts: list[Any] = []
-        try:
-            self._build(host, gripper, object_name, size, period, max_force)
-        except BaseException:
-            self._close_parts()
-            raise
-
-    def _build(self, host: str, gripper: str, object_name: str, size: int, period: float, max_force: float) -> None:
-        folder = self._keep(tempfile.TemporaryDirectory(prefix="vjepa-sim-"))
-        address = host
-        joints = HOME_JOINTS.copy()
-        if gripper == "robotiq":
-            address = str(Path(folder.name) / "robotiq")
-            self.hand = self._keep(LoopbackRobotiq(Path(address)))
-        else:
-            joints[6] = np.pi / 4  # the Franka Hand is mounted turned
-        self.robot = self._keep(LoopbackRobot(host, joints, hand=gripper == "panda_hand"))
-        driver = self._keep(FrankyDriver(host))
-        fingers = self._keep(open_gripper(gripper, address))
-        source = TwinSource(self.robot.joints, lambda: fingers.commanded, self._meet, gripper, object_name, size)
-        camera = self._keep(Grabber(source, max_age=3.0, name="the loopback robot's camera"))
-        super().__init__(driver, fingers, camera, gripper, period, max_force=max_force)
+        self._world = ExitStack()  # what a real arm has around it
+        with ExitStack() as parts:  # closed again if the next one fails
+            parts.callback(self._world.close)
+            folder = self._world.enter_context(tempfile.TemporaryDirectory(prefix="vjepa-sim-"))
+            address = host
+            if gripper == "robotiq":
+                address = str(Path(folder) / "robotiq")
+                self.hand = self._world.enter_context(closing(LoopbackRobotiq(Path(address))))
+            self.robot = self._world.enter_context(
+                LoopbackRobot(host, home_joints(gripper), hand=gripper == "panda_hand")
+            )
+            connected = parts.enter_context(closing(open_driver(driver, host)))
+            fingers = parts.enter_context(closing(open_gripper(gripper, address)))
+            source = TwinSource(self.robot.joints, lambda: fingers.commanded, self._meet, gripper, object_name, size)
+            camera = parts.enter_context(Grabber(source, max_age=3.0, name="the loopback robot's camera"))
+            super().__init__(connected, fingers, camera, gripper, period, max_force=max_force)
+            parts.pop_all()
 
     def _meet(self, closedness: float | None) -> None:
         """Let the simulated gripper feel what the twin's fingers hold."""
@@ -152,14 +148,4 @@ class LoopbackArm(FrankaArm):
     def close(self) -> None:
         """Come to rest, and end the robot."""
         super().close()
-        self._close_parts()
-
-    def _keep(self, part: Any) -> Any:
-        self._parts.append(part)
-        return part
-
-    def _close_parts(self) -> None:
-        for part in reversed(self._parts):
-            with suppress(Exception):  # the others must end too
-                part.cleanup() if isinstance(part, tempfile.TemporaryDirectory) else part.close()
-        self._parts.clear()
+        self._world.close()

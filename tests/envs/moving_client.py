@@ -1,30 +1,45 @@
-"""A program that moves an arm up and down until it is ended: ``python -m tests.envs.moving_client HOST``."""
+"""A program that moves an arm until it is ended: ``python -m tests.envs.moving_client DRIVER HOST pose|joints``."""
 
 from __future__ import annotations
 
 import sys
 
-from envs.franka.franky_driver import FrankyDriver
+from envs.franka import open_driver
+from envs.franka.driver import Driver
+from envs.franka.joint_motion import move_joints
 from envs.franka.servo import Servo, ServoSettings
+from envs.panda import HOME_JOINTS
 
 
-def main(host: str) -> None:
-    driver = FrankyDriver(host)
+def main(library: str, host: str, kind: str) -> None:
+    driver = open_driver(library, host)
+    try:
+        print("moving", flush=True)
+        {"pose": up_and_down, "joints": turn}[kind](driver)
+    finally:
+        driver.close()
+
+
+def up_and_down(driver: Driver) -> None:
     servo = Servo(driver, ServoSettings(), lambda state, clock_age: None)
     try:
         servo.start(max_force=25.0)
         home = servo.goal
         away = home.copy()
         away[2, 3] += 0.05
-        print("moving", flush=True)
         while True:
             for goal in (away, home):
                 servo.go(goal)
                 servo.wait(lambda: servo.arrived, timeout=30.0)
     finally:
         servo.stop()
-        driver.close()
+
+
+def turn(driver: Driver) -> None:
+    while True:
+        for by in (0.3, -0.3):
+            move_joints(driver, HOME_JOINTS + by, 0.15, max_force=25.0)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

@@ -1,4 +1,4 @@
-"""The driver and the servo against Franka's real protocol, on a loopback address."""
+"""The drivers and the servo against Franka's real protocol, on a loopback address."""
 
 from __future__ import annotations
 
@@ -20,19 +20,28 @@ from envs.panda import HOME_JOINTS, flange_poses
 from envs.pose import euler_to_matrix
 from tests.envs.loopback import FCI_PORT, free_address, wait_until
 
-pytest.importorskip("franky", exc_type=ImportError)
 pytest.importorskip("franka_sim", exc_type=ImportError)
 
-from envs.franka import franky_driver
-from envs.franka.franky_driver import FrankyDriver
+from envs.franka import connecting, open_driver
+from envs.franka.joint_motion import move_joints
 from envs.franka.servo import Servo, ServoSettings
 from envs.loopback import LoopbackRobot
 
 AT_ONCE = 0.3  # s in which a fault must be known
-SILENCE = 2.5  # s; libfranka waits 1 s for a robot that is gone, in the loop and sometimes once more in a read
+SILENCE = 1.0  # s in which a silent robot must be given up
 POSITION, TURN = 0.005, 0.02  # m and rad that the settled arm may be off
 REST = 0.01  # rad/s
 MAX_FORCE = 25.0
+
+
+PACKAGES = {"franky": "franky", "franka-rs": "franka"}
+
+
+@pytest.fixture(params=PACKAGES)
+def library(request):
+    """The driver to test."""
+    pytest.importorskip(PACKAGES[request.param], exc_type=ImportError)
+    return request.param
 
 
 @pytest.fixture(scope="module")
@@ -56,12 +65,12 @@ def mortal():
 
 
 @pytest.fixture
-def connect():
+def connect(library):
     """Makes servos that hold the arm; ends them after the test."""
     made = []
 
     def make(robot, watch=lambda state, clock_age: None):
-        driver = FrankyDriver(robot.host)
+        driver = open_driver(library, robot.host)
         servo = Servo(driver, ServoSettings(), watch)
         made.append((driver, servo))
         servo.start(MAX_FORCE)
@@ -173,15 +182,6 @@ def test_small_moves_do_not_drift(robot, connect):
     settle(robot, servo, start)
 
 
-def test_moves_joints(robot, connect):
-    servo, driver = connect(robot)
-    servo.stop()
-    driver.move_joints(HOME_JOINTS, speed=0.15)
-    assert np.allclose(robot.joints(), HOME_JOINTS, atol=0.01)
-    servo.start(MAX_FORCE)
-    wait_until(lambda: servo.state.mode == "Move")
-
-
 def test_stop_leaves_the_arm_at_rest(robot, connect):
     servo, driver = connect(robot)
     start_moving(robot, servo)
@@ -211,7 +211,7 @@ def test_reflex(robot, connect):
     works_again(robot, connect)
 
 
-def test_user_stop(robot, connect):
+def test_user_stop(robot, connect, library):
     servo, driver = connect(robot)
     start_moving(robot, servo)
     assert latency(servo, UserStopped, lambda: robot.user_stop(True)) < AT_ONCE
@@ -222,7 +222,7 @@ def test_user_stop(robot, connect):
     with pytest.raises(UserStopped):
         servo.start(MAX_FORCE)
     driver.close()
-    again = FrankyDriver(robot.host)  # the button outlives the connection
+    again = open_driver(library, robot.host)  # the button outlives the connection
     with pytest.raises(UserStopped):
         again.start(MAX_FORCE)
     again.close()
@@ -244,11 +244,28 @@ def test_force_is_stopped_in_the_robots_own_loop(robot, connect):
     works_again(robot, connect)
 
 
+@pytest.mark.parametrize("library", ["franka-rs"], indirect=True)
+def test_robot_stops_itself_at_a_force_while_nobody_asks(robot, driver, connect):
+    driver.start(MAX_FORCE)
+    goal = moved(driver.read().pose, axis=2, by=0.03)
+    driver.follow(goal)
+    wait_until(lambda: robot.moving() > 3 * REST)
+    robot.force([0.0, 0.0, -1.2 * MAX_FORCE])
+    wait_until(lambda: robot.moving() < REST)
+    assert goal[2, 3] - robot.flange()[2, 3] > POSITION
+    with pytest.raises(ForceExceeded):
+        driver.check()
+    driver.stop()
+    robot.force([0.0, 0.0, 0.0])
+    driver.recover()
+    driver.close()
+    works_again(robot, connect)
+
+
 def test_connection_for_commands_drops(robot, connect):
     servo, driver = connect(robot)
     start_moving(robot, servo)
-    # Most times in 30 ms; one time in ten libfranka waits for the states that no longer come.
-    assert latency(servo, ConnectionLost, robot.drop_tcp) < SILENCE
+    assert latency(servo, ConnectionLost, robot.drop_tcp) < AT_ONCE
     wait_until(lambda: robot.moving() < REST)
     with pytest.raises(ConnectionLost):
         driver.read()
@@ -257,13 +274,13 @@ def test_connection_for_commands_drops(robot, connect):
     works_again(robot, connect)
 
 
-def test_robot_is_gone(mortal, connect):
+def test_robot_is_gone(mortal, connect, library):
     servo, driver = connect(mortal)
     assert latency(servo, ConnectionLost, mortal.kill) < SILENCE
     servo.stop()
     driver.close()
     with pytest.raises(ConnectionLost, match="FCI"):
-        FrankyDriver(mortal.host)
+        open_driver(library, mortal.host)
     with LoopbackRobot(mortal.host) as reborn:
         works_again(reborn, connect)
 
@@ -336,16 +353,74 @@ def test_a_mistake_in_the_watch_stops_the_arm(robot, connect):
     assert driver.read().mode == "Idle"
 
 
+# --- from posture to posture ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def driver(robot, library):
+    driver = open_driver(library, robot.host)
+    yield driver
+    driver.close()
+
+
+def test_moves_joints(robot, driver):
+    for joints in (HOME_JOINTS + [0.2, -0.2, 0.2, 0.2, -0.2, 0.2, 0.2], HOME_JOINTS):
+        move_joints(driver, joints, 0.15, MAX_FORCE)
+        assert np.allclose(robot.joints(), joints, atol=0.02)
+        assert driver.read().mode == "Idle"
+        wait_until(lambda: robot.moving() < REST)
+
+
+@pytest.mark.parametrize(
+    ("fault", "inject"),
+    [
+        (Reflex, lambda robot: robot.reflex()),
+        (UserStopped, lambda robot: robot.user_stop(True)),
+        (ForceExceeded, lambda robot: robot.force([0.0, 18.0, -20.0])),
+        (ConnectionLost, lambda robot: robot.drop_tcp()),
+    ],
+)
+def test_a_fault_ends_the_way_to_a_posture(robot, driver, connect, fault, inject):
+    raised = []
+
+    def run():
+        try:
+            move_joints(driver, robot.joints() + [0.5, 0, 0, 0, 0, 0, 0], 0.15, MAX_FORCE)
+        except ArmFault as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    wait_until(lambda: robot.moving() > 3 * REST)
+    inject(robot)
+    thread.join(5.0)
+    assert [type(error) for error in raised] == [fault]
+    wait_until(lambda: robot.moving() < REST)
+    robot.user_stop(False)
+    robot.force([0.0, 0.0, 0.0])
+    if fault is Reflex:
+        driver.recover()
+    driver.close()
+    works_again(robot, connect)
+
+
+def test_joints_that_are_not_finite(driver):
+    driver.start_joints(MAX_FORCE)
+    with pytest.raises(NotFinite):
+        driver.follow_joints(np.full(7, np.nan), np.zeros(7))
+    driver.check()
+
+
 # --- connecting -------------------------------------------------------------------------------------------------------
 
 
-def test_second_client_does_not_hang(robot, connect, monkeypatch):
+def test_second_client_does_not_hang(robot, connect, library, monkeypatch):
     servo, driver = connect(robot)
     with monkeypatch.context() as patch:
-        patch.setattr(franky_driver, "CONNECT_TIMEOUT", 0.5)
+        patch.setattr(connecting, "CONNECT_TIMEOUT", 0.5)
         start = time.monotonic()
         with pytest.raises(ConnectionLost, match="another program"):
-            FrankyDriver(robot.host)
+            open_driver(library, robot.host)
         assert time.monotonic() - start < 1.0
     assert servo.running and servo.state.mode == "Move"
     servo.stop()
@@ -353,49 +428,77 @@ def test_second_client_does_not_hang(robot, connect, monkeypatch):
     works_again(robot, connect)  # the client that gave up has not taken the robot after all
 
 
-def test_robot_of_another_version_names_the_wheel():
-    address = free_address()
+@pytest.fixture
+def panda():
+    """Answers as a robot of version 5 does, and sends no states. Its address, and the versions it was asked for."""
+    address, asked = free_address(), []
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((address, FCI_PORT))
         listener.listen()
-        threading.Thread(target=refuse, args=(listener,), daemon=True).start()
-        line = (
-            "pip install franky-control --extra-index-url "
-            '"https://timschneider42.github.io/franky/whl/by-robot-server-version/5/"'
-        )
-        with pytest.raises(UserError) as raised:
-            FrankyDriver(address)
-    assert line in str(raised.value)
+        threading.Thread(target=shake_hands, args=(listener, asked), daemon=True).start()
+        yield address, asked
 
 
-def refuse(listener):
-    """The handshake of a Panda: version 5."""
-    client, _ = listener.accept()
-    with client:
-        command, number, size = struct.unpack("<III", client.recv(12))
-        client.recv(size - 12)
-        client.sendall(struct.pack("<IIIBH", command, number, 15, 1, 5))
-        client.recv(1)  # until the client has read it and hung up
+def shake_hands(listener, asked):
+    while True:
+        try:
+            client, _ = listener.accept()
+        except OSError:
+            return
+        with client:
+            command, number, size = struct.unpack("<III", client.recv(12))
+            asked.append(struct.unpack("<HH", client.recv(size - 12))[0])
+            client.sendall(struct.pack("<IIIBH", command, number, 15, asked[-1] != 5, 5))
+            client.recv(1)  # until the client has read it and hung up
 
 
-def test_missing_franky_names_the_extra(monkeypatch):
-    monkeypatch.setitem(sys.modules, "franky", None)
-    with pytest.raises(UserError, match=r'pip install "vjepa-sim\[franka\]"'):
-        FrankyDriver("127.0.0.1")
+def test_franky_for_robots_of_another_version_is_named(panda):
+    pytest.importorskip("franky", exc_type=ImportError)
+    with pytest.raises(UserError) as raised:
+        open_driver("franky", panda[0])
+    assert (
+        "pip install franky-control --extra-index-url "
+        '"https://timschneider42.github.io/franky/whl/by-robot-server-version/5/"'
+    ) in str(raised.value)
+    assert 'pip install "vjepa-sim[franka-rs]"' in str(raised.value)
 
 
-def test_no_robot_at_all():
+def test_franka_rs_shakes_hands_with_a_robot_of_version_5(panda):
+    """And then waits for states; more of version 5 is not tested."""
+    pytest.importorskip("franka", exc_type=ImportError)
+    address, asked = panda
+    with pytest.raises(ConnectionLost, match="UDP"):
+        open_driver("franka-rs", address)
+    assert asked == [10, 5]
+
+
+@pytest.mark.parametrize(
+    ("library", "package", "extra"), [("franky", "franky", "franka"), ("franka-rs", "franka", "franka-rs")]
+)
+def test_missing_package_names_the_extra(monkeypatch, library, package, extra):
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(UserError, match=rf'pip install "vjepa-sim\[{extra}\]"'):
+        open_driver(library, "127.0.0.1")
+
+
+def test_unknown_driver_names_the_known_ones():
+    with pytest.raises(UserError, match="franka-rs"):
+        open_driver("franka_rs", "127.0.0.1")
+
+
+def test_no_robot_at_all(library):
     with pytest.raises(ConnectionLost, match="FCI"):
-        FrankyDriver(free_address())
+        open_driver(library, free_address())
 
 
 # --- a program that ends ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL], ids=["ctrl-c", "killed"])
-def test_arm_rests_when_its_program_ends(robot, connect, end):
-    command = [sys.executable, "-m", "tests.envs.moving_client", robot.host]
+@pytest.mark.parametrize("kind", ["pose", "joints"])
+def test_arm_rests_when_its_program_ends(robot, connect, library, kind, end):
+    command = [sys.executable, "-m", "tests.envs.moving_client", library, robot.host, kind]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as client:
         assert client.stdout.readline() == "moving\n", client.stderr.read()
         wait_until(lambda: robot.moving() > 3 * REST)

@@ -20,7 +20,7 @@ OWNER = """
 import sys, time
 from envs.loopback import LoopbackRobot
 robot = LoopbackRobot(sys.argv[1])
-print(robot._process.pid, flush=True)
+print(robot.pid, flush=True)
 time.sleep(60)
 """
 

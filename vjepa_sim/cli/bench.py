@@ -18,11 +18,12 @@ class Bench:
     """Measure speed: ratios of things timed in turn in one run.
 
     Attributes:
-        what: sim, model, data or plan.
+        what: sim, model, data, plan or robot.
         json: where to write the numbers.
         checkpoint: for model and plan.
         preset: for model: sizes to measure beside the checkpoint, several with commas between, all, or none.
         data: for data: a data set such as sim:episodes; without it a small one is made.
+        minutes: for robot: how long to drive it.
         threads: PyTorch's; 0 leaves the choice to it.
     """
 
@@ -31,6 +32,7 @@ class Bench:
     checkpoint: str = "tiny"
     preset: str = "all"
     data: str | None = None
+    minutes: float = 1.0
     threads: int = 0
 
     def run(self) -> int:
@@ -43,6 +45,7 @@ class Bench:
             "model": self._bench_model,
             "data": lambda: bench_data(self.data),
             "plan": lambda: bench_plan(self.checkpoint),
+            "robot": self._bench_robot,
         }
         if self.what not in benches:
             raise unknown_name("bench", self.what, benches)
@@ -64,3 +67,9 @@ class Bench:
         sizes = () if self.preset == "none" else choose(self.preset, tuple(name for name in PRESETS if name != "tiny"))
         with progress("models") as bar:
             return bench_model(self.checkpoint, sizes, bar)
+
+    def _bench_robot(self) -> dict:
+        from agents.bench import bench_robot
+
+        with progress("seconds") as bar:
+            return bench_robot(self.minutes, bar)

@@ -18,6 +18,7 @@ class CaptureGoal:
         host: of the robot, to keep the arm's pose beside the picture.
         gripper: robotiq or panda_hand.
         gripper_address: serial device of a Robotiq, for its closedness.
+        driver: library that talks to the robot: franky or franka-rs.
         steps: control steps that an agent gets for this goal.
         name: what the picture shows.
         task: in the simulator: reach, grasp, reach-with-object or pick-and-place.
@@ -32,6 +33,7 @@ class CaptureGoal:
     host: str | None = None
     gripper: str = "robotiq"
     gripper_address: str | None = None
+    driver: str = "franky"
     steps: int = 10
     name: str = "goal"
     task: str = "reach"
@@ -74,7 +76,7 @@ class CaptureGoal:
                 return [Goal(camera.latest()[0], self.steps, None, self.name)], told
         from envs.franka import open_arm
 
-        arm = open_arm(self.host, self.camera, self.gripper, self.gripper_address)
+        arm = open_arm(self.host, self.camera, self.gripper, self.gripper_address, driver=self.driver)
         try:
             seen = arm.glimpse()
         finally:

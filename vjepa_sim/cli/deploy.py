@@ -22,6 +22,7 @@ class Deploy:
         camera: index, device, URL, realsense or zed.
         gripper: robotiq or panda_hand.
         gripper_address: serial device of a Robotiq.
+        driver: library that talks to the robot: franky or franka-rs.
         agent: mpc, random or still.
         checkpoint: for mpc: a bundled name, or a folder.
         task: reach, grasp, reach-with-object or pick-and-place: its budget of steps.
@@ -42,6 +43,7 @@ class Deploy:
     camera: str | None = None
     gripper: str = "robotiq"
     gripper_address: str | None = None
+    driver: str = "franky"
     agent: str = "mpc"
     checkpoint: str = "tiny"
     task: str = "reach"
@@ -97,7 +99,14 @@ class Deploy:
     def _settings(self, period: float, size: int) -> dict:
         if self.backend == "loopback":
             host = {} if self.host is None else {"host": self.host}
-            return {**host, "gripper": self.gripper, "object_name": self.object, "size": size, "period": period}
+            return {
+                **host,
+                "gripper": self.gripper,
+                "object_name": self.object,
+                "size": size,
+                "period": period,
+                "driver": self.driver,
+            }
         if self.host is None or self.camera is None:
             raise UserError("A real robot needs --host ADDRESS and --camera DEVICE.")
         return {
@@ -106,6 +115,7 @@ class Deploy:
             "gripper": self.gripper,
             "gripper_address": self.gripper_address,
             "period": period,
+            "driver": self.driver,
         }
 
     def _agrees(self, question: str) -> bool:

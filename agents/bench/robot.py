@@ -1,0 +1,147 @@
+"""A robot driven for as long as one likes: is every step on time, and does nothing grow?"""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from envs.errors import UserError
+from envs.faults import ArmFault
+from envs.make import make
+from envs.pose import ACTION_DIM, GRIPPER, POSITION, ROTATION, difference
+from envs.robot_env import RobotEnv
+
+PERIOD = 0.25  # s
+WARM_UP = 20.0  # s in which memory still grows; at most a third of the time there is
+SAMPLING = 2.0  # s between two looks at a process
+SPAN = np.array([0.03, 0.03, 0.03, 0.0, 0.0, 0.1, 0.0])  # metres and radians that the arm moves away from its start
+CLOSEDNESS = 0.5  # to which the gripper closes now and then
+COLUMNS = ("seconds", "off_mm", "off_rad", "success_rate", "stamp", "lead")
+
+
+def bench_robot(minutes: float, report: Callable[[int, int], None], host: str = "127.0.0.1") -> dict:
+    """Small random moves of the loopback robot, up to 4 a second, that end where they began.
+
+    Args:
+        minutes: for how long.
+        report: called with the seconds done and the seconds in all.
+        host: the loopback robot's address.
+
+    Returns:
+        What the steps were like; how many pictures' stamps did not increase, or came before their command's period was
+        over; by how much the moves failed to sum to zero; the memory, threads and files of this process and the robot's.
+        ``fault`` says what ended it early, if something did.
+
+    Raises:
+        UserError: the time is not above 0, or there can be no loopback robot.
+    """
+    if not 0 < minutes < math.inf:
+        raise UserError(f"--minutes {minutes:g}: give a time above 0.")
+    env = make("reach", "loopback", host=host, period=PERIOD)
+    try:
+        env.reset(options={"goal": env.robot.look()})
+        return _drive(env, 60 * minutes, report)
+    finally:
+        env.close()
+
+
+def _drive(env: RobotEnv, seconds: float, report: Callable[[int, int], None]) -> dict:
+    rng, away, fault = np.random.default_rng(0), np.zeros(ACTION_DIM), ""
+    rows = np.full((math.ceil(seconds / PERIOD) + 1, len(COLUMNS)), np.nan)  # made at once, or it were what grows
+    processes = {"client": _Process(os.getpid()), "robot": _Process(env.robot.robot.pid)}
+    home, first_stamp = env.arm.target, env.observation.stamp
+    warm_up, start, done, sampled = min(WARM_UP, seconds / 3), time.monotonic(), 0, -math.inf
+    try:
+        while (passed := time.monotonic() - start) < seconds:
+            report(int(passed), math.ceil(seconds))
+            if passed >= warm_up and passed - sampled >= SAMPLING:
+                sampled = passed
+                for process in processes.values():
+                    process.sample(passed)
+            there = rng.uniform(-SPAN, SPAN)
+            there[GRIPPER] = rng.choice([0.0, CLOSEDNESS])
+            rows[done] = _step(env, there - away)
+            away, done = there, done + 1
+        rows[done] = _step(env, -away)
+        done += 1
+    except ArmFault as error:
+        if not done:
+            raise
+        fault = str(error)
+    report(math.ceil(seconds), math.ceil(seconds))
+    for process in processes.values():
+        process.sample(time.monotonic() - start)
+    steps = dict(zip(COLUMNS, rows[:done].T, strict=True))
+    return {
+        "commands": done,
+        "step_seconds_median": float(np.median(steps["seconds"])),
+        "step_seconds_p95": float(np.quantile(steps["seconds"], 0.95)),
+        "settling_error_mm": _spread(steps["off_mm"]),
+        "settling_error_rad": _spread(steps["off_rad"]),
+        "control_success_rate": {
+            "median": float(np.median(steps["success_rate"])),
+            "min": float(steps["success_rate"].min()),
+        },
+        "frames": len(np.unique(steps["stamp"])),
+        "stamps_out_of_order": int(np.sum(np.diff(steps["stamp"], prepend=first_stamp) <= 0)),
+        "stamps_early": int(np.sum(steps["lead"] < 0)),
+        "drift_mm": None if fault else 1000 * float(np.linalg.norm((env.arm.target - home)[POSITION])),
+        "fault": fault,
+        **{name: process.numbers() for name, process in processes.items()},
+    }
+
+
+def _step(env: RobotEnv, action: np.ndarray) -> tuple[float, ...]:
+    """A row of :data:`COLUMNS`."""
+    start = time.monotonic()
+    env.step(action)
+    passed = time.monotonic() - start
+    stamp, off = env.observation.stamp, difference(env.observation.state, env.arm.status().target)
+    return (
+        passed,
+        1000 * float(np.linalg.norm(off[POSITION])),
+        float(np.linalg.norm(off[ROTATION])),
+        env.robot.robot_state().success_rate,
+        stamp,
+        stamp - start - PERIOD,
+    )
+
+
+def _spread(values: np.ndarray) -> dict[str, float]:
+    return {"median": float(np.median(values)), "p95": float(np.quantile(values, 0.95))}
+
+
+class _Process:
+    """What a process holds of memory, threads and files, as Linux tells."""
+
+    def __init__(self, pid: int):
+        self._folder = Path(f"/proc/{pid}")
+        self._samples: list[tuple[float, ...]] = []
+
+    def sample(self, seconds: float) -> None:
+        fields = dict(line.split(":", 1) for line in (self._folder / "status").read_text().splitlines())
+        if "VmRSS" not in fields:  # it has died
+            return
+        megabytes = int(fields["VmRSS"].split()[0]) / 1024
+        files = sum(1 for _ in (self._folder / "fd").iterdir())
+        self._samples.append((seconds, megabytes, int(fields["Threads"]), files))
+
+    def numbers(self) -> dict:
+        if not self._samples:
+            return {}
+        seconds, megabytes, threads, files = np.array(self._samples).T
+        several = np.ptp(seconds) > 0
+        return {
+            "memory_mb_start": float(megabytes[0]),
+            "memory_mb_end": float(megabytes[-1]),
+            "memory_mb_per_hour": 3600 * float(np.polyfit(seconds, megabytes, 1)[0]) if several else 0.0,
+            "threads_start": int(threads[0]),
+            "threads_end": int(threads[-1]),
+            "files_start": int(files[0]),
+            "files_end": int(files[-1]),
+        }

@@ -1,0 +1,212 @@
+"""A Franka arm through franka-rs, which speaks the FR3's protocol (version 10) and the Panda's (version 5)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from envs.errors import UserError
+from envs.faults import ArmFault, ConnectionLost, ForceExceeded, NotFinite, Reflex, UserStopped
+from envs.franka.connecting import connect_in_time
+from envs.franka.connection import Connection
+from envs.franka.driver import COLLISION_FORCE, COLLISION_TORQUE, RobotState, check_mode
+
+# The library smooths every step of a reference, and must be faster than the servo leads it, or the arm stops late. Of these
+# norms, an axis gets 1/sqrt(3). Gains, and how far the smoothed reference may lead the arm (25 mm), are the library's own,
+# close to DROID's.
+SPEEDS = {"max_velocity": 0.6, "max_acceleration": 4.0, "max_jerk": 200.0}  # metres
+TURNING_SPEEDS = {"max_angular_velocity": 1.6, "max_angular_acceleration": 10.0, "max_angular_jerk": 500.0}  # radians
+ANYWHERE = {"max_deviation": 3.0, "max_angular_deviation": 3.2}  # m and rad from the start; the envelope watches
+JOINT_SHARE = 0.5  # of the joints' full speed
+ANY_JOINTS = 6.3  # rad from the start
+MODES = {"idle": "Idle", "move": "Move", "reflex": "Reflex", "user_stopped": "UserStopped"}  # as libfranka has them
+
+
+class FrankaRsDriver:
+    """See :class:`envs.franka.driver.Driver`.
+
+    The library's loop can't be told of a force, but the robot can, axis by axis: so a force along an axis ends the motion
+    by the robot's own reflex, which must be recovered from. An oblique one ends it at the next :meth:`check`.
+    """
+
+    def __init__(self, host: str):
+        """
+        Args:
+            host: address of the robot's control box.
+
+        Raises:
+            UserError: franka-rs is not installed, or does not speak the robot's version.
+            ArmFault: the robot can't be reached, is stopped, or is held by another client.
+        """
+        self._franka = _import_franka()
+        self._host = host
+        self._motion: Any = None
+        self._max_force = COLLISION_FORCE
+        self._tool = np.eye(4)
+        with self._faults():
+            self._robot = connect_in_time(lambda: self._franka.Robot(host, realtime="ignore"), host)
+        self._connection = Connection(host)
+
+    def read(self) -> RobotState:
+        """The newest state; during a motion the last copy, without waiting."""
+        with self._faults():
+            state = self._state()
+            return RobotState(
+                clock=float(state.time),
+                pose=_rigid(state.O_T_EE) @ np.linalg.inv(_rigid(state.F_T_EE)),
+                joints=np.array(state.q),
+                force=np.array(state.O_F_ext_hat_K[:3]),
+                mode=_mode(state),
+                success_rate=float(state.control_command_success_rate),
+            )
+
+    def start(self, max_force: float) -> None:
+        """Hold the present pose with an impedance that gives way."""
+        self._begin(max_force, lambda: self._robot.cartesian_targets(**SPEEDS, **TURNING_SPEEDS, **ANYWHERE))
+
+    def follow(self, pose: np.ndarray) -> None:
+        """Move the reference to a flange pose [4, 4]."""
+        if not np.all(np.isfinite(pose)):
+            raise NotFinite(f"The reference pose {pose[:3, 3].tolist()} is not finite.")
+        self._lead(_target(pose @ self._tool))
+
+    def start_joints(self, max_force: float) -> None:
+        """Hold the present joints with an impedance."""
+        self._begin(max_force, lambda: self._robot.joint_targets(fraction=JOINT_SHARE, max_deviation=ANY_JOINTS))
+
+    def follow_joints(self, joints: np.ndarray, speeds: np.ndarray) -> None:
+        """Move the reference to joints [7], rad; the library finds its speeds itself."""
+        if not np.all(np.isfinite([joints, speeds])):
+            raise NotFinite(f"The reference {joints.tolist()} or its speed is not finite.")
+        self._lead(joints)
+
+    def check(self) -> None:
+        """Raise what has ended the motion, if something has; or that the force, in whatever direction, is too large."""
+        motion = self._motion
+        if motion is None:
+            return
+        with self._faults():
+            ended = not motion.running
+            self._check_force(motion.state())
+            if not ended and self._connection.lost:  # the library would wait for states for a second
+                raise ConnectionLost(f"The robot at {self._host} has closed the connection.")
+            if not ended:
+                return
+            self._motion = None
+            try:
+                motion.stop()  # raises the reason
+            except self._franka.ControlException:
+                self._check_force(self._state())  # the loop's last copy is older than what ended it
+                raise
+            check_mode(_mode(self._state()))
+            raise ArmFault("The motion has ended by itself.")
+
+    def stop(self) -> None:
+        """Come to rest, and end the motion."""
+        motion, self._motion = self._motion, None
+        if motion is None:
+            return
+        with suppress(Exception):  # whatever is broken by now: what can still be stopped is stopped
+            state = motion.state()
+            joints = isinstance(motion, self._franka.JointTargets)
+            motion.move_to(state.q if joints else _target(_rigid(state.O_T_EE)))
+        with suppress(Exception):
+            motion.stop()  # waits for rest
+
+    def recover(self) -> None:
+        """Clear a reflex; a user stop is released by hand."""
+        with self._faults():
+            self._robot.automatic_error_recovery()
+            check_mode(_mode(self._state()))
+
+    def close(self) -> None:
+        """Come to rest and disconnect."""
+        self.stop()
+        self._connection.close()
+        self._robot = None
+
+    def _begin(self, max_force: float, begin: Callable[[], Any]) -> None:
+        """Hand the control to the library's loop, and tell the robot of the force, however late Python may be."""
+        with self._faults():
+            state = self._state()
+            check_mode(_mode(state))
+            torques, forces = [COLLISION_TORQUE] * 7, [min(max_force, COLLISION_FORCE)] * 3 + [COLLISION_TORQUE] * 3
+            self._robot.set_collision_behavior_simple(torques, torques, forces, forces)
+            self._tool, self._max_force = _rigid(state.F_T_EE), max_force
+            self._motion = begin()
+
+    def _lead(self, target: np.ndarray) -> None:
+        with self._faults():
+            try:
+                self._motion.move_to(target)
+            except self._franka.FrankaError:
+                self.check()  # most likely the motion has ended just now, and there is a better reason
+                raise
+
+    def _check_force(self, state: Any) -> None:
+        force = float(np.linalg.norm(state.O_F_ext_hat_K[:3]))
+        if force > self._max_force:
+            raise ForceExceeded(f"The arm met {force:.1f} N.", "max_force", force)
+
+    def _state(self) -> Any:
+        """franka-rs's newest state."""
+        motion = self._motion
+        if motion is not None:
+            return motion.state()
+        self._robot.read_once()  # what has queued up since the last time, which is old
+        return self._robot.read_once()
+
+    @contextmanager
+    def _faults(self) -> Iterator[None]:
+        """Whatever franka-rs raises, as a fault of ours."""
+        try:
+            yield
+        except (ArmFault, UserError):
+            raise
+        except self._franka.FrankaError as error:
+            raise _fault(error, self._host) from error
+        except (ValueError, TypeError, AttributeError) as error:
+            raise ArmFault(f"The robot refused ({error}).") from error
+
+
+def _mode(state: Any) -> str:
+    return MODES.get(state.robot_mode, state.robot_mode)
+
+
+def _rigid(matrix: np.ndarray) -> np.ndarray:
+    """[4, 4]. What the robot reports is rounded, its hand's tool frame to four digits."""
+    rigid = np.array(matrix)
+    rigid[:3, :3] = Rotation.from_matrix(rigid[:3, :3]).as_matrix()
+    return rigid
+
+
+def _target(pose: np.ndarray) -> np.ndarray:
+    """[7]: a place, and a quaternion that ends with its real part."""
+    return np.concatenate([pose[:3, 3], Rotation.from_matrix(pose[:3, :3]).as_quat()])
+
+
+def _fault(error: Exception, host: str) -> ArmFault | UserError:
+    text, kind = str(error), error.kind
+    if kind == "incompatible_version":
+        return UserError(f"The robot at {host} speaks neither version 5 nor 10 of the protocol ({text}).")
+    if kind == "network":
+        return ConnectionLost(f"The connection to {host} is lost ({text}).")
+    if "safety function" in text or "User stopped" in text:
+        return UserStopped(f"The robot is stopped by its button or enabling device ({text}).")
+    if kind in ("control", "command"):
+        return Reflex(f"The robot has stopped itself ({text}).")
+    return ArmFault(f"The robot refused ({text}).")
+
+
+def _import_franka() -> Any:
+    try:
+        import franka
+    except ImportError as error:
+        raise UserError(
+            f'The driver franka-rs is not installed ({error}): pip install "vjepa-sim[franka-rs]"'
+        ) from error
+    return franka

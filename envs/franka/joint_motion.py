@@ -1,0 +1,68 @@
+"""A slow way from one posture to another, under impedance."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+
+from envs.faults import UnreachablePose
+from envs.franka.clock import ClockWatch
+from envs.franka.driver import Driver, RobotState
+from envs.panda import JOINT_SPEEDS
+
+PERIOD = 0.01  # s
+LONGEST_STEP = 2.0  # periods; after a pause the reference goes on where it was, without a jump
+ARRIVED, AT_REST = 0.015, 0.02  # rad, rad/s
+SETTLE_TIME = 3.0  # s
+PEAK = 1.5  # highest speed of a ramp, by its mean
+
+
+def move_joints(driver: Driver, joints: np.ndarray, speed: float, max_force: float) -> None:
+    """Go straight to a posture in joint space, and wait until the arm is there. However it ends, it ends at rest.
+
+    Times and speeds are by the robot's clock: when the robot falls behind, the reference waits for it.
+
+    Args:
+        driver: of the robot; no motion may be under way.
+        joints: [7], radians.
+        speed: share of the joints' highest speeds, in (0, 1].
+        max_force: newtons at which the robot's own loop ends the motion.
+
+    Raises:
+        UnreachablePose: the arm did not get there.
+        ArmFault: what stopped it on the way.
+    """
+    driver.start_joints(max_force)
+    try:
+        state = driver.read()
+        start, clock = state.joints, ClockWatch(state.clock)
+        way = joints - start
+        duration = max(float(PEAK * np.max(np.abs(way) / (speed * JOINT_SPEEDS))), PERIOD)
+        passed = 0.0
+        while passed < duration + SETTLE_TIME:
+            before, state = state, _next(driver, clock)
+            passed += min(state.clock - before.clock, LONGEST_STEP * PERIOD)
+            share = min(passed / duration, 1.0)
+            driver.follow_joints(start + (3 - 2 * share) * share**2 * way, 6 * share * (1 - share) / duration * way)
+            if share == 1.0 and _settled(before, state, joints):
+                return
+        short = float(np.abs(joints - state.joints).max())
+        raise UnreachablePose(f"A joint stayed {short:.3f} rad from where it was sent.", "", short)
+    finally:
+        driver.stop()
+
+
+def _next(driver: Driver, clock: ClockWatch) -> RobotState:
+    """The state after one period, of a robot that is well."""
+    time.sleep(PERIOD)
+    driver.check()
+    state = driver.read()
+    clock.look(state.clock)
+    return state
+
+
+def _settled(before: RobotState, state: RobotState, joints: np.ndarray) -> bool:
+    passed = state.clock - before.clock
+    moved = np.abs(state.joints - before.joints).max()
+    return passed > 0 and moved < AT_REST * passed and bool(np.abs(joints - state.joints).max() < ARRIVED)
