@@ -16,6 +16,7 @@ class Clip:
     Attributes:
         frames: uint8 [T, H, W, 3], or None if they weren't asked for.
         states: float32 [T, 7], see :mod:`envs.pose`; None where there is no arm.
+        objects: float32 [T, 3], where the object is, metres, NaN where the data don't tell; to learn from, never to act on.
         numbers: int64 [T], the frames' numbers when all frames of a data set are counted through; None where the set
             has no episodes.
         source: number of the data set in its mixture.
@@ -23,6 +24,7 @@ class Clip:
 
     frames: np.ndarray | None
     states: np.ndarray | None = None
+    objects: np.ndarray | None = None
     numbers: np.ndarray | None = None
     source: int = 0
 

@@ -169,7 +169,7 @@ class Clips:
                 self.footage.leave_out(episode, error)
                 continue
             states = pose.interpolate(motion.states, motion.stamps, times).astype(np.float32)
-            return Clip(shown, states, self.starts[episode] + rows)
+            return Clip(shown, states, motion.objects[rows], self.starts[episode] + rows)
         raise UserError(
             f"{self._source}: {TRIES} draws found no clip of {frames} frames {stride * self.period:.4g} s apart: {reason}"
         )

@@ -29,7 +29,7 @@ class Motion:
     Attributes:
         stamps: float64 [T], seconds.
         states: float64 [T, 7].
-        objects: float32 [T, 3], the object's position in metres, NaN where unknown; for probes only.
+        objects: float32 [T, 3], the object's position in metres, NaN where unknown; to learn from and to probe with.
     """
 
     stamps: np.ndarray

@@ -23,6 +23,7 @@ class Batch:
         video: normalised clips [B, 3, T, H, W].
         still: the first frame of each [B, 3, H, W].
         states: the arm's state in it [B, 7], NaN where there is no arm.
+        objects: where the object is in it [B, 3], metres, NaN where unknown.
         masks: seen and hidden token ids ([B, K], [B, M]) for each kind of mask.
         grid: tokens along one side of a picture.
         group: which group of equally long clips this is; each has a mask token of its own.
@@ -31,6 +32,7 @@ class Batch:
     video: torch.Tensor
     still: torch.Tensor
     states: torch.Tensor
+    objects: torch.Tensor
     masks: list[tuple[torch.Tensor, torch.Tensor]]
     grid: int
     group: int
@@ -38,7 +40,7 @@ class Batch:
     def to(self, device: torch.device) -> Batch:
         """The same on a device."""
         masks = [(seen.to(device), hidden.to(device)) for seen, hidden in self.masks]
-        tensors = {name: getattr(self, name).to(device) for name in ("video", "still", "states")}
+        tensors = {name: getattr(self, name).to(device) for name in ("video", "still", "states", "objects")}
         return replace(self, **tensors, masks=masks)
 
 
@@ -56,7 +58,7 @@ def draw_batch(
     phase = config.phase(step)
     transform = replace(transform, size=phase.image_size)
     drawn = mixture.draw([[seed, step, row] for row in rows], phase.frames, int(rng.choice(config.strides)))
-    videos, states = [], []
+    videos, states, objects = [], [], []
     for row, clip in zip(rows, drawn, strict=True):
         if config.augmentation is None:
             images = transform.fit(torch.from_numpy(clip.frames))
@@ -66,6 +68,7 @@ def draw_batch(
             images = transform.squash(torch.from_numpy(np.ascontiguousarray(part)))
         videos.append(images)
         states.append(np.full(7, np.nan, np.float32) if clip.states is None else clip.states[0])
+        objects.append(np.full(3, np.nan, np.float32) if clip.objects is None else clip.objects[0])
     images = torch.stack(videos)  # [B, T, 3, H, W]
     repeats = encoder.tubelet_size if config.still_tubelets else 1
     tubelets = phase.frames * repeats // encoder.tubelet_size
@@ -78,6 +81,7 @@ def draw_batch(
         video=repeat(images, "b t c h w -> b c (t r) h w", r=repeats),
         still=images[:, 0],
         states=torch.from_numpy(np.stack(states)),
+        objects=torch.from_numpy(np.stack(objects)),
         masks=masks,
         grid=grid,
         group=config.phases.index(phase),

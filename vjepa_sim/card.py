@@ -30,6 +30,7 @@ class ModelCard:
         predictor: sizes of the action-conditioned predictor, or None after stage one.
         mask_predictor: sizes of stage one's predictor, or None after stage two.
         decoders: whether it has decoders of the arm's state and of pixels.
+        object_decoder: whether it has one of the object's place too.
         period: seconds between two of its frames, or None after stage one.
         state, gripper: conventions of states and actions.
         data: one record per data set: where it was, how many episodes and frames, which seeds.
@@ -44,6 +45,7 @@ class ModelCard:
     predictor: ACPredictorConfig | None = None
     mask_predictor: PredictorConfig | None = None
     decoders: bool = True
+    object_decoder: bool = False
     period: float | None = None
     state: str = STATE_CONVENTION
     gripper: str = GRIPPER_CONVENTION

@@ -1,7 +1,7 @@
-"""Small decoders on the encoder's tokens: what the arm's state is, and what the picture was.
+"""Small decoders on the encoder's tokens: what the arm's state is, where the object is, and what the picture was.
 
-Both are trained beside the mask-denoising objective. From scratch on a narrow world that objective alone forgets
-small objects, since a hidden one can't be predicted; having to give the picture back keeps them in the tokens.
+They are trained beside the mask-denoising objective. From scratch on a narrow world that objective alone forgets
+small objects, since a hidden one can't be predicted; having to give them back keeps them in the tokens.
 """
 
 from __future__ import annotations
@@ -11,30 +11,54 @@ from torch import nn
 
 from vjepa_sim.encoder import EncoderConfig
 
-STATE_OUTPUTS = 4  # x, y, z, closedness
 STATE_CENTER = (0.45, 0.0, 0.25)  # m, the middle of where the flange goes
-STATE_SCALE = 0.1  # m
+OBJECT_CENTER = (0.48, 0.0, 0.1)  # m, the middle of where objects are
+SCALE = 0.1  # m: what the decoders count in
 
 
-class StateDecoder(nn.Module):
-    """The arm's own position and grip, read off one frame's tokens."""
+class _Reader(nn.Module):
+    """A few numbers, read off one frame's tokens: each is narrowed, then all are looked at together."""
 
-    def __init__(self, encoder: EncoderConfig, width: int = 24, hidden: int = 256):
+    def __init__(self, encoder: EncoderConfig, outputs: int, width: int = 24, hidden: int = 256):
         super().__init__()
         self.narrow = nn.Linear(encoder.dim, width)
         self.hidden = nn.Linear(encoder.tokens * width, hidden)
-        self.out = nn.Linear(hidden, STATE_OUTPUTS)
+        self.out = nn.Linear(hidden, outputs)
 
     def forward(self, z: torch.Tensor) -> torch.Tensor:
-        """Tokens [..., tokens, dim] to [..., 4]: x, y, z in units of 10 cm from (0.45, 0, 0.25), and closedness."""
         x = nn.functional.gelu(self.narrow(z)).flatten(-2)
         return self.out(nn.functional.gelu(self.hidden(x)))
+
+
+class StateDecoder(_Reader):
+    """The arm's own position and grip.
+
+    Tokens [..., tokens, dim] to [..., 4]: x, y, z in units of 10 cm from (0.45, 0, 0.25), and closedness.
+    """
+
+    def __init__(self, encoder: EncoderConfig):
+        super().__init__(encoder, outputs=4)
+
+
+class ObjectDecoder(_Reader):
+    """Where the object is.
+
+    Tokens [..., tokens, dim] to [..., 3]: x, y, z in units of 10 cm from (0.48, 0, 0.1).
+    """
+
+    def __init__(self, encoder: EncoderConfig):
+        super().__init__(encoder, outputs=3)
 
 
 def state_target(state: torch.Tensor) -> torch.Tensor:
     """States [..., 7] in the units of :class:`StateDecoder`."""
     center = state.new_tensor(STATE_CENTER)
-    return torch.cat([(state[..., :3] - center) / STATE_SCALE, state[..., 6:]], -1)
+    return torch.cat([(state[..., :3] - center) / SCALE, state[..., 6:]], -1)
+
+
+def object_target(position: torch.Tensor) -> torch.Tensor:
+    """Positions [..., 3] in the units of :class:`ObjectDecoder`."""
+    return (position - position.new_tensor(OBJECT_CENTER)) / SCALE
 
 
 class PixelDecoder(nn.Module):

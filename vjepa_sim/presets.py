@@ -8,7 +8,7 @@ from envs.errors import UserError, unknown_name
 from vjepa_sim.ac_predictor import ACPredictorConfig
 from vjepa_sim.augment import Augmentation
 from vjepa_sim.encoder import EncoderConfig
-from vjepa_sim.heads import STATE_CENTER, STATE_SCALE
+from vjepa_sim.heads import SCALE, STATE_CENTER
 from vjepa_sim.masks import LONG_RANGE, SHORT_RANGE, MaskConfig
 from vjepa_sim.predictor import PredictorConfig
 from vjepa_sim.schedule import Schedule, constant
@@ -44,6 +44,7 @@ class PretrainConfig:
         masks: kinds of mask, one predictor pass each.
         pixel_weight: of giving back the picture.
         state_weight: of giving back the arm's position and grip, where there is an arm.
+        object_weight: of giving back where the object is, where the data tell (simulated episodes do).
         variance_weight, covariance_weight: against features that die or repeat each other (VICReg's terms).
     """
 
@@ -60,6 +61,7 @@ class PretrainConfig:
     masks: tuple[MaskConfig, ...] = (SHORT_RANGE, LONG_RANGE)
     pixel_weight: float = 0.0
     state_weight: float = 0.0
+    object_weight: float = 0.0
     variance_weight: float = 0.0
     covariance_weight: float = 0.0
 
@@ -70,8 +72,8 @@ class PretrainConfig:
 
     @property
     def decodes(self) -> bool:
-        """Whether decoders of pixels and the arm's state are trained."""
-        return self.pixel_weight > 0 or self.state_weight > 0
+        """Whether decoders of pixels, the arm's state and the object are trained."""
+        return max(self.pixel_weight, self.state_weight, self.object_weight) > 0
 
     def phase(self, step: int) -> Phase:
         """The part of the run that a step belongs to."""
@@ -201,7 +203,7 @@ PRESETS = {
             merge=2,
             action_scale=(0.05, 0.05, 0.05, 0.1, 0.1, 0.1, 0.5),
             state_center=STATE_CENTER,
-            state_scale=STATE_SCALE,
+            state_scale=SCALE,
             state_rotation="matrix",
             rope="correct",
         ),
@@ -218,6 +220,7 @@ PRESETS = {
             max_gradient_norm=1.0,
             pixel_weight=1.0,
             state_weight=0.5,
+            object_weight=1.0,
             variance_weight=0.5,
             covariance_weight=0.02,
         ),

@@ -20,7 +20,7 @@ from vjepa_sim.batch import Batch, draw_batch
 from vjepa_sim.card import ModelCard
 from vjepa_sim.compute import Compute
 from vjepa_sim.encoder import Encoder, encode_still, normalize_tokens
-from vjepa_sim.heads import state_target
+from vjepa_sim.heads import object_target, state_target
 from vjepa_sim.presets import PretrainConfig, get_preset
 from vjepa_sim.probe import feature_rank, probe_error
 from vjepa_sim.run import RUN_FILE, Run, make_optimizer
@@ -38,7 +38,7 @@ class StageOne(nn.Module):
     Attributes:
         online: the encoder that learns.
         target: its moving average, the model's encoder, which is what is kept.
-        predictor, state_decoder, pixel_decoder: the model's.
+        predictor, state_decoder, object_decoder, pixel_decoder: the model's.
     """
 
     def __init__(self, model: WorldModel, online: Encoder, config: PretrainConfig, compute: Compute):
@@ -46,7 +46,8 @@ class StageOne(nn.Module):
         self.online = online
         self.target = model.encoder.requires_grad_(False)
         self.predictor = model.mask_predictor
-        self.state_decoder, self.pixel_decoder = model.state_decoder, model.pixel_decoder
+        self.state_decoder, self.object_decoder = model.state_decoder, model.object_decoder
+        self.pixel_decoder = model.pixel_decoder
         for spare in list(self.predictor.mask_tokens)[len(config.phases) :]:  # released weights have more
             spare.requires_grad_(False)
         self._config, self._compute = config, compute
@@ -67,19 +68,14 @@ class StageOne(nn.Module):
             z = encode_still(self.online, batch.still)
             if config.decodes:
                 losses["pixel"] = (self.pixel_decoder(z) - batch.still).square().mean()
-                losses["state"] = self._state_loss(z, batch.states)
+                losses["state"] = _reading_error(self.state_decoder(z), state_target(batch.states))
+            if self.object_decoder is not None:
+                losses["object"] = _reading_error(self.object_decoder(z), object_target(batch.objects))
             losses["variance"], losses["covariance"] = _spread(self._compute.gather(z))
-            for name in ("pixel", "state", "variance", "covariance"):
+            for name in ("pixel", "state", "object", "variance", "covariance"):
                 if name in losses:
                     losses["loss"] = losses["loss"] + getattr(config, f"{name}_weight") * losses[name]
         return losses
-
-    def _state_loss(self, z: torch.Tensor, states: torch.Tensor) -> torch.Tensor:
-        """Clips without an arm count as read without error."""
-        known = torch.isfinite(states).all(1, keepdim=True)
-        wanted = state_target(states.nan_to_num())
-        error = nn.functional.smooth_l1_loss(self.state_decoder(z), wanted, beta=0.3, reduction="none")
-        return (error * known).mean()
 
     @torch.no_grad()
     def follow(self, ema: float) -> None:
@@ -126,6 +122,7 @@ def pretrain(
         transform=ImageTransform(preset.encoder.image_size, max_aspect),
         mask_predictor=preset.mask_predictor,
         decoders=config.decodes,
+        object_decoder=config.object_weight > 0,
         data=mixture.records,
         training={"pretrain": {"preset": preset_name, "seed": seed, **asdict(config)}},
     )
@@ -206,6 +203,12 @@ def _begin_with(model: WorldModel, start: str) -> None:
 # --- losses and scores ----------------------------------------------------------------------------------------
 
 
+def _reading_error(read: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+    """Of numbers [B, K]; what the data don't tell (NaN) counts as read without error."""
+    error = nn.functional.smooth_l1_loss(read, wanted.nan_to_num(), beta=0.1, reduction="none")
+    return (error * torch.isfinite(wanted)).mean()
+
+
 def _spread(z: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """VICReg's variance and covariance terms (arXiv 2105.04906), for each place in the image on its own.
 
@@ -254,6 +257,9 @@ def evaluate_encoder(model: WorldModel, mixture: Mixture) -> tuple[dict[str, flo
     decoded = (read - state_target(states[test])).abs().mean(0)
     scores |= {"decoded_hand_cm": float(decoded[:3].mean()) * 10, "decoded_closedness": float(decoded[3])}
     shown = slice(0, 64, 8)
+    if model.object_decoder is not None:
+        place = model.object_decoder(z[test].to(model.device)).cpu()
+        scores["decoded_object_cm"] = float((place - object_target(objects[test])).abs().nanmean()) * 10
     back = model.card.transform.invert(model.pixel_decoder(z[shown].to(model.device)))
     original = model.card.transform.invert(model.card.transform(sample.frames[shown]))
     return scores, np.concatenate([np.concatenate(list(original), 1), np.concatenate(list(back), 1)])

@@ -16,7 +16,7 @@ from envs.errors import UserError, unknown_name
 from vjepa_sim.ac_predictor import ACPredictor
 from vjepa_sim.card import CARD_FILE, ModelCard, read_card
 from vjepa_sim.encoder import Encoder, encode_still
-from vjepa_sim.heads import PixelDecoder, StateDecoder
+from vjepa_sim.heads import ObjectDecoder, PixelDecoder, StateDecoder
 from vjepa_sim.predictor import Predictor
 from vjepa_sim.released import Branch, is_released, read_released
 from vjepa_sim.rotation import integrate
@@ -35,7 +35,7 @@ class WorldModel(nn.Module):
         encoder: pictures and video to tokens.
         predictor: the action-conditioned one, or None after stage one.
         mask_predictor: stage one's, or None after stage two.
-        state_decoder, pixel_decoder: see :mod:`vjepa_sim.heads`; None in released checkpoints.
+        state_decoder, object_decoder, pixel_decoder: see :mod:`vjepa_sim.heads`; None in released checkpoints.
     """
 
     def __init__(self, card: ModelCard):
@@ -44,6 +44,7 @@ class WorldModel(nn.Module):
         self.encoder = Encoder(card.encoder)
         self.mask_predictor = Predictor(card.mask_predictor, card.encoder) if card.mask_predictor else None
         self.state_decoder = StateDecoder(card.encoder) if card.decoders else None
+        self.object_decoder = ObjectDecoder(card.encoder) if card.object_decoder else None
         self.pixel_decoder = PixelDecoder(card.encoder) if card.decoders else None
         self.predictor = ACPredictor(card.predictor, card.encoder) if card.predictor else None
 
