@@ -79,7 +79,9 @@ class FrankaEnv(gymnasium.Env):
         if render_mode not in (None, *self.metadata["render_modes"]):
             raise unknown_name("render_mode", render_mode, self.metadata["render_modes"])
         if viewpoint is not None and (not isinstance(viewpoint, Viewpoint) or viewpoint.body != LEFT.body):
-            raise UserError(f"viewpoint={viewpoint!r}: expected an envs.scene.cameras.Viewpoint that stands in the world.")
+            raise UserError(
+                f"viewpoint={viewpoint!r}: expected an envs.scene.cameras.Viewpoint that stands in the world."
+            )
         self._viewpoint = viewpoint or LEFT
         sample_variation(np.random.default_rng(0), randomize)  # refuse a bad strength now, not at the first reset
         self.render_mode = render_mode
@@ -148,9 +150,7 @@ class FrankaEnv(gymnasium.Env):
             raise unknown_name("reset option", sorted(unknown)[0], ["goal", "randomize"])
         if "goal" in options:  # before anything changes
             check_image(options["goal"], self._camera.size, self._camera.size, "goal image")
-        self.variation = sample_variation(
-            self.np_random, options.get("randomize", self.randomize), self._viewpoint
-        )
+        self.variation = sample_variation(self.np_random, options.get("randomize", self.randomize), self._viewpoint)
         self._stage.apply(self.variation)
         self.simulation.reset()
         self.goals = select_goals(self.task.reset(self.simulation, self.np_random, self._look), self._protocol)

@@ -1,0 +1,23 @@
+"""How a model sees directions through a camera it wasn't trained with, and the turn that makes up for it.
+
+A model that never saw the camera's pose learns directions from the pictures. Seen from elsewhere, a motion of the hand
+looks to it like one in another direction. So random horizontal moves are made, the model is asked which moves it sees,
+and least squares map the moves it inferred to the true ones. That map W is nearly a rotation (V-JEPA 2, arXiv 2506.09985,
+section 11.4); the rotation nearest to it, U Vᵀ of its singular value decomposition, turns what the model plans into what
+the arm should do.
+"""
+
+from agents.view.calibration import VIEW_FILE, ViewCalibration, fit_view, load_view
+from agents.view.moves import OVER_TABLE, Moves, approach, infer_move, make_moves
+
+__all__ = [
+    "OVER_TABLE",
+    "VIEW_FILE",
+    "Moves",
+    "ViewCalibration",
+    "approach",
+    "fit_view",
+    "infer_move",
+    "load_view",
+    "make_moves",
+]
