@@ -58,7 +58,7 @@ def load_agent(
         from agents.view import load_view
         from vjepa_sim.world_model import WorldModel
 
-        angle = 0.0 if view is None else load_view(view, checkpoint).angle
+        angle = None if view is None else load_view(view, checkpoint).angle
         return MPCAgent(WorldModel.from_pretrained(checkpoint), MPCConfig(view_angle=angle), limits, seed)
     if view is not None:
         raise UserError(f"A view turns what a model plans; agent {name!r} has no model. Leave out --view, or take mpc.")

@@ -111,7 +111,7 @@ def evaluate(out: Path, config: EvaluationConfig, on_episode: Callable[[str, str
         fitted.model.to(find_device(config.device))
         # The same path may hold another model or view tomorrow.
         settings["checkpoint_crc32"] = fingerprint(config.checkpoint)
-        settings["view_angle"] = fitted.config.view_angle if config.view else None
+        settings["view_angle"] = fitted.config.view_angle
     elif config.view is not None:
         raise UserError(f"--view turns what a model plans; agent {config.agent!r} has no model.")
     # Refuses what doesn't fit before anything is written.

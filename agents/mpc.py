@@ -28,19 +28,19 @@ class MPCConfig:
             puts the arm; in units of the feature distance per 10 cm.
         grip_weight: likewise for the grip, per full closing.
         grip_threshold: a smaller planned change of the grip is not sent (the reference planner's rule).
-        view_angle: degrees, counterclockwise seen from above, by which a planned motion is turned before it is sent: the
-            model takes directions from the pictures, and the camera may stand elsewhere than in its training (see
-            :mod:`agents.view`).
+        view_angle: for a camera that stands elsewhere than in the model's training (see :mod:`agents.view`): degrees,
+            counterclockwise seen from above, by which a planned motion is turned before it is sent. The state decoder
+            misreads places there, present and goal alike, so both are read off their pictures.
     """
 
     cem: CEMConfig = field(default_factory=CEMConfig)
     pose_weight: float = 0.2
     grip_weight: float = 0.2
     grip_threshold: float = 0.25
-    view_angle: float = 0.0
+    view_angle: float | None = None
 
     def __post_init__(self) -> None:
-        if not np.isfinite(self.view_angle):
+        if self.view_angle is not None and not np.isfinite(self.view_angle):
             raise UserError(f"view_angle={self.view_angle}: expected degrees.")
 
 
@@ -134,6 +134,8 @@ class MPCAgent:
 
     def _turned(self, move: np.ndarray) -> np.ndarray:
         """A horizontal move [2] from the model's directions to the arm's; shortened, not bent, to the arm's limits."""
+        if self.config.view_angle is None:
+            return move
         cosine, sine = np.cos(np.radians(self.config.view_angle)), np.sin(np.radians(self.config.view_angle))
         move = np.array([[cosine, -sine], [sine, cosine]]) @ move
         return move / max(1.0, float(np.max(np.abs(move) / self._planner.bound[:2].numpy())))
@@ -151,6 +153,8 @@ class MPCAgent:
         if goal_state is None:  # a released model reads no states: features alone, as its authors plan
             return distance
         moved = state_target(state + actions.sum(1))
+        if self.config.view_angle is not None:
+            moved[:, :3] += self.model.state_decoder(z)[:3].cpu() - state_target(state)[:3]
         pose_error = (moved[:, :3] - goal_state[:3]).norm(dim=1)
         grip_error = (moved[:, 3].clamp(0, 1) - goal_state[3]).abs()
         return distance + self.config.pose_weight * pose_error + self.config.grip_weight * grip_error

@@ -28,18 +28,20 @@ class ViewCalibration:
     fit.
 
     Attributes:
-        matrix: W [2, 2], inferred to true.
+        matrix: W [2, 2]: true = W (inferred - offset).
+        offset: [2], metres: the move that the model sees where there is none.
         moves: in all.
         held_out: of them, to measure on.
         error_before: of the inferred moves.
-        error_rotated: of the inferred moves after :attr:`rotation`.
-        error_mapped: of the inferred moves after :attr:`matrix`.
+        error_rotated: of the inferred moves less the offset, after :attr:`rotation`.
+        error_mapped: likewise, after :attr:`matrix`.
         checkpoint: name or path of the model.
         checkpoint_crc32: its fingerprint.
         camera: what took the pictures, JSON-compatible.
     """
 
     matrix: tuple[tuple[float, float], tuple[float, float]]
+    offset: tuple[float, float]
     moves: int
     held_out: int
     error_before: float
@@ -53,6 +55,8 @@ class ViewCalibration:
         matrix = np.array(self.matrix, np.float64)
         if matrix.shape != (2, 2) or not np.all(np.isfinite(matrix)):
             raise UserError(f"The map must be 2 × 2 finite numbers; given {self.matrix}.")
+        if np.shape(self.offset) != (2,) or not np.all(np.isfinite(self.offset)):
+            raise UserError(f"The offset must be 2 finite numbers; given {self.offset}.")
         if np.linalg.det(matrix) <= 0:
             raise UserError(
                 f"The map {np.round(matrix, 3).tolist()} mirrors the moves: no turn can make up for it. The model doesn't "
@@ -82,8 +86,8 @@ class ViewCalibration:
     def to_markdown(self) -> str:
         """A table for people."""
         return (
-            "| rotation | cond(W) | error before | rotated | by W | held-out moves |\n|---|---|---|---|---|---|\n"
-            f"| {self.angle:+.1f}° | {self.condition:.2f} | {self.error_before:.2f} cm | {self.error_rotated:.2f} cm "
+            "| rotation | cond(W) | offset | error before | rotated | by W | held-out moves |\n|---|---|---|---|---|---|---|\n"
+            f"| {self.angle:+.1f}° | {self.condition:.2f} | {100 * np.hypot(*self.offset):.2f} cm | {self.error_before:.2f} cm | {self.error_rotated:.2f} cm "
             f"| {self.error_mapped:.2f} cm | {self.held_out} of {self.moves} |\n"
         )
 
@@ -109,7 +113,8 @@ class ViewCalibration:
             numbers = [told[each.name] for each in fields(cls) if each.type in ("int", "float")]
             if not all(isinstance(number, int | float) and np.isfinite(number) for number in numbers):
                 raise ValueError(f"not finite numbers: {numbers}")
-            return cls(**{**told, "matrix": matrix})
+            offset = tuple(float(number) for number in told["offset"])
+            return cls(**{**told, "matrix": matrix, "offset": offset})
         except UserError as error:
             raise UserError(f"{path}: {error}") from error
         except (KeyError, TypeError, ValueError) as error:
@@ -153,7 +158,7 @@ def fit_view(moves: Moves, checkpoint: str, crc32: int, camera: dict[str, Any]) 
     if count < MIN_MOVES:
         raise UserError(f"{count} moves are too few for a calibration; make at least {MIN_MOVES}, better 30.")
     for name, each in (("true", moves.true), ("inferred", moves.inferred)):
-        largest, smallest = np.linalg.svd(each, compute_uv=False)
+        largest, smallest = np.linalg.svd(each - each.mean(0), compute_uv=False)
         if not smallest > MIN_SPREAD * largest:
             raise UserError(
                 f"The {name} moves lie along one line, or nowhere: they spread over {100 * largest / count**0.5:.2f} cm "
@@ -161,16 +166,19 @@ def fit_view(moves: Moves, checkpoint: str, crc32: int, camera: dict[str, Any]) 
                 + ("Was the arm blocked?" if name == "true" else "Does the camera see the hand?")
             )
     held_out = np.arange(count) % HELD_OUT == HELD_OUT - 1
-    solution, *_ = np.linalg.lstsq(moves.inferred[~held_out], moves.true[~held_out], rcond=None)
-    matrix = solution.T
+    inferred, true = moves.inferred[~held_out], moves.true[~held_out]
+    solution, *_ = np.linalg.lstsq(inferred - inferred.mean(0), true - true.mean(0), rcond=None)
+    matrix, rotation = solution.T, polar_rotation(solution.T)
+    offset = inferred.mean(0) - rotation.T @ true.mean(0)
     inferred, true = moves.inferred[held_out], moves.true[held_out]
     return ViewCalibration(
         matrix=tuple(tuple(row) for row in matrix.tolist()),
+        offset=tuple(offset.tolist()),
         moves=count,
         held_out=int(held_out.sum()),
         error_before=_error(inferred, true),
-        error_rotated=_error(inferred @ polar_rotation(matrix).T, true),
-        error_mapped=_error(inferred @ matrix.T, true),
+        error_rotated=_error((inferred - offset) @ rotation.T, true),
+        error_mapped=_error((inferred - offset) @ matrix.T, true),
         checkpoint=checkpoint,
         checkpoint_crc32=crc32,
         camera=camera,

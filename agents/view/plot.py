@@ -70,11 +70,14 @@ class _Panel:
 
 
 def draw_moves(moves: Moves, view: ViewCalibration) -> np.ndarray:
-    """All moves as arrows from one point: true beside inferred, as they are and rotated; uint8 [H, W, 3]."""
+    """All moves as arrows from one point: true beside inferred, as they are and less the offset and rotated; uint8 [H, W, 3]."""
     image, draw = _blank(2)
     reach = 100 * 1.1 * max(np.abs(moves.true).max(), np.abs(moves.inferred).max(), 1e-3)
     ticks = [tick for tick in range(-20, 21, 2) if abs(tick) <= reach]
-    panels = (("inferred", moves.inferred, INFERRED), ("rotated", moves.inferred @ view.rotation.T, ROTATED))
+    panels = (
+        ("inferred", moves.inferred, INFERRED),
+        ("rotated", (moves.inferred - view.offset) @ view.rotation.T, ROTATED),
+    )
     for number, (name, shown, color) in enumerate(panels):
         panel = _Panel(draw, number * PANEL, (-reach, -reach), (reach, reach))
         panel.axes(ticks, ticks, "x, cm", "y, cm")

@@ -7,6 +7,8 @@ import io
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+
 from agents.view.calibration import ViewCalibration, fit_view
 from agents.view.moves import OVER_TABLE, Moves, approach, make_moves
 from envs.errors import UserError
@@ -120,29 +122,30 @@ def sweep(
 def sweep_markdown(rows: list[SweepRow]) -> str:
     """A table for people."""
     lines = [
-        "| camera at | from the nominal | rotation found | cond(W) | error before | rotated | by W | held-out moves |",
-        "|---|---|---|---|---|---|---|---|",
+        "| camera at | from the nominal | rotation found | cond(W) | offset | error before | rotated | by W | held-out moves |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for row in rows:
         start = f"| {row.azimuth:g}° | {row.camera_turn:+.1f}° |"
         if row.view is None:
-            lines.append(f"{start} none: {row.failure} | | | | | |")
+            lines.append(f"{start} none: {row.failure} | | | | | | |")
             continue
         view = row.view
         lines.append(
-            f"{start} {view.angle:+.1f}° | {view.condition:.2f} | {view.error_before:.2f} cm | {view.error_rotated:.2f} cm "
+            f"{start} {view.angle:+.1f}° | {view.condition:.2f} | {100 * np.hypot(*view.offset):.2f} cm | {view.error_before:.2f} cm | {view.error_rotated:.2f} cm "
             f"| {view.error_mapped:.2f} cm | {view.held_out} of {view.moves} |"
         )
     return "\n".join(lines) + "\n"
 
 
 def sweep_csv(rows: list[SweepRow]) -> str:
-    """A table for programs: degrees, and centimetres."""
+    """A table for programs: degrees and centimetres; the offset in metres."""
     names = ("angle", "condition", "error_before", "error_rotated", "error_mapped", "held_out", "moves")
     text = io.StringIO()
     writer = csv.writer(text)
-    writer.writerow(["azimuth", "camera_turn", *names, "failure"])
+    writer.writerow(["azimuth", "camera_turn", "offset_x", "offset_y", *names, "failure"])
     for row in rows:
-        numbers = ["" if row.view is None else getattr(row.view, name) for name in names]
+        view = row.view
+        numbers = [""] * (2 + len(names)) if view is None else [*view.offset, *(getattr(view, name) for name in names)]
         writer.writerow([row.azimuth, row.camera_turn, *numbers, row.failure])
     return text.getvalue()
