@@ -33,7 +33,8 @@ class ViewCalibration:
         moves: in all.
         held_out: of them, to measure on.
         error_before: of the inferred moves.
-        error_rotated: of the inferred moves less the offset, after :attr:`rotation`.
+        error_shifted: of the inferred moves less the offset.
+        error_rotated: likewise, after :attr:`rotation`.
         error_mapped: likewise, after :attr:`matrix`.
         checkpoint: name or path of the model.
         checkpoint_crc32: its fingerprint.
@@ -45,6 +46,7 @@ class ViewCalibration:
     moves: int
     held_out: int
     error_before: float
+    error_shifted: float
     error_rotated: float
     error_mapped: float
     checkpoint: str
@@ -86,8 +88,10 @@ class ViewCalibration:
     def to_markdown(self) -> str:
         """A table for people."""
         return (
-            "| rotation | cond(W) | offset | error before | rotated | by W | held-out moves |\n|---|---|---|---|---|---|---|\n"
-            f"| {self.angle:+.1f}° | {self.condition:.2f} | {100 * np.hypot(*self.offset):.2f} cm | {self.error_before:.2f} cm | {self.error_rotated:.2f} cm "
+            "| rotation | cond(W) | offset | error before | less the offset | rotated | by W | held-out moves |\n"
+            "|---|---|---|---|---|---|---|---|\n"
+            f"| {self.angle:+.1f}° | {self.condition:.2f} | {100 * np.hypot(*self.offset):.2f} cm | {self.error_before:.2f} cm "
+            f"| {self.error_shifted:.2f} cm | {self.error_rotated:.2f} cm "
             f"| {self.error_mapped:.2f} cm | {self.held_out} of {self.moves} |\n"
         )
 
@@ -177,6 +181,7 @@ def fit_view(moves: Moves, checkpoint: str, crc32: int, camera: dict[str, Any]) 
         moves=count,
         held_out=int(held_out.sum()),
         error_before=_error(inferred, true),
+        error_shifted=_error(inferred - offset, true),
         error_rotated=_error((inferred - offset) @ rotation.T, true),
         error_mapped=_error((inferred - offset) @ matrix.T, true),
         checkpoint=checkpoint,

@@ -109,8 +109,9 @@ def draw_sweep(rows: list[SweepRow]) -> np.ndarray:
     errors = _Panel(draw, PANEL, (low, 0), (high, top))
     errors.axes(azimuths, np.arange(0, top + 1), "camera at, degrees", "cm")
     _curve(errors, [(row.azimuth, view.error_before) for row, view in found], INFERRED)
+    _curve(errors, [(row.azimuth, view.error_shifted) for row, view in found], TRUE)
     _curve(errors, [(row.azimuth, view.error_rotated) for row, view in found], ROTATED)
-    errors.title([("error before", INFERRED), ("rotated", ROTATED)])
+    errors.title([("error before", INFERRED), ("less the offset", TRUE), ("and rotated", ROTATED)])
     return _done(image)
 
 

@@ -122,17 +122,19 @@ def sweep(
 def sweep_markdown(rows: list[SweepRow]) -> str:
     """A table for people."""
     lines = [
-        "| camera at | from the nominal | rotation found | cond(W) | offset | error before | rotated | by W | held-out moves |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| camera at | from the nominal | rotation found | cond(W) | offset | error before | less the offset "
+        "| rotated | by W | held-out moves |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for row in rows:
         start = f"| {row.azimuth:g}° | {row.camera_turn:+.1f}° |"
         if row.view is None:
-            lines.append(f"{start} none: {row.failure} | | | | | | |")
+            lines.append(f"{start} none: {row.failure} | | | | | | | |")
             continue
         view = row.view
         lines.append(
-            f"{start} {view.angle:+.1f}° | {view.condition:.2f} | {100 * np.hypot(*view.offset):.2f} cm | {view.error_before:.2f} cm | {view.error_rotated:.2f} cm "
+            f"{start} {view.angle:+.1f}° | {view.condition:.2f} | {100 * np.hypot(*view.offset):.2f} cm | {view.error_before:.2f} cm "
+            f"| {view.error_shifted:.2f} cm | {view.error_rotated:.2f} cm "
             f"| {view.error_mapped:.2f} cm | {view.held_out} of {view.moves} |"
         )
     return "\n".join(lines) + "\n"
@@ -140,7 +142,16 @@ def sweep_markdown(rows: list[SweepRow]) -> str:
 
 def sweep_csv(rows: list[SweepRow]) -> str:
     """A table for programs: degrees and centimetres; the offset in metres."""
-    names = ("angle", "condition", "error_before", "error_rotated", "error_mapped", "held_out", "moves")
+    names = (
+        "angle",
+        "condition",
+        "error_before",
+        "error_shifted",
+        "error_rotated",
+        "error_mapped",
+        "held_out",
+        "moves",
+    )
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(["azimuth", "camera_turn", "offset_x", "offset_y", *names, "failure"])

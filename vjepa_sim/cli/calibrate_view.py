@@ -107,7 +107,7 @@ class CalibrateView:
         _write_png(self.out / "moves.png", draw_moves(moves, view))
         view.save(self.out)
         print(view.to_markdown(), end="")
-        if view.error_rotated >= view.error_before:
+        if view.error_rotated >= view.error_shifted:
             print("\nThe rotation doesn't help on the moves that were held out: plan without it.")
         print(f"\nIt lies in {self.out}; eval and deploy take it as --view {self.out}.")
 
