@@ -9,7 +9,7 @@ none: the arm's measured state and a picture from elsewhere tell a model two dif
 """
 
 from agents.view.calibration import VIEW_FILE, ViewCalibration, fit_view, load_view
-from agents.view.moves import OVER_TABLE, Moves, approach, infer_move, make_moves
+from agents.view.moves import OVER_TABLE, Moves, approach, infer_move, infer_moves, make_moves
 
 __all__ = [
     "OVER_TABLE",
@@ -19,6 +19,7 @@ __all__ = [
     "approach",
     "fit_view",
     "infer_move",
+    "infer_moves",
     "load_view",
     "make_moves",
 ]

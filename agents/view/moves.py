@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -69,50 +70,69 @@ def infer_move(model: WorldModel, before: Observation, after: np.ndarray) -> np.
     return best
 
 
+def infer_moves(
+    model: WorldModel,
+    observations: list[Observation],
+    on_move: Callable[[int, int], None] = lambda done, total: None,
+) -> Moves:
+    """What a model sees of moves, beside what the arm measured.
+
+    Args:
+        model: that infers.
+        observations: before, between and after the moves.
+        on_move: called with the numbers of moves inferred and in all.
+    """
+    total = len(observations) - 1
+    inferred, true = np.empty((total, 2)), np.empty((total, 2))
+    for number, (before, after) in enumerate(pairwise(observations)):
+        inferred[number] = infer_move(model, before, after.rgb)
+        true[number] = after.state[:2].astype(np.float64) - before.state[:2]
+        on_move(number + 1, total)
+    return Moves(inferred, true)
+
+
 def make_moves(
     arm: SafetyEnvelope,
-    model: WorldModel,
     count: int = 30,
     size: float = 0.05,
     seed: int = 0,
     on_move: Callable[[int, int], None] = lambda done, total: None,
-) -> Moves:
-    """Move the hand at random in a horizontal plane, about where it is, and have a model infer each move.
+) -> list[Observation]:
+    """Move the hand at random in a horizontal plane, about where it is.
+
+    No model is asked meanwhile: a large one takes its time, and an arm should not wait in the air for it.
 
     Args:
         arm: simulated or real, in its envelope; the hand is over the table and in the camera's sight.
-        model: that infers.
         count: of moves.
         size: of a move in metres, give or take a fifth.
         seed: of their directions.
         on_move: called with the numbers of moves made and in all.
 
+    Returns:
+        What was seen before, between and after the moves [count + 1].
+
     Raises:
         UserError: there are too few moves, they are too long, or there is no room for them.
         ArmFault: what stopped the arm.
     """
-    longest = LENGTHS[1] * size
     if count < MIN_MOVES:
         raise UserError(f"{count} moves are too few for a calibration; make at least {MIN_MOVES}, better 30.")
-    if not 0 < longest <= arm.limits.max_translation:
+    if not 0 < LENGTHS[1] * size <= arm.limits.max_translation:
         raise UserError(
             f"Moves of {100 * size:g} cm, give or take a fifth: the arm may be sent up to "
             f"{100 * arm.limits.max_translation:g} cm, and {100 * size:g} must be above 0."
         )
     rng = np.random.default_rng(seed)
-    before = arm.reset()
-    start = before.state[:2].astype(np.float64)
-    inferred, true = np.empty((count, 2)), np.empty((count, 2))
+    observations = [arm.reset()]
+    start = observations[0].state[:2].astype(np.float64)
     for number in range(count):
         action = np.zeros(ACTION_DIM)
         action[:2] = _draw_move(rng, arm, start, size)
         arm.command(action)
-        after = arm.observe()
-        true[number] = after.state[:2].astype(np.float64) - before.state[:2]
-        inferred[number] = infer_move(model, before, after.rgb)
-        before = after
+        observations.append(arm.observe())
         on_move(number + 1, count)
-    return Moves(inferred, true)
+    return observations
 
 
 def approach(arm: SafetyEnvelope, place: tuple[float, float, float]) -> None:

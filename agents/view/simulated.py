@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from agents.view.calibration import ViewCalibration, fit_view
-from agents.view.moves import OVER_TABLE, Moves, approach, make_moves
+from agents.view.moves import OVER_TABLE, Moves, approach, infer_moves, make_moves
 from envs.errors import UserError
 from envs.franka_env import FrankaEnv
 from envs.scene.cameras import LEFT, Viewpoint, left_at
@@ -52,7 +52,7 @@ class SimulatedView:
         Args:
             model: the checkpoint's.
             viewpoint: where the camera is.
-            on_move: called with the numbers of moves made and in all.
+            on_move: called with the numbers of moves inferred and in all.
 
         Raises:
             UserError: the model doesn't fit the environment, or the moves don't.
@@ -65,9 +65,10 @@ class SimulatedView:
         try:
             env.reset(seed=evaluation_seed(FIRST_SEED, self.seed))
             approach(env.arm, self.start)
-            return make_moves(env.arm, model, self.moves, self.move_size, self.seed, on_move)
+            observations = make_moves(env.arm, self.moves, self.move_size, self.seed)
         finally:
             env.close()
+        return infer_moves(model, observations, on_move)
 
     def fit(self, moves: Moves, viewpoint: Viewpoint) -> ViewCalibration:
         """The calibration from moves that were made in front of a camera; see :func:`agents.view.fit_view`."""
@@ -103,7 +104,7 @@ def sweep(
     Args:
         settings: see there.
         model: the checkpoint's.
-        on_move: called with the numbers of moves made and in all.
+        on_move: called with the numbers of moves inferred and in all.
     """
     rows: list[SweepRow] = []
     for number, azimuth in enumerate(AZIMUTHS):

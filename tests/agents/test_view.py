@@ -8,7 +8,17 @@ import pytest
 import torch
 
 from agents.mpc import MPCAgent, MPCConfig
-from agents.view import VIEW_FILE, Moves, ViewCalibration, approach, fit_view, infer_move, load_view, make_moves
+from agents.view import (
+    VIEW_FILE,
+    Moves,
+    ViewCalibration,
+    approach,
+    fit_view,
+    infer_move,
+    infer_moves,
+    load_view,
+    make_moves,
+)
 from agents.view.plot import draw_moves, draw_sweep
 from agents.view.simulated import SweepRow, sweep_csv, sweep_markdown
 from envs.errors import UserError
@@ -71,7 +81,7 @@ class TurnedModel:
 
 
 def calibrate(degrees=20.0, offset=(0.0, 0.0), count=30, **settings):
-    moves = make_moves(SafetyEnvelope(PointArm()), TurnedModel(degrees, offset), count, **settings)
+    moves = infer_moves(TurnedModel(degrees, offset), make_moves(SafetyEnvelope(PointArm()), count, **settings))
     return moves, fit_view(moves, "none", 0, {})
 
 
@@ -176,7 +186,7 @@ def test_a_move_is_inferred_to_a_millimetre():
 
 def test_the_hand_stays_level_near_its_start_and_in_the_workspace():
     arm = PointArm((0.30, 0.33, 0.25))  # in a corner
-    make_moves(SafetyEnvelope(arm), TurnedModel(0), 40, size=0.04, seed=1)
+    make_moves(SafetyEnvelope(arm), 40, size=0.04, seed=1)
     sent = np.array(arm.sent)
     assert not sent[:, 2:].any()
     lengths = np.linalg.norm(sent[:, :2], axis=1)
@@ -215,7 +225,7 @@ def test_an_approach_ends_where_it_should_or_says_why_not():
 def test_moves_that_make_no_sense_are_refused_before_the_arm_moves(settings, message):
     arm = PointArm()
     with pytest.raises(UserError, match=message):
-        make_moves(SafetyEnvelope(arm), TurnedModel(0), **settings)
+        make_moves(SafetyEnvelope(arm), **settings)
     assert not arm.sent
 
 

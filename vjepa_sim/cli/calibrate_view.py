@@ -135,7 +135,7 @@ class CalibrateView:
         )
 
     def _on_robot(self, model):
-        from agents.view import OVER_TABLE, approach, fit_view, make_moves
+        from agents.view import OVER_TABLE, approach, fit_view, infer_moves, make_moves
         from envs.make import make
         from vjepa_sim.world_model import fingerprint
 
@@ -158,9 +158,11 @@ class CalibrateView:
             if start is not None:
                 approach(env.arm, start)
             with progress("moves") as bar:
-                moves = make_moves(env.arm, model, self.moves, self.move_size, self.seed, bar)
+                observations = make_moves(env.arm, self.moves, self.move_size, self.seed, bar)
         finally:
             env.close()
+        with progress("moves as the model sees them") as bar:
+            moves = infer_moves(model, observations, bar)
         camera = {"loopback": {"size": self.size}} if self.backend == "loopback" else {"address": self.camera}
         return moves, fit_view(moves, self.checkpoint, fingerprint(self.checkpoint), camera)
 
