@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -38,6 +39,7 @@ def load_agent(
     seed: int = 0,
     limits: SafetyLimits | None = None,
     env: FrankaEnv | None = None,
+    view: str | Path | None = None,
 ) -> Agent:
     """Make an agent.
 
@@ -48,12 +50,18 @@ def load_agent(
         seed: of the agent's own randomness.
         limits: the arm's step limits; None for the defaults.
         env: for ``expert`` only: the environment whose truth it reads. No other agent is ever given one.
+        view: for ``mpc``: what `vjepa-sim calibrate-view` found out about the camera with this checkpoint, a folder or
+            its view.json.
     """
     if name == "mpc":
-        from agents.mpc import MPCAgent
+        from agents.mpc import MPCAgent, MPCConfig
+        from agents.view import load_view
         from vjepa_sim.world_model import WorldModel
 
-        return MPCAgent(WorldModel.from_pretrained(checkpoint), limits=limits, seed=seed)
+        angle = None if view is None else load_view(view, checkpoint).angle
+        return MPCAgent(WorldModel.from_pretrained(checkpoint), MPCConfig(view_angle=angle), limits, seed)
+    if view is not None:
+        raise UserError(f"A view turns what a model plans; agent {name!r} has no model. Leave out --view, or take mpc.")
     if name == "random":
         from agents.baselines import RandomAgent
 

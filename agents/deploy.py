@@ -40,6 +40,7 @@ class DeployConfig:
         episodes: how many.
         dry_run: plan and log, send nothing.
         slow_first: the first episode at a twentieth of the speed.
+        view: calibration of the camera, see :mod:`agents.view`.
     """
 
     agent: str
@@ -50,6 +51,7 @@ class DeployConfig:
     episodes: int = 5
     dry_run: bool = False
     slow_first: bool = False
+    view: str | None = None
 
     def __post_init__(self) -> None:
         if self.episodes < 1:

@@ -23,6 +23,7 @@ from envs.faults import ArmFault
 from envs.franka_env import FrankaEnv
 from envs.pose import POSITION
 from envs.safety import default_limits
+from envs.scene.cameras import left_at
 from envs.scene.names import OBJECTS
 from envs.seeds import evaluation_seed
 from envs.simulation import PERIOD
@@ -51,6 +52,8 @@ class EvaluationConfig:
         gripper: ``robotiq`` or ``panda_hand``.
         videos: most videos per cell, failures first.
         device: the planner's, see :func:`vjepa_sim.compute.find_device`.
+        azimuth: of the camera in degrees, see :func:`envs.scene.cameras.left_at`; None for the nominal one.
+        view: for ``mpc``: a calibration of the camera, see :mod:`agents.view`.
     """
 
     agent: str = "mpc"
@@ -65,6 +68,8 @@ class EvaluationConfig:
     gripper: str = "robotiq"
     videos: int = 4
     device: str = "auto"
+    azimuth: float | None = None
+    view: str | None = None
 
     def __post_init__(self) -> None:
         checks = (
@@ -102,10 +107,13 @@ def evaluate(out: Path, config: EvaluationConfig, on_episode: Callable[[str, str
     settings = asdict(config)
     fitted = None
     if config.agent == "mpc":
-        fitted = load_agent("mpc", config.checkpoint, config.seed, default_limits(config.gripper))
+        fitted = load_agent("mpc", config.checkpoint, config.seed, default_limits(config.gripper), view=config.view)
         fitted.model.to(find_device(config.device))
-        # The same path may hold another model tomorrow.
+        # The same path may hold another model or view tomorrow.
         settings["checkpoint_crc32"] = fingerprint(config.checkpoint)
+        settings["view_angle"] = fitted.config.view_angle
+    elif config.view is not None:
+        raise UserError(f"--view turns what a model plans; agent {config.agent!r} has no model.")
     # Refuses what doesn't fit before anything is written.
     make_env(config, config.tasks[0], config.objects[0], fitted).close()
     with claimed(out, CONFIG_FILE, settings):
@@ -133,6 +141,7 @@ def make_env(config: EvaluationConfig, task: str, object_name: str, fitted: Agen
         config.randomize,
         goals=config.goals,
         period=PERIOD if period is None else round(period, 4),
+        viewpoint=None if config.azimuth is None else left_at(config.azimuth),
     )
     try:
         if fitted is not None:

@@ -28,12 +28,39 @@ class MPCConfig:
             puts the arm; in units of the feature distance per 10 cm.
         grip_weight: likewise for the grip, per full closing.
         grip_threshold: a smaller planned change of the grip is not sent (the reference planner's rule).
+        view_angle: for a camera that stands elsewhere than in the model's training (see :mod:`agents.view`): degrees,
+            counterclockwise seen from above, by which a planned motion is turned before it is sent. The state decoder
+            misreads places there, present and goal alike, so both are read off their pictures.
     """
 
     cem: CEMConfig = field(default_factory=CEMConfig)
     pose_weight: float = 0.2
     grip_weight: float = 0.2
     grip_threshold: float = 0.25
+    view_angle: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.view_angle is not None and not np.isfinite(self.view_angle):
+            raise UserError(f"view_angle={self.view_angle}: expected degrees.")
+
+
+def feature_distance(
+    model: WorldModel, z: torch.Tensor, state: torch.Tensor, actions: torch.Tensor, goal: torch.Tensor
+) -> torch.Tensor:
+    """How far imagined ends are from a goal, as the paper's planner measures it.
+
+    Args:
+        model: that imagines.
+        z: the present's latent [tokens, dim].
+        state: the arm's [7].
+        actions: [N, H, 7].
+        goal: the goal's latent [tokens, dim].
+
+    Returns:
+        Mean absolute differences of features [N], on the CPU: what is done with them is too small for a GPU.
+    """
+    end = model.rollout(z, state, actions)[:, -1]
+    return (end - goal).abs().mean((1, 2)).cpu()
 
 
 class MPCAgent:
@@ -97,12 +124,21 @@ class MPCAgent:
             self.plan = self._planner.plan(cost, self._generator)
         self.model_evaluations = self.plan.evaluations
         action = self.plan.actions[0].numpy().copy()
+        action[:2] = self._turned(action[:2])
         # Fingers stop at what they hold: to close is to close all the way, or the grip has no force.
         grip = action[GRIPPER]
         action[GRIPPER] = (
             0.0 if abs(grip) < self.config.grip_threshold else np.sign(grip) * float(self._planner.bound[GRIPPER])
         )
         return action
+
+    def _turned(self, move: np.ndarray) -> np.ndarray:
+        """A horizontal move [2] from the model's directions to the arm's; shortened, not bent, to the arm's limits."""
+        if self.config.view_angle is None:
+            return move
+        cosine, sine = np.cos(np.radians(self.config.view_angle)), np.sin(np.radians(self.config.view_angle))
+        move = np.array([[cosine, -sine], [sine, cosine]]) @ move
+        return move / max(1.0, float(np.max(np.abs(move) / self._planner.bound[:2].numpy())))
 
     def _energy(
         self,
@@ -113,11 +149,12 @@ class MPCAgent:
         goal_state: torch.Tensor | None,
     ) -> torch.Tensor:
         """Distance of imagined ends to the goal [N]."""
-        end = self.model.rollout(z, state, actions)[:, -1]
-        distance = (end - goal).abs().mean((1, 2)).cpu()  # the search itself is too small for a GPU
+        distance = feature_distance(self.model, z, state, actions, goal)
         if goal_state is None:  # a released model reads no states: features alone, as its authors plan
             return distance
         moved = state_target(state + actions.sum(1))
+        if self.config.view_angle is not None:
+            moved[:, :3] += self.model.state_decoder(z)[:3].cpu() - state_target(state)[:3]
         pose_error = (moved[:, :3] - goal_state[:3]).norm(dim=1)
         grip_error = (moved[:, 3].clamp(0, 1) - goal_state[3]).abs()
         return distance + self.config.pose_weight * pose_error + self.config.grip_weight * grip_error

@@ -14,6 +14,7 @@ from envs.errors import UserError, unknown_name
 from envs.observation import Goal, Observation, check_image
 from envs.pose import ACTION_DIM, STATE_BOUND, STATE_DIM
 from envs.safety import SafetyEnvelope, SafetyLimits, default_limits
+from envs.scene.cameras import LEFT, Viewpoint
 from envs.sim_arm import SimArm
 from envs.simulation import PERIOD, Simulation, Snapshot
 from envs.tasks import TASKS, Progress, Task
@@ -54,6 +55,8 @@ class FrankaEnv(gymnasium.Env):
         limits: the safety envelope's, or None for the gripper's defaults.
         goals: ``paper`` (one goal image; three for pick and place) or ``dense`` (more sub-goal images).
         period: seconds of one step, for models that were trained with another than 0.25 s.
+        viewpoint: the agents' camera, or None for the nominal one; see :func:`envs.scene.cameras.left_at`. Randomisation
+            moves it about this place.
     """
 
     metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": round(1 / PERIOD)}
@@ -69,11 +72,17 @@ class FrankaEnv(gymnasium.Env):
         limits: SafetyLimits | None = None,
         goals: str = "paper",
         period: float = PERIOD,
+        viewpoint: Viewpoint | None = None,
     ):
         if task not in TASKS:
             raise unknown_name("task", task, TASKS)
         if render_mode not in (None, *self.metadata["render_modes"]):
             raise unknown_name("render_mode", render_mode, self.metadata["render_modes"])
+        if viewpoint is not None and (not isinstance(viewpoint, Viewpoint) or viewpoint.body != LEFT.body):
+            raise UserError(
+                f"viewpoint={viewpoint!r}: expected an envs.scene.cameras.Viewpoint that stands in the world."
+            )
+        self._viewpoint = viewpoint or LEFT
         sample_variation(np.random.default_rng(0), randomize)  # refuse a bad strength now, not at the first reset
         self.render_mode = render_mode
         self.randomize = randomize
@@ -85,7 +94,7 @@ class FrankaEnv(gymnasium.Env):
         self._stage = Stage(self.simulation.model, object_name)
         self._camera = Camera(self.simulation.model, size)
         self.arm = SafetyEnvelope(SimArm(self.simulation, self._camera), limits or default_limits(gripper))
-        self.variation = Variation()
+        self.variation = Variation(left=self._viewpoint)
         self.goals: list[Goal] = []
         self.progress = Progress(success=False, error=float("inf"))
         self._observation: Observation | None = None
@@ -141,7 +150,7 @@ class FrankaEnv(gymnasium.Env):
             raise unknown_name("reset option", sorted(unknown)[0], ["goal", "randomize"])
         if "goal" in options:  # before anything changes
             check_image(options["goal"], self._camera.size, self._camera.size, "goal image")
-        self.variation = sample_variation(self.np_random, options.get("randomize", self.randomize))
+        self.variation = sample_variation(self.np_random, options.get("randomize", self.randomize), self._viewpoint)
         self._stage.apply(self.variation)
         self.simulation.reset()
         self.goals = select_goals(self.task.reset(self.simulation, self.np_random, self._look), self._protocol)

@@ -53,12 +53,13 @@ class Variation:
     distractors: tuple[Distractor, ...] = field(default=())
 
 
-def sample_variation(rng: np.random.Generator, strength: float) -> Variation:
+def sample_variation(rng: np.random.Generator, strength: float, left: Viewpoint = LEFT) -> Variation:
     """Draw a look.
 
     Args:
         rng: the source of all randomness.
         strength: 0 gives the nominal look, 1 the full range; in between, ranges shrink and swaps become rarer.
+        left: where the left camera is, give or take the randomisation.
 
     Raises:
         UserError: strength outside 0..1.
@@ -89,7 +90,7 @@ def sample_variation(rng: np.random.Generator, strength: float) -> Variation:
     # A stream of their own: the numbers that a seed gave before there were these cameras stay what they were.
     child = rng.spawn(1)[0]
     return Variation(
-        left=move(nominal.left, 0.06, 0.03),
+        left=move(left, 0.06, 0.03),
         right=move(nominal.right, 0.06, 0.03, child),
         wrist=move(nominal.wrist, 0.004, 0.004, child),
         light_direction=jitter(nominal.light_direction, 0.4),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from envs.engine import mujoco
+from envs.errors import UserError
 from envs.scene.names import CAMERAS, HAND_BODY
 
 
@@ -27,6 +29,29 @@ class Viewpoint:
     fovy: float
     up: tuple[float, float, float] = (0.0, 0.0, 1.0)
     body: str = "world"
+
+    @property
+    def azimuth(self) -> float:
+        """Degrees, -180 to 180, from the x axis to the camera, seen from above its target; see :func:`left_at`."""
+        away = np.subtract(self.position, self.target)
+        return float(np.degrees(np.arctan2(away[1], away[0])))
+
+    def moved(
+        self, offset: tuple[float, float, float] = (0.0, 0.0, 0.0), pan: float = 0.0, tilt: float = 0.0
+    ) -> Viewpoint:
+        """A camera that was knocked: carried along without turning, then turned where it stands.
+
+        Args:
+            offset: metres [3], in the frame of the body that carries it.
+            pan: degrees about :attr:`up`, to the left if positive.
+            tilt: degrees about the picture's horizontal, upward if positive.
+        """
+        forward = np.subtract(self.target, self.position)
+        right = np.cross(forward, self.up)
+        turn = Rotation.from_rotvec(np.radians(pan) * np.array(self.up) / np.linalg.norm(self.up))
+        turn *= Rotation.from_rotvec(np.radians(tilt) * right / np.linalg.norm(right))
+        position = np.add(self.position, offset)
+        return replace(self, position=tuple(position.tolist()), target=tuple((position + turn.apply(forward)).tolist()))
 
     def quaternion(self) -> np.ndarray:
         """Orientation [4] (w, x, y, z) of MuJoCo's camera, which looks along -z with y up."""
@@ -51,6 +76,24 @@ LEFT = Viewpoint(position=(0.90, 0.62, 0.52), target=(0.46, 0.00, 0.13), fovy=38
 RIGHT = Viewpoint(position=(0.90, -0.62, 0.52), target=(0.46, 0.00, 0.13), fovy=38.0)
 # In front of the hand, like DROID's ZED Mini, tilted toward the fingertips; fingers open along the hand's y.
 WRIST = Viewpoint(position=(0.075, 0.0, 0.03), target=(0.01, 0.0, 0.16), fovy=75.0, up=(1.0, 0.0, 0.0), body=HAND_BODY)
+
+
+def left_at(azimuth: float) -> Viewpoint:
+    """The left camera elsewhere on its circle: about the vertical through its target, all else as in :data:`LEFT`.
+
+    Args:
+        azimuth: degrees, counterclockwise seen from above. At 0 the camera stands on the x axis in front of the arm and
+            looks at its base, at 90 it looks from the arm's left; :data:`LEFT` itself is at 54.6.
+
+    Raises:
+        UserError: the azimuth lies outside -180..180.
+    """
+    if not -180 <= azimuth <= 180:
+        raise UserError(f"azimuth={azimuth}: expected degrees from -180 to 180; the nominal camera's is 54.6.")
+    away = np.subtract(LEFT.position, LEFT.target)
+    radius, angle = np.hypot(away[0], away[1]), np.radians(azimuth)
+    place = np.add(LEFT.target, [radius * np.cos(angle), radius * np.sin(angle), away[2]])
+    return replace(LEFT, position=tuple(place.tolist()))
 
 
 def add_cameras(spec: mujoco.MjSpec) -> None:

@@ -10,6 +10,7 @@ import tyro
 import envs  # noqa: F401
 from envs.errors import UserError, unknown_name
 from vjepa_sim.cli.bench import Bench
+from vjepa_sim.cli.calibrate_view import CalibrateView
 from vjepa_sim.cli.capture_goal import CaptureGoal
 from vjepa_sim.cli.collect import Collect
 from vjepa_sim.cli.convert import Convert, check_kind
@@ -30,6 +31,7 @@ VERBS: dict[str, type] = {
     "train": Train,
     "eval": Eval,
     "capture-goal": CaptureGoal,
+    "calibrate-view": CalibrateView,
     "deploy": Deploy,
     "bench": Bench,
 }

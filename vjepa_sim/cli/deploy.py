@@ -34,6 +34,7 @@ class Deploy:
         home: move to the start posture before the first episode; the way must be free.
         yes: agree to everything beforehand, and count no episode as solved; for rehearsals.
         threads: PyTorch's; 0 leaves the choice to it.
+        view: for mpc: what calibrate-view found out about the camera; a folder or its view.json.
     """
 
     out: Path
@@ -55,6 +56,7 @@ class Deploy:
     home: bool = False
     yes: bool = False
     threads: int = 0
+    view: str | None = None
 
     def run(self) -> int:
         from agents.agent import load_agent
@@ -79,8 +81,9 @@ class Deploy:
             self.episodes,
             self.dry_run,
             self.slow_first,
+            self.view,
         )
-        agent = load_agent(self.agent, self.checkpoint, limits=default_limits(self.gripper))
+        agent = load_agent(self.agent, self.checkpoint, limits=default_limits(self.gripper), view=self.view)
         model = getattr(agent, "model", None)
         period = round(self.period or (model.card.period if model is not None else None) or 1.0, 4)
         env = make(self.task, self.backend, **self._settings(period, goals[0].rgb.shape[0]))

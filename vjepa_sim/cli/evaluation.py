@@ -28,6 +28,8 @@ class Eval:
         videos: most videos per task and object, failures first.
         device: the planner's: auto, cpu, cuda or cuda:NUMBER.
         threads: PyTorch's; 0 leaves the choice to it.
+        azimuth: degrees of the camera about the table, 0 in front of the arm, 90 at its left; 54.6 if not given.
+        view: for mpc: what calibrate-view found out about the camera; a folder or its view.json.
     """
 
     out: Path
@@ -44,6 +46,8 @@ class Eval:
     videos: int = 4
     device: str = "auto"
     threads: int = 0
+    azimuth: float | None = None
+    view: str | None = None
 
     def run(self) -> int:
         from agents.evaluate import BASELINES, EvaluationConfig, evaluate
@@ -64,6 +68,8 @@ class Eval:
             gripper=self.gripper,
             videos=self.videos,
             device=self.device,
+            azimuth=self.azimuth,
+            view=self.view,
         )
         if self.agent == "mpc":
             set_threads(self.threads)

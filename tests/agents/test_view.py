@@ -1,0 +1,416 @@
+"""How a model sees directions through a camera that stands elsewhere, and what makes up for it."""
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from agents.mpc import MPCAgent, MPCConfig
+from agents.view import (
+    VIEW_FILE,
+    Moves,
+    ViewCalibration,
+    approach,
+    fit_view,
+    infer_move,
+    infer_moves,
+    load_view,
+    make_moves,
+)
+from agents.view.plot import draw_moves, draw_sweep
+from agents.view.simulated import SweepRow, sweep_csv, sweep_markdown
+from envs.errors import UserError
+from envs.franka_env import FrankaEnv
+from envs.observation import Goal, Observation
+from envs.safety import SafetyEnvelope, SafetyLimits
+from envs.scene.cameras import LEFT, left_at
+from envs.status import ArmStatus
+from vjepa_sim.cli import main
+from vjepa_sim.world_model import WorldModel, fingerprint
+
+
+def rotation(degrees):
+    cosine, sine = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    return np.array([[cosine, -sine], [sine, cosine]])
+
+
+class PointArm:
+    """An arm that is where it is sent; its picture holds the place, as bytes."""
+
+    period = 0.25
+
+    def __init__(self, place=(0.46, 0.0, 0.25)):
+        self.target = np.array([*place, np.pi, 0, 0, 0])
+        self.sent = []
+
+    def reset(self):
+        return self.observe()
+
+    def observe(self):
+        rgb = np.frombuffer(self.target[:3].tobytes(), np.uint8).reshape(1, 8, 3)
+        return Observation(rgb, self.target.astype(np.float32), 0.0)
+
+    def command(self, action):
+        self.sent.append(action)
+        self.target = self.target + action
+        return action
+
+    def status(self):
+        return ArmStatus(self.target, self.target)
+
+    def watch(self, check):
+        pass
+
+    def close(self):
+        pass
+
+
+class TurnedModel:
+    """Latents are places, and what it imagines is turned: it takes a move for one turned by ``-degrees``."""
+
+    def __init__(self, degrees, offset=(0.0, 0.0)):
+        self._matrix, self._offset = torch.from_numpy(rotation(degrees)), torch.tensor(offset)
+
+    def encode(self, rgb):
+        return torch.from_numpy(np.frombuffer(rgb.tobytes(), np.float64)[:2].copy()).view(1, 1, 2)
+
+    def rollout(self, z, state, actions):
+        return z + (actions[:, :, None, :2].double() - self._offset) @ self._matrix.T
+
+
+def calibrate(degrees=20.0, offset=(0.0, 0.0), count=30, **settings):
+    moves = infer_moves(TurnedModel(degrees, offset), make_moves(SafetyEnvelope(PointArm()), count, **settings))
+    return moves, fit_view(moves, "none", 0, {})
+
+
+def some_moves(count=12, seed=0):
+    return np.random.default_rng(seed).uniform(-0.05, 0.05, (count, 2))
+
+
+# --- viewpoints ---------------------------------------------------------------------------------------------------
+
+
+def test_the_nominal_azimuth_gives_the_nominal_camera_back():
+    same = left_at(LEFT.azimuth)
+    np.testing.assert_allclose(same.position, LEFT.position, atol=1e-12)
+    assert (same.target, same.fovy, same.up) == (LEFT.target, LEFT.fovy, LEFT.up)
+    assert 54.6 < LEFT.azimuth < 54.7
+
+
+@pytest.mark.parametrize("azimuth", [-120.0, 0.0, 35.0, 90.0, 180.0])
+def test_cameras_on_the_circle_keep_height_and_distance(azimuth):
+    view = left_at(azimuth)
+    assert abs(view.azimuth) == pytest.approx(abs(azimuth))
+    assert view.position[2] == pytest.approx(LEFT.position[2])
+    distances = [np.linalg.norm(np.subtract(each.position, each.target)) for each in (view, LEFT)]
+    assert distances[0] == pytest.approx(distances[1])
+
+
+def test_azimuths_are_counted_from_the_front_to_the_left():
+    assert left_at(0).position[0] > LEFT.target[0]
+    assert left_at(0).position[1] == pytest.approx(0)
+    assert left_at(90).position[0] == pytest.approx(LEFT.target[0])
+    assert left_at(90).position[1] > 0
+    with pytest.raises(UserError, match="from -180 to 180"):
+        left_at(200)
+
+
+def test_a_knocked_camera_moves_and_turns_by_what_was_asked():
+    assert np.allclose(LEFT.moved().target, LEFT.target)
+    carried = LEFT.moved(offset=(0.05, 0, 0))
+    np.testing.assert_allclose(np.subtract(carried.position, LEFT.position), [0.05, 0, 0], atol=1e-12)
+    np.testing.assert_allclose(carried.quaternion(), LEFT.quaternion(), atol=1e-12)
+    forward = np.subtract(LEFT.target, LEFT.position)
+    for knocked in (LEFT.moved(pan=5), LEFT.moved(tilt=5)):
+        now = np.subtract(knocked.target, knocked.position)
+        if knocked.target[2] == pytest.approx(LEFT.target[2]):  # panned: the turn is seen from above
+            now, then = now[:2], forward[:2]
+            assert np.cross([*then, 0], [*now, 0])[2] > 0
+        else:
+            then = forward
+            assert knocked.target[2] > LEFT.target[2]
+        angle = np.degrees(np.arccos(now @ then / np.linalg.norm(now) / np.linalg.norm(then)))
+        assert angle == pytest.approx(5)
+
+
+@pytest.mark.parametrize("randomize", [0.0, 1.0])
+def test_another_viewpoint_changes_the_picture_and_nothing_else(randomize):
+    seen = []
+    for viewpoint in (None, LEFT, left_at(85)):
+        env = FrankaEnv("reach", "box", size=64, randomize=randomize, viewpoint=viewpoint)
+        env.reset(seed=3)
+        env.step(np.array([0.03, 0.02, 0, 0, 0, 0, 0]))
+        seen.append((env.observation.rgb, env.data.qpos.copy(), env.variation))
+        env.close()
+    (nominal, joints, look), (same, _, _), (other, others_joints, others_look) = seen
+    assert np.array_equal(nominal, same)
+    assert not np.array_equal(nominal, other)
+    assert np.array_equal(joints, others_joints)
+    assert look.light_direction == others_look.light_direction
+    knocks = [np.subtract(each.left.position, at.position) for each, at in ((look, LEFT), (others_look, left_at(85)))]
+    np.testing.assert_allclose(*knocks, atol=1e-12)
+
+
+def test_a_viewpoint_of_another_kind_is_refused():
+    with pytest.raises(UserError, match="Viewpoint"):
+        FrankaEnv("reach", "box", size=64, viewpoint=35.0)
+
+
+# --- moves and their map ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("degrees", [-150.0, -20.0, 0.0, 20.0])
+def test_the_turn_of_a_turned_model_is_found(degrees):
+    _, view = calibrate(degrees)
+    np.testing.assert_allclose(view.matrix, rotation(degrees), atol=0.02)
+    assert view.angle == pytest.approx(degrees, abs=1)
+    assert view.condition == pytest.approx(1, abs=0.03)
+    assert view.error_before == pytest.approx(100 * 0.05 * 2 * abs(np.sin(np.radians(degrees / 2))), abs=0.6)
+    assert view.error_rotated < 0.15
+    assert view.error_mapped < 0.15
+
+
+def test_a_move_that_is_seen_where_there_is_none_is_found_too():
+    _, view = calibrate(20.0, offset=(0.01, -0.02))
+    np.testing.assert_allclose(view.offset, [0.01, -0.02], atol=1e-3)
+    assert view.angle == pytest.approx(20, abs=1)
+    assert view.error_rotated < 0.15
+
+
+def test_a_move_is_inferred_to_a_millimetre():
+    before, after = PointArm().observe(), PointArm((0.49, -0.041, 0.25)).observe()
+    np.testing.assert_allclose(infer_move(TurnedModel(0), before, after.rgb), [0.03, -0.041], atol=0.0011)
+
+
+def test_the_hand_stays_level_near_its_start_and_in_the_workspace():
+    arm = PointArm((0.30, 0.33, 0.25))  # in a corner
+    make_moves(SafetyEnvelope(arm), 40, size=0.04, seed=1)
+    sent = np.array(arm.sent)
+    assert not sent[:, 2:].any()
+    lengths = np.linalg.norm(sent[:, :2], axis=1)
+    assert lengths.min() >= 0.8 * 0.04 - 1e-9
+    assert lengths.max() <= 1.2 * 0.04 + 1e-9
+    places = np.array([0.30, 0.33]) + np.cumsum(sent[:, :2], 0)
+    assert np.linalg.norm(places - [0.30, 0.33], axis=1).max() <= 2 * 0.04 + 1e-9
+    limits = SafetyLimits()
+    assert np.all(places >= np.array(limits.workspace_low[:2]) - 1e-9)
+    assert np.all(places <= np.array(limits.workspace_high[:2]) + 1e-9)
+
+
+def test_equal_seeds_make_equal_moves():
+    first, second, other = (calibrate(count=6, seed=seed)[0].true for seed in (1, 1, 2))
+    assert np.array_equal(first, second)
+    assert not np.array_equal(first, other)
+
+
+def test_an_approach_ends_where_it_should_or_says_why_not():
+    arm = SafetyEnvelope(PointArm((0.30, -0.30, 0.40)))
+    approach(arm, (0.46, 0.0, 0.25))
+    np.testing.assert_allclose(arm.target[:3], [0.46, 0, 0.25], atol=0.005)
+    assert np.abs(arm.arm.sent).max() <= arm.limits.max_translation + 1e-9
+    with pytest.raises(UserError, match="workspace"):
+        approach(arm, (0.46, 0.6, 0.25))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"count": 5}, "too few"),
+        ({"count": 10, "size": 0.07}, r"up to 7\.5 cm"),
+        ({"count": 10, "size": 0.0}, "above 0"),
+    ],
+)
+def test_moves_that_make_no_sense_are_refused_before_the_arm_moves(settings, message):
+    arm = PointArm()
+    with pytest.raises(UserError, match=message):
+        make_moves(SafetyEnvelope(arm), **settings)
+    assert not arm.sent
+
+
+def test_a_mirror_and_degenerate_moves_are_refused():
+    true = some_moves()
+    with pytest.raises(UserError, match="mirrors"):
+        fit_view(Moves(true * [1, -1], true), "none", 0, {})
+    with pytest.raises(UserError, match="Does the camera see the hand"):
+        fit_view(Moves(true[:, :1] * [1.0, 2.0], true), "none", 0, {})
+    with pytest.raises(UserError, match="Does the camera see the hand"):
+        fit_view(Moves(np.zeros_like(true), true), "none", 0, {})
+    with pytest.raises(UserError, match="Was the arm blocked"):
+        fit_view(Moves(true, true * [1, 0]), "none", 0, {})
+    with pytest.raises(UserError, match="too few"):
+        fit_view(Moves(true[:5], true[:5]), "none", 0, {})
+
+
+def test_errors_are_of_moves_that_took_no_part_in_the_fit():
+    true = some_moves(12)
+    inferred = true.copy()
+    inferred[2::3] += 0.03  # only those
+    view = fit_view(Moves(inferred, true), "none", 0, {})
+    np.testing.assert_allclose(view.matrix, np.eye(2), atol=1e-9)
+    assert view.held_out == 4
+    assert view.error_before == pytest.approx(3 * 2**0.5)
+    assert view.error_mapped == pytest.approx(3 * 2**0.5)
+
+
+# --- keeping it ---------------------------------------------------------------------------------------------------
+
+
+def test_a_view_is_read_back_as_it_was_written(tmp_path):
+    _, view = calibrate()
+    view.save(tmp_path)
+    assert ViewCalibration.load(tmp_path) == ViewCalibration.load(tmp_path / VIEW_FILE) == view
+    told = json.loads((tmp_path / VIEW_FILE).read_text())
+    assert told["angle_degrees"] == pytest.approx(view.angle)
+    assert told["provenance"]["versions"]["torch"]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda view: view.pop("matrix"),
+        lambda view: view.update(matrix=[[1, 0]]),
+        lambda view: view.update(matrix=[[1, 0], [0, float("nan")]]),
+        lambda view: view.update(matrix=[[1, 0], [0, -1]]),
+        lambda view: view.update(matrix="abcd"),
+        lambda view: view.update(offset=[0]),
+        lambda view: view.update(moves="many"),
+        lambda view: view.update(strange=1),
+    ],
+)
+def test_a_damaged_view_is_named(damage, tmp_path):
+    calibrate()[1].save(tmp_path)
+    path = tmp_path / VIEW_FILE
+    told = json.loads(path.read_text())
+    damage(told["view"])
+    path.write_text(json.dumps(told))
+    with pytest.raises(UserError, match=VIEW_FILE):
+        ViewCalibration.load(path)
+
+
+def test_a_file_that_is_no_view_is_named(tmp_path):
+    with pytest.raises(UserError, match="calibrate-view"):
+        ViewCalibration.load(tmp_path / "nowhere.json")
+    for text in ("", "[]", "{}", '{"view": 3}'):
+        (tmp_path / VIEW_FILE).write_text(text)
+        with pytest.raises(UserError, match=VIEW_FILE):
+            ViewCalibration.load(tmp_path)
+
+
+def test_a_view_belongs_to_one_checkpoint(tmp_path):
+    moves = Moves(some_moves(), some_moves())
+    fit_view(moves, "tiny", fingerprint("tiny"), {}).save(tmp_path)
+    assert load_view(tmp_path, "tiny").angle == pytest.approx(0)
+    fit_view(moves, "other", 1, {}).save(tmp_path)
+    with pytest.raises(UserError, match="another model"):
+        load_view(tmp_path, "tiny")
+
+
+def test_pictures_and_tables_show_what_was_found():
+    moves, view = calibrate()
+    assert draw_moves(moves, view).shape == (400, 800, 3)
+    rows = [SweepRow(35, view), SweepRow(45, None, "nothing is seen"), SweepRow(55, view)]
+    assert draw_sweep(rows).std() > 5
+    assert "nothing is seen" in sweep_markdown(rows)
+    lines = sweep_csv(rows).splitlines()
+    assert len({line.count(",") for line in lines}) == 1
+    assert len(lines) == 4
+
+
+# --- planning with it ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def model():
+    return WorldModel.from_pretrained("tiny")
+
+
+def picture(seed):
+    return np.random.default_rng(seed).integers(0, 256, (128, 128, 3), np.uint8)
+
+
+@pytest.mark.parametrize("angle", [0.0, 45.0, 90.0, -160.0])
+def test_a_plan_is_turned_and_keeps_to_the_limits(model, angle):
+    agent = MPCAgent(model, MPCConfig(pose_weight=0, view_angle=angle))
+    agent.begin([Goal(picture(1), 1)])
+    sent = agent.act(Observation(picture(0), np.array([0.45, 0, 0.3, np.pi, 0, 0, 0], np.float32), 0.0))
+    planned = agent.plan.actions[0].numpy()
+    limit = SafetyLimits().max_translation
+    wanted = rotation(angle) @ planned[:2]
+    np.testing.assert_allclose(sent[:2], wanted / max(1, np.abs(wanted).max() / limit), atol=1e-6)
+    np.testing.assert_allclose(sent[2:6], planned[2:6])
+    assert np.abs(sent[:2]).max() <= limit + 1e-7
+
+
+def test_through_another_camera_places_are_compared_as_both_pictures_show_them(model):
+    """Where present and goal look alike, to stay is best, wherever the arm says it is."""
+    agent = MPCAgent(model, MPCConfig(view_angle=30.0))
+    agent.begin([Goal(picture(1), 1)])
+    z, goal_state = agent._latents[0], agent._states[0]
+    actions = torch.zeros(2, 1, 7)
+    actions[1, 0, 0] = 0.05
+    state = torch.tensor([0.60, 0.2, 0.2, np.pi, 0, 0, 0], dtype=torch.float32)
+    with torch.inference_mode():
+        energies = agent._energy(z, state, actions, z, goal_state)
+        features = agent._energy(z, state, actions, z, None)
+    place = (energies - features).numpy()
+    grip = 0.2 * abs(float(goal_state[3]))
+    np.testing.assert_allclose(place, [grip, grip + 0.2 * 0.5], atol=1e-4)
+
+
+def test_from_a_calibration_to_a_scored_plan(tmp_path, capsys):
+    def run(*arguments):
+        status = main([str(argument) for argument in arguments])
+        return SimpleNamespace(status=status, **capsys.readouterr()._asdict())
+
+    view, table = tmp_path / "view", tmp_path / "eval"
+    calibration = ("calibrate-view", "--azimuth", 70, "--moves", 6, "--size", 128, "--threads", 1, "--out", view)
+    first = run(*calibration)
+    assert first.status == 0, first.err
+    assert "| rotation |" in first.out
+    assert {"view.json", "moves.csv", "moves.png", "calibration_config.json"} <= {each.name for each in view.iterdir()}
+    assert len((view / "moves.csv").read_text().splitlines()) == 7
+    assert ViewCalibration.load(view).camera["simulated"]["azimuth"] == pytest.approx(70)
+    again = run(*calibration)
+    assert again.status == 2
+    assert "finished calibration" in again.err
+
+    cells = ("--task", "reach", "--object", "box", "--episodes", 1, "--videos", 0, "--size", 128, "--threads", 1)
+    scored = run("eval", *cells, "--azimuth", 70, "--view", view, "--out", table)
+    assert scored.status == 0, scored.err
+    config = json.loads((table / "eval_config.json").read_text())["config"]
+    assert config["azimuth"] == 70
+    assert config["view_angle"] == pytest.approx(ViewCalibration.load(view).angle)
+
+
+def test_it_works_on_the_loopback_robot(tmp_path):
+    pytest.importorskip("franky")
+    pytest.importorskip("franka_sim")
+    from tests.envs.loopback import free_address
+
+    robot = ("--backend", "loopback", "--host", free_address(), "--yes", "--size", "128")
+    assert main(["calibrate-view", *robot, "--moves", "6", "--threads", "1", "--out", str(tmp_path / "view")]) == 0
+    view = ViewCalibration.load(tmp_path / "view")
+    assert abs(view.angle) < 45  # it looks from where the model was trained
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--backend", "simm"], "Did you mean 'sim'"),
+        (["--backend", "loopback", "--azimuth", "35"], "leave out --azimuth"),
+        (["--sweep", "--azimuth", "35"], "azimuths of its own"),
+        (["--azimuth", "400"], "from -180 to 180"),
+        (["--moves", "2"], "too few"),
+        (["--backend", "franka", "--yes"], "--host ADDRESS"),
+    ],
+)
+def test_mistakes_are_answered_with_status_2(arguments, message, tmp_path, capsys):
+    assert main(["calibrate-view", "--out", str(tmp_path / "view"), *arguments]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_view_is_for_agents_with_a_model(tmp_path, capsys):
+    assert main(["eval", "--agent", "random", "--view", "x", "--out", str(tmp_path / "a")]) == 2
+    assert "has no model" in capsys.readouterr().err

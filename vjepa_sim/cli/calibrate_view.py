@@ -1,0 +1,190 @@
+"""``vjepa-sim calibrate-view``."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from envs.errors import UserError, unknown_name
+from vjepa_sim.cli.options import set_threads
+from vjepa_sim.cli.progress import progress
+from vjepa_sim.cli.robot import ask, robot_settings
+
+CONFIG_FILE, SWEEP_FILE = "calibration_config.json", "sweep.md"
+
+
+@dataclass(frozen=True)
+class CalibrateView:
+    """Find the turn between directions as a model sees them through a camera it doesn't know, and as they are.
+
+    The hand makes small random horizontal moves; eval --view and deploy --view take what comes out.
+
+    Attributes:
+        out: a new folder: view.json, moves.csv and a picture; with --sweep, a table.
+        backend: sim, loopback (a simulated robot behind the real one's protocol) or franka (the real one).
+        checkpoint: a bundled name, or a folder.
+        azimuth: in the simulator: degrees of the camera about the table, 0 in front of the arm, 90 at its left.
+        sweep: in the simulator: cameras at 35, 45, … 85 degrees, and a table of what came out.
+        moves: how many.
+        move_size: metres of a move, give or take a fifth.
+        seed: of the moves' directions and, in the simulator, of the scene.
+        start: x y z of the flange in metres, from where it is sent first; on a real robot, where it is if not given.
+        object: in the simulator and on loopback: cup or box.
+        size: in the simulator and on loopback: of the pictures in pixels.
+        host: address of the robot; for loopback, one of this machine's own.
+        camera: index, device, URL, realsense or zed.
+        gripper: robotiq or panda_hand.
+        gripper_address: serial device of a Robotiq.
+        period: on a robot: seconds of a step; the model's own if not given.
+        home: on a robot: move to the start posture first; the way must be free.
+        yes: on loopback: agree to everything beforehand.
+        threads: PyTorch's; 0 leaves the choice to it.
+    """
+
+    out: Path
+    backend: str = "sim"
+    checkpoint: str = "tiny"
+    azimuth: float | None = None
+    sweep: bool = False
+    moves: int = 30
+    move_size: float = 0.05
+    seed: int = 0
+    start: tuple[float, float, float] | None = None
+    object: str = "box"
+    size: int = 256
+    host: str | None = None
+    camera: str | None = None
+    gripper: str = "robotiq"
+    gripper_address: str | None = None
+    period: float | None = None
+    home: bool = False
+    yes: bool = False
+    threads: int = 0
+
+    def run(self) -> int:
+        from agents.view import VIEW_FILE
+        from data.output import check_output, claimed
+        from envs.make import BACKENDS
+        from vjepa_sim.world_model import WorldModel, fingerprint
+
+        if self.backend not in BACKENDS:
+            raise unknown_name("backend", self.backend, BACKENDS)
+        if self.backend != "sim" and (self.sweep or self.azimuth is not None):
+            raise UserError("Only the simulator's camera can be put elsewhere: leave out --azimuth and --sweep.")
+        if self.sweep and self.azimuth is not None:
+            raise UserError("--sweep has azimuths of its own; leave out --azimuth.")
+        check_output(self.out, CONFIG_FILE)
+        if (self.out / VIEW_FILE).exists() or (self.out / SWEEP_FILE).exists():
+            raise UserError(f"{self.out} holds a finished calibration. Give a new folder as --out.")
+        set_threads(self.threads)
+        model = WorldModel.from_pretrained(self.checkpoint)
+        config = {name: value for name, value in asdict(self).items() if name not in ("out", "yes", "threads")}
+        with claimed(self.out, CONFIG_FILE, {**config, "checkpoint_crc32": fingerprint(self.checkpoint)}):
+            if self.sweep:
+                self._sweep(model)
+            else:
+                self._calibrate(*(self._in_simulation(model) if self.backend == "sim" else self._on_robot(model)))
+        return 0
+
+    def _sweep(self, model) -> None:
+        from agents.view.plot import draw_sweep
+        from agents.view.simulated import sweep, sweep_csv, sweep_markdown
+        from data.files import write_text
+
+        with progress("moves") as bar:
+            rows = sweep(self._simulated(), model, bar)
+        write_text(self.out / "sweep.csv", sweep_csv(rows))
+        _write_png(self.out / "sweep.png", draw_sweep(rows))
+        write_text(self.out / SWEEP_FILE, sweep_markdown(rows))
+        print(sweep_markdown(rows), end="")
+        print(f"\nTable and picture lie in {self.out}.")
+
+    def _calibrate(self, moves, view) -> None:
+        from agents.view.plot import draw_moves
+        from data.files import write_text
+
+        write_text(self.out / "moves.csv", moves.to_csv())
+        _write_png(self.out / "moves.png", draw_moves(moves, view))
+        view.save(self.out)
+        print(view.to_markdown(), end="")
+        if view.error_rotated >= view.error_shifted:
+            print("\nThe rotation doesn't help on the moves that were held out: plan without it.")
+        print(f"\nIt lies in {self.out}; eval and deploy take it as --view {self.out}.")
+
+    def _in_simulation(self, model):
+        from envs.scene.cameras import LEFT, left_at
+
+        viewpoint = LEFT if self.azimuth is None else left_at(self.azimuth)
+        with progress("moves") as bar:
+            moves = self._simulated().observe(model, viewpoint, bar)
+        return moves, self._simulated().fit(moves, viewpoint)
+
+    def _simulated(self):
+        from agents.view import OVER_TABLE
+        from agents.view.simulated import SimulatedView
+
+        return SimulatedView(
+            self.checkpoint,
+            self.gripper,
+            self.object,
+            self.size,
+            self.seed,
+            self.moves,
+            self.move_size,
+            self.start or OVER_TABLE,
+        )
+
+    def _on_robot(self, model):
+        from agents.view import OVER_TABLE, approach, fit_view, infer_moves, make_moves
+        from envs.make import make
+        from vjepa_sim.world_model import fingerprint
+
+        settings = robot_settings(self.backend, self.host, self.camera, self.gripper, self.gripper_address)
+        start = self.start
+        if self.backend == "loopback":
+            settings |= {"object_name": self.object, "size": self.size}
+            start = start or OVER_TABLE
+        env = make("reach", self.backend, period=round(self.period or model.card.period or 1.0, 4), **settings)
+        try:
+            self._check(env, model)
+            if self.home and self._agrees("The arm will move to its start posture and open the hand. Is the way free?"):
+                env.robot.go_home()
+            where = "where it is" if start is None else f"{list(start)} m, where it goes first"
+            if not self._agrees(
+                f"The hand will make {self.moves} moves of about {100 * self.move_size:g} cm, level, around {where}. Is "
+                "the way free and the stop at hand?"
+            ):
+                raise UserError("Not calibrated: the operator did not agree.")
+            if start is not None:
+                approach(env.arm, start)
+            with progress("moves") as bar:
+                observations = make_moves(env.arm, self.moves, self.move_size, self.seed, bar)
+        finally:
+            env.close()
+        with progress("moves as the model sees them") as bar:
+            moves = infer_moves(model, observations, bar)
+        camera = {"loopback": {"size": self.size}} if self.backend == "loopback" else {"address": self.camera}
+        return moves, fit_view(moves, self.checkpoint, fingerprint(self.checkpoint), camera)
+
+    def _check(self, env, model) -> None:
+        """What deploy looks at, before anything moves."""
+        from agents.deploy import preflight
+        from agents.mpc import MPCAgent
+        from envs.observation import Goal
+
+        checks = preflight(env, [Goal(env.robot.look(), 1)], MPCAgent(model))
+        failed = [f"{check.name}: {check.found}. {check.remedy}" for check in checks if not check.ok]
+        if failed:
+            raise UserError("Not calibrated. " + " ".join(failed))
+
+    def _agrees(self, question: str) -> bool:
+        return (self.yes and self.backend == "loopback") or ask(question)
+
+
+def _write_png(path: Path, picture) -> None:
+    """Whole or not at all."""
+    from PIL import Image
+
+    partial = path.with_name(f".partial-{path.name}")
+    Image.fromarray(picture).save(partial)
+    partial.replace(path)
