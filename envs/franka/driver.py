@@ -19,6 +19,7 @@ class RobotState:
         force: [3], newtons, external, base frame.
         mode: the robot's, such as ``Idle`` or ``Move``.
         success_rate: share of the last control packets that arrived in time, 0 to 1.
+        errors: that the robot reports now, by libfranka's names.
     """
 
     clock: float
@@ -27,10 +28,17 @@ class RobotState:
     force: np.ndarray
     mode: str
     success_rate: float
+    errors: tuple[str, ...] = ()
 
 
 class Driver(Protocol):
-    """A robot under impedance control. Methods raise :class:`envs.faults.ArmFault`."""
+    """A robot under impedance control. Methods raise :class:`envs.faults.ArmFault`.
+
+    Attributes:
+        description: which software talks to it, and in which version.
+    """
+
+    description: str
 
     def read(self) -> RobotState:
         """The newest state; during a motion the last copy, without waiting."""
