@@ -59,7 +59,10 @@ class NoisyRobot(SimRobot):
     def observe(self) -> Observation:
         """A picture of a while ago, the noisy state, and the physics clock."""
         state = self.simulation.state()
-        for part, size in ((POSITION, self.imperfections.position_noise), (ROTATION, self.imperfections.rotation_noise)):
+        for part, size in (
+            (POSITION, self.imperfections.position_noise),
+            (ROTATION, self.imperfections.rotation_noise),
+        ):
             if size:
                 state[part] += self._rng.normal(0, size, 3).astype(np.float32)
         return Observation(self.look(), state, self.simulation.time)

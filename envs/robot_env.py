@@ -89,6 +89,13 @@ class RobotEnv(gymnasium.Env):
         """Come to rest and let go of robot, gripper and camera."""
         self.arm.close()
 
+    def hand_distance(self) -> float:
+        """Metres from the flange to its place in the last goal; NaN if that was captured without a state."""
+        wanted = self.goals[-1].state
+        if wanted is None:
+            return float("nan")
+        return float(np.linalg.norm(self.observation.state[POSITION] - wanted[POSITION]))
+
     def _goals(self, options: dict[str, Any]) -> list[Goal]:
         unknown = set(options) - {"goal", "goals"}
         if unknown:
@@ -112,15 +119,8 @@ class RobotEnv(gymnasium.Env):
         return {
             "is_success": progress is not None and progress.success,
             "success": progress is not None and progress.success,
-            "error": self._distance() if progress is None else progress.error,
+            "error": self.hand_distance() if progress is None else progress.error,
             "judge": "operator" if progress is None else "task",
             "stamp": self.observation.stamp,
             "clipped": list(self.arm.clipped),
         }
-
-    def _distance(self) -> float:
-        """Metres from the flange to its place in the last goal."""
-        wanted = self.goals[-1].state
-        if wanted is None:
-            return float("nan")
-        return float(np.linalg.norm(self.observation.state[POSITION] - wanted[POSITION]))
