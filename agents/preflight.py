@@ -91,7 +91,9 @@ def _camera(env: RobotEnv, goals: list[Goal], camera: dict[str, Any] | None) -> 
         Check(
             "view",
             camera is None or camera == now,
-            f"the goals are from {_words(camera)}, the arm's camera is {_words(now)}",
+            f"the goals' own, {_words(now)}"
+            if camera == now
+            else f"the goals are from {_words(camera)}, the arm's camera is {_words(now)}",
             again,
         ),
     ]

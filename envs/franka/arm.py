@@ -90,9 +90,10 @@ class FrankaArm:
 
     def reset(self) -> Observation:
         """Take hold of the arm where it is, and look."""
+        self._last_command = None  # before the servo looks: the arm may have been moved since
         if not self._servo.running:
             self._servo.start(self._max_force)
-        self._commanded, self._last_command = self._measured(self._servo.state), None
+        self._commanded = self._measured(self._servo.state)
         return self.observe()
 
     def observe(self) -> Observation:
