@@ -12,6 +12,7 @@ from envs.errors import UserError, unknown_name
 from vjepa_sim.cli.bench import Bench
 from vjepa_sim.cli.capture_goal import CaptureGoal
 from vjepa_sim.cli.collect import Collect
+from vjepa_sim.cli.compare import Compare
 from vjepa_sim.cli.convert import Convert, check_kind
 from vjepa_sim.cli.deploy import Deploy
 from vjepa_sim.cli.doctor import Doctor
@@ -31,6 +32,7 @@ VERBS: dict[str, type] = {
     "eval": Eval,
     "capture-goal": CaptureGoal,
     "deploy": Deploy,
+    "compare": Compare,
     "bench": Bench,
 }
 RESUMABLE = ("collect", "pretrain", "train", "eval")
