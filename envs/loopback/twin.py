@@ -33,6 +33,7 @@ HELD = 0.05  # closedness by which fingers that hold something stay behind
 AT_START = 0.005  # rad by which joints may be off the start
 RETURN_SPEED = 0.15  # share of the robot's full speed
 FINGER_LOOK = 0.3  # s between two looks at fingers that are waited for
+OPENING = 60.0  # s
 HAND_TIME = 5.0  # s for the fingers to get somewhere
 
 
@@ -68,13 +69,20 @@ class TwinSource:
         self._settings = (gripper, object_name, size, period, start)
         self._camera: Any = None
         self._scenario: Any = None
-        self._ready = threading.Event()
+        self._opened = threading.Event()
+        self._error: Exception | None = None
         self._lock = threading.Lock()  # around the scene, which others than the thread that renders ask about
 
     def read(self) -> np.ndarray:
         """Advance the scene to now, and look: uint8 [size, size, 3]."""
         if self._camera is None:
-            self._open()  # in the thread that renders: OpenGL is bound to it
+            try:
+                self._open()  # in the thread that renders: OpenGL is bound to it
+            except Exception as error:
+                self._error = error
+                raise
+            finally:
+                self._opened.set()
         now = time.monotonic()
         time.sleep(max(0.0, self._looked + 1 / RATE - now))
         now = time.monotonic()
@@ -85,9 +93,19 @@ class TwinSource:
             self._looked = now
             return self._camera.render(self._scene.data)
 
+    def wait_open(self) -> None:
+        """Until the scene is there: a busy machine takes longer for that than a camera may.
+
+        Raises:
+            UserError: the scene doesn't fit the start.
+        """
+        if not self._opened.wait(OPENING):
+            raise TimeoutError(f"The twin's scene was not there after {OPENING:g} s.")
+        if self._error is not None:
+            raise self._error
+
     def restart(self) -> None:
         """Put everything back to the start. The robot must be there already."""
-        self._ready.wait()
         with self._lock:
             self._scenario.restart()
             self._feel(self._closedness())
@@ -95,7 +113,6 @@ class TwinSource:
     @property
     def grip(self) -> float:
         """What the gripper is told at the start."""
-        self._ready.wait()
         return self._scenario.commanded_closedness
 
     def judge(self) -> Progress | None:
@@ -132,7 +149,6 @@ class TwinSource:
             self._scenario = Scenario(self._scene, start)
         self._camera = Camera(self._scene.model, size)
         self._looked = time.monotonic()
-        self._ready.set()
 
 
 class LoopbackArm(FrankaArm):
@@ -196,6 +212,7 @@ class LoopbackArm(FrankaArm):
             self.robot.joints, lambda: fingers.commanded, self._meet, gripper, object_name, size, period, self._start
         )
         camera = self._keep(Grabber(self._source, max_age=3.0, name="the loopback robot's camera"))
+        self._source.wait_open()
         super().__init__(driver, fingers, camera, gripper, period, max_force=max_force)
 
     def reset(self) -> Observation:

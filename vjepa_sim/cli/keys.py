@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from envs.errors import UserError
 
@@ -19,9 +22,9 @@ def ask_key(question: str, keys: str) -> str:
     """
     check_terminal(question)
     print(question, end=" ", flush=True)
-    read = _read_key if _has_termios() else _read_line
-    while (key := read()) not in tuple(keys):
-        pass
+    with _single_keys() as read:
+        while (key := read().lower()) not in tuple(keys):
+            pass
     print(key)
     return key
 
@@ -32,31 +35,26 @@ def check_terminal(question: str) -> None:
         raise UserError(f"Nobody is there to answer: {question} A robot is deployed from a terminal.")
 
 
-def _has_termios() -> bool:
+@contextmanager
+def _single_keys() -> Iterator[Callable[[], str]]:
+    """Something that reads a key at a time, or the first letter of a line where there is no termios. Ctrl-C works on."""
     try:
-        import termios  # noqa: F401
+        import termios
+        import tty
     except ImportError:  # not on Windows
-        return False
-    return True
-
-
-def _read_key() -> str:
-    """Ctrl-C stays what it is."""
-    import os
-    import termios
-    import tty
-
+        yield lambda: input().strip()[:1]
+        return
     descriptor = sys.stdin.fileno()
     before = termios.tcgetattr(descriptor)
     try:
-        tty.setcbreak(descriptor)
-        pressed = os.read(descriptor, 1)
+        tty.setcbreak(descriptor)  # and forget what was typed before the question
+        yield lambda: _read(descriptor)
     finally:
         termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
+
+
+def _read(descriptor: int) -> str:
+    pressed = os.read(descriptor, 1)
     if not pressed:
         raise UserError("The terminal was closed before the question was answered.")
-    return pressed.decode(errors="replace").lower()
-
-
-def _read_line() -> str:
-    return input().strip().lower()[:1]
+    return pressed.decode(errors="replace")
