@@ -160,6 +160,7 @@ def _warnings(runs: list[RunFolder], free: tuple[str, ...]) -> list[str]:
         if any(value != values[0] for value in values):
             told = ", ".join(f"{run.name} {value}" for run, value in zip(runs, values, strict=True))
             lines.append(f"- **{name}** differs: {told}")
+    lines += [f"- **{run.name}** did not come to its end" for run in runs if not run.complete]
     return [*lines, ""] if lines else []
 
 

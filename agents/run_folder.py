@@ -26,6 +26,7 @@ class RunFolder:
         kind: ``deploy`` or ``eval``.
         config: its settings.
         cells: its table.
+        complete: whether it came to its end.
         provenance: where it came from.
     """
 
@@ -34,6 +35,7 @@ class RunFolder:
     kind: str
     config: dict[str, Any]
     cells: list[dict[str, Any]]
+    complete: bool
     provenance: dict[str, Any]
 
 
@@ -88,12 +90,12 @@ def _read(folder: Path, name: str) -> RunFolder:
     info = read_json_object(folder / INFO_FILE)
     try:
         cells, config = list(info["cells"]), dict(info["config"])
-        complete = all(cell["episodes"] for cell in cells)
+        scored, complete = all(cell["episodes"] for cell in cells), bool(info["complete"])
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{folder / INFO_FILE} is damaged ({error!r}).") from error
-    if not cells or not complete:
+    if not cells or not scored:
         raise UserError(f"{folder}: no episode was scored there.")
-    return RunFolder(name, folder, kinds[0], config, cells, info.get("provenance", {}))
+    return RunFolder(name, folder, kinds[0], config, cells, complete, info.get("provenance", {}))
 
 
 def _names(folders: list[Path]) -> list[str]:
