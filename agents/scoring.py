@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
@@ -17,11 +19,12 @@ class EpisodeScore:
         success: at the end of the budget.
         success_ever: at any moment.
         steps: control steps until the first success, or the whole budget.
-        final_error_m: metres left to the goal at the end, in the task's measure.
+        final_error_m: metres left to the goal at the end, in the task's measure; NaN if nobody knows.
         plan_seconds: median time of one decision.
         model_evaluations: median per decision.
-        hand_error_m: metres from the flange to its place in the last goal image, at the end.
+        hand_error_m: metres from the flange to its place in the last goal image, at the end; NaN if nobody knows.
         fault: what stopped the arm before the budget was spent, or ""; such an episode has failed.
+        judge: who said whether it succeeded: the ``task``'s own test, the ``operator``, or ``nobody``.
     """
 
     seed: int
@@ -33,6 +36,7 @@ class EpisodeScore:
     model_evaluations: float
     hand_error_m: float
     fault: str = ""
+    judge: str = "task"
 
 
 @dataclass(frozen=True)
@@ -59,12 +63,18 @@ class Cell:
             "pc_success": 100 * successes / n,
             "pc_success_ci95": [100 * low, 100 * high],
             "pc_success_ever": 100 * sum(episode.success_ever for episode in episodes) / n,
-            "final_error_m_median": float(np.median([episode.final_error_m for episode in episodes])),
+            "judged_by": ", ".join(sorted({episode.judge for episode in episodes})),
+            "final_error_m_median": _known(float(np.median([episode.final_error_m for episode in episodes]))),
             "steps_mean": float(np.mean([episode.steps for episode in episodes])),
             "plan_seconds_median": float(np.median([episode.plan_seconds for episode in episodes])),
             "model_evaluations_per_action": float(np.median([episode.model_evaluations for episode in episodes])),
-            "episodes": [asdict(episode) for episode in episodes],
+            "episodes": [{name: _known(value) for name, value in asdict(episode).items()} for episode in episodes],
         }
+
+
+def _known(value: Any) -> Any:
+    """JSON has no NaN."""
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def wilson_interval(successes: int, n: int) -> tuple[float, float]:
@@ -78,14 +88,16 @@ def wilson_interval(successes: int, n: int) -> tuple[float, float]:
 def markdown_table(cells: Sequence[dict]) -> str:
     """The success table, one row per cell."""
     lines = [
-        "| task | object | agent | success at the end | 95 % interval | ever | n | error left, median | steps | s / action | model evaluations / action |",
-        "|---|---|---|---|---|---|---|---|---|---|---|",
+        "| task | object | agent | success at the end | judged by | 95 % interval | ever | n | error left, median | steps | s / action | model evaluations / action |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for cell in cells:
         low, high = cell["pc_success_ci95"]
+        left = cell["final_error_m_median"]
+        left = "unknown" if left is None else f"{100 * left:.1f} cm"
         lines.append(
             f"| {cell['task']} | {cell['object']} | {cell['agent']} | {cell['pc_success']:.1f} % ({cell['n_success']}/{cell['n_episodes']}) "
-            f"| {low:.1f}–{high:.1f} | {cell['pc_success_ever']:.1f} % | {cell['n_episodes']} | {100 * cell['final_error_m_median']:.1f} cm "
+            f"| {cell.get('judged_by', 'task')} | {low:.1f}–{high:.1f} | {cell['pc_success_ever']:.1f} % | {cell['n_episodes']} | {left} "
             f"| {cell['steps_mean']:.1f} | {cell['plan_seconds_median']:.3f} | {cell['model_evaluations_per_action']:.0f} |"
         )
     return "\n".join(lines) + "\n"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,30 +13,50 @@ from data.files import read_json_object, write_json
 from data.provenance import provenance
 from envs.errors import UserError
 from envs.observation import Goal
+from envs.start import Start
 
 GOALS_FILE = "goals.json"
 
 
-def save_goals(folder: Path, goals: list[Goal], camera: dict[str, Any]) -> None:
+@dataclass(frozen=True)
+class Origin:
+    """Where goals come from.
+
+    Attributes:
+        camera: what took the pictures, JSON-compatible.
+        start: of the episode they were drawn with in the simulator; None for pictures of a real camera.
+    """
+
+    camera: dict[str, Any]
+    start: Start | None = None
+
+
+def save_goals(folder: Path, goals: list[Goal], camera: dict[str, Any], start: Start | None = None) -> None:
     """Write goals, after those that the folder already has.
 
     Args:
         folder: new, or one that this function wrote.
         goals: in order; states are kept if there are any.
         camera: what took the pictures, JSON-compatible: its address, or the simulator's settings.
+        start: of the episode they were drawn with, in the simulator.
 
     Raises:
-        UserError: the folder holds something else, or pictures of another size or camera.
+        UserError: the folder holds something else, or pictures of another size, camera or episode.
     """
     from PIL import Image
 
     path = folder / GOALS_FILE
     if folder.exists() and not path.exists() and any(folder.iterdir()):
         raise UserError(f"{folder} is not empty and holds no {GOALS_FILE}. Give a new folder.")
-    told = read_json_object(path) if path.exists() else {"camera": camera, "goals": [], "provenance": provenance()}
+    fresh = {"camera": camera, "start": None if start is None else start.to_dict(), "goals": []}
+    told = read_json_object(path) if path.exists() else {**fresh, "provenance": provenance()}
     if told["camera"] != camera:
         raise UserError(f"{folder} has pictures of another camera: {told['camera']}, now {camera}. Give a new folder.")
     there = load_goals(folder) if told["goals"] else []
+    if there and (before := load_origin(folder).start) != start:
+        raise UserError(
+            f"{folder} has goals of another episode: {_words(before)}, now {_words(start)}. Give a new folder."
+        )
     if len({goal.rgb.shape for goal in [*there, *goals]}) > 1:
         raise UserError(
             f"The goal images have different sizes: {[goal.rgb.shape for goal in [*there, *goals]]}. Take all with one camera."
@@ -78,3 +100,32 @@ def load_goals(folder: Path) -> list[Goal]:
     if len({goal.rgb.shape for goal in goals}) > 1:
         raise UserError(f"{folder}: the goal images have different sizes: {[goal.rgb.shape for goal in goals]}.")
     return goals
+
+
+def load_origin(folder: Path) -> Origin:
+    """Read where a folder's goals come from.
+
+    Raises:
+        UserError: the folder holds no goals, or what it tells can't be read.
+    """
+    path = Path(folder) / GOALS_FILE
+    told = read_json_object(path)
+    camera, start = told.get("camera"), told.get("start")
+    if not isinstance(camera, dict):
+        raise UserError(f"{path}: it doesn't tell which camera took the goals.")
+    try:
+        return Origin(camera, None if start is None else Start.from_dict(start))
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
+
+
+def fingerprint_goals(goals: list[Goal]) -> int:
+    """A checksum (CRC-32) of pictures and steps: tells whether two runs worked toward the same goals."""
+    checksum = 0
+    for goal in goals:
+        checksum = zlib.crc32(goal.rgb.tobytes(), zlib.crc32(f"{goal.rgb.shape} {goal.steps}".encode(), checksum))
+    return checksum
+
+
+def _words(start: Start | None) -> str:
+    return "none of the simulator's" if start is None else f"{start.task}, {start.object_name}, seed {start.seed}"

@@ -1,4 +1,4 @@
-"""The Gymnasium environment around a real arm: what an agent sees is the same as in simulation."""
+"""The Gymnasium environment around a robot, real or simulated: what an agent sees is the same on every rung."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import numpy as np
 
 from envs import BUDGETS
 from envs.errors import UserError, unknown_name
-from envs.franka import FrankaArm
 from envs.observation import Goal, Observation, check_image
 from envs.pose import ACTION_DIM, POSITION, STATE_BOUND, STATE_DIM
+from envs.robot import Robot
 from envs.safety import SafetyEnvelope, SafetyLimits, default_limits
 
 
@@ -19,23 +19,24 @@ class RobotEnv(gymnasium.Env):
     """A Franka arm on its table, in front of a camera, with goals given as images.
 
     Observations, actions and the safety envelope are :class:`envs.franka_env.FrankaEnv`'s; pictures have the camera's
-    own size, and a model's transform crops them. Nobody measures success here: ``info["is_success"]`` stays False, and a
-    person judges. ``info["error"]`` is the flange's distance in metres to its place in the last goal, NaN if the goal was
-    captured without a state.
+    own size, and a model's transform crops them. On a simulated robot that has a start, the task's own test judges:
+    ``info["is_success"]`` and ``info["error"]`` are its. Else nobody measures success: ``info["is_success"]`` stays False,
+    and ``info["error"]`` is the flange's distance in metres to its place in the last goal, NaN if the goal was captured
+    without a state. ``info["judge"]`` is ``task`` or ``operator`` accordingly.
 
     A fault (:mod:`envs.faults`) stops the arm and is raised by :meth:`step`; the arm then stays where it is until a new
     environment is made.
 
     Args:
         task: its budget of steps, and its name in records.
-        arm: see :func:`envs.franka.open_arm`; the environment closes it.
+        arm: see :func:`envs.franka.open_arm` for a real one; the environment closes it.
         limits: the safety envelope's, or None for the gripper's defaults.
         render_mode: ``rgb_array`` or None.
     """
 
     metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": 1}
 
-    def __init__(self, task: str, arm: FrankaArm, limits: SafetyLimits | None = None, render_mode: str | None = None):
+    def __init__(self, task: str, arm: Robot, limits: SafetyLimits | None = None, render_mode: str | None = None):
         if task not in BUDGETS:
             raise unknown_name("task", task, BUDGETS)
         self.task, self.budget = task, BUDGETS[task]
@@ -59,10 +60,10 @@ class RobotEnv(gymnasium.Env):
         return self._observation
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[dict, dict]:
-        """Take hold of the arm where it is.
+        """Take hold of the arm: a real one where it is, a simulated one at its start.
 
         Args:
-            seed: of nothing; a robot has none.
+            seed: of nothing; a robot has none, and a simulated one begins where its goals' episode did.
             options: ``{"goals": [Goal, …]}``, or ``{"goal": image}`` of the camera's size.
 
         Raises:
@@ -88,6 +89,13 @@ class RobotEnv(gymnasium.Env):
         """Come to rest and let go of robot, gripper and camera."""
         self.arm.close()
 
+    def hand_distance(self) -> float:
+        """Metres from the flange to its place in the last goal; NaN if that was captured without a state."""
+        wanted = self.goals[-1].state
+        if wanted is None:
+            return float("nan")
+        return float(np.linalg.norm(self.observation.state[POSITION] - wanted[POSITION]))
+
     def _goals(self, options: dict[str, Any]) -> list[Goal]:
         unknown = set(options) - {"goal", "goals"}
         if unknown:
@@ -107,16 +115,12 @@ class RobotEnv(gymnasium.Env):
         return {"rgb": self.observation.rgb.copy(), "state": self.observation.state, "goal": self.goals[-1].rgb.copy()}
 
     def _info(self) -> dict[str, Any]:
-        wanted = self.goals[-1].state
-        away = (
-            float("nan")
-            if wanted is None
-            else float(np.linalg.norm(self.observation.state[POSITION] - wanted[POSITION]))
-        )
+        progress = self.robot.judge()
         return {
-            "is_success": False,
-            "success": False,
-            "error": away,
+            "is_success": progress is not None and progress.success,
+            "success": progress is not None and progress.success,
+            "error": self.hand_distance() if progress is None else progress.error,
+            "judge": "operator" if progress is None else "task",
             "stamp": self.observation.stamp,
             "clipped": list(self.arm.clipped),
         }

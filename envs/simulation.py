@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,6 +45,8 @@ class Simulation:
         period: seconds from one observation to the next.
         model, data: MuJoCo's own, also for viewers and Gymnasium's checks.
         target: float64 [7], the state the arm was last sent to (see :mod:`envs.pose`).
+        actuators: asked before each step of physics in :meth:`advance` what the motors make of their controls [8];
+            None: they do as they are told.
     """
 
     def __init__(self, gripper: str = "robotiq", object_name: str = "cup", period: float = PERIOD):
@@ -71,6 +74,7 @@ class Simulation:
         self._joint_reference = self.home_joints.copy()
         self._gripper_reference = 0.0
         self.target = np.zeros(pose.STATE_DIM)
+        self.actuators: Callable[[np.ndarray], np.ndarray] | None = None
         self.reset()
 
     @property
@@ -193,7 +197,7 @@ class Simulation:
             )
             # Velocity feed-forward cancels the servo's own damping of the wanted motion.
             self._set_controls(start + ramp * (goal - start) + SERVO_DAMPING / SERVO_STIFFNESS * velocity)
-            mujoco.mj_step(self.model, self.data, nstep=self._substeps)
+            self._step()
         self._joint_reference = goal
         self._refresh()
 
@@ -218,6 +222,16 @@ class Simulation:
             if missed < POSITION_TOLERANCE and cosine > np.cos(ROTATION_TOLERANCE):
                 return joints, np.concatenate([position, pose.matrix_to_euler(reached)])
         return start, self.target[:6].copy()
+
+    def _step(self) -> None:
+        """Physics up to the next setting of the servo."""
+        if self.actuators is None:
+            mujoco.mj_step(self.model, self.data, nstep=self._substeps)
+            return
+        controls = self.data.ctrl.copy()
+        for _ in range(self._substeps):
+            self.data.ctrl[:] = self.actuators(controls)
+            mujoco.mj_step(self.model, self.data)
 
     def _set_controls(self, joints: np.ndarray) -> None:
         self.data.ctrl[:7] = joints

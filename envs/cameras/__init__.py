@@ -79,4 +79,5 @@ __all__ = [
     "RealSenseSource",
     "ZedSource",
     "open_camera",
+    "without_password",
 ]

@@ -41,6 +41,8 @@ class FrankaArm:
         period: seconds that one command takes.
         gripper: ``robotiq`` or ``panda_hand``.
         simulated: whether there is no metal.
+        description: which software talks to the robot.
+        camera_card: the camera's address, as it is kept beside goals.
     """
 
     simulated = False
@@ -69,6 +71,7 @@ class FrankaArm:
             raise UserError(f"period={period}: a real arm takes steps of {PERIODS[0]} to {PERIODS[1]} s.")
         self.period, self.gripper = float(period), gripper_kind
         self._driver, self._gripper, self._camera = driver, gripper, camera
+        self.description, self.camera_card = driver.description, {"address": camera.name}
         self._max_force = max_force
         self._check: Callable[[ArmStatus], None] = lambda status: None
         self._usual = servo or ServoSettings()
@@ -90,10 +93,11 @@ class FrankaArm:
 
     def reset(self) -> Observation:
         """Take hold of the arm where it is, and look."""
+        self._last_command = None  # before the servo looks: the arm may have been moved since
         if not self._servo.running:
             self._camera.latest()  # waits for the first picture: an arm that nobody sees is a fault
             self._servo.start(self._max_force)
-        self._commanded, self._last_command = self._measured(self._servo.state), None
+        self._commanded = self._measured(self._servo.state)
         return self.observe()
 
     def observe(self) -> Observation:
@@ -157,6 +161,18 @@ class FrankaArm:
         until = time.monotonic() + seconds
         self._servo.wait(lambda: time.monotonic() >= until, seconds + 1.0)
         return self._servo.state.success_rate
+
+    def camera_pace(self, seconds: float) -> tuple[float, float]:
+        """Watch the camera for so long: pictures per second, and the longest wait for one in seconds."""
+        stamps = [self._camera.latest()[1]]
+        while stamps[-1] - stamps[0] < seconds:
+            stamps.append(self._camera.wait_newer(stamps[-1], FIRST_FRAME_TIME)[1])
+        waits = np.diff(stamps)
+        return len(waits) / float(waits.sum()), float(waits.max())
+
+    def judge(self) -> None:
+        """Nobody measures here; a person judges."""
+        return None
 
     def look(self) -> np.ndarray:
         """The camera's newest picture, also while the arm isn't controlled: uint8 [H, W, 3]."""

@@ -24,6 +24,7 @@ class RobotState:
         force: [3], newtons, external, base frame.
         mode: the robot's, such as ``Idle`` or ``Move``.
         success_rate: share of the last control packets that arrived in time, 0 to 1.
+        errors: that the robot reports now, by libfranka's names.
     """
 
     clock: float
@@ -32,13 +33,19 @@ class RobotState:
     force: np.ndarray
     mode: str
     success_rate: float
+    errors: tuple[str, ...] = ()
 
 
 class Driver(Protocol):
     """A robot under impedance control. Methods raise :class:`envs.faults.ArmFault`.
 
     During a motion, :meth:`read`, :meth:`check`, :meth:`follow` and :meth:`follow_joints` never wait for the network.
+
+    Attributes:
+        description: which software talks to it, and in which version.
     """
+
+    description: str
 
     def read(self) -> RobotState:
         """The newest state; during a motion the last copy."""

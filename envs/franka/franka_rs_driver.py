@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,7 @@ class FrankaRsDriver:
         with self._faults():
             self._robot = connect_in_time(lambda: self._franka.Robot(host, realtime="ignore"), host)
         self._connection = Connection(host)
+        self.description = f"franka-rs {version('franka-rs')}"
 
     def read(self) -> RobotState:
         """The newest state; during a motion the last copy, without waiting."""
@@ -62,6 +64,7 @@ class FrankaRsDriver:
                 force=np.array(state.O_F_ext_hat_K[:3]),
                 mode=_mode(state),
                 success_rate=float(state.control_command_success_rate),
+                errors=tuple(state.current_errors),
             )
 
     def start(self, max_force: float) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,7 @@ class FrankyDriver:
             ArmFault: the robot can't be reached, is stopped, or is held by another client.
         """
         self._franky = _import_franky()
+        self.description = f"franky-control {version('franky-control')}"
         self._host = host
         self._motion: Any = None
         self._states: Newest[Any] | None = None  # franky's, during a motion
@@ -63,6 +65,7 @@ class FrankyDriver:
                 force=np.array(state.O_F_ext_hat_K[:3]),
                 mode=state.robot_mode.name,
                 success_rate=float(state.control_command_success_rate),
+                errors=_names(state.current_errors),
             )
 
     def start(self, max_force: float) -> None:
@@ -219,6 +222,11 @@ def _rigid(affine: Any) -> np.ndarray:
     matrix = np.array(affine.matrix)
     matrix[:3, :3] = Rotation.from_matrix(matrix[:3, :3]).as_matrix()
     return matrix
+
+
+def _names(errors: Any) -> tuple[str, ...]:
+    """Those of libfranka's errors that are set."""
+    return tuple(name for name in dir(errors) if getattr(errors, name) is True)
 
 
 def _size(vector: Any) -> float:

@@ -3,25 +3,38 @@
 from __future__ import annotations
 
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from envs.cameras import Grabber
 from envs.errors import unknown_name
 from envs.franka import FrankaArm, open_driver
+from envs.franka.joint_motion import move_joints
 from envs.grippers import DRIVERS, open_gripper
 from envs.loopback.robotiq import CLOSED, LoopbackRobotiq
 from envs.loopback.server import LoopbackRobot
+from envs.observation import Observation
 from envs.panda import home_joints
+from envs.robot import simulated_camera
+from envs.start import Start
+
+if TYPE_CHECKING:
+    from envs.tasks import Progress
 
 RATE = 15.0  # Hz
 LONGEST_STEP = 0.2  # s of physics between two pictures; on a slow machine the objects fall more slowly
 HELD = 0.05  # closedness by which fingers that hold something stay behind
+AT_START = 0.005  # rad by which joints may be off the start
+RETURN_SPEED = 0.15  # share of the robot's full speed
+FINGER_LOOK = 0.3  # s between two looks at fingers that are waited for
+OPENING = 60.0  # s
+HAND_TIME = 5.0  # s for the fingers to get somewhere
 
 
 class TwinSource:
@@ -38,7 +51,8 @@ class TwinSource:
         gripper: str = "robotiq",
         object_name: str = "box",
         size: int = 256,
-        object_place: tuple[float, float] = (0.5, 0.0),
+        period: float = 1.0,
+        start: Start | None = None,
     ):
         """
         Args:
@@ -48,26 +62,65 @@ class TwinSource:
             gripper: ``robotiq`` or ``panda_hand``.
             object_name: ``cup`` or ``box``.
             size: of the pictures in pixels.
-            object_place: where the object stands at first, metres, base frame.
+            period: seconds of a step, by which some tasks measure time.
+            start: where the object is at first, and after each :meth:`restart`; None: in the middle of the table.
         """
         self._joints, self._closedness, self._blocked = joints, closedness, blocked
-        self._settings = (gripper, object_name, size, object_place)
+        self._settings = (gripper, object_name, size, period, start)
         self._camera: Any = None
+        self._scenario: Any = None
+        self._opened = threading.Event()
+        self._error: Exception | None = None
+        self._lock = threading.Lock()  # around the scene, which others than the thread that renders ask about
 
     def read(self) -> np.ndarray:
         """Advance the scene to now, and look: uint8 [size, size, 3]."""
         if self._camera is None:
-            self._open()  # in the thread that renders: OpenGL is bound to it
+            try:
+                self._open()  # in the thread that renders: OpenGL is bound to it
+            except Exception as error:
+                self._error = error
+                raise
+            finally:
+                self._opened.set()
         now = time.monotonic()
         time.sleep(max(0.0, self._looked + 1 / RATE - now))
         now = time.monotonic()
-        wanted = self._closedness()
-        self._scene.follow(self._joints(), wanted, min(now - self._looked, LONGEST_STEP))
-        closed = self._scene.closedness()
-        held = self._scene.fingers_touching() == 2 and closed < wanted - HELD
-        self._blocked(closed if held else None)
-        self._looked = now
-        return self._camera.render(self._scene.data)
+        with self._lock:
+            wanted = self._closedness()
+            self._scene.follow(self._joints(), wanted, min(now - self._looked, LONGEST_STEP))
+            self._feel(wanted)
+            self._looked = now
+            return self._camera.render(self._scene.data)
+
+    def wait_open(self) -> None:
+        """Until the scene is there: a busy machine takes longer for that than a camera may.
+
+        Raises:
+            UserError: the scene doesn't fit the start.
+        """
+        if not self._opened.wait(OPENING):
+            raise TimeoutError(f"The twin's scene was not there after {OPENING:g} s.")
+        if self._error is not None:
+            raise self._error
+
+    def restart(self) -> None:
+        """Put everything back to the start. The robot must be there already."""
+        with self._lock:
+            self._scenario.restart()
+            self._feel(self._closedness())
+
+    @property
+    def grip(self) -> float:
+        """What the gripper is told at the start."""
+        return self._scenario.commanded_closedness
+
+    def judge(self) -> Progress | None:
+        """The scene's present moment by the task's own test; None without a start."""
+        if self._scenario is None:
+            return None
+        with self._lock:
+            return self._scenario.measure()
 
     def reopen(self) -> None:
         """The robot may answer again."""
@@ -77,14 +130,23 @@ class TwinSource:
         if self._camera is not None:
             self._camera.close()
 
+    def _feel(self, wanted: float) -> None:
+        """Tell where something between the fingers stops them."""
+        closed = self._scene.closedness()
+        held = self._scene.fingers_touching() == 2 and closed < wanted - HELD
+        self._blocked(closed if held else None)
+
     def _open(self) -> None:
         from envs.camera import Camera
+        from envs.scenario import Scenario
         from envs.simulation import Simulation
 
-        gripper, object_name, size, (x, y) = self._settings
-        self._scene = Simulation(gripper, object_name)
-        self._scene.place_object(np.array([x, y, self._scene.object_half_height()]), yaw=0.0)
-        self._scene.place_arm(self._joints(), self._closedness())
+        gripper, object_name, size, period, start = self._settings
+        self._scene = Simulation(gripper, object_name, period)
+        if start is None:
+            self._scene.place_arm(self._joints(), self._closedness())
+        else:
+            self._scenario = Scenario(self._scene, start)
         self._camera = Camera(self._scene.model, size)
         self._looked = time.monotonic()
 
@@ -108,6 +170,7 @@ class LoopbackArm(FrankaArm):
         period: float = 1.0,
         max_force: float = 25.0,
         driver: str = "franky",
+        start: Start | None = None,
     ):
         """
         Args:
@@ -118,9 +181,11 @@ class LoopbackArm(FrankaArm):
             period: seconds of a step.
             max_force: newtons at which the robot stops itself.
             driver: see :func:`envs.franka.open_arm`.
+            start: of every episode; None: the arm at home, the object on the table, and nobody to judge.
         """
         if gripper not in DRIVERS:
             raise unknown_name("gripper", gripper, DRIVERS)
+        self._start = start
         self.hand: LoopbackRobotiq | None = None
         self._world = ExitStack()  # what a real arm has around it
         with ExitStack() as parts:  # closed again if the next one fails
@@ -130,15 +195,49 @@ class LoopbackArm(FrankaArm):
             if gripper == "robotiq":
                 address = str(Path(folder) / "robotiq")
                 self.hand = self._world.enter_context(closing(LoopbackRobotiq(Path(address))))
-            self.robot = self._world.enter_context(
-                LoopbackRobot(host, home_joints(gripper), hand=gripper == "panda_hand")
-            )
+            joints = home_joints(gripper) if start is None else np.array(start.joints)
+            self.robot = self._world.enter_context(LoopbackRobot(host, joints, hand=gripper == "panda_hand"))
             connected = parts.enter_context(closing(open_driver(driver, host)))
             fingers = parts.enter_context(closing(open_gripper(gripper, address)))
-            source = TwinSource(self.robot.joints, lambda: fingers.commanded, self._meet, gripper, object_name, size)
-            camera = parts.enter_context(Grabber(source, max_age=3.0, name="the loopback robot's camera"))
+            self._source = TwinSource(
+                self.robot.joints, lambda: fingers.commanded, self._meet, gripper, object_name, size, period, start
+            )
+            camera = parts.enter_context(Grabber(self._source, max_age=3.0, name="the loopback robot's camera"))
+            self._source.wait_open()
             super().__init__(connected, fingers, camera, gripper, period, max_force=max_force)
             parts.pop_all()
+        self.camera_card = simulated_camera(gripper, size)
+        self.description = f"{self.description}, to a simulated robot"
+
+    def reset(self) -> Observation:
+        """Bring arm, gripper and object back to the start, if there is one; take hold of the arm, and look."""
+        if self._start is not None:
+            self._return(self._start)
+        return super().reset()
+
+    def judge(self) -> Progress | None:
+        """The present moment by the task's own test, as the camera sees it; None without a start."""
+        return self._source.judge()
+
+    def _return(self, start: Start) -> None:
+        """As the person at a robot would; through the real client, but for the object."""
+        self._servo.stop()
+        self._send_fingers(0.0)
+        if np.abs(self.robot_state().joints - start.joints).max() > AT_START:
+            move_joints(self._driver, np.array(start.joints), RETURN_SPEED, self._max_force)
+        grip = self._source.grip
+        self._gripper.command(grip)
+        self._source.restart()  # at once: what is between the fingers must stop them
+        self._send_fingers(grip)
+        self._arrived_at = time.monotonic()
+
+    def _send_fingers(self, closedness: float) -> None:
+        """And wait until they are at rest."""
+        self._gripper.command(closedness)
+        deadline, before = time.monotonic() + HAND_TIME, None
+        while time.monotonic() < deadline and (before is None or abs(self._gripper.closedness - before) > 0.001):
+            before = self._gripper.closedness
+            time.sleep(FINGER_LOOK)
 
     def _meet(self, closedness: float | None) -> None:
         """Let the simulated gripper feel what the twin's fingers hold."""

@@ -71,7 +71,7 @@ def add_room(spec: mujoco.MjSpec) -> None:
         type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL,
         pos=[0.5, 0.5, 1.5],
         dir=[-0.3, -0.3, -1],
-        diffuse=[0.6] * 3,
+        diffuse=[0.55] * 3,
         specular=[0.1] * 3,
         castshadow=False,
     )

@@ -16,9 +16,9 @@ from envs.errors import UserError
 from envs.faults import Reflex
 from envs.make import make
 from envs.observation import Goal
-from tests.envs.loopback import free_address
+from tests.envs.loopback import free_address, wait_until
 
-CONFIG = DeployConfig(agent="random", checkpoint="", task="reach", object="box", goals="goals", episodes=1)
+CONFIG = DeployConfig("loopback", agent="random", checkpoint="", task="reach", object="box", goals="", episodes=1)
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def test_an_episode_is_done_judged_and_recorded(env, goals, tmp_path):
     info = deploy(out, CONFIG, env, RandomAgent(env.arm.limits, seed=3), goals, operator())
     assert info["complete"]
     (cell,) = json.loads((out / "eval_info.json").read_text())["cells"]
-    assert (cell["n_episodes"], cell["n_success"]) == (1, 1)
+    assert (cell["n_episodes"], cell["n_success"], cell["judged_by"]) == (1, 1, "operator")
     assert (out / "table.md").exists()
     (name,) = find_episodes(out / "episodes")
     episode = read_episode(out / "episodes" / name)
@@ -57,13 +57,16 @@ def test_an_episode_is_done_judged_and_recorded(env, goals, tmp_path):
 
 
 def test_a_dry_run_moves_nothing(env, goals, tmp_path):
+    env.robot._servo.stop()  # an arm that is held still settles
+    wait_until(lambda: env.robot.robot.moving() < 1e-4)
     before = env.robot.robot.joints()
     told = []
     config = replace(CONFIG, dry_run=True)
-    planned = deploy(
-        tmp_path / "out", config, env, RandomAgent(env.arm.limits), goals, operator(False, told=told.append)
-    )
-    assert len(planned["planned"]) == 1
+    out = tmp_path / "out"
+    planned = deploy(out, config, env, RandomAgent(env.arm.limits), goals, operator(False, told=told.append))
+    (log,) = planned["planned"]
+    assert json.loads((out / "dry_run.json").read_text())["planned"] == [log]
+    np.testing.assert_allclose(np.array(log["target"])[:3], np.add(log["state"], log["action"])[:3])
     assert any("would move" in line for line in told)
     np.testing.assert_allclose(env.robot.robot.joints(), before, atol=1e-3)
 
@@ -78,6 +81,38 @@ def test_goals_of_another_camera_are_found_before_anything_moves(env, goals, tmp
     assert [check.name for check in preflight(env, small, StillAgent()) if not check.ok] == ["goals"]
     with pytest.raises(UserError, match="capture-goal"):
         deploy(tmp_path / "out", CONFIG, env, StillAgent(), small, operator())
+
+
+def test_goals_of_another_view_are_refused_with_both_named(env, goals, tmp_path):
+    with pytest.raises(UserError, match=r"camera 7.*size 64, simulated"):
+        deploy(tmp_path / "out", CONFIG, env, StillAgent(), goals, operator(), {"address": "7"})
+
+
+def test_everything_is_looked_at_first(env, goals, monkeypatch):
+    checks = {check.name: check for check in preflight(env, goals, StillAgent(), env.robot.camera_card)}
+    assert list(checks) == ["robot", "errors", "workspace", "camera", "goals", "view"]
+    assert all(check.ok for check in checks.values())
+    assert "franky-control 2.0.0" in checks["robot"].found
+    assert "a second" in checks["camera"].found
+    state = env.robot.robot_state()
+    monkeypatch.setattr(env.robot, "robot_state", lambda: replace(state, mode="Reflex", errors=("cartesian_reflex",)))
+    failed = {check.name: check.found for check in preflight(env, goals, StillAgent()) if not check.ok}
+    assert failed == {
+        "robot": checks["robot"].found.replace("Idle", "Reflex").replace("Move", "Reflex"),
+        "errors": "cartesian_reflex",
+    }
+
+
+def test_the_operator_may_end_the_run_and_keep_it(env, goals, tmp_path):
+    answers = iter([True, None])
+    ending = Operator(lambda question: True, lambda index: next(answers), lambda text: None)
+    out = tmp_path / "out"
+    info = deploy(out, replace(CONFIG, episodes=3), env, StillAgent(), goals, ending)
+    assert not info["complete"]
+    (cell,) = json.loads((out / "eval_info.json").read_text())["cells"]
+    assert (cell["n_episodes"], cell["n_success"]) == (1, 1)
+    kept = [read_episode(out / "episodes" / name).success for name in find_episodes(out / "episodes")]
+    assert sorted(kept, key=str) == [None, True]
 
 
 def test_a_fault_ends_the_run_and_keeps_what_there_is(goals, tmp_path):

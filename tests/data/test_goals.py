@@ -1,13 +1,16 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from data.goals import load_goals, save_goals
+from data.goals import Origin, fingerprint_goals, load_goals, load_origin, save_goals
 from envs.errors import UserError
 from envs.observation import Goal
+from envs.start import Start
 
 CAMERA = {"address": "0"}
+START = Start("grasp", 3, "robotiq", "box", (0.1,) * 7, 0.0, (0.5, 0.0, 0.03), 0.2)
 
 
 def goal(value, size=16, **named):
@@ -32,6 +35,42 @@ def test_another_camera_or_size_is_refused(tmp_path):
     with pytest.raises(UserError, match="different sizes"):
         save_goals(tmp_path / "goals", [goal(1, size=8)], CAMERA)
     assert len(load_goals(tmp_path / "goals")) == 1
+
+
+def test_the_start_of_their_episode_stays_beside_them(tmp_path):
+    save_goals(tmp_path / "goals", [goal(1)], CAMERA, START)
+    assert load_origin(tmp_path / "goals") == Origin(CAMERA, START)
+    save_goals(tmp_path / "goals", [goal(2)], CAMERA, START)
+    with pytest.raises(UserError, match=r"seed 3, now grasp, box, seed 4"):
+        save_goals(tmp_path / "goals", [goal(2)], CAMERA, replace(START, seed=4))
+    with pytest.raises(UserError, match="now none of the simulator's"):
+        save_goals(tmp_path / "goals", [goal(2)], CAMERA)
+    save_goals(tmp_path / "real", [goal(1)], CAMERA)
+    assert load_origin(tmp_path / "real").start is None
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"camera": None}, "which camera"),
+        ({"start": {"task": "grasp"}}, "closedness"),
+        ({"start": {**START.to_dict(), "joints": [0.0] * 6}}, "7 joints"),
+        ({"start": {**START.to_dict(), "yaw": "left"}}, "can't be read"),
+    ],
+)
+def test_a_damaged_origin_is_named(tmp_path, change, message):
+    save_goals(tmp_path / "goals", [goal(1)], CAMERA, START)
+    path = tmp_path / "goals" / "goals.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    with pytest.raises(UserError, match=message):
+        load_origin(tmp_path / "goals")
+
+
+def test_other_pictures_or_steps_are_other_goals():
+    own = fingerprint_goals([goal(1), goal(2)])
+    assert own == fingerprint_goals([goal(1, name="other name"), goal(2)])
+    for others in ([goal(2), goal(1)], [goal(1), goal(2, steps=5)], [goal(1)], [goal(1), goal(3)]):
+        assert fingerprint_goals(others) != own
 
 
 @pytest.mark.parametrize(

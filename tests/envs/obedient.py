@@ -13,6 +13,8 @@ from envs.panda import HOME_JOINTS
 class Obedient:
     """A driver whose arm is where its reference is, a hundredth of a second later with every look."""
 
+    description = "obedient"
+
     def __init__(self, joints=HOME_JOINTS):
         self.state = RobotState(0.0, np.eye(4), np.array(joints), np.zeros(3), "Move", 1.0)
         self.moving = False

@@ -13,6 +13,7 @@ from vjepa_sim.cli.bench import Bench
 from vjepa_sim.cli.calibrate_view import CalibrateView
 from vjepa_sim.cli.capture_goal import CaptureGoal
 from vjepa_sim.cli.collect import Collect
+from vjepa_sim.cli.compare import Compare
 from vjepa_sim.cli.convert import Convert, check_kind
 from vjepa_sim.cli.deploy import Deploy
 from vjepa_sim.cli.doctor import Doctor
@@ -33,6 +34,7 @@ VERBS: dict[str, type] = {
     "capture-goal": CaptureGoal,
     "calibrate-view": CalibrateView,
     "deploy": Deploy,
+    "compare": Compare,
     "bench": Bench,
 }
 RESUMABLE = ("collect", "pretrain", "train", "eval")

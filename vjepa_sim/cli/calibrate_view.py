@@ -6,10 +6,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from envs.errors import UserError, unknown_name
+from vjepa_sim.cli.keys import ask
 from vjepa_sim.cli.options import set_threads
 from vjepa_sim.cli.progress import progress
-from vjepa_sim.cli.robot import ask, robot_settings
+from vjepa_sim.cli.robot import robot_settings
 
+BACKENDS = ("sim", "loopback", "franka")
 CONFIG_FILE, SWEEP_FILE = "calibration_config.json", "sweep.md"
 
 
@@ -35,6 +37,7 @@ class CalibrateView:
         camera: index, device, URL, realsense or zed.
         gripper: robotiq or panda_hand.
         gripper_address: serial device of a Robotiq.
+        driver: library that talks to the robot: franky or franka-rs.
         period: on a robot: seconds of a step; the model's own if not given.
         home: on a robot: move to the start posture first; the way must be free.
         yes: on loopback: agree to everything beforehand.
@@ -56,6 +59,7 @@ class CalibrateView:
     camera: str | None = None
     gripper: str = "robotiq"
     gripper_address: str | None = None
+    driver: str = "franky"
     period: float | None = None
     home: bool = False
     yes: bool = False
@@ -64,7 +68,6 @@ class CalibrateView:
     def run(self) -> int:
         from agents.view import VIEW_FILE
         from data.output import check_output, claimed
-        from envs.make import BACKENDS
         from vjepa_sim.world_model import WorldModel, fingerprint
 
         if self.backend not in BACKENDS:
@@ -136,15 +139,16 @@ class CalibrateView:
 
     def _on_robot(self, model):
         from agents.view import OVER_TABLE, approach, fit_view, infer_moves, make_moves
-        from envs.make import make
+        from envs.make import make_robot
         from vjepa_sim.world_model import fingerprint
 
-        settings = robot_settings(self.backend, self.host, self.camera, self.gripper, self.gripper_address)
+        settings = robot_settings(self.backend, self.host, self.camera, self.gripper_address, self.driver)
         start = self.start
         if self.backend == "loopback":
             settings |= {"object_name": self.object, "size": self.size}
             start = start or OVER_TABLE
-        env = make("reach", self.backend, period=round(self.period or model.card.period or 1.0, 4), **settings)
+        period = round(self.period or model.card.period or 1.0, 4)
+        env = make_robot("reach", self.backend, gripper=self.gripper, period=period, **settings)
         try:
             self._check(env, model)
             if self.home and self._agrees("The arm will move to its start posture and open the hand. Is the way free?"):
@@ -159,17 +163,17 @@ class CalibrateView:
                 approach(env.arm, start)
             with progress("moves") as bar:
                 observations = make_moves(env.arm, self.moves, self.move_size, self.seed, bar)
+            camera = env.robot.camera_card
         finally:
             env.close()
         with progress("moves as the model sees them") as bar:
             moves = infer_moves(model, observations, bar)
-        camera = {"loopback": {"size": self.size}} if self.backend == "loopback" else {"address": self.camera}
         return moves, fit_view(moves, self.checkpoint, fingerprint(self.checkpoint), camera)
 
     def _check(self, env, model) -> None:
         """What deploy looks at, before anything moves."""
-        from agents.deploy import preflight
         from agents.mpc import MPCAgent
+        from agents.preflight import preflight
         from envs.observation import Goal
 
         checks = preflight(env, [Goal(env.robot.look(), 1)], MPCAgent(model))

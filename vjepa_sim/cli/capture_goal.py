@@ -47,8 +47,8 @@ class CaptureGoal:
 
         if self.steps < 1:
             raise UserError(f"--steps {self.steps}: an agent needs at least one.")
-        goals, camera = self._simulated() if self.camera is None else self._seen()
-        save_goals(self.out, goals, camera)
+        goals, camera, start = self._simulated() if self.camera is None else (*self._seen(), None)
+        save_goals(self.out, goals, camera, start)
         print(
             f"{self.out} has {len(load_goals(self.out))} goals now; the newest is {goals[-1].rgb.shape[1]} × {goals[-1].rgb.shape[0]} pixels."
         )
@@ -56,21 +56,25 @@ class CaptureGoal:
 
     def _simulated(self):
         from envs.franka_env import FrankaEnv
+        from envs.robot import simulated_camera
+        from envs.scenario import start_of
         from envs.seeds import evaluation_seed
 
         env = FrankaEnv(self.task, self.object, self.gripper, self.size, goals=self.goals)
         try:
-            env.reset(seed=evaluation_seed(self.seed, 0))
-            return list(env.goals), {"simulated": {"gripper": self.gripper, "size": self.size}}
+            seed = evaluation_seed(self.seed, 0)
+            env.reset(seed=seed)
+            start = start_of(env.simulation, self.task, seed)
+            return list(env.goals), simulated_camera(self.gripper, self.size), start
         finally:
             env.close()
 
     def _seen(self):
         """A picture and, if a robot was given, the arm's state beside it."""
-        from envs.cameras import open_camera
+        from envs.cameras import open_camera, without_password
         from envs.observation import Goal
 
-        told = {"address": self.camera}
+        told = {"address": without_password(self.camera)}
         if self.host is None:
             with open_camera(self.camera) as camera:
                 return [Goal(camera.latest()[0], self.steps, None, self.name)], told

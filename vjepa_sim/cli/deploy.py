@@ -2,37 +2,46 @@
 
 from __future__ import annotations
 
-import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from envs.errors import UserError
+from envs.errors import UserError, unknown_name
+from envs.imperfections import Imperfections
+from envs.make import BACKENDS
+from vjepa_sim.cli.keys import ask, ask_key
 from vjepa_sim.cli.options import set_threads
+from vjepa_sim.cli.robot import robot_settings
+
+if TYPE_CHECKING:
+    from data.goals import Origin
 
 
 @dataclass(frozen=True)
 class Deploy:
-    """Let an agent work toward goal images on a robot: preflight, your yes, episodes that you judge, a table.
+    """Let an agent work toward goal images on a robot: preflight, your yes, judged episodes, a table.
 
     Attributes:
         out: a new folder: table, numbers, and the episodes in DROID's layout.
         goals: folder of goal images, see capture-goal.
-        backend: franka (the real one) or loopback (a simulated robot behind the real one's protocol).
+        backend: the rung: sim, noisy-sim, loopback (a simulated robot behind the real one's protocol), or franka.
         host: address of the robot; for loopback, one of this machine's own.
-        camera: index, device, URL, realsense or zed.
-        gripper: robotiq or panda_hand.
+        camera: of the real robot: index, device, URL, realsense or zed.
+        gripper: robotiq or panda_hand; the goals' own if not given.
         gripper_address: serial device of a Robotiq.
         driver: library that talks to the robot: franky or franka-rs.
         agent: mpc, random or still.
         checkpoint: for mpc: a bundled name, or a folder.
-        task: reach, grasp, reach-with-object or pick-and-place: its budget of steps.
-        object: name of the object in the table.
+        task: reach, grasp, reach-with-object or pick-and-place: its budget of steps; the goals' own if not given.
+        object: name of the object in the table; the goals' own if not given.
         episodes: how many.
         period: seconds of a step; the model's own if not given.
-        dry_run: plan from what is seen, say what would be sent, and send nothing.
+        imperfections: what noisy-sim does less well than the simulator.
+        dry_run: plan from what is seen, log what would be sent to dry_run.json, and send nothing.
         slow_first: the first episode at a twentieth of the speed.
         home: move to the start posture before the first episode; the way must be free.
-        yes: agree to everything beforehand, and count no episode as solved; for rehearsals.
+        yes: agree to everything beforehand, and count no episode as solved that only a person can judge; not on a real
+            robot.
         threads: PyTorch's; 0 leaves the choice to it.
         view: for mpc: what calibrate-view found out about the camera; a folder or its view.json.
     """
@@ -42,15 +51,16 @@ class Deploy:
     backend: str = "franka"
     host: str | None = None
     camera: str | None = None
-    gripper: str = "robotiq"
+    gripper: str | None = None
     gripper_address: str | None = None
     driver: str = "franky"
     agent: str = "mpc"
     checkpoint: str = "tiny"
-    task: str = "reach"
-    object: str = "box"
+    task: str | None = None
+    object: str | None = None
     episodes: int = 5
     period: float | None = None
+    imperfections: Imperfections = field(default_factory=Imperfections)
     dry_run: bool = False
     slow_first: bool = False
     home: bool = False
@@ -62,75 +72,76 @@ class Deploy:
         from agents.agent import load_agent
         from agents.deploy import DeployConfig, Operator, deploy
         from agents.scoring import markdown_table
-        from data.goals import load_goals
-        from envs.make import make
+        from data.goals import load_goals, load_origin
+        from envs.make import make_robot
         from envs.safety import default_limits
 
         if self.agent == "expert":
             raise UserError(
                 "The scripted expert reads a simulator's truth; on a robot there is none. Give mpc, random or still."
             )
-        goals = load_goals(self.goals)
+        if self.backend not in BACKENDS:
+            raise unknown_name("backend", self.backend, BACKENDS)
+        goals, origin = load_goals(self.goals), load_origin(self.goals)
+        start = origin.start
+        task = self._agreed("task", None if start is None else start.task, "reach")
+        named = self._agreed("object", None if start is None else start.object_name, "box")
+        gripper = self._agreed("gripper", None if start is None else start.gripper, "robotiq")
         set_threads(self.threads)
         config = DeployConfig(
-            self.agent,
-            self.checkpoint,
-            self.task,
-            self.object,
-            str(self.goals),
-            self.episodes,
-            self.dry_run,
-            self.slow_first,
-            self.view,
+            backend=self.backend,
+            agent=self.agent,
+            checkpoint=self.checkpoint,
+            task=task,
+            object=named,
+            goals=str(self.goals),
+            episodes=self.episodes,
+            dry_run=self.dry_run,
+            slow_first=self.slow_first,
+            imperfections=self.imperfections if self.backend == "noisy-sim" else None,
+            view=self.view,
         )
-        agent = load_agent(self.agent, self.checkpoint, limits=default_limits(self.gripper), view=self.view)
+        agent = load_agent(self.agent, self.checkpoint, limits=default_limits(gripper), view=self.view)
         model = getattr(agent, "model", None)
         period = round(self.period or (model.card.period if model is not None else None) or 1.0, 4)
-        env = make(self.task, self.backend, **self._settings(period, goals[0].rgb.shape[0]))
-        operator = Operator(self._agrees, self._judges, print)
+        settings = self._settings(origin, goals[0].rgb.shape[0], named)
+        env = make_robot(task, self.backend, gripper=gripper, period=period, **settings)
+        operator = Operator(self._agrees, self._judges, print, "nobody" if self.yes else "operator")
         try:
             if self.home and self._agrees("The arm will move to its start posture and open the hand. Is the way free?"):
                 env.robot.go_home()
-            info = deploy(self.out, config, env, agent, goals, operator)
+            info = deploy(self.out, config, env, agent, goals, operator, origin.camera)
         finally:
             env.close()
-        if "cells" in info:
+        if info.get("cells"):
             print(markdown_table(info["cells"]), end="")
             print(f"\nTable, numbers and episodes lie in {self.out}.")
         return 0
 
-    def _settings(self, period: float, size: int) -> dict:
-        if self.backend == "loopback":
-            host = {} if self.host is None else {"host": self.host}
-            return {
-                **host,
-                "gripper": self.gripper,
-                "object_name": self.object,
-                "size": size,
-                "period": period,
-                "driver": self.driver,
-            }
-        if self.host is None or self.camera is None:
-            raise UserError("A real robot needs --host ADDRESS and --camera DEVICE.")
-        return {
-            "host": self.host,
-            "camera": self.camera,
-            "gripper": self.gripper,
-            "gripper_address": self.gripper_address,
-            "period": period,
-            "driver": self.driver,
-        }
+    def _agreed(self, option: str, goals_own: str | None, usual: str) -> str:
+        """What was given, but not against the goals: their start and their test are their own task's."""
+        given = getattr(self, option)
+        if given is not None and goals_own is not None and given != goals_own:
+            raise UserError(
+                f"--{option} {given}: the goals in {self.goals} are of {goals_own}. Leave it out, or take others."
+            )
+        return given or goals_own or usual
+
+    def _settings(self, origin: Origin, size: int, object_name: str) -> dict[str, Any]:
+        """What a rung needs besides gripper and period."""
+        settings = robot_settings(self.backend, self.host, self.camera, self.gripper_address, self.driver)
+        if self.backend == "franka":
+            return settings
+        settings |= {"object_name": object_name, "size": size, "start": origin.start}
+        return {**settings, "imperfections": self.imperfections} if self.backend == "noisy-sim" else settings
 
     def _agrees(self, question: str) -> bool:
-        if self.yes and self.backend == "loopback":
-            return True
-        return _ask(f"{question} [y/N] ")
+        if self.backend in ("sim", "noisy-sim") or (self.yes and self.backend != "franka"):
+            return True  # there is nothing that could break
+        return ask(question)
 
-    def _judges(self, index: int) -> bool:
-        return False if self.yes else _ask(f"Did episode {index + 1} succeed? [y/N] ")
-
-
-def _ask(question: str) -> bool:
-    if not sys.stdin.isatty():
-        raise UserError(f"Nobody is there to answer: {question}A robot is deployed from a terminal.")
-    return input(question).strip().lower() in ("y", "yes")
+    def _judges(self, index: int) -> bool | None:
+        if self.yes:
+            return False
+        key = ask_key(f"Did episode {index + 1} succeed? [y]es, [n]o, [q]uit and keep what is there:", "ynq")
+        return None if key == "q" else key == "y"

@@ -1,0 +1,185 @@
+"""Where runs differ: deployments on several rungs, or evaluations of several agents."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from agents.paired import Paired
+from agents.run_folder import RunFolder, differences, read_runs, refuse
+from agents.rung import Against, Motion, measure_against, measure_motion, read_episodes
+from agents.rung_plot import draw_first_pictures, draw_trajectories
+from data.files import write_json, write_text
+from data.output import claimed
+from data.provenance import provenance
+from envs.errors import UserError
+
+CONFIG_FILE, JSON_FILE, REPORT_FILE = "compare_config.json", "compare.json", "compare.md"
+TRAJECTORIES_FILE, PICTURES_FILE = "trajectories.png", "first_pictures.png"
+# What makes runs incomparable, and what differs on purpose or is told by a checksum.
+DEPLOY_SAME = ("agent", "task", "checkpoint_crc32", "goals_crc32", "period", "gripper")
+DEPLOY_FREE = ("backend", "imperfections", "checkpoint", "goals", "episodes")
+EVAL_SAME = ("goals", "randomize", "gripper")
+EVAL_FREE = ("agent", "checkpoint", "checkpoint_crc32", "tasks", "objects", "episodes", "seed", "videos", "device")
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What was found.
+
+    Attributes:
+        text: the report, Markdown.
+        numbers: the same, JSON-compatible.
+    """
+
+    text: str
+    numbers: dict[str, Any]
+
+
+def compare(out: Path, folders: list[Path]) -> Comparison:
+    """Read runs, compare all with the first, and write the report, its numbers and pictures into ``out``.
+
+    Args:
+        out: a new folder, or that of an earlier comparison of the same ones.
+        folders: two or more, all of ``deploy`` or all of ``eval``.
+
+    Raises:
+        UserError: a folder holds no results, or the runs are not comparable; what differs is named.
+    """
+    runs = read_runs(folders)
+    refuse(runs, DEPLOY_SAME if runs[0].kind == "deploy" else EVAL_SAME)
+    with claimed(out, CONFIG_FILE, {"folders": [str(run.folder.resolve()) for run in runs]}):
+        made = _compare_rungs(out, runs) if runs[0].kind == "deploy" else _compare_cells(runs)
+        write_json(out / JSON_FILE, {**made.numbers, "provenance": provenance()})
+        write_text(out / REPORT_FILE, made.text)
+    return made
+
+
+def _compare_rungs(out: Path, runs: list[RunFolder]) -> Comparison:
+    rungs = {run.name: read_episodes(run) for run in runs}
+    first = rungs[runs[0].name]
+    rows = [
+        (run, measure_motion(rungs[run.name]), measure_against(first, rungs[run.name]) if run is not runs[0] else None)
+        for run in runs
+    ]
+    warnings = _warnings(runs, DEPLOY_FREE)
+    text = "\n".join(
+        [
+            f"# {', '.join(run.name for run in runs)}\n",
+            f"{runs[0].config['agent']}, {runs[0].config['task']}, steps of {runs[0].config['period']} s. "
+            f"Everything is compared with {runs[0].name}.\n",
+            *warnings,
+            "| rung | backend | success | 95 % interval | judged by | error left, median | one step | planning "
+            "| settling error | turn | carried out | first picture | hands part |",
+            "|---|---|---|---|---|---|---|---|---|---|---|---|---|",
+            *(_rung_row(*row) for row in rows),
+            "",
+            "- settling error, turn: from where the arm was sent to where it was measured one step later, medians",
+            "- carried out: how far the arm moved along what was asked of it, as a share of that",
+            f"- first picture: mean absolute difference from {runs[0].name}'s, grey levels of 255, over a video's losses",
+            "- hands part: first step at which they are more than 1 cm apart, median over the episodes\n",
+            f"![Hands]({TRAJECTORIES_FILE})\n",
+            f"![First pictures]({PICTURES_FILE})\n",
+        ]
+    )
+    Image.fromarray(draw_trajectories(rungs)).save(out / TRAJECTORIES_FILE)
+    Image.fromarray(draw_first_pictures(rungs)).save(out / PICTURES_FILE)
+    numbers = [
+        {
+            "name": run.name,
+            "folder": str(run.folder),
+            "backend": run.config.get("backend"),
+            **{key: value for key, value in run.cells[0].items() if key != "episodes"},
+            **asdict(motion),
+            "against_first": None if against is None else asdict(against),
+        }
+        for run, motion, against in rows
+    ]
+    return Comparison(text, {"compare": "deploy", "rungs": numbers, "warnings": warnings})
+
+
+def _rung_row(run: RunFolder, motion: Motion, against: Against | None) -> str:
+    cell = run.cells[0]
+    low, high = cell["pc_success_ci95"]
+    left = cell["final_error_m_median"]
+    picture, parted = "", ""
+    if against is not None:
+        picture = "another size" if against.picture is None else f"{against.picture:.2f}"
+        parted = "never" if against.parted_at is None else f"step {against.parted_at:g}"
+    return (
+        f"| {run.name} | {run.config.get('backend')} | {cell['n_success']}/{cell['n_episodes']} | {low:.0f}–{high:.0f} % "
+        f"| {cell['judged_by']} | {'unknown' if left is None else f'{100 * left:.1f} cm'} | {motion.step_seconds:.2f} s "
+        f"| {cell['plan_seconds_median']:.2f} s | {1000 * motion.settling_m:.1f} mm | {motion.settling_rad:.3f} rad "
+        f"| {100 * motion.carried_out:.0f} % | {picture} | {parted} |"
+    )
+
+
+def _compare_cells(runs: list[RunFolder]) -> Comparison:
+    first, *others = runs
+    lines = [f"# {', '.join(run.name for run in runs)}\n", *(warnings := _warnings(runs, EVAL_FREE))]
+    numbers = []
+    for other in others:
+        lines += [
+            f"## {first.name} ({_agent(first)}) and {other.name} ({_agent(other)})\n",
+            f"| task | object | {first.name} | {other.name} | shared episodes | both | only {first.name} "
+            f"| only {other.name} | neither | p (McNemar) | more episodes to tell |",
+            "|---|---|---|---|---|---|---|---|---|---|---|",
+        ]
+        pairs = _pairs(first, other)
+        if not pairs:
+            raise UserError(f"{first.folder} and {other.folder} have no task and object in common.")
+        for a, b in pairs:
+            paired = Paired.of(_successes(a), _successes(b))
+            more = paired.more_to_tell() if paired.n else None
+            told = "0: they differ" if more == 0 else "they are even" if more is None else f"about {more}"
+            lines.append(
+                f"| {a['task']} | {a['object']} | {_rate(a)} | {_rate(b)} | {paired.n} | {paired.both} | {paired.only_first} "
+                f"| {paired.only_second} | {paired.neither} | {paired.p_value:.3g} | {told if paired.n else 'none shared'} |"
+            )
+            found = {"p_value": paired.p_value, "more_to_tell": more, **asdict(paired)}
+            names = {"first": first.name, "second": other.name, "task": a["task"], "object": a["object"]}
+            numbers.append({**names, **found})
+        lines.append("")
+    lines.append(
+        "More episodes: to tell the two apart at 5 % in 80 % of all cases, if their rates stay as they are here.\n"
+    )
+    return Comparison("\n".join(lines), {"compare": "eval", "cells": numbers, "warnings": warnings})
+
+
+def _warnings(runs: list[RunFolder], free: tuple[str, ...]) -> list[str]:
+    """What else isn't the same: a line for each."""
+    lines = [f"- **{name}** differs: {values}" for name, values in differences(runs, free).items()]
+    for name, values in (
+        ("judge", [run.cells[0].get("judged_by", "task") for run in runs]),
+        ("code", [run.provenance.get("git_commit") for run in runs]),
+        ("versions", [run.provenance.get("versions") for run in runs]),
+    ):
+        if any(value != values[0] for value in values):
+            told = ", ".join(f"{run.name} {value}" for run, value in zip(runs, values, strict=True))
+            lines.append(f"- **{name}** differs: {told}")
+    lines += [f"- **{run.name}** did not come to its end" for run in runs if not run.complete]
+    return [*lines, ""] if lines else []
+
+
+def _pairs(first: RunFolder, other: RunFolder) -> list[tuple[dict, dict]]:
+    """Cells of the agents that were scored, on the same task and object; baselines are left out."""
+    theirs = {(cell["task"], cell["object"]): cell for cell in other.cells if cell["agent"] == other.config["agent"]}
+    ours = [cell for cell in first.cells if cell["agent"] == first.config["agent"]]
+    return [(cell, theirs[cell["task"], cell["object"]]) for cell in ours if (cell["task"], cell["object"]) in theirs]
+
+
+def _agent(run: RunFolder) -> str:
+    agent = run.config["agent"]
+    return f"{agent} with {run.config['checkpoint']}" if agent == "mpc" else agent
+
+
+def _successes(cell: dict) -> dict[int, bool]:
+    return {episode["seed"]: bool(episode["success"]) for episode in cell["episodes"]}
+
+
+def _rate(cell: dict) -> str:
+    low, high = cell["pc_success_ci95"]
+    return f"{cell['n_success']}/{cell['n_episodes']} ({low:.0f}–{high:.0f} %)"

@@ -1,0 +1,142 @@
+"""A look at everything before anything moves: each line tells what was found, and what to do about it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from agents.agent import Agent
+from envs.doctor import Check
+from envs.observation import Goal
+from envs.robot_env import RobotEnv
+
+READY_MODES = ("Idle", "Move")
+WATCHING_TIME = 1.0  # s for which the camera is watched
+HOLDING_TIME = 1.0  # s for which the arm is held still
+MIN_SUCCESS_RATE = 0.9  # share of control packets that must arrive in time
+
+
+def preflight(env: RobotEnv, goals: list[Goal], agent: Agent, camera: dict[str, Any] | None = None) -> list[Check]:
+    """Look at robot, workspace, camera, goals and the model's card.
+
+    Args:
+        env: connected.
+        goals: that will be worked toward.
+        agent: that will act.
+        camera: what took the goals, see :class:`data.goals.Origin`; None if nobody knows.
+    """
+    checks = [*_robot(env), *_camera(env, goals, camera)]
+    return checks + _model(env, agent) if hasattr(agent, "model") else checks
+
+
+def check_control(env: RobotEnv) -> Check:
+    """Hold still for a moment, and see that the robot hears us in time. The arm must be under control."""
+    rate = env.robot.held_success_rate(HOLDING_TIME)
+    return Check(
+        "control",
+        rate >= MIN_SUCCESS_RATE or env.robot.simulated,  # a simulated robot shares its computer with the agent
+        f"{rate:.0%} of the packets arrive in time (at least {MIN_SUCCESS_RATE:.0%} on a real robot)",
+        "Use a direct cable, and a real-time kernel.",
+    )
+
+
+def _robot(env: RobotEnv) -> list[Check]:
+    state, limits = env.robot.robot_state(), env.arm.limits
+    place = state.pose[:3, 3]
+    low = np.array(limits.workspace_low) - limits.workspace_margin
+    high = np.array(limits.workspace_high) + limits.workspace_margin
+    return [
+        Check(
+            "robot",
+            state.mode in READY_MODES,
+            f"{env.robot.description}, mode {state.mode}",
+            "Unlock the joints and activate FCI in Desk.",
+        ),
+        Check(
+            "errors",
+            not state.errors,
+            ", ".join(state.errors) or "none",
+            "Find out what the arm met, then clear them in Desk.",
+        ),
+        Check(
+            "workspace",
+            bool(np.all(place >= low) and np.all(place <= high)),
+            f"flange at {np.round(place, 3).tolist()} m",
+            f"Guide it into the box from {limits.workspace_low} to {limits.workspace_high}.",
+        ),
+    ]
+
+
+def _camera(env: RobotEnv, goals: list[Goal], camera: dict[str, Any] | None) -> list[Check]:
+    height, width, _ = env.observation_space["rgb"].shape
+    rate, wait = env.robot.camera_pace(WATCHING_TIME)
+    often = "whenever they are asked for" if np.isinf(rate) else f"{rate:.1f} a second"
+    oldest = env.arm.limits.max_camera_age
+    now = env.robot.camera_card
+    again = "Take the goals anew with this camera: vjepa-sim capture-goal."
+    return [
+        Check(
+            "camera",
+            wait <= oldest,
+            f"{width} × {height} pixels, pictures {often}, the oldest {wait:.2f} s old ({oldest} s allowed)",
+            "Give the camera a faster connection or more light, or close what else reads it.",
+        ),
+        Check(
+            "goals",
+            all(goal.rgb.shape == (height, width, 3) for goal in goals),
+            f"{len(goals)} of {goals[0].rgb.shape[1]} × {goals[0].rgb.shape[0]} pixels",
+            again,
+        ),
+        Check(
+            "view",
+            camera is None or camera == now,
+            f"the goals' own, {_words(now)}"
+            if camera == now
+            else f"the goals are from {_words(camera)}, the arm's camera is {_words(now)}",
+            again,
+        ),
+    ]
+
+
+def _model(env: RobotEnv, agent: Agent) -> list[Check]:
+    height, width, _ = env.observation_space["rgb"].shape
+    card = agent.model.card
+    misfits = card.misfits(env.robot.period, min(height, width), env.gripper)
+    aspect = card.transform.max_aspect
+    seen_width, seen_height = min(width, round(height * aspect)), min(height, round(width * aspect))
+    return [
+        Check(
+            "step",
+            "step" not in misfits,
+            f"the arm's {env.robot.period} s, the model's {card.period} s",
+            f"Give --period {card.period}.",
+        ),
+        Check(
+            "picture",
+            "picture" not in misfits,
+            f"{min(height, width)} pixels, the model sees {card.transform.size}",
+            "Give the camera a higher resolution.",
+        ),
+        Check("calibration", True, _turned(agent), ""),
+        Check("crop", True, f"the model sees the middle {seen_width} × {seen_height} of {width} × {height} pixels", ""),
+        Check(
+            "gripper",
+            "gripper" not in misfits,
+            f"{env.gripper}, the model knows {', '.join(sorted(card.grippers())) or 'any'}",
+            "Train or fine-tune with this gripper.",
+        ),
+    ]
+
+
+def _turned(agent: Agent) -> str:
+    angle = agent.config.view_angle
+    return "none: the camera stands as in training" if angle is None else f"planned motions are turned by {angle:.1f}°"
+
+
+def _words(camera: dict[str, Any] | None) -> str:
+    if camera is None:
+        return "an unknown camera"
+    if "address" in camera:
+        return f"camera {camera['address']}"
+    return ", ".join([f"{key} {value}" for key, value in camera.get("simulated", camera).items()] + ["simulated"])

@@ -1,0 +1,112 @@
+"""What a deployment or an evaluation left behind, read back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from agents.deploy import CONFIG_FILE as DEPLOY_FILE
+from agents.evaluate import CONFIG_FILE as EVAL_FILE
+from agents.evaluate import INFO_FILE
+from data.files import read_json_object
+from envs.errors import UserError
+
+KINDS = {DEPLOY_FILE: "deploy", EVAL_FILE: "eval"}
+UNTOLD = "not told"
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """A folder with ``eval_info.json``.
+
+    Attributes:
+        name: what reports call it; no two in a comparison are the same.
+        folder: where it is.
+        kind: ``deploy`` or ``eval``.
+        config: its settings.
+        cells: its table.
+        complete: whether it came to its end.
+        provenance: where it came from.
+    """
+
+    name: str
+    folder: Path
+    kind: str
+    config: dict[str, Any]
+    cells: list[dict[str, Any]]
+    complete: bool
+    provenance: dict[str, Any]
+
+
+def read_runs(folders: list[Path]) -> list[RunFolder]:
+    """Read folders, all of one kind.
+
+    Raises:
+        UserError: there are fewer than two, one holds no results, or they are of different kinds.
+    """
+    if len(folders) < 2:
+        raise UserError(f"{len(folders)} folder given; a comparison needs two or more: vjepa-sim compare A B.")
+    runs = [_read(Path(folder), name) for folder, name in zip(folders, _names(folders), strict=True)]
+    if len({run.kind for run in runs}) > 1:
+        kinds = ", ".join(f"{run.folder} is of {run.kind}" for run in runs)
+        raise UserError(f"Deployments and evaluations can't be compared with each other: {kinds}.")
+    return runs
+
+
+def differences(runs: list[RunFolder], left_out: tuple[str, ...] = ()) -> dict[str, str]:
+    """Settings that are not the same everywhere: by name, what each run has.
+
+    Args:
+        runs: to compare.
+        left_out: settings that don't matter.
+    """
+    leaves = [_leaves({key: value for key, value in run.config.items() if key not in left_out}) for run in runs]
+    found = {}
+    for name in dict.fromkeys(name for each in leaves for name in each):
+        values = [each.get(name, UNTOLD) for each in leaves]
+        if any(value != values[0] for value in values):
+            found[name] = ", ".join(f"{run.name} {value}" for run, value in zip(runs, values, strict=True))
+    return found
+
+
+def refuse(runs: list[RunFolder], needed: tuple[str, ...]) -> None:
+    """Raise a :class:`UserError` that names what makes a comparison meaningless.
+
+    Args:
+        runs: to compare.
+        needed: settings that must be the same.
+    """
+    found = differences(runs, tuple(key for run in runs for key in run.config if key not in needed))
+    if found:
+        named = "; ".join(f"{name}: {values}" for name, values in found.items())
+        raise UserError(f"These runs can't be compared, for they differ in {named}.")
+
+
+def _read(folder: Path, name: str) -> RunFolder:
+    kinds = [kind for file, kind in KINDS.items() if (folder / file).is_file()]
+    if not kinds or not (folder / INFO_FILE).is_file():
+        raise UserError(f"{folder} holds no results: expected {INFO_FILE}, as `vjepa-sim deploy` and `eval` write it.")
+    info = read_json_object(folder / INFO_FILE)
+    try:
+        cells, config = list(info["cells"]), dict(info["config"])
+        scored, complete = all(cell["episodes"] for cell in cells), bool(info["complete"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{folder / INFO_FILE} is damaged ({error!r}).") from error
+    if not cells or not scored:
+        raise UserError(f"{folder}: no episode was scored there.")
+    return RunFolder(name, folder, kinds[0], config, cells, complete, info.get("provenance", {}))
+
+
+def _names(folders: list[Path]) -> list[str]:
+    """Folders' own names where those tell them apart, else their paths."""
+    names = [Path(folder).resolve().name for folder in folders]
+    return names if len(set(names)) == len(names) else [str(folder) for folder in folders]
+
+
+def _leaves(value: Any, name: str = "") -> dict[str, Any]:
+    if not isinstance(value, dict) or not value:
+        return {name: value}
+    return {
+        key: leaf for part, each in value.items() for key, leaf in _leaves(each, f"{name}.{part}".lstrip(".")).items()
+    }

@@ -1,0 +1,102 @@
+"""One deployment's motion in numbers, and against another's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from agents.deploy import EPISODES
+from agents.run_folder import RunFolder
+from data.episode import Episode
+from data.formats.droid import find_episodes, read_episode
+from envs.pose import POSITION, ROTATION, difference
+
+PARTED = 0.01  # m between two hands that no longer do the same
+
+
+@dataclass(frozen=True)
+class Motion:
+    """Medians over all steps, unless said otherwise.
+
+    Attributes:
+        step_seconds: from row to row, by the stamps.
+        settling_m: metres from where the arm was sent to where it was measured a step later.
+        settling_rad: radians likewise.
+        carried_out: how far the arm moved along what was asked of it, as a share of that, over all steps.
+    """
+
+    step_seconds: float
+    settling_m: float
+    settling_rad: float
+    carried_out: float
+
+
+@dataclass(frozen=True)
+class Against:
+    """One rung against the first.
+
+    Attributes:
+        picture: mean absolute difference of the first pictures, grey levels of 255; None if their sizes differ.
+        parted_at: median over the episodes of the first step at which the hands are 1 cm apart; None for never.
+    """
+
+    picture: float | None
+    parted_at: float | None
+
+
+def read_episodes(run: RunFolder) -> list[Episode]:
+    """All of a deployment's recordings, in order.
+
+    Raises:
+        UserError: there are none, or one is damaged.
+    """
+    root = run.folder / EPISODES
+    return [read_episode(root / name) for name in find_episodes(root)]
+
+
+def measure_motion(episodes: list[Episode]) -> Motion:
+    """The numbers of a rung."""
+    asked, moved, missed, steps = [], [], [], []
+    for episode in episodes:
+        commands, states = episode.commands[:-1], episode.states
+        asked.append((commands - states[:-1])[:, POSITION])
+        moved.append((states[1:] - states[:-1])[:, POSITION])
+        missed.append(difference(states[1:], commands))
+        steps.append(np.diff(episode.stamps))
+    wanted, done, short = np.concatenate(asked), np.concatenate(moved), np.concatenate(missed)
+    whole = float((wanted**2).sum())
+    return Motion(
+        step_seconds=float(np.median(np.concatenate(steps))),
+        settling_m=float(np.median(np.linalg.norm(short[:, POSITION], axis=1))),
+        settling_rad=float(np.median(np.linalg.norm(short[:, ROTATION], axis=1))),
+        carried_out=float((wanted * done).sum() / whole) if whole > 0 else float("nan"),
+    )
+
+
+def measure_against(first: list[Episode], other: list[Episode]) -> Against:
+    """How a rung differs from the first, episode by episode."""
+    pictures = [_picture_difference(a, b) for a, b in zip(first, other, strict=False)]
+    parted = float(np.median([_parted_at(a.states, b.states) for a, b in zip(first, other, strict=False)]))
+    return Against(
+        picture=None if None in pictures else float(np.mean(pictures)),
+        parted_at=parted if np.isfinite(parted) else None,
+    )
+
+
+def first_picture(episode: Episode) -> np.ndarray:
+    """uint8 [H, W, 3]."""
+    return np.asarray(episode.view("left").frames[0])
+
+
+def _picture_difference(a: Episode, b: Episode) -> float | None:
+    first, second = first_picture(a), first_picture(b)
+    if first.shape != second.shape:
+        return None
+    return float(np.abs(first.astype(np.int16) - second).mean())
+
+
+def _parted_at(a: np.ndarray, b: np.ndarray) -> float:
+    rows = min(len(a), len(b))
+    apart = np.linalg.norm(a[:rows, POSITION] - b[:rows, POSITION], axis=1) > PARTED
+    return float(np.argmax(apart)) if apart.any() else float("inf")

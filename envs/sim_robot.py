@@ -1,0 +1,98 @@
+"""The first rung: the simulator as a robot that an agent is deployed on."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from envs import pose
+from envs.camera import Camera
+from envs.errors import UserError
+from envs.franka.driver import RobotState
+from envs.observation import Observation
+from envs.robot import simulated_camera
+from envs.scenario import Scenario
+from envs.sim_arm import SimArm
+from envs.simulation import PERIOD, Simulation
+from envs.start import Start
+from envs.tasks import Progress
+
+
+class SimRobot(SimArm):
+    """A :class:`envs.robot.Robot` without flaws: physics waits for the agent, and the camera for nothing.
+
+    Attributes:
+        gripper: ``robotiq`` or ``panda_hand``.
+    """
+
+    simulated = True
+    description = "the simulator"
+
+    def __init__(
+        self,
+        gripper: str = "robotiq",
+        object_name: str = "box",
+        size: int = 256,
+        period: float = PERIOD,
+        start: Start | None = None,
+    ):
+        """
+        Args:
+            gripper: ``robotiq`` or ``panda_hand``.
+            object_name: ``cup`` or ``box``.
+            size: of the camera's pictures in pixels.
+            period: seconds of a step.
+            start: of every episode; None for the arm at home, the object on the table, and nobody to judge.
+        """
+        simulation = Simulation(gripper, object_name, period)
+        self.gripper = gripper
+        self._scenario = None if start is None else Scenario(simulation, start)
+        super().__init__(simulation, Camera(simulation.model, size))
+        self.camera_card = simulated_camera(gripper, size)
+
+    def reset(self) -> Observation:
+        """Put arm and object back to the start, and look."""
+        if self._scenario is None:
+            self.simulation.reset()
+        else:
+            self._scenario.restart()
+        return self.observe()
+
+    def look(self) -> np.ndarray:
+        """A picture of the present: uint8 [size, size, 3]."""
+        return self.camera.render(self.simulation.data)
+
+    def glimpse(self) -> Observation:
+        """What is seen now."""
+        return self.observe()
+
+    def robot_state(self) -> RobotState:
+        """As a robot would report it; nothing pushes, and nothing is lost on the way."""
+        matrix = np.eye(4)
+        state = self.simulation.state().astype(np.float64)
+        matrix[:3, :3], matrix[:3, 3] = pose.euler_to_matrix(state[pose.ROTATION]), state[pose.POSITION]
+        return RobotState(self.simulation.time, matrix, self.simulation.joints(), np.zeros(3), "Idle", 1.0)
+
+    def camera_pace(self, seconds: float) -> tuple[float, float]:
+        """A picture is there whenever it is asked for."""
+        return float("inf"), 0.0
+
+    def held_success_rate(self, seconds: float) -> float:
+        """Nothing is lost on the way."""
+        return 1.0
+
+    def set_speed(self, share: float) -> None:
+        """There is one speed.
+
+        Raises:
+            UserError: another is asked for.
+        """
+        if share != 1.0:
+            raise UserError("The simulator moves at one speed only, and nothing can break: leave out --slow-first.")
+
+    def go_home(self) -> None:
+        """Put the arm at home with open fingers, at once."""
+        self.simulation.place_arm(self.simulation.home_joints, closedness=0.0)
+
+    def judge(self) -> Progress | None:
+        """The present moment by the task's own test; None without a start."""
+        return None if self._scenario is None else self._scenario.measure()

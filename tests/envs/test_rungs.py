@@ -1,0 +1,181 @@
+"""The simulated rungs: where they begin, what their imperfections do, and nothing else."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from envs.errors import UserError
+from envs.franka_env import FrankaEnv
+from envs.imperfections import Imperfections, SlowActuators
+from envs.make import make_robot
+from envs.noisy_robot import NoisyRobot
+from envs.scenario import start_of
+from envs.sim_robot import SimRobot
+
+PERFECT = Imperfections(*[0.0] * 8)
+SIZE = 64
+ACTIONS = np.random.default_rng(0).uniform(-0.05, 0.05, (3, 7))
+
+
+def drawn(task):
+    """An episode's start as it is written down, and its first observation."""
+    env = FrankaEnv(task, "box", size=SIZE)
+    try:
+        env.reset(seed=3)
+        return start_of(env.simulation, task, 3), env.observation
+    finally:
+        env.close()
+
+
+@pytest.fixture(scope="module")
+def episode():
+    return drawn("reach")
+
+
+def noisy(start, imperfections):
+    return NoisyRobot(size=SIZE, start=start, imperfections=imperfections)
+
+
+def run(robot):
+    """Observations from a reset on."""
+    try:
+        seen = [robot.reset()]
+        for action in ACTIONS:
+            robot.command(action)
+            seen.append(robot.observe())
+        return seen
+    finally:
+        robot.close()
+
+
+def same(a, b):
+    return np.array_equal(a.rgb, b.rgb) and np.array_equal(a.state, b.state) and a.stamp == b.stamp
+
+
+@pytest.mark.parametrize("task", ["reach", "reach-with-object"])  # in the second, the hand holds the object
+def test_every_episode_begins_where_the_goals_did_bit_for_bit(task):
+    start, first = drawn(task)
+    robot = SimRobot(size=SIZE, start=start)
+    try:
+        assert same(robot.reset(), first)
+        assert not robot.judge().success
+        for _ in range(2):
+            robot.command(ACTIONS[0])
+        assert not same(robot.observe(), first)
+        assert same(robot.reset(), first)
+    finally:
+        robot.close()
+
+
+def test_nobody_judges_without_a_start():
+    robot = SimRobot(size=SIZE)
+    robot.reset()
+    assert robot.judge() is None
+    robot.close()
+
+
+def test_a_start_that_is_drawn_differently_by_now_is_refused(episode):
+    start, _ = episode
+    x, y, z = start.position
+    with pytest.raises(UserError, match=r"seed 3.*20 mm.*capture-goal"):
+        SimRobot(size=SIZE, start=replace(start, position=(x + 0.02, y, z)))
+    with pytest.raises(UserError, match="cup"):
+        SimRobot(object_name="cup", size=SIZE, start=start)
+
+
+def test_without_imperfections_it_is_the_simulator_bit_for_bit(episode):
+    start, _ = episode
+    plain, perfect = run(SimRobot(size=SIZE, start=start)), run(noisy(start, PERFECT))
+    assert all(same(a, b) for a, b in zip(plain, perfect, strict=True))
+
+
+@pytest.mark.parametrize("steps", [1, 2])
+def test_latency_shows_the_picture_of_that_moment(episode, steps):
+    start, _ = episode
+    plain = run(SimRobot(size=SIZE, start=start))
+    late = run(noisy(start, replace(PERFECT, camera_latency=0.25 * steps)))
+    for row, seen in enumerate(late):
+        assert np.array_equal(seen.rgb, plain[max(0, row - steps)].rgb)
+        assert np.array_equal(seen.state, plain[row].state)
+
+
+def test_latency_of_part_of_a_step_shows_the_way_there(episode):
+    """On the way up, a picture of half a step ago lies between those of its ends."""
+    start, _ = episode
+    robot = noisy(start, replace(PERFECT, camera_latency=0.125))
+    try:
+        robot.reset()
+        heights = []
+        for _ in range(2):
+            moment = robot.simulation.time + 0.125
+            robot.command(np.array([0, 0, 0.05, 0, 0, 0, 0]))
+            robot.look()
+            then = robot._scene_then
+            heights.append(float(then.site_xpos[robot.simulation.model.site("flange").id, 2]))
+            stamp = robot._past[0][0]
+            assert moment - robot.simulation.model.opt.timestep < stamp <= moment + 1e-9
+        assert heights[0] < heights[1] < robot.simulation.state()[2]
+    finally:
+        robot.close()
+
+
+def test_a_seed_is_a_run(episode):
+    start, _ = episode
+    one, again, other = (run(noisy(start, Imperfections(seed=seed))) for seed in (1, 1, 2))
+    assert all(same(a, b) for a, b in zip(one, again, strict=True))
+    assert not any(same(a, b) for a, b in zip(one, other, strict=True))
+
+
+def test_noise_has_the_size_that_was_asked_for(episode):
+    start, first = episode
+    robot = noisy(start, replace(PERFECT, picture_noise=4.0, position_noise=0.01, rotation_noise=0.02))
+    try:
+        robot.reset()
+        seen = [robot.observe() for _ in range(40)]
+        unclipped = (first.rgb > 20) & (first.rgb < 235)
+        pictures = np.stack([each.rgb.astype(float) - first.rgb for each in seen])[:, unclipped]
+        states = np.stack([each.state for each in seen]) - first.state
+        assert pictures.std() == pytest.approx(4.0, rel=0.05)
+        assert states[:, :3].std() == pytest.approx(0.01, rel=0.25)
+        assert states[:, 3:5].std() == pytest.approx(0.02, rel=0.25)
+        assert not states[:, 6].any()
+    finally:
+        robot.close()
+
+
+def test_an_arm_that_begins_a_step_late_has_not_moved_after_one(episode):
+    start, _ = episode
+    robot = noisy(start, replace(PERFECT, arm_delay=0.25))
+    try:
+        robot.reset()
+        place = robot.simulation.state()[:3]
+        robot.command(np.array([0, 0, 0.05, 0, 0, 0, 0]))
+        assert np.abs(robot.simulation.state()[:3] - place).max() < 1e-3
+        robot.command(np.zeros(7))
+        assert robot.simulation.state()[2] - place[2] == pytest.approx(0.05, abs=3e-3)
+    finally:
+        robot.close()
+
+
+def test_a_lag_is_of_first_order():
+    """After its time constant, 1 - 1/e of the way is done; the gripper only begins late."""
+    timestep = 0.001
+    slow = SlowActuators(replace(PERFECT, arm_lag=0.05, arm_delay=0.02, gripper_delay=0.03), timestep, np.zeros(8))
+    done = np.array([slow(np.ones(8)).copy() for _ in range(200)])
+    np.testing.assert_allclose(done[19, :7], 0)
+    np.testing.assert_allclose(done[20 + 50 - 1, :7], 1 - np.exp(-1))
+    np.testing.assert_array_equal(done[:, 7], np.arange(200) >= 30)
+
+
+@pytest.mark.parametrize(("name", "value"), [("camera_latency", -0.1), ("arm_lag", np.nan), ("arm_delay", 3.0)])
+def test_impossible_imperfections_are_refused(name, value):
+    with pytest.raises(UserError, match=name):
+        Imperfections(**{name: value})
+
+
+def test_unknown_settings_of_a_rung_are_named():
+    with pytest.raises(UserError, match="Did you mean 'imperfections'"):
+        make_robot("reach", "noisy-sim", imperfection=PERFECT)
+    with pytest.raises(UserError, match="Did you mean 'noisy-sim'"):
+        make_robot("reach", "noisysim")

@@ -1,0 +1,28 @@
+"""``vjepa-sim compare``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+
+@dataclass(frozen=True)
+class Compare:
+    """Show where runs differ: deployments on several rungs, or evaluations of several agents on the same episodes.
+
+    Attributes:
+        folders: two or more, of deploy or of eval; all are compared with the first.
+        out: a new folder for the report, its numbers and pictures.
+    """
+
+    folders: tyro.conf.Positional[tuple[Path, ...]]
+    out: Path = Path("comparison")
+
+    def run(self) -> int:
+        from agents.compare import REPORT_FILE, compare
+
+        print(compare(self.out, list(self.folders)).text)
+        print(f"Report, numbers and pictures lie in {self.out}; begin with {self.out / REPORT_FILE}.")
+        return 0
