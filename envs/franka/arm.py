@@ -117,9 +117,9 @@ class FrankaArm:
         self._servo.go(_matrix(goal))
         self._gripper.command(float(goal[GRIPPER]))
         self._commanded, self._last_command = goal, start
-        self._servo.wait(lambda: time.monotonic() - start >= self.period, timeout=self.period + 1.0)
-        self._servo.wait(self._at_rest, SETTLE_TIME)
+        self._servo.wait(self._at_rest, self.period + SETTLE_TIME)
         self._arrived_at = time.monotonic()
+        self._servo.wait(lambda: False, start + self.period - time.monotonic())
         sent = pose.difference(commanded, goal)
         sent[GRIPPER] = 0.0 if abs(action[GRIPPER]) < GRIPPER_DEADBAND else action[GRIPPER]
         return sent
