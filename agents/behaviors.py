@@ -6,6 +6,7 @@ Behaviours may read the simulator's truth (they make data); agents under evaluat
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -17,6 +18,20 @@ from envs.grasping import FLANGE_TO_PAD, pointing_down
 from envs.observation import Observation
 
 Act = Callable[[Observation], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Behavior:
+    """A policy for one episode.
+
+    Attributes:
+        act: from an observation to the action [7] it means to do.
+        disturb: from that to the action [7] it does, with noise and mistakes.
+    """
+
+    act: Act
+    disturb: Callable[[np.ndarray], np.ndarray] = lambda action: action
+
 
 NOISE = np.array([0.02] * 3 + [0.0, 0.0, 0.08] + [0.0])  # standard deviation of a disturbed step
 NOISY_STEPS = 0.5  # share of disturbed steps
@@ -75,48 +90,43 @@ def _random(env: FrankaEnv, rng: np.random.Generator) -> Act:
 
 def _expert(env: FrankaEnv, rng: np.random.Generator) -> Act:
     """The scripted expert; once it has succeeded it explores, so that no episode ends in idling."""
-    return _expert_with(env, rng, lambda action: action)
-
-
-def _noisy_expert(env: FrankaEnv, rng: np.random.Generator) -> Act:
-    """The expert with noise on its steps and fingers that sometimes close early or let go."""
-
-    def disturb(action: np.ndarray) -> np.ndarray:
-        if rng.random() < NOISY_STEPS:
-            action = action + rng.normal(size=pose.ACTION_DIM) * NOISE
-        if rng.random() < MISTAKES:
-            action[pose.GRIPPER] = rng.choice([-0.75, 0.75])
-        return action
-
-    return _expert_with(env, rng, disturb)
-
-
-def _expert_with(env: FrankaEnv, rng: np.random.Generator, disturb: Callable[[np.ndarray], np.ndarray]) -> Act:
     expert, explore = Expert(env), Explore(env, rng)
     expert.begin(env.goals)
-    step = env.arm.limits.step
     successes = 0
 
     def act(observation: Observation) -> np.ndarray:
         nonlocal successes
         successes += env.progress.success
-        if successes > 2:
-            return explore(observation)
-        return np.clip(disturb(expert.act(observation)), -step, step).astype(np.float32)
+        return explore(observation) if successes > 2 else expert.act(observation)
 
     return act
 
 
-BEHAVIORS: dict[str, Callable[[FrankaEnv, np.random.Generator], Act]] = {
-    "expert": _expert,
-    "noisy-expert": _noisy_expert,
-    "explore": Explore,
-    "random": _random,
+def _noise(env: FrankaEnv, rng: np.random.Generator) -> Callable[[np.ndarray], np.ndarray]:
+    """Noise on some steps, and fingers that sometimes close early or let go."""
+    step = env.arm.limits.step
+
+    def disturb(action: np.ndarray) -> np.ndarray:
+        action = action.copy()
+        if rng.random() < NOISY_STEPS:
+            action += rng.normal(size=pose.ACTION_DIM) * NOISE
+        if rng.random() < MISTAKES:
+            action[pose.GRIPPER] = rng.choice([-0.75, 0.75])
+        return np.clip(action, -step, step).astype(np.float32)
+
+    return disturb
+
+
+BEHAVIORS: dict[str, Callable[[FrankaEnv, np.random.Generator], Behavior]] = {
+    "expert": lambda env, rng: Behavior(_expert(env, rng)),
+    "noisy-expert": lambda env, rng: Behavior(_expert(env, rng), _noise(env, rng)),
+    "explore": lambda env, rng: Behavior(Explore(env, rng)),
+    "random": lambda env, rng: Behavior(_random(env, rng)),
 }
 DEFAULT_MIX = {"expert": 0.15, "noisy-expert": 0.40, "explore": 0.35, "random": 0.10}
 
 
-def make_behavior(name: str, env: FrankaEnv, rng: np.random.Generator) -> Act:
+def make_behavior(name: str, env: FrankaEnv, rng: np.random.Generator) -> Behavior:
     """A fresh policy for one episode of a freshly reset environment."""
     if name not in BEHAVIORS:
         raise unknown_name("behavior", name, BEHAVIORS)

@@ -211,6 +211,7 @@ def _collect_one(out: Path, index: int, config: CollectConfig) -> tuple[str, boo
     env = _ENVIRONMENTS[key]
     env.reset(seed=seed, options={"randomize": strength})
     details = {"task": task, "object": object_name, "randomize": strength, "gripper": config.gripper}
-    episode = record(env, make_behavior(behavior, env, rng), config.steps, behavior, seed, details, config.cameras)
+    policy = make_behavior(behavior, env, rng)
+    episode = record(env, policy.act, config.steps, behavior, seed, details, config.cameras, policy.disturb)
     write_episode(out, index, episode)
     return behavior, bool(episode.success), len(episode)

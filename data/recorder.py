@@ -9,7 +9,9 @@ import numpy as np
 from data.episode import Camera, Episode
 from envs.faults import ArmFault
 from envs.franka_env import FrankaEnv
+from envs.leash import gripper_target
 from envs.observation import Observation
+from envs.pose import GRIPPER, integrate
 from envs.scene.names import CAMERA
 
 # What DROID calls them.
@@ -24,6 +26,7 @@ def record(
     seed: int | None = None,
     details: dict | None = None,
     cameras: tuple[str, ...] = (CAMERA,),
+    disturb: Callable[[np.ndarray], np.ndarray] = lambda action: action,
 ) -> Episode:
     """Run ``act`` for ``steps`` control steps from where the environment was reset to.
 
@@ -35,19 +38,23 @@ def record(
         seed: what the environment was reset with.
         details: kept with the episode, JSON-compatible.
         cameras: the episode's, of :data:`envs.scene.names.CAMERAS`; the agent sees the left one all the same.
+        disturb: what becomes of an action [7] before it is sent: noise, mistakes.
 
     Returns:
-        The episode; ``success`` tells whether the task was solved at any moment.
+        The episode; ``success`` tells whether the task was solved at any moment. Its privileged ``meant_command`` [T, 7] is
+        where the arm would have been sent without the disturbance.
     """
     observations = [env.observation]
     films = [_Film(env, name) for name in cameras]
     joints = [env.simulation.joints()]
     objects = [env.simulation.object_position()]
-    commands = []
+    commands, meant = [], []
     success = False
     for _ in range(steps):
+        action = act(observations[-1])
+        meant.append(_command(env, action))
         try:
-            _, _, _, _, info = env.step(act(observations[-1]))
+            _, _, _, _, info = env.step(disturb(action))
         except ArmFault:  # the episode ends where the arm was stopped
             break
         commands.append(env.arm.target)
@@ -58,6 +65,7 @@ def record(
         objects.append(env.simulation.object_position())
         success = success or info["is_success"]
     commands.append(env.arm.target)
+    meant = [*meant[: len(observations) - 1], env.arm.target]
     return Episode(
         cameras=tuple(film.camera() for film in films),
         states=np.stack([observation.state for observation in observations]).astype(np.float64),
@@ -68,9 +76,17 @@ def record(
         success=success,
         behavior=behavior,
         seed=seed,
-        privileged={"object_position": np.stack(objects)},
+        privileged={"object_position": np.stack(objects), "meant_command": np.stack(meant)},
         details=details or {},
     )
+
+
+def _command(env: FrankaEnv, action: np.ndarray) -> np.ndarray:
+    """Where an action [7] would send the arm: a state [7]."""
+    target = env.arm.target
+    command = integrate(target, action)
+    command[GRIPPER] = gripper_target(target[GRIPPER], env.simulation.closedness(), action[GRIPPER])
+    return command
 
 
 class _Film:

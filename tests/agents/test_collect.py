@@ -14,6 +14,7 @@ from agents.collect import CollectConfig, collect
 from data.episode import Episode
 from data.formats.droid import find_episodes, read_episode
 from envs.errors import UserError
+from envs.pose import difference
 from envs.scene.names import CAMERAS
 from envs.seeds import training_seed
 
@@ -140,3 +141,17 @@ def test_ctrl_c_keeps_whole_episodes_only(tmp_path):
     assert 0 < len(episodes) < 500
     assert all(len(episode) == 5 for episode in episodes)
     assert list(out.glob(".partial-*")) == []
+
+
+def test_what_a_noisy_expert_meant_is_kept_beside_what_it_did(tmp_path):
+    def collected(behavior):
+        out = tmp_path / behavior
+        collect(out, replace(SMALL, tasks=("grasp",), episodes=2, steps=8, mix={behavior: 1.0}), workers=1)
+        return read_all(out)
+
+    for episode in collected("expert"):
+        assert np.allclose(difference(episode.privileged["meant_command"], episode.commands), 0.0, atol=0.01)
+    for episode in collected("noisy-expert"):
+        off = np.linalg.norm((episode.privileged["meant_command"] - episode.commands)[:-1, :3], axis=1)
+        assert off.max() > 0.01  # noise
+        assert off.min() < 0.01  # on some steps only

@@ -40,7 +40,7 @@ def simulated(seeds, steps, cameras):
     episodes = []
     for seed in seeds:
         env.reset(seed=seed)
-        act = make_behavior("explore", env, np.random.default_rng(seed))
+        act = make_behavior("explore", env, np.random.default_rng(seed)).act
         episodes.append(record(env, act, steps, "explore", seed, cameras=cameras))
     env.close()
     return episodes
