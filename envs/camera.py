@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import weakref
 
 import numpy as np
@@ -43,8 +44,11 @@ class Camera:
                 f"Try `{APT_LINES['egl']}` with MUJOCO_GL=egl, or `{APT_LINES['osmesa']}` with MUJOCO_GL=osmesa; "
                 "`vjepa-sim doctor` tells more."
             ) from error
-        # Left open, it would be torn down after OpenGL itself, with a traceback that worries people.
+        # Left open, it would be torn down after OpenGL itself, with a traceback that worries people. Registered now, it is
+        # closed before the context that the renderer has just registered; weakref's own turn may come later.
         self._finalizer = weakref.finalize(self, self._renderer.close)
+        self._finalizer.atexit = False
+        atexit.register(self._finalizer)
         for flag in (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION):
             self._renderer.scene.flags[flag] = 0
 
@@ -116,3 +120,4 @@ class Camera:
     def close(self) -> None:
         """Free the renderer's memory."""
         self._finalizer()
+        atexit.unregister(self._finalizer)

@@ -1,5 +1,7 @@
 """Pictures, poses and pinhole matrices of the cameras agree with each other and with the physics."""
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -204,3 +206,21 @@ def test_an_unknown_camera_is_named():
     with pytest.raises(UserError, match="Did you mean 'right'"):
         camera.intrinsics("rigth")
     camera.close()
+
+
+def test_an_environment_left_open_ends_quietly():
+    program = """
+import weakref
+
+class Thing: pass
+
+weakref.finalize(Thing(), str)  # what other libraries do before any camera is made
+kept = Thing()
+weakref.finalize(kept, str)
+from envs.franka_env import FrankaEnv
+
+env = FrankaEnv("reach", "box", size=32)
+env.reset(seed=0)
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
+    assert (ended.returncode, ended.stderr) == (0, "")
