@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from data.files import read_json_object, write_json
+from data.files import read_json_object, write_image, write_json
 from data.provenance import provenance
 from envs.errors import UserError
 from envs.observation import Goal
@@ -43,8 +43,6 @@ def save_goals(folder: Path, goals: list[Goal], camera: dict[str, Any], start: S
     Raises:
         UserError: the folder holds something else, or pictures of another size, camera or episode.
     """
-    from PIL import Image
-
     path = folder / GOALS_FILE
     if folder.exists() and not path.exists() and any(folder.iterdir()):
         raise UserError(f"{folder} is not empty and holds no {GOALS_FILE}. Give a new folder.")
@@ -61,10 +59,9 @@ def save_goals(folder: Path, goals: list[Goal], camera: dict[str, Any], start: S
         raise UserError(
             f"The goal images have different sizes: {[goal.rgb.shape for goal in [*there, *goals]]}. Take all with one camera."
         )
-    folder.mkdir(parents=True, exist_ok=True)
     for goal in goals:
         name = f"{len(told['goals']):02d}.png"
-        Image.fromarray(goal.rgb).save(folder / name)
+        write_image(folder / name, goal.rgb)
         state = None if goal.state is None else [float(number) for number in goal.state]
         told["goals"].append({"file": name, "name": goal.name, "steps": goal.steps, "state": state})
     write_json(path, told)

@@ -12,6 +12,8 @@ from agents.compare import compare
 from agents.deploy import DeployConfig, Operator, deploy
 from agents.evaluate import EvaluationConfig, evaluate
 from agents.paired import Paired
+from agents.rung import Against, measure_against
+from data.episode import Camera, Episode
 from data.formats.droid import find_episodes, read_episode
 from envs.errors import UserError
 from envs.franka_env import FrankaEnv
@@ -102,7 +104,22 @@ def test_a_comparison_shows_where_the_rungs_differ(runs, tmp_path):
 
 def test_a_run_is_no_different_from_itself(runs, tmp_path):
     (_, again) = compare(tmp_path / "out", [runs / "sim", runs / ".." / runs.name / "sim"]).numbers["rungs"]
-    assert again["against_first"] == {"picture": 0.0, "parted_at": None}
+    assert again["against_first"] == {"picture": 0.0, "parted_at": None, "parted": 0, "episodes": 1}
+
+
+def test_hands_that_part_in_some_episodes_do_not_never_part():
+    def still(parting=None):
+        """Of 8 rows; the hand jumps away at one of them."""
+        states = np.zeros((8, 7))
+        if parting is not None:
+            states[parting:, 0] = 0.02
+        frames = np.zeros((8, 4, 4, 3), np.uint8)
+        return Episode((Camera("left", frames),), states, np.arange(8.0), commands=states)
+
+    first = [still()] * 3
+    assert measure_against(first, [still(5), still(), still(2)]) == Against(0.0, 3.5, 2, 3)
+    assert measure_against(first, [still(), still(), still(2)]) == Against(0.0, 2.0, 1, 3)
+    assert measure_against(first, first) == Against(0.0, None, 0, 3)
 
 
 def test_runs_that_mean_different_things_are_refused_by_name(runs, episode, tmp_path):

@@ -92,22 +92,22 @@ class CalibrateView:
     def _sweep(self, model) -> None:
         from agents.view.plot import draw_sweep
         from agents.view.simulated import sweep, sweep_csv, sweep_markdown
-        from data.files import write_text
+        from data.files import write_image, write_text
 
         with progress("moves") as bar:
             rows = sweep(self._simulated(), model, bar)
         write_text(self.out / "sweep.csv", sweep_csv(rows))
-        _write_png(self.out / "sweep.png", draw_sweep(rows))
+        write_image(self.out / "sweep.png", draw_sweep(rows))
         write_text(self.out / SWEEP_FILE, sweep_markdown(rows))
         print(sweep_markdown(rows), end="")
         print(f"\nTable and picture lie in {self.out}.")
 
     def _calibrate(self, moves, view) -> None:
         from agents.view.plot import draw_moves
-        from data.files import write_text
+        from data.files import write_image, write_text
 
         write_text(self.out / "moves.csv", moves.to_csv())
-        _write_png(self.out / "moves.png", draw_moves(moves, view))
+        write_image(self.out / "moves.png", draw_moves(moves, view))
         view.save(self.out)
         print(view.to_markdown(), end="")
         if view.error_rotated >= view.error_shifted:
@@ -183,12 +183,3 @@ class CalibrateView:
 
     def _agrees(self, question: str) -> bool:
         return (self.yes and self.backend == "loopback") or ask(question)
-
-
-def _write_png(path: Path, picture) -> None:
-    """Whole or not at all."""
-    from PIL import Image
-
-    partial = path.with_name(f".partial-{path.name}")
-    Image.fromarray(picture).save(partial)
-    partial.replace(path)
