@@ -51,13 +51,14 @@ class Against:
 
 
 def read_episodes(run: RunFolder) -> list[Episode]:
-    """All of a deployment's recordings, in order.
+    """A deployment's recordings, in order, but for those at another speed than usual.
 
     Raises:
         UserError: there are none, or one is damaged.
     """
     root = run.folder / EPISODES
-    return [read_episode(root / name) for name in find_episodes(root)]
+    episodes = [read_episode(root / name) for name in find_episodes(root)]
+    return [episode for episode in episodes if episode.details.get("speed", 1.0) == 1.0]
 
 
 def measure_motion(episodes: list[Episode]) -> Motion:
