@@ -65,11 +65,8 @@ class NoisyRobot(SimRobot):
         ):
             if size:
                 state[part] += self._rng.normal(0, size, 3).astype(np.float32)
-        return Observation(self.look(), state, self.simulation.time)
-
-    def look(self) -> np.ndarray:
-        """A picture of a while ago: uint8 [size, size, 3]."""
-        return spoil_picture(self._late_picture(), self.imperfections, self._rng)
+        picture = spoil_picture(self._late_picture(), self.imperfections, self._rng)
+        return Observation(picture, state, self.simulation.time)
 
     def camera_pace(self, seconds: float) -> tuple[float, float]:
         """A picture is there whenever it is asked for, a late one."""

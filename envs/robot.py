@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
-
 from envs.arm import Arm
 from envs.franka.driver import RobotState
 from envs.observation import Observation
@@ -29,8 +27,8 @@ class Robot(Arm, Protocol):
     description: str
     camera_card: dict[str, Any]
 
-    def look(self) -> np.ndarray:
-        """The newest picture, also while the arm isn't controlled: uint8 [H, W, 3]."""
+    def release(self) -> None:
+        """Come to rest, and control and watch the arm no more until :meth:`reset`: a person may set the scene."""
 
     def glimpse(self) -> Observation:
         """What is seen now, also while the arm isn't controlled."""

@@ -43,7 +43,7 @@ class RobotEnv(gymnasium.Env):
         self.render_mode = render_mode
         self.robot, self.gripper = arm, arm.gripper
         self.arm = SafetyEnvelope(arm, limits or default_limits(arm.gripper))
-        rgb = arm.look()
+        rgb = arm.glimpse().rgb
         image = gymnasium.spaces.Box(0, 255, rgb.shape, np.uint8)
         state = gymnasium.spaces.Box(-STATE_BOUND, STATE_BOUND, (STATE_DIM,), np.float32)
         self.observation_space = gymnasium.spaces.Dict({"rgb": image, "state": state, "goal": image})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -92,7 +91,7 @@ def default_limits(gripper: str) -> SafetyLimits:
 
 
 class SafetyEnvelope:
-    """Clips each command to the limits before the wrapped arm sees it. Itself an :class:`envs.arm.Arm`.
+    """Clips each command to the limits before the wrapped arm sees it, and watches that arm. Used as the arm itself.
 
     Attributes:
         clipped: what was changed in the last command, in words; empty when it was sent as given.
@@ -129,14 +128,32 @@ class SafetyEnvelope:
         """Clip an action [7] and send it; returns the action [7] that was really sent.
 
         Raises:
-            UserError: the action has another shape or is not finite. Nothing is sent then.
+            UserError: the action has another shape. Nothing is sent then, nor in the next case.
+            NotFinite: it is not finite.
+            ArmFault: what stopped the arm.
+        """
+        allowed, self.clipped = self.allowed(action)
+        sent = self.arm.command(allowed)
+        if np.abs(sent - allowed)[:6].max() > UNREACHED:
+            self.clipped.append(f"reach: {_words(allowed[:6])} became {_words(sent[:6])}, as far as the arm gets")
+        return sent
+
+    def allowed(self, action: np.ndarray) -> tuple[np.ndarray, list[str]]:
+        """What would be sent of an action [7] from where the arm is; nothing is sent.
+
+        Returns:
+            The action [7] within the limits, and what was changed, in words.
+
+        Raises:
+            UserError: the action has another shape.
+            NotFinite: it is not finite.
         """
         action = check_action(action)
-        self.clipped = []
+        clipped: list[str] = []
         step = self.limits.step
         allowed = np.clip(action, -step, step)
         if not np.array_equal(allowed, action):
-            self.clipped.append(f"step limit {step.tolist()}: {_words(action)} became {_words(allowed)}")
+            clipped.append(f"step limit {step.tolist()}: {_words(action)} became {_words(allowed)}")
         # The box bounds where the arm is sent, not where it is: a stalled hand must not be pressed on through the floor.
         start = self.arm.target[pose.POSITION]
         goal = start + allowed[pose.POSITION]
@@ -144,24 +161,12 @@ class SafetyEnvelope:
         if not np.array_equal(inside, goal):
             # An arm that starts outside the box comes back in steps and never goes further out.
             allowed[pose.POSITION] = np.clip(inside - start, -step[:3], step[:3])
-            self.clipped.append(f"workspace: goal {_words(goal)} became {_words(inside)}")
-        sent = self.arm.command(allowed)
-        if np.abs(sent - allowed)[:6].max() > UNREACHED:
-            self.clipped.append(f"reach: {_words(allowed[:6])} became {_words(sent[:6])}, as far as the arm gets")
-        return sent
+            clipped.append(f"workspace: goal {_words(goal)} became {_words(inside)}")
+        return allowed, clipped
 
     def status(self) -> ArmStatus:
         """Pass on to the arm."""
         return self.arm.status()
-
-    def watch(self, check: Callable[[ArmStatus], None]) -> None:
-        """Have another check asked besides this envelope's own."""
-
-        def both(status: ArmStatus) -> None:
-            self.check(status)
-            check(status)
-
-        self.arm.watch(both)
 
     def check(self, status: ArmStatus) -> None:
         """Compare what was measured with the limits; asked by the arm, on a robot in every tick of its servo.

@@ -57,9 +57,8 @@ class SimRobot(SimArm):
             self._scenario.restart()
         return self.observe()
 
-    def look(self) -> np.ndarray:
-        """A picture of the present: uint8 [size, size, 3]."""
-        return self.camera.render(self.simulation.data)
+    def release(self) -> None:
+        """Nobody can come near it."""
 
     def glimpse(self) -> Observation:
         """What is seen now."""

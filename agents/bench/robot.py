@@ -44,7 +44,7 @@ def bench_robot(minutes: float, report: Callable[[int, int], None], host: str = 
         raise UserError(f"--minutes {minutes:g}: give a time above 0.")
     env = make("reach", "loopback", host=host, period=PERIOD)
     try:
-        env.reset(options={"goal": env.robot.look()})
+        env.reset(options={"goal": env.robot.glimpse().rgb})
         return _drive(env, 60 * minutes, report)
     finally:
         env.close()

@@ -140,6 +140,10 @@ class FrankaArm:
 
     # --- beyond the contract ----------------------------------------------------------------------------------
 
+    def release(self) -> None:
+        """Come to rest, and neither control nor watch the arm until :meth:`reset`."""
+        self._servo.stop()
+
     def go_home(self) -> None:
         """Move slowly to DROID's reset posture and open the gripper. The way must be free: the operator looks."""
         self._servo.stop()
@@ -173,10 +177,6 @@ class FrankaArm:
     def judge(self) -> None:
         """Nobody measures here; a person judges."""
         return None
-
-    def look(self) -> np.ndarray:
-        """The camera's newest picture, also while the arm isn't controlled: uint8 [H, W, 3]."""
-        return self._camera.latest()[0]
 
     def robot_state(self) -> RobotState:
         """What the robot reports, also while it isn't controlled."""

@@ -31,7 +31,7 @@ def env():
 
 @pytest.fixture
 def goals(env):
-    return [Goal(env.robot.look().copy(), 2, env.robot.glimpse().state)]
+    return [Goal(env.robot.glimpse().rgb.copy(), 2, env.robot.glimpse().state)]
 
 
 def operator(agrees=True, judges=True, told=lambda text: None):

@@ -110,7 +110,7 @@ def test_latency_of_part_of_a_step_shows_the_way_there(episode):
         for _ in range(2):
             moment = robot.simulation.time + 0.125
             robot.command(np.array([0, 0, 0.05, 0, 0, 0, 0]))
-            robot.look()
+            robot.observe()
             then = robot._scene_then
             heights.append(float(then.site_xpos[robot.simulation.model.site("flange").id, 2]))
             stamp = robot._past[0][0]

@@ -185,3 +185,16 @@ def test_the_simulated_arm_is_watched_too():
         for _ in range(5):
             env.step(np.array([0.075, 0.075, -0.075, 0, 0, 0, 0]))
     env.close()
+
+
+@pytest.mark.parametrize("action", [[0.01, 0, 0, 0, 0, 0, 0], [0.3, 0, 0, 0, 0, 0.5, 1.0], [0, 0, -0.075, 0, 0, 0, 0]])
+def test_what_is_allowed_is_what_a_command_sends(action):
+    arm = PerfectArm()
+    arm.state[2] = 0.2  # close above the floor
+    envelope = SafetyEnvelope(arm)
+    before = arm.state.copy()
+    allowed, words = envelope.allowed(np.array(action))
+    assert np.array_equal(arm.state, before) and envelope.clipped == []
+    assert bool(words) is not np.allclose(allowed, action)
+    assert np.array_equal(envelope.command(np.array(action)), allowed)
+    assert envelope.clipped == words

@@ -176,7 +176,7 @@ class CalibrateView:
         from agents.preflight import preflight
         from envs.observation import Goal
 
-        checks = preflight(env, [Goal(env.robot.look(), 1)], MPCAgent(model))
+        checks = preflight(env, [Goal(env.robot.glimpse().rgb, 1)], MPCAgent(model))
         failed = [f"{check.name}: {check.found}. {check.remedy}" for check in checks if not check.ok]
         if failed:
             raise UserError("Not calibrated. " + " ".join(failed))
