@@ -64,11 +64,8 @@ class _Origin:
     def of(cls, index: int, episode: Episode, lab: str, when: datetime | None) -> _Origin:
         user_id = f"{(index if episode.seed is None else episode.seed) & 0xFFFFFFFF:08x}"
         first = float(episode.stamps[0])
-        if first > EPOCH_STAMPS:
-            begin = 0.0
-        else:
-            begin = moment(index).timestamp() if when is None else when.timestamp() - first
-        return cls(lab, when or moment(index), begin, user_id)
+        begin = moment(index).timestamp() if when is None else when.timestamp() - first
+        return cls(lab, when or moment(index), 0.0 if first > EPOCH_STAMPS else begin, user_id)
 
 
 def write_episode(root: Path, index: int, episode: Episode, lab: str = LAB, when: datetime | None = None) -> Path:
