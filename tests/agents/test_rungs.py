@@ -1,8 +1,10 @@
 """The same agent on the simulated rungs, and what a comparison says of them."""
 
+import itertools
 import json
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -162,6 +164,9 @@ def test_evaluations_are_compared_on_their_shared_seeds(runs, tmp_path):
 # --- a person at the robot ----------------------------------------------------------------------------------------
 
 
+BEGAN = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
+
+
 @pytest.fixture
 def watched(monkeypatch):
     """An arm that passes for a real one, its goals, and a list of what is done to it."""
@@ -173,6 +178,9 @@ def watched(monkeypatch):
     monkeypatch.setattr(robot, "go_home", lambda: done.append("home"))
     monkeypatch.setattr(robot, "release", lambda: done.append("release"))
     monkeypatch.setattr(robot, "reset", lambda: [done.append("reset"), reset()][1])
+    minutes = itertools.count()
+    clock = SimpleNamespace(now=lambda zone: BEGAN + timedelta(minutes=next(minutes)))
+    monkeypatch.setattr("agents.recording.datetime", clock)
     yield env, [Goal(robot.glimpse().rgb, 2)], done
     env.close()
 
@@ -224,15 +232,15 @@ def test_a_slow_episode_is_kept_and_left_out_of_the_rate(watched, tmp_path):
 
 def test_real_recordings_are_filed_as_real_ones(watched, tmp_path):
     env, goals, done = watched
-    before = datetime.now(UTC)
     deploy(tmp_path / "out", REAL, env, StillAgent(), goals, person(done))
     (name,) = find_episodes(tmp_path / "out" / "episodes")
     folder = tmp_path / "out" / "episodes" / name
-    assert name.startswith("1.0.1/VJEPASIM/success/")
+    assert name == "1.0.1/VJEPASIM/success/2026-03-04/Wed_Mar__4_05:06:07_2026"
     told = json.loads(next(folder.glob("metadata_*.json")).read_text())
     assert told["lab"] == "VJEPASIM"
-    when = datetime.strptime(told["timestamp"], "%Y-%m-%d-%Hh-%Mm-%Ss").replace(tzinfo=UTC)
-    assert before.replace(microsecond=0) <= when <= datetime.now(UTC)
+    assert told["timestamp"] == "2026-03-04-05h-06m-07s"
+    (stamps,) = (folder / "recordings" / "MP4").glob("*_timestamps.json")
+    assert json.loads(stamps.read_text())[:2] == [1000 * int(BEGAN.timestamp()), 1000 * int(BEGAN.timestamp()) + 250]
     assert told["vjepa_sim"]["rung"] == "franka"
 
 
@@ -317,8 +325,8 @@ def test_a_dry_run_tells_what_would_really_be_sent(watched, tmp_path):
 
 def test_a_view_of_another_camera_is_refused_with_both_named(watched):
     env, goals, _ = watched
-    still = np.eye(2)
-    moves = Moves(0.05 * np.vstack([still] * 3), 0.05 * np.vstack([still] * 3))
+    true = np.random.default_rng(0).uniform(-0.05, 0.05, (12, 2))
+    moves = Moves(true, true)
     card = WorldModel.from_pretrained("tiny").card
     for camera, fits in ((env.robot.camera_card, True), ({"address": "7"}, False)):
         view = fit_view(moves, "tiny", 0, camera)
