@@ -50,12 +50,6 @@ class NoisyRobot(SimRobot):
         self._begin()
         self.simulation.actuators = self._tick
 
-    def reset(self) -> Observation:
-        """Put arm and object back to the start, and look."""
-        super().reset()
-        self._begin()
-        return self.observe()
-
     def observe(self) -> Observation:
         """A picture of a while ago, the noisy state, and the physics clock."""
         state = self.simulation.state()
@@ -75,6 +69,10 @@ class NoisyRobot(SimRobot):
     def go_home(self) -> None:
         """Put the arm at home with open fingers, at once."""
         super().go_home()
+        self._begin()
+
+    def _restart(self) -> None:
+        super()._restart()
         self._begin()
 
     def _begin(self) -> None:

@@ -42,10 +42,11 @@ class SafetyLimits:
         workspace_margin: metres by which the measured flange may be outside of that box.
         max_force: newtons at the flange.
         joint_margin: radians that joints keep to their ends.
-        max_unreached: metres by which an arm that had its time may be away from where it was sent.
+        max_unreached: metres by which a real arm that had its time may be away from where it was sent.
+        max_unturned: radians by which it may be turned away from that.
         max_clock_age: seconds for which the robot's own clock may stand still.
         max_camera_age: seconds that the newest picture may be old.
-        max_silence: seconds without a command, once there was one.
+        max_silence: seconds for which the agent may be waited for.
     """
 
     max_translation: float = 0.075
@@ -56,7 +57,8 @@ class SafetyLimits:
     workspace_margin: float = 0.03
     max_force: float = 25.0
     joint_margin: float = 0.03
-    max_unreached: float = 0.15
+    max_unreached: float = 0.04
+    max_unturned: float = 0.2
     max_clock_age: float = 0.2
     max_camera_age: float = 0.5
     max_silence: float = 30.0
@@ -64,7 +66,7 @@ class SafetyLimits:
     def __post_init__(self) -> None:
         if not all(np.isfinite(limit) and limit > 0 for limit in self.step):
             raise UserError(f"Step limits must be positive numbers; given {self}.")
-        for name in ("max_force", "max_unreached", "max_clock_age", "max_camera_age", "max_silence"):
+        for name in ("max_force", "max_unreached", "max_unturned", "max_clock_age", "max_camera_age", "max_silence"):
             if not getattr(self, name) > 0:
                 raise UserError(f"{name}={getattr(self, name)}: a limit must be above 0 (inf switches it off).")
         if not (self.workspace_margin >= 0 and self.joint_margin >= 0):
@@ -76,6 +78,13 @@ class SafetyLimits:
     def step(self) -> np.ndarray:
         """Largest absolute action [7]."""
         return np.array([self.max_translation] * 3 + [self.max_rotation] * 3 + [self.max_gripper])
+
+
+def check_limits(limits: object) -> SafetyLimits:
+    """Return ``limits`` if they are that, else raise :class:`UserError`."""
+    if not isinstance(limits, SafetyLimits):
+        raise UserError(f"limits must be an envs.safety.SafetyLimits; a {type(limits).__name__} was given.")
+    return limits
 
 
 def default_limits(gripper: str) -> SafetyLimits:
@@ -98,10 +107,8 @@ class SafetyEnvelope:
     """
 
     def __init__(self, arm: Arm, limits: SafetyLimits | None = None):
-        if limits is not None and not isinstance(limits, SafetyLimits):
-            raise UserError(f"limits must be an envs.safety.SafetyLimits; a {type(limits).__name__} was given.")
         self.arm = arm
-        self.limits = limits or SafetyLimits()
+        self.limits = SafetyLimits() if limits is None else check_limits(limits)
         self.clipped: list[str] = []
         arm.watch(self.check)
 
@@ -179,17 +186,8 @@ class SafetyEnvelope:
             raise NotFinite(f"The measured state {_words(status.state)} is not finite.")
         _limit(StaleRobotClock, "max_clock_age", status.clock_age, limits, "s since the robot's clock last moved")
         _limit(StaleCamera, "max_camera_age", status.camera_age, limits, "s since the last picture came")
-        _limit(AgentSilent, "max_silence", status.silence, limits, "s since the last command")
+        _limit(AgentSilent, "max_silence", status.silence, limits, "s without a command")
         _limit(ForceExceeded, "max_force", status.force, limits, "N at the flange")
-        place = status.state[pose.POSITION]
-        outside = np.maximum(np.array(limits.workspace_low) - place, place - np.array(limits.workspace_high)).max()
-        if outside > limits.workspace_margin:
-            raise OutOfWorkspace(
-                f"The flange is at {_words(place)}, {outside * 100:.1f} cm outside the box from "
-                f"{_words(np.array(limits.workspace_low))} to {_words(np.array(limits.workspace_high))}.",
-                "workspace_margin",
-                outside,
-            )
         if status.joints is not None:
             room = np.minimum(status.joints - JOINTS_LOW, JOINTS_HIGH - status.joints)
             if room.min() < limits.joint_margin:
@@ -198,9 +196,21 @@ class SafetyEnvelope:
                     "joint_margin",
                     float(room.min()),
                 )
+        place = status.state[pose.POSITION]
         if status.arrived:
             away = float(np.linalg.norm(status.target[pose.POSITION] - place))
+            turned = float(np.linalg.norm(pose.rotation_vector(status.target, status.state)))
             _limit(UnreachablePose, "max_unreached", away, limits, "m from where the arm was sent")
+            _limit(UnreachablePose, "max_unturned", turned, limits, "rad from how the arm was to be turned")
+        # Last: on the way home, which may begin outside, all others hold.
+        outside = np.maximum(np.array(limits.workspace_low) - place, place - np.array(limits.workspace_high)).max()
+        if outside > limits.workspace_margin:
+            raise OutOfWorkspace(
+                f"The flange is at {_words(place)}, {outside * 100:.1f} cm outside the box from "
+                f"{_words(np.array(limits.workspace_low))} to {_words(np.array(limits.workspace_high))}.",
+                "workspace_margin",
+                float(outside),
+            )
 
     def close(self) -> None:
         """Pass on to the arm."""

@@ -26,6 +26,7 @@ class SimRobot(SimArm):
 
     simulated = True
     description = "the simulator"
+    gripper_status = "ready"
 
     def __init__(
         self,
@@ -51,10 +52,7 @@ class SimRobot(SimArm):
 
     def reset(self) -> Observation:
         """Put arm and object back to the start, and look."""
-        if self._scenario is None:
-            self.simulation.reset()
-        else:
-            self._scenario.restart()
+        self._restart()
         return self.observe()
 
     def release(self) -> None:
@@ -95,3 +93,9 @@ class SimRobot(SimArm):
     def judge(self) -> Progress | None:
         """The present moment by the task's own test; None without a start."""
         return None if self._scenario is None else self._scenario.measure()
+
+    def _restart(self) -> None:
+        if self._scenario is None:
+            self.simulation.reset()
+        else:
+            self._scenario.restart()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from envs.franka import open_driver
-from envs.franka.driver import Driver
+from envs.franka.driver import Driver, RobotState
 from envs.franka.joint_motion import move_joints
 from envs.franka.servo import Servo, ServoSettings
 from envs.panda import HOME_JOINTS
@@ -20,11 +20,15 @@ def main(library: str, host: str, kind: str) -> None:
         driver.close()
 
 
+def unwatched(state: RobotState, clock_age: float) -> None:
+    """Whatever happens."""
+
+
 def up_and_down(driver: Driver) -> None:
-    servo = Servo(driver, ServoSettings(), lambda state, clock_age: None)
+    servo = Servo(driver, ServoSettings(), unwatched)
     try:
         servo.start(max_force=25.0)
-        home = servo.goal
+        home = servo.state.pose
         away = home.copy()
         away[2, 3] += 0.05
         while True:
@@ -38,7 +42,7 @@ def up_and_down(driver: Driver) -> None:
 def turn(driver: Driver) -> None:
     while True:
         for by in (0.3, -0.3):
-            move_joints(driver, HOME_JOINTS + by, 0.15, max_force=25.0)
+            move_joints(driver, HOME_JOINTS + by, 0.15, max_force=25.0, watch=unwatched)
 
 
 if __name__ == "__main__":

@@ -43,8 +43,5 @@ class Obedient:
     def stop(self):
         self.moving = False
 
-    def recover(self):
-        pass
-
     def close(self):
         self.stop()
