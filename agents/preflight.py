@@ -93,8 +93,10 @@ def _robot(env: RobotEnv) -> list[Check]:
             "workspace",
             bool(np.all(place >= low) and np.all(place <= high)),
             f"flange at {np.round(place, 3).tolist()} m",
-            f"Guide it into the box from {limits.workspace_low} to {limits.workspace_high}.",
+            f"Guide it into the box from {limits.workspace_low} to {limits.workspace_high}, or give another box by "
+            "--limits.workspace-low and --limits.workspace-high.",
         ),
+        Check("hand", True, env.robot.gripper_status, ""),
     ]
 
 

@@ -76,7 +76,7 @@ def make_robot(task: str, backend: str, **settings: Any) -> RobotEnv:
     about_robot = {name: settings.pop(name) for name in list(settings) if name in _names(open_robot)}
     limits = settings.pop("limits", None)
     if limits is None:
-        limits = _usual_limits(backend, about_robot.get("gripper", "robotiq"))
+        limits = usual_limits(backend, about_robot.get("gripper", "robotiq"))
     check_limits(limits)
     takes = inspect.signature(open_robot).parameters
     about_robot |= {name: getattr(limits, name) for name in LIMITED if name in takes}
@@ -88,7 +88,12 @@ def make_robot(task: str, backend: str, **settings: Any) -> RobotEnv:
         raise
 
 
-def _usual_limits(backend: str, gripper: str) -> SafetyLimits:
+def usual_limits(backend: str, gripper: str) -> SafetyLimits:
+    """What holds on a rung, with a gripper, where no limits are given.
+
+    Raises:
+        UserError: there is no such gripper.
+    """
     limits = default_limits(gripper)
     if backend == "loopback":  # robot, camera and agent share one computer there, so all of them are late now and then
         limits = replace(limits, max_camera_age=LATE, max_clock_age=LATE)

@@ -38,7 +38,8 @@ class SafetyLimits:
         max_translation: metres per step along each axis (a box, as in the V-JEPA 2 planner).
         max_rotation: radians per step about each axis.
         max_gripper: closedness per step.
-        workspace_low, workspace_high: corners [3] of the box the flange is sent to, metres, base frame.
+        workspace_low: lower corner [3] of the box the flange is sent to, metres, base frame.
+        workspace_high: its upper corner [3].
         workspace_margin: metres by which the measured flange may be outside of that box.
         max_force: newtons at the flange.
         joint_margin: radians that joints keep to their ends.

@@ -92,7 +92,7 @@ def test_goals_of_another_view_are_refused_with_both_named(env, goals, tmp_path)
 
 def test_everything_is_looked_at_first(env, goals, monkeypatch):
     checks = {check.name: check for check in preflight(env, goals, env.robot.camera_card)}
-    assert list(checks) == ["robot", "errors", "workspace", "camera", "goals", "view"]
+    assert list(checks) == ["robot", "errors", "workspace", "hand", "camera", "goals", "view"]
     assert all(check.ok for check in checks.values())
     assert "franky-control 2.0.0" in checks["robot"].found
     assert "a second" in checks["camera"].found

@@ -6,8 +6,8 @@ from dataclasses import asdict, fields, make_dataclass, replace
 from typing import Any, get_type_hints
 
 from envs.errors import UserError
-from envs.make import LATE
-from envs.safety import SafetyLimits, default_limits
+from envs.make import usual_limits
+from envs.safety import SafetyLimits
 from vjepa_sim.cli.options import refuse_unused
 
 # The same names as the envelope's own, but None where the gripper's usual limit holds.
@@ -25,10 +25,8 @@ def chosen_limits(options: LimitOptions, backend: str, gripper: str) -> SafetyLi
     Raises:
         UserError: there is no such gripper, or a limit makes no sense.
     """
-    usual = default_limits(gripper)
-    if backend == "loopback":
-        usual = replace(usual, max_camera_age=LATE, max_clock_age=LATE)
-    return replace(usual, **{name: value for name, value in asdict(options).items() if value is not None})
+    given = {name: value for name, value in asdict(options).items() if value is not None}
+    return replace(usual_limits(backend, gripper), **given)
 
 
 def robot_settings(verb: Any) -> dict[str, Any]:
