@@ -186,7 +186,7 @@ class LoopbackArm(FrankaArm):
         if gripper not in GRIPPERS:
             raise unknown_name("gripper", gripper, GRIPPERS)
         check_period(period)
-        self._start = start
+        self._episodes_start = start
         self.hand: LoopbackRobotiq | None = None
         self._world = ExitStack()  # what a real arm has around it
         with ExitStack() as parts:  # closed again if the next one fails
@@ -212,8 +212,8 @@ class LoopbackArm(FrankaArm):
 
     def reset(self) -> Observation:
         """Bring arm, gripper and object back to the start, if there is one; take hold of the arm, and look."""
-        if self._start is not None:
-            self._return(self._start)
+        if self._episodes_start is not None:
+            self._return(self._episodes_start)
         return super().reset()
 
     def judge(self) -> Progress | None:
