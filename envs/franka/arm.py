@@ -82,7 +82,9 @@ class FrankaArm:
         self._usual = servo or ServoSettings()
         self._servo = Servo(driver, self._usual, self._watch)
         self._settle_time = SETTLE_TIME
-        self._sent = self._start = np.zeros(pose.STATE_DIM)  # where the arm was sent, and where a command starts from
+        self._sent = self._commanded = np.zeros(
+            pose.STATE_DIM
+        )  # where the arm was sent, and where a command starts from
         self._arrived = False  # whether it has had its time to get there
         self._agents_turn: float | None = None  # since when the agent is waited for
         self._arrived_at = 0.0
@@ -93,7 +95,7 @@ class FrankaArm:
     def target(self) -> np.ndarray:
         """The state [7] that the next command starts from; where the arm is, while it isn't controlled."""
         self._servo.raise_fault()
-        return self._start.copy() if self._servo.running else self._measured(self.robot_state())
+        return self._commanded.copy() if self._servo.running else self._measured(self.robot_state())
 
     def watch(self, check: Callable[[ArmStatus], None]) -> None:
         """Ask ``check`` in every tick; it raises an :class:`envs.faults.ArmFault` if the arm must stop."""
@@ -113,7 +115,7 @@ class FrankaArm:
             self._servo.start(self._max_force)
         here = self._servo.state
         self._servo.go(here.pose)
-        self._sent = self._start = self._measured(here)
+        self._sent = self._commanded = self._measured(here)
         self._servo.wait(self._at_rest, self._settle_time)
         self._arrived_at = self._agents_turn = time.monotonic()
         return self.observe()
@@ -139,11 +141,11 @@ class FrankaArm:
             raise UserError("The arm isn't under control: call reset() before command().")
         start, clock = time.monotonic(), self._servo.state.clock
         self._expect_nothing()
-        goal = pose.integrate(self._start, action)
+        goal = pose.integrate(self._commanded, action)
         goal[GRIPPER] = gripper_target(self._gripper.commanded, self._gripper.closedness, action[GRIPPER])
         self._servo.go(_matrix(goal))
         self._gripper.command(float(goal[GRIPPER]))
-        sent = pose.difference(self._start, goal)
+        sent = pose.difference(self._commanded, goal)
         sent[GRIPPER] = 0.0 if abs(action[GRIPPER]) < GRIPPER_DEADBAND else action[GRIPPER]
         self._sent, most = goal, self.period + self._settle_time
         try:
@@ -155,7 +157,7 @@ class FrankaArm:
             self._servo.wait(lambda: False, start + self.period - time.monotonic())
         finally:  # also after Ctrl-C: whoever goes on without a word is silent
             self._agents_turn = time.monotonic()
-        self._start = leashed(goal, self._measured(self._servo.state))  # once: every reader gets the same
+        self._commanded = leashed(goal, self._measured(self._servo.state))  # once: every reader gets the same
         return sent
 
     def status(self) -> ArmStatus:
@@ -261,7 +263,7 @@ class FrankaArm:
             try:
                 self._watch(state, clock_age)
                 inside = True
-            except OutOfWorkspace:  # which is looked for last
+            except OutOfWorkspace:  # which is looked for after all else
                 if inside:
                     raise
 

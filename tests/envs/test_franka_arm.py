@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import subprocess
 import sys
-import time
 from contextlib import closing
 from dataclasses import replace
 
@@ -36,6 +35,7 @@ from envs.loopback import LoopbackRobot
 from envs.loopback.robotiq import LoopbackRobotiq
 from envs.panda import JOINTS_LOW, home_joints
 from envs.safety import SafetyEnvelope, default_limits
+from tests.envs.grey import GreySource
 from tests.envs.loopback import free_address, wait_until
 from tests.envs.mjpeg import MjpegServer
 from tests.envs.obedient import Obedient
@@ -53,24 +53,6 @@ sys.meta_path.insert(0, Absent)
 from tests.envs.bare_client import main
 main(*sys.argv[1:])
 """
-
-
-class GreySource:
-    """A camera that sees nothing, a hundred times a second."""
-
-    broken = closed = False
-
-    def read(self):
-        time.sleep(0.01)
-        if self.broken:
-            raise OSError("the cable is out")
-        return np.full((16, 16, 3), 128, np.uint8)
-
-    def reopen(self):
-        pass
-
-    def close(self):
-        self.closed = True
 
 
 @pytest.fixture

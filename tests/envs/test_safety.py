@@ -187,7 +187,7 @@ def test_an_arm_on_its_way_need_not_be_there_yet():
 
 
 def test_the_simulated_arm_is_watched_too():
-    env = FrankaEnv("reach", size=32, limits=SafetyLimits(joint_margin=0.6))
+    env = FrankaEnv("reach", size=32, limits=SafetyLimits(joint_margin=1.2))
     env.reset(seed=0)
     with pytest.raises(faults.JointNearLimit):
         for _ in range(5):
