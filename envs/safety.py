@@ -198,12 +198,7 @@ class SafetyEnvelope:
                     float(room.min()),
                 )
         place = status.state[pose.POSITION]
-        if status.arrived:
-            away = float(np.linalg.norm(status.target[pose.POSITION] - place))
-            turned = float(np.linalg.norm(pose.rotation_vector(status.target, status.state)))
-            _limit(UnreachablePose, "max_unreached", away, limits, "m from where the arm was sent")
-            _limit(UnreachablePose, "max_unturned", turned, limits, "rad from how the arm was to be turned")
-        # Last: on the way home, which may begin outside, all others hold.
+        # After the others, which hold on the way home too, though it may begin outside.
         outside = np.maximum(np.array(limits.workspace_low) - place, place - np.array(limits.workspace_high)).max()
         if outside > limits.workspace_margin:
             raise OutOfWorkspace(
@@ -212,6 +207,11 @@ class SafetyEnvelope:
                 "workspace_margin",
                 float(outside),
             )
+        if status.arrived:
+            away = float(np.linalg.norm(status.target[pose.POSITION] - place))
+            turned = float(np.linalg.norm(pose.rotation_vector(status.target, status.state)))
+            _limit(UnreachablePose, "max_unreached", away, limits, "m from where the arm was sent")
+            _limit(UnreachablePose, "max_unturned", turned, limits, "rad from how the arm was to be turned")
 
     def close(self) -> None:
         """Pass on to the arm."""

@@ -15,7 +15,7 @@ from envs.errors import UserError
 from envs.faults import ArmFault, GripperFault, OutOfWorkspace
 from envs.franka.driver import Driver, RobotState
 from envs.franka.joint_motion import move_joints
-from envs.franka.servo import Servo, ServoSettings
+from envs.franka.servo import Servo, ServoSettings, pose_difference
 from envs.grippers import Gripper
 from envs.leash import GRIPPER_DEADBAND, gripper_target, leashed
 from envs.observation import Observation, check_action
@@ -26,7 +26,7 @@ from envs.status import ArmStatus
 
 PERIODS = (0.25, 5.0)  # s: a compliant arm needs the shortest to settle
 SETTLE_TIME = 1.5  # s, at the usual speed, after a period in which the arm may still come to rest
-AT_REST = 0.01  # m/s
+AT_REST, TURN_AT_REST = 0.01, 0.03  # m/s, rad/s
 HAD_TIME = 0.9  # share of the time for a command; the newest state is a little old
 FIRST_FRAME_TIME = 3.0  # s to wait for a picture that is newer than the motion
 HOME_SPEED = 0.15  # share of the robot's full speed
@@ -82,7 +82,9 @@ class FrankaArm:
         self._usual = servo or ServoSettings()
         self._servo = Servo(driver, self._usual, self._watch)
         self._settle_time = SETTLE_TIME
-        self._sent = self._start = np.zeros(pose.STATE_DIM)  # where the arm was sent, and where a command starts from
+        self._sent = self._commanded = np.zeros(
+            pose.STATE_DIM
+        )  # where the arm was sent, and where a command starts from
         self._arrived = False  # whether it has had its time to get there
         self._agents_turn: float | None = None  # since when the agent is waited for
         self._arrived_at = 0.0
@@ -92,7 +94,8 @@ class FrankaArm:
     @property
     def target(self) -> np.ndarray:
         """The state [7] that the next command starts from; where the arm is, while it isn't controlled."""
-        return self._start.copy() if self._servo.running else self._measured(self.robot_state())
+        self._servo.raise_fault()
+        return self._commanded.copy() if self._servo.running else self._measured(self.robot_state())
 
     def watch(self, check: Callable[[ArmStatus], None]) -> None:
         """Ask ``check`` in every tick; it raises an :class:`envs.faults.ArmFault` if the arm must stop."""
@@ -112,7 +115,7 @@ class FrankaArm:
             self._servo.start(self._max_force)
         here = self._servo.state
         self._servo.go(here.pose)
-        self._sent = self._start = self._measured(here)
+        self._sent = self._commanded = self._measured(here)
         self._servo.wait(self._at_rest, self._settle_time)
         self._arrived_at = self._agents_turn = time.monotonic()
         return self.observe()
@@ -138,21 +141,23 @@ class FrankaArm:
             raise UserError("The arm isn't under control: call reset() before command().")
         start, clock = time.monotonic(), self._servo.state.clock
         self._expect_nothing()
-        goal = pose.integrate(self._start, action)
+        goal = pose.integrate(self._commanded, action)
         goal[GRIPPER] = gripper_target(self._gripper.commanded, self._gripper.closedness, action[GRIPPER])
         self._servo.go(_matrix(goal))
         self._gripper.command(float(goal[GRIPPER]))
-        sent = pose.difference(self._start, goal)
+        sent = pose.difference(self._commanded, goal)
         sent[GRIPPER] = 0.0 if abs(action[GRIPPER]) < GRIPPER_DEADBAND else action[GRIPPER]
         self._sent, most = goal, self.period + self._settle_time
-        rests = self._servo.wait(self._at_rest, most)
-        self._arrived_at = time.monotonic()
-        # By the robot's clock: one that falls behind has not had its time.
-        self._arrived = rests or (self._servo.arrived and self._servo.state.clock - clock > HAD_TIME * most)
-        self._check_arrival()
-        self._servo.wait(lambda: False, start + self.period - time.monotonic())
-        self._start = leashed(goal, self._measured(self._servo.state))
-        self._agents_turn = time.monotonic()
+        try:
+            rests = self._servo.wait(self._at_rest, most)
+            self._arrived_at = time.monotonic()
+            # By the robot's clock: one that falls behind has not had its time.
+            self._arrived = rests or (self._servo.arrived and self._servo.state.clock - clock > HAD_TIME * most)
+            self._check_arrival()
+            self._servo.wait(lambda: False, start + self.period - time.monotonic())
+        finally:  # also after Ctrl-C: whoever goes on without a word is silent
+            self._agents_turn = time.monotonic()
+        self._commanded = leashed(goal, self._measured(self._servo.state))  # once: every reader gets the same
         return sent
 
     def status(self) -> ArmStatus:
@@ -241,8 +246,9 @@ class FrankaArm:
         time.sleep(2 / self._servo.settings.rate)
         after = self._servo.state
         passed = after.clock - before.clock
-        moved = np.linalg.norm(after.pose[:3, 3] - before.pose[:3, 3])
-        return self._servo.arrived and passed > 0 and moved / passed < AT_REST
+        moved, turned = np.split(pose_difference(before.pose, after.pose), 2)
+        slow = np.linalg.norm(moved) < AT_REST * passed and np.linalg.norm(turned) < TURN_AT_REST * passed
+        return self._servo.arrived and bool(slow)
 
     def _expect_nothing(self) -> None:
         """Nobody is waited for, and the arm need not be anywhere."""
@@ -257,7 +263,7 @@ class FrankaArm:
             try:
                 self._watch(state, clock_age)
                 inside = True
-            except OutOfWorkspace:  # which is looked for last
+            except OutOfWorkspace:  # which is looked for after all else
                 if inside:
                     raise
 

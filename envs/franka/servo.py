@@ -216,14 +216,14 @@ class Servo:
             self._lead *= max(0.0, 1 - passed / FORGETTING)
         elif not moving:
             limits = np.repeat([settings.integral_limit, settings.turning_limit], 3)
-            short = _difference(state.pose, self._goal)
+            short = pose_difference(state.pose, self._goal)
             short[:3] *= np.linalg.norm(short[:3]) > NEAR
             short[3:] *= np.linalg.norm(short[3:]) > TURNED
             self._lead = np.clip(self._lead + settings.integral_gain * passed * short, -limits, limits)
 
 
-def _difference(start: np.ndarray, end: np.ndarray) -> np.ndarray:
-    """[6] from one pose [4, 4] to another: metres, and a rotation vector in the base frame."""
+def pose_difference(start: np.ndarray, end: np.ndarray) -> np.ndarray:
+    """[6] from one pose [4, 4] to another: metres, and a rotation vector [3] in the base frame."""
     turn = Rotation.from_matrix(end[:3, :3]) * Rotation.from_matrix(start[:3, :3]).inv()
     return np.concatenate([end[:3, 3] - start[:3, 3], turn.as_rotvec()])
 
@@ -238,6 +238,6 @@ def _ahead(pose: np.ndarray, difference: np.ndarray) -> np.ndarray:
 
 def _toward(start: np.ndarray, goal: np.ndarray, settings: ServoSettings, passed: float) -> np.ndarray:
     """A pose [4, 4] on the way, as far as the speeds allow in the seconds ``passed``."""
-    way = _difference(start, goal)
+    way = pose_difference(start, goal)
     needed = max(np.linalg.norm(way[:3]) / settings.speed, np.linalg.norm(way[3:]) / settings.turning_speed)
     return goal.copy() if needed <= passed else _ahead(start, passed / needed * way)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from unittest.mock import MagicMock, PropertyMock
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ from tests.envs.loopback import FCI_PORT, free_address, wait_until
 
 pytest.importorskip("franka_sim", exc_type=ImportError)
 
-from envs.franka import connecting, open_driver
+from envs.franka import FrankyDriver, connecting, open_driver
 from envs.franka.joint_motion import move_joints
 from envs.franka.servo import Servo, ServoSettings
 from envs.loopback import LoopbackRobot
@@ -356,6 +357,21 @@ def test_a_mistake_in_the_watch_stops_the_arm(robot, connect):
     assert driver.read().mode == "Idle"
 
 
+@pytest.mark.parametrize("broken", ["is_in_control", "move", "join_motion"])
+def test_a_stop_that_fails_is_followed_by_the_next_one(broken):
+    pytest.importorskip("franky", exc_type=ImportError)
+    robot = MagicMock(is_in_control=True)
+    robot.join_motion.return_value = False
+    if broken == "is_in_control":
+        type(robot).is_in_control = PropertyMock(side_effect=RuntimeError)
+    else:
+        getattr(robot, broken).side_effect = RuntimeError
+    driver = FrankyDriver.__new__(FrankyDriver)
+    driver._franky, driver._robot, driver._motion, driver._states = MagicMock(), robot, object(), None
+    driver.stop()
+    robot.stop.assert_called_once_with()
+
+
 # --- from posture to posture ------------------------------------------------------------------------------------------
 
 
@@ -497,7 +513,7 @@ def test_no_robot_at_all(library):
 
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL], ids=["ctrl-c", "killed"])
-@pytest.mark.parametrize("kind", ["pose", "joints"])
+@pytest.mark.parametrize("kind", ["pose", "joints", "arm"])
 def test_arm_rests_when_its_program_ends(robot, connect, library, kind, end):
     command = [sys.executable, "-m", "tests.envs.moving_client", library, robot.host, kind]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as client:
