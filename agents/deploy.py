@@ -141,13 +141,15 @@ def deploy(
         "goals_crc32": fingerprint_goals(goals),
     }
     shown = [replace(goal, state=None) for goal in goals]
-    with claimed(out, CONFIG_FILE, settings):
-        if config.dry_run:
+    if config.dry_run:
+        with claimed(out, CONFIG_FILE, settings):
             return _rehearse(out, env, agent, shown, operator)
-        first = "move to its start posture, open the hand, and then " if config.home else ""
-        number = config.episodes + config.slow_first
-        if not operator.agrees(f"The arm will {first}act for {number} episodes. Is the way free and the stop at hand?"):
-            raise UserError(f"{REFUSAL} The operator did not agree.")
+    first = "move to its start posture, open the hand, and then " if config.home else ""
+    number = config.episodes + config.slow_first
+    number = "1 episode" if number == 1 else f"{number} episodes"
+    if not operator.agrees(f"The arm will {first}act for {number}. Is the way free and the stop at hand?"):
+        raise UserError(f"{REFUSAL} The operator did not agree.")
+    with claimed(out, CONFIG_FILE, settings):
         env.reset(options={"goals": goals})
         require([check_control(env)], operator.told, REFUSAL)
         if config.home:
@@ -165,7 +167,7 @@ def _rehearse(out: Path, env: RobotEnv, agent: Agent, goals: list[Goal], operato
         allowed, clipped = env.arm.allowed(action)
         target = integrate(observation.state, allowed)
         operator.told(
-            f"{goal.name}: would move by {np.round(allowed, 3).tolist()} to {np.round(target[:3], 3).tolist()} m"
+            f"{goal.name}: would move by {_rounded(allowed)} to {_rounded(target[:3])} m"
             + "".join(f"; {words}" for words in clipped)
         )
         numbers = {"state": observation.state, "action": action, "allowed": allowed, "target": target}
@@ -174,6 +176,10 @@ def _rehearse(out: Path, env: RobotEnv, agent: Agent, goals: list[Goal], operato
     log = {"planned": planned, "provenance": provenance()}
     write_json(out / DRY_RUN_FILE, log)
     return log
+
+
+def _rounded(values: np.ndarray) -> list[float]:
+    return np.round(values.astype(float), 3).tolist()
 
 
 def _run(
@@ -209,6 +215,8 @@ def _run(
             recording.save(out / EPISODES, index, success)
         if success is None:
             break
+        if fault is not None and not len(recording):  # the episode never began
+            raise fault
         score = recording.score(index, success, judge, fault)
         if speed == 1.0:
             scores.append(score)

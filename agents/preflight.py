@@ -66,7 +66,8 @@ def check_control(env: RobotEnv) -> Check:
     return Check(
         "control",
         rate >= MIN_SUCCESS_RATE or env.robot.simulated,  # a simulated robot shares its computer with the agent
-        f"{rate:.0%} of the packets arrive in time (at least {MIN_SUCCESS_RATE:.0%} on a real robot)",
+        f"{rate:.0%} of the packets arrive in time, {MIN_SUCCESS_RATE:.0%} are needed"
+        + (" on a real robot: this machine is busy, the run may be stopped" if rate < MIN_SUCCESS_RATE else ""),
         "Use a direct cable, and a real-time kernel.",
     )
 

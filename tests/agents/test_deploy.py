@@ -25,7 +25,6 @@ CONFIG = DeployConfig("loopback", agent="random", checkpoint="", task="reach", o
 @pytest.fixture(scope="module")
 def env():
     env = make("reach", "loopback", host=free_address(), size=64, period=0.25)
-    env.budget = 2
     yield env
     env.close()
 
@@ -119,7 +118,6 @@ def test_the_operator_may_end_the_run_and_keep_it(env, goals, tmp_path):
 
 def test_a_fault_ends_the_run_and_keeps_what_there_is(goals, tmp_path):
     env = make("reach", "loopback", host=free_address(), size=64, period=0.25)
-    env.budget = 5
 
     class Unlucky(StillAgent):
         def act(self, observation):

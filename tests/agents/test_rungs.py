@@ -22,8 +22,9 @@ from agents.rung import Against, measure_against, read_episodes
 from agents.view import Moves, fit_view
 from data.episode import Camera, Episode
 from data.formats.droid import find_episodes, read_episode
+from envs import BUDGETS
 from envs.errors import UserError
-from envs.faults import NotFinite
+from envs.faults import NotFinite, Reflex
 from envs.franka_env import FrankaEnv
 from envs.make import make_robot
 from envs.observation import Goal
@@ -53,11 +54,12 @@ def run(out, episode, backend, agent, steps=2, episodes=1):
     """Deploy on a rung for a few steps."""
     start, goals = episode
     env = make_robot("reach", backend, size=128, period=0.25, start=start)
-    env.budget = steps
     try:
         acting = load_agent(agent, "tiny", limits=env.arm.limits)
         config = replace(CONFIG, backend=backend, agent=agent, episodes=episodes)
-        return deploy(out, config, env, acting, goals, OPERATOR, env.robot.camera_card)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setitem(BUDGETS, "reach", steps)
+            return deploy(out, config, env, acting, goals, OPERATOR, env.robot.camera_card)
     finally:
         env.close()
 
@@ -171,7 +173,7 @@ BEGAN = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 def watched(monkeypatch):
     """An arm that passes for a real one, its goals, and a list of what is done to it."""
     env = make_robot("reach", "sim", size=64, period=0.25)
-    env.budget, done, robot = 2, [], env.robot
+    done, robot = [], env.robot
     reset = robot.reset
     monkeypatch.setattr(robot, "simulated", False, raising=False)
     monkeypatch.setattr(robot, "set_speed", lambda share: done.append(share))
@@ -212,6 +214,7 @@ def test_a_no_is_a_no_to_going_home_too(watched, tmp_path):
     with pytest.raises(UserError, match="did not agree"):
         deploy(tmp_path / "out", replace(REAL, home=True), env, StillAgent(), goals, person(done, agrees=False))
     assert len(done) == 1
+    assert not (tmp_path / "out").exists()
     with pytest.raises(UserError, match="leave one of them out"):
         replace(REAL, home=True, dry_run=True)
 
@@ -278,6 +281,22 @@ def test_whoever_gives_up_at_the_score_keeps_the_recording(watched, tmp_path):
         deploy(tmp_path / "out", REAL, env, StillAgent(), goals, replace(person(done), judges=leaves))
     (name,) = find_episodes(tmp_path / "out" / "episodes")
     assert len(read_episode(tmp_path / "out" / "episodes" / name)) == 3
+
+
+def test_a_fault_before_an_episode_begins_is_no_episode(watched, tmp_path, monkeypatch):
+    env, goals, done = watched
+    resets = [env.robot.reset, env.robot.reset]
+
+    def once():
+        if not resets:
+            raise Reflex("it met something.")
+        return resets.pop()()
+
+    monkeypatch.setattr(env.robot, "reset", once)
+    with pytest.raises(Reflex):
+        deploy(tmp_path / "out", replace(REAL, episodes=3), env, StillAgent(), goals, person(done))
+    (cell,) = json.loads((tmp_path / "out" / "eval_info.json").read_text())["cells"]
+    assert (cell["n_episodes"], cell["n_success"]) == (1, 1)
 
 
 class Constant(StillAgent):

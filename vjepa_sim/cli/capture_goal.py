@@ -59,8 +59,9 @@ class CaptureGoal:
             refuse_unused(self, SIMULATORS_OWN, "with --camera; it is for the simulator")
         goals, camera, start = self._simulated() if self.camera is None else (*self._seen(), None)
         save_goals(self.out, goals, camera, start)
+        number = len(load_goals(self.out))
         print(
-            f"{self.out} has {len(load_goals(self.out))} goals now; the newest is {goals[-1].rgb.shape[1]} × {goals[-1].rgb.shape[0]} pixels."
+            f"{self.out} has {number} {'goal' if number == 1 else 'goals'} now; the newest is {goals[-1].rgb.shape[1]} × {goals[-1].rgb.shape[0]} pixels."
         )
         return 0
 
