@@ -6,13 +6,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
 from agents.paired import Paired
 from agents.run_folder import RunFolder, differences, read_runs, refuse
 from agents.rung import Against, Motion, measure_against, measure_motion, read_episodes
 from agents.rung_plot import draw_first_pictures, draw_trajectories
-from data.files import write_json, write_text
+from data.files import write_image, write_json, write_text
 from data.output import claimed
 from data.provenance import provenance
 from envs.errors import UserError
@@ -80,13 +78,14 @@ def _compare_rungs(out: Path, runs: list[RunFolder]) -> Comparison:
             "- settling error, turn: from where the arm was sent to where it was measured one step later, medians",
             "- carried out: how far the arm moved along what was asked of it, as a share of that",
             f"- first picture: mean absolute difference from {runs[0].name}'s, grey levels of 255, over a video's losses",
-            "- hands part: first step at which they are more than 1 cm apart, median over the episodes\n",
+            "- hands part: first step at which they are more than 1 cm apart, median over the episodes in which they "
+            "part, and how many those are if not all\n",
             f"![Hands]({TRAJECTORIES_FILE})\n",
             f"![First pictures]({PICTURES_FILE})\n",
         ]
     )
-    Image.fromarray(draw_trajectories(rungs)).save(out / TRAJECTORIES_FILE)
-    Image.fromarray(draw_first_pictures(rungs)).save(out / PICTURES_FILE)
+    write_image(out / TRAJECTORIES_FILE, draw_trajectories(rungs))
+    write_image(out / PICTURES_FILE, draw_first_pictures(rungs))
     numbers = [
         {
             "name": run.name,
@@ -108,13 +107,20 @@ def _rung_row(run: RunFolder, motion: Motion, against: Against | None) -> str:
     picture, parted = "", ""
     if against is not None:
         picture = "another size" if against.picture is None else f"{against.picture:.2f}"
-        parted = "never" if against.parted_at is None else f"step {against.parted_at:g}"
+        parted = _parted(against)
     return (
         f"| {run.name} | {run.config.get('backend')} | {cell['n_success']}/{cell['n_episodes']} | {low:.0f}–{high:.0f} % "
         f"| {cell['judged_by']} | {'unknown' if left is None else f'{100 * left:.1f} cm'} | {motion.step_seconds:.2f} s "
         f"| {cell['plan_seconds_median']:.2f} s | {1000 * motion.settling_m:.1f} mm | {motion.settling_rad:.3f} rad "
         f"| {100 * motion.carried_out:.0f} % | {picture} | {parted} |"
     )
+
+
+def _parted(against: Against) -> str:
+    if against.parted_at is None:
+        return "never"
+    some = "" if against.parted == against.episodes else f", {against.parted} of {against.episodes}"
+    return f"step {against.parted_at:g}{some}"
 
 
 def _compare_cells(runs: list[RunFolder]) -> Comparison:

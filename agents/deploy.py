@@ -6,21 +6,19 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from agents.agent import Agent
-from agents.evaluate import write_report
-from agents.preflight import check_control, preflight
+from agents.evaluate import INFO_FILE, write_report
+from agents.preflight import check_control, preflight, require
 from agents.recording import Recording
 from agents.scoring import Cell, EpisodeScore
 from data.files import write_json
-from data.formats.droid import write_episode
 from data.goals import fingerprint_goals
-from data.output import claimed
+from data.output import check_output, claimed
 from data.provenance import provenance
-from envs.doctor import Check
 from envs.errors import UserError
 from envs.faults import ArmFault
 from envs.imperfections import Imperfections
@@ -29,10 +27,14 @@ from envs.pose import integrate
 from envs.robot_env import RobotEnv
 from vjepa_sim.world_model import fingerprint
 
+if TYPE_CHECKING:
+    from agents.view import ViewCalibration
+
 CONFIG_FILE = "deploy_config.json"
 DRY_RUN_FILE = "dry_run.json"
 EPISODES = "episodes"  # folder of the recordings
 SLOW = 0.05  # share of the usual speed
+REFUSAL = "Not deployed."
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,8 @@ class DeployConfig:
         goals: folder of goal images.
         episodes: how many.
         dry_run: plan and log, send nothing.
-        slow_first: the first episode at a twentieth of the speed.
+        slow_first: an episode at a twentieth of the speed before the others; recorded, and left out of the table.
+        home: move to the start posture before the first episode.
         imperfections: of the rung, if it has any to order.
         view: calibration of the camera, see :mod:`agents.view`.
     """
@@ -61,12 +64,15 @@ class DeployConfig:
     episodes: int = 5
     dry_run: bool = False
     slow_first: bool = False
+    home: bool = False
     imperfections: Imperfections | None = None
     view: str | None = None
 
     def __post_init__(self) -> None:
         if self.episodes < 1:
             raise UserError(f"--episodes {self.episodes}: at least one is needed.")
+        if self.home and self.dry_run:
+            raise UserError("--home moves the arm, and --dry-run moves nothing: leave one of them out.")
 
 
 @dataclass(frozen=True)
@@ -94,10 +100,13 @@ def deploy(
     goals: list[Goal],
     operator: Operator,
     camera: dict[str, Any] | None = None,
+    view: ViewCalibration | None = None,
 ) -> dict:
     """Run episodes and write the same folder as an evaluation does, plus every episode in DROID's layout.
 
-    A fault ends the run: the episode counts as failed, what is recorded is kept, and the fault is raised again.
+    Between episodes the arm is at rest and released, so that the scene may be set. A fault ends the run: the episode
+    counts as failed, what is recorded is kept, and the fault is raised again. Whatever else ends an episode, its
+    recording is kept too, its success unknown.
 
     Args:
         out: a new folder.
@@ -107,44 +116,45 @@ def deploy(
         goals: for every episode.
         operator: who is asked.
         camera: what took the goals, see :class:`data.goals.Origin`; None if nobody knows.
+        view: that the agent's plans are turned by, if they are.
 
     Returns:
         The contents of ``eval_info.json``, or of ``dry_run.json``.
 
     Raises:
-        UserError: a check failed, or the operator did not agree.
+        UserError: the folder holds results, a check failed, or the operator did not agree.
         ArmFault: what stopped the arm.
     """
-    _require(preflight(env, goals, agent, camera), operator)
+    check_output(out, CONFIG_FILE)
+    if (out / INFO_FILE).exists() or (out / EPISODES).exists():
+        raise UserError(f"{out} holds the episodes of an earlier run. Give a new folder as --out.")
+    model = getattr(agent, "model", None)
+    card = None if model is None else model.card
+    require(preflight(env, goals, camera, card, view), operator.told, REFUSAL)
     settings = {
         **asdict(config),
         "limits": asdict(env.arm.limits),
         "period": env.robot.period,
         "gripper": env.gripper,
         "camera": env.robot.camera_card,
-        "checkpoint_crc32": fingerprint(config.checkpoint) if hasattr(agent, "model") else None,
+        "checkpoint_crc32": None if model is None else fingerprint(config.checkpoint),
         "goals_crc32": fingerprint_goals(goals),
     }
     shown = [replace(goal, state=None) for goal in goals]
-    with claimed(out, CONFIG_FILE, settings):
-        if config.dry_run:
+    if config.dry_run:
+        with claimed(out, CONFIG_FILE, settings):
             return _rehearse(out, env, agent, shown, operator)
-        if not operator.agrees(
-            f"The arm will move for {config.episodes} episodes. Is the way free and the stop at hand?"
-        ):
-            raise UserError("Not deployed: the operator did not agree.")
+    first = "move to its start posture, open the hand, and then " if config.home else ""
+    number = config.episodes + config.slow_first
+    number = "1 episode" if number == 1 else f"{number} episodes"
+    if not operator.agrees(f"The arm will {first}act for {number}. Is the way free and the stop at hand?"):
+        raise UserError(f"{REFUSAL} The operator did not agree.")
+    with claimed(out, CONFIG_FILE, settings):
         env.reset(options={"goals": goals})
-        _require([check_control(env)], operator)
+        require([check_control(env)], operator.told, REFUSAL)
+        if config.home:
+            env.robot.go_home()
         return _run(out, config, settings, env, agent, goals, shown, operator)
-
-
-def _require(checks: list[Check], operator: Operator) -> None:
-    """Show all checks; refuse to go on if one has failed."""
-    for check in checks:
-        operator.told(f"{'ok  ' if check.ok else 'FAIL'}  {check.name}: {check.found}")
-    failed = [f"{check.name}: {check.found}. {check.remedy}" for check in checks if not check.ok]
-    if failed:
-        raise UserError("Not deployed. " + " ".join(failed))
 
 
 def _rehearse(out: Path, env: RobotEnv, agent: Agent, goals: list[Goal], operator: Operator) -> dict:
@@ -154,15 +164,22 @@ def _rehearse(out: Path, env: RobotEnv, agent: Agent, goals: list[Goal], operato
         agent.begin([goal])
         observation = env.robot.glimpse()
         action = agent.act(observation)
-        target = integrate(observation.state, action)
+        allowed, clipped = env.arm.allowed(action)
+        target = integrate(observation.state, allowed)
         operator.told(
-            f"{goal.name}: would move by {np.round(action, 3).tolist()} to {np.round(target[:3], 3).tolist()} m"
+            f"{goal.name}: would move by {_rounded(allowed)} to {_rounded(target[:3])} m"
+            + "".join(f"; {words}" for words in clipped)
         )
-        numbers = {"state": observation.state, "action": action, "target": target}
-        planned.append({"goal": goal.name, **{name: each.astype(float).tolist() for name, each in numbers.items()}})
+        numbers = {"state": observation.state, "action": action, "allowed": allowed, "target": target}
+        lists = {name: each.astype(float).tolist() for name, each in numbers.items()}
+        planned.append({"goal": goal.name, **lists, "clipped": clipped})
     log = {"planned": planned, "provenance": provenance()}
     write_json(out / DRY_RUN_FILE, log)
     return log
+
+
+def _rounded(values: np.ndarray) -> list[float]:
+    return np.round(values.astype(float), 3).tolist()
 
 
 def _run(
@@ -175,28 +192,39 @@ def _run(
     shown: list[Goal],
     operator: Operator,
 ) -> dict:
-    info = {"config": settings, "cells": [], "complete": False, "provenance": provenance()}
+    info = {"config": settings, "cells": [], "slow_first": None, "complete": False, "provenance": provenance()}
     scores: list[EpisodeScore] = []
-    for index in range(config.episodes):
-        env.robot.set_speed(SLOW if config.slow_first and index == 0 else 1.0)
+    speeds = [SLOW] * config.slow_first + [1.0] * config.episodes
+    for index, speed in enumerate(speeds):
         if index and not env.robot.simulated:
-            question = f"Set the scene for episode {index + 1} of {config.episodes}. Go on?"
+            question = f"Set the scene for episode {index + 1} of {len(speeds)}. Go on?"
             if not operator.agrees(question):
                 break
-        recording, fault = Recording(env), None
+        env.robot.set_speed(speed)
+        recording = Recording(env, config.task, type(agent).__name__, config.backend, speed)
+        fault, success = None, None
         try:
-            _act(env, agent, goals, shown, recording)
-        except ArmFault as stopped:
-            fault = stopped
-        success, judge = _judge(index, recording, fault, operator)
-        if len(recording) > 1:
-            episode = recording.episode(config.task, success, type(agent).__name__, config.backend)
-            write_episode(out / EPISODES, index, episode)
+            try:
+                _act(env, agent, goals, shown, recording)
+            except ArmFault as stopped:
+                fault = stopped
+            finally:
+                env.robot.release()
+            success, judge = _judge(index, recording, fault, operator)
+        finally:  # kept also when somebody gives up, or the agent fails
+            recording.save(out / EPISODES, index, success)
         if success is None:
             break
-        scores.append(recording.score(index, success, judge, fault))
-        info["cells"] = [Cell(config.agent, config.task, config.object, tuple(scores)).to_dict()]
-        info["complete"] = len(scores) == config.episodes
+        if fault is not None and not len(recording):  # the episode never began
+            raise fault
+        score = recording.score(index, success, judge, fault)
+        if speed == 1.0:
+            scores.append(score)
+            info["cells"] = [Cell(config.agent, config.task, config.object, tuple(scores)).to_dict()]
+        else:
+            info["slow_first"] = score.to_dict()
+            operator.told(f"Episode {index + 1} was slow: it is left out of the table.")
+        info["complete"] = index + 1 == len(speeds)
         write_report(out, info)
         if fault is not None:
             raise fault

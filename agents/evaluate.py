@@ -7,7 +7,7 @@ import io
 import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -326,7 +326,7 @@ def write_report(out: Path, info: dict) -> None:
     write_text(out / "table.md", markdown_table(info["cells"]))
     text = io.StringIO()
     writer = csv.writer(text)
-    header = ["agent", "task", "object", *info["cells"][0]["episodes"][0]]
+    header = ["agent", "task", "object", *(field.name for field in fields(EpisodeScore))]
     writer.writerow(header)
     for cell in info["cells"]:
         writer.writerows(

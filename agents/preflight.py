@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from agents.agent import Agent
 from envs.doctor import Check
+from envs.errors import UserError
 from envs.observation import Goal
 from envs.robot_env import RobotEnv
+from vjepa_sim.card import ModelCard
+
+if TYPE_CHECKING:
+    from agents.view import ViewCalibration
 
 READY_MODES = ("Idle", "Move")
 WATCHING_TIME = 1.0  # s for which the camera is watched
@@ -17,17 +22,42 @@ HOLDING_TIME = 1.0  # s for which the arm is held still
 MIN_SUCCESS_RATE = 0.9  # share of control packets that must arrive in time
 
 
-def preflight(env: RobotEnv, goals: list[Goal], agent: Agent, camera: dict[str, Any] | None = None) -> list[Check]:
+def preflight(
+    env: RobotEnv,
+    goals: list[Goal],
+    camera: dict[str, Any] | None = None,
+    card: ModelCard | None = None,
+    view: ViewCalibration | None = None,
+) -> list[Check]:
     """Look at robot, workspace, camera, goals and the model's card.
 
     Args:
         env: connected.
         goals: that will be worked toward.
-        agent: that will act.
         camera: what took the goals, see :class:`data.goals.Origin`; None if nobody knows.
+        card: of the model that will act, if one will.
+        view: that its plans are turned by, if they are.
     """
     checks = [*_robot(env), *_camera(env, goals, camera)]
-    return checks + _model(env, agent) if hasattr(agent, "model") else checks
+    return checks if card is None else [*checks, *_model(env, card, view)]
+
+
+def require(checks: list[Check], told: Callable[[str], None], refusal: str) -> None:
+    """Show all checks, and go on only if none has failed.
+
+    Args:
+        checks: to show.
+        told: shown a line for each.
+        refusal: what is not done then, in words.
+
+    Raises:
+        UserError: one has failed.
+    """
+    for check in checks:
+        told(f"{'ok  ' if check.ok else 'FAIL'}  {check.name}: {check.found}")
+    failed = [f"{check.name}: {check.found}. {check.remedy}" for check in checks if not check.ok]
+    if failed:
+        raise UserError(" ".join([refusal, *failed]))
 
 
 def check_control(env: RobotEnv) -> Check:
@@ -36,7 +66,8 @@ def check_control(env: RobotEnv) -> Check:
     return Check(
         "control",
         rate >= MIN_SUCCESS_RATE or env.robot.simulated,  # a simulated robot shares its computer with the agent
-        f"{rate:.0%} of the packets arrive in time (at least {MIN_SUCCESS_RATE:.0%} on a real robot)",
+        f"{rate:.0%} of the packets arrive in time, {MIN_SUCCESS_RATE:.0%} are needed"
+        + (" on a real robot: this machine is busy, the run may be stopped" if rate < MIN_SUCCESS_RATE else ""),
         "Use a direct cable, and a real-time kernel.",
     )
 
@@ -63,8 +94,10 @@ def _robot(env: RobotEnv) -> list[Check]:
             "workspace",
             bool(np.all(place >= low) and np.all(place <= high)),
             f"flange at {np.round(place, 3).tolist()} m",
-            f"Guide it into the box from {limits.workspace_low} to {limits.workspace_high}.",
+            f"Guide it into the box from {limits.workspace_low} to {limits.workspace_high}, or give another box by "
+            "--limits.workspace-low and --limits.workspace-high.",
         ),
+        Check("hand", True, env.robot.gripper_status, ""),
     ]
 
 
@@ -99,9 +132,8 @@ def _camera(env: RobotEnv, goals: list[Goal], camera: dict[str, Any] | None) -> 
     ]
 
 
-def _model(env: RobotEnv, agent: Agent) -> list[Check]:
+def _model(env: RobotEnv, card: ModelCard, view: ViewCalibration | None) -> list[Check]:
     height, width, _ = env.observation_space["rgb"].shape
-    card = agent.model.card
     misfits = card.misfits(env.robot.period, min(height, width), env.gripper)
     aspect = card.transform.max_aspect
     seen_width, seen_height = min(width, round(height * aspect)), min(height, round(width * aspect))
@@ -118,7 +150,12 @@ def _model(env: RobotEnv, agent: Agent) -> list[Check]:
             f"{min(height, width)} pixels, the model sees {card.transform.size}",
             "Give the camera a higher resolution.",
         ),
-        Check("calibration", True, _turned(agent), ""),
+        Check(
+            "calibration",
+            view is None or view.camera == env.robot.camera_card,
+            _turned(env, view),
+            "Calibrate this camera: vjepa-sim calibrate-view; or leave out --view.",
+        ),
         Check("crop", True, f"the model sees the middle {seen_width} × {seen_height} of {width} × {height} pixels", ""),
         Check(
             "gripper",
@@ -129,9 +166,12 @@ def _model(env: RobotEnv, agent: Agent) -> list[Check]:
     ]
 
 
-def _turned(agent: Agent) -> str:
-    angle = agent.config.view_angle
-    return "none: the camera stands as in training" if angle is None else f"planned motions are turned by {angle:.1f}°"
+def _turned(env: RobotEnv, view: ViewCalibration | None) -> str:
+    if view is None:
+        return "none: the camera stands as in training"
+    if view.camera != env.robot.camera_card:
+        return f"it is of {_words(view.camera)}, the arm's camera is {_words(env.robot.camera_card)}"
+    return f"planned motions are turned by {view.angle:.1f}°"
 
 
 def _words(camera: dict[str, Any] | None) -> str:

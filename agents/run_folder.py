@@ -10,6 +10,7 @@ from agents.deploy import CONFIG_FILE as DEPLOY_FILE
 from agents.evaluate import CONFIG_FILE as EVAL_FILE
 from agents.evaluate import INFO_FILE
 from data.files import read_json_object
+from data.output import leaves
 from envs.errors import UserError
 
 KINDS = {DEPLOY_FILE: "deploy", EVAL_FILE: "eval"}
@@ -61,10 +62,10 @@ def differences(runs: list[RunFolder], left_out: tuple[str, ...] = ()) -> dict[s
         runs: to compare.
         left_out: settings that don't matter.
     """
-    leaves = [_leaves({key: value for key, value in run.config.items() if key not in left_out}) for run in runs]
+    found_in = [leaves({key: value for key, value in run.config.items() if key not in left_out}) for run in runs]
     found = {}
-    for name in dict.fromkeys(name for each in leaves for name in each):
-        values = [each.get(name, UNTOLD) for each in leaves]
+    for name in dict.fromkeys(name for each in found_in for name in each):
+        values = [each.get(name, UNTOLD) for each in found_in]
         if any(value != values[0] for value in values):
             found[name] = ", ".join(f"{run.name} {value}" for run, value in zip(runs, values, strict=True))
     return found
@@ -102,11 +103,3 @@ def _names(folders: list[Path]) -> list[str]:
     """Folders' own names where those tell them apart, else their paths."""
     names = [Path(folder).resolve().name for folder in folders]
     return names if len(set(names)) == len(names) else [str(folder) for folder in folders]
-
-
-def _leaves(value: Any, name: str = "") -> dict[str, Any]:
-    if not isinstance(value, dict) or not value:
-        return {name: value}
-    return {
-        key: leaf for part, each in value.items() for key, leaf in _leaves(each, f"{name}.{part}".lstrip(".")).items()
-    }

@@ -38,21 +38,27 @@ class Against:
 
     Attributes:
         picture: mean absolute difference of the first pictures, grey levels of 255; None if their sizes differ.
-        parted_at: median over the episodes of the first step at which the hands are 1 cm apart; None for never.
+        parted_at: first step at which the hands are 1 cm apart, median over the episodes in which they part; None if
+            they never do.
+        parted: in how many they do.
+        episodes: that both have.
     """
 
     picture: float | None
     parted_at: float | None
+    parted: int
+    episodes: int
 
 
 def read_episodes(run: RunFolder) -> list[Episode]:
-    """All of a deployment's recordings, in order.
+    """A deployment's recordings, in order, but for those at another speed than usual.
 
     Raises:
         UserError: there are none, or one is damaged.
     """
     root = run.folder / EPISODES
-    return [read_episode(root / name) for name in find_episodes(root)]
+    episodes = [read_episode(root / name) for name in find_episodes(root)]
+    return [episode for episode in episodes if episode.details.get("speed", 1.0) == 1.0]
 
 
 def measure_motion(episodes: list[Episode]) -> Motion:
@@ -76,11 +82,14 @@ def measure_motion(episodes: list[Episode]) -> Motion:
 
 def measure_against(first: list[Episode], other: list[Episode]) -> Against:
     """How a rung differs from the first, episode by episode."""
-    pictures = [_picture_difference(a, b) for a, b in zip(first, other, strict=False)]
-    parted = float(np.median([_parted_at(a.states, b.states) for a, b in zip(first, other, strict=False)]))
+    pairs = list(zip(first, other, strict=False))
+    pictures = [_picture_difference(a, b) for a, b in pairs]
+    steps = [step for a, b in pairs if (step := _parted_at(a.states, b.states)) is not None]
     return Against(
         picture=None if None in pictures else float(np.mean(pictures)),
-        parted_at=parted if np.isfinite(parted) else None,
+        parted_at=float(np.median(steps)) if steps else None,
+        parted=len(steps),
+        episodes=len(pairs),
     )
 
 
@@ -96,7 +105,7 @@ def _picture_difference(a: Episode, b: Episode) -> float | None:
     return float(np.abs(first.astype(np.int16) - second).mean())
 
 
-def _parted_at(a: np.ndarray, b: np.ndarray) -> float:
+def _parted_at(a: np.ndarray, b: np.ndarray) -> int | None:
     rows = min(len(a), len(b))
     apart = np.linalg.norm(a[:rows, POSITION] - b[:rows, POSITION], axis=1) > PARTED
-    return float(np.argmax(apart)) if apart.any() else float("inf")
+    return int(np.argmax(apart)) if apart.any() else None

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from agents.panel import INK, PAPER, Color, Sheet
 from agents.rung import first_picture
 from data.episode import Episode
 
-PANEL, MARGIN, LEGEND, SHARPNESS = 420, 56, 30, 2  # pixels; drawn larger by the last, and reduced
-PAPER, INK, GRID = (255, 255, 255), (40, 40, 40), (222, 222, 222)
+LEGEND = 30  # pixels
 COLORS = ((30, 110, 170), (200, 90, 30), (50, 140, 60), (130, 70, 160), (120, 120, 120))
-SMALLEST_SPAN = 0.02  # of an axis, so that an arm at rest isn't noise that fills the panel
+SMALLEST_SPAN = 2.0  # of an axis, in cm or steps, so that an arm at rest isn't noise that fills the panel
 PICTURE, CAPTION, AMPLIFIED = 256, 22, 4  # pixels, pixels, times
 
 
@@ -24,17 +22,11 @@ def draw_trajectories(rungs: dict[str, list[Episode]]) -> np.ndarray:
     heights = {
         name: [np.stack([np.arange(len(each)), 100 * each[:, 2]], 1) for each in all_] for name, all_ in states.items()
     }
-    size = (2 * PANEL * SHARPNESS, (PANEL + LEGEND) * SHARPNESS)
-    image = Image.new("RGB", size, PAPER)
-    draw = ImageDraw.Draw(image)
-    font = ImageFont.load_default(13 * SHARPNESS)
-    x = MARGIN * SHARPNESS
-    for color, name in zip(_colors(rungs), rungs, strict=True):
-        draw.text((x, 8 * SHARPNESS), name, fill=color, font=font)
-        x += draw.textlength(name + "    ", font=font)
-    _panel(draw, font, 0, ways, "x, cm", "y, cm", square=True)
-    _panel(draw, font, PANEL, heights, "step", "z, cm", square=False)
-    return np.asarray(image.resize((size[0] // SHARPNESS, size[1] // SHARPNESS), Image.Resampling.LANCZOS))
+    sheet = Sheet(2, LEGEND)
+    sheet.legend(list(zip(rungs, _colors(rungs), strict=True)))
+    _draw(sheet, 0, ways, "x, cm", "y, cm", square=True)
+    _draw(sheet, 1, heights, "step", "z, cm", square=False)
+    return sheet.done()
 
 
 def draw_first_pictures(rungs: dict[str, list[Episode]]) -> np.ndarray:
@@ -55,7 +47,7 @@ def draw_first_pictures(rungs: dict[str, list[Episode]]) -> np.ndarray:
     return np.asarray(sheet)
 
 
-def _colors(rungs: dict) -> list[tuple[int, int, int]]:
+def _colors(rungs: dict) -> list[Color]:
     return [COLORS[number % len(COLORS)] for number in range(len(rungs))]
 
 
@@ -63,39 +55,22 @@ def _resized(picture: np.ndarray) -> np.ndarray:
     return np.asarray(Image.fromarray(picture).resize((PICTURE, PICTURE), Image.Resampling.BOX))
 
 
-def _panel(draw, font, left: int, lines: dict[str, list[np.ndarray]], name_x: str, name_y: str, square: bool) -> None:
-    """One set of axes: ``lines`` are [T, 2] in the axes' units, by rung; a dot marks where each ends."""
+def _draw(
+    sheet: Sheet, number: int, lines: dict[str, list[np.ndarray]], name_x: str, name_y: str, square: bool
+) -> None:
+    """One panel: ``lines`` are [T, 2] in the axes' units, by rung; a dot marks where each ends."""
     points = np.concatenate([line for each in lines.values() for line in each])
     low, high = points.min(0), points.max(0)
-    span = np.maximum(high - low, 100 * SMALLEST_SPAN) * 1.1
+    span = np.maximum(high - low, SMALLEST_SPAN) * 1.1
     span = np.full(2, span.max()) if square else span
     low = (low + high) / 2 - span / 2
-    side = PANEL - 2 * MARGIN
-
-    def place(point: np.ndarray) -> tuple[float, float]:
-        x, y = (point - low) / span
-        return (left + MARGIN + x * side) * SHARPNESS, (LEGEND + PANEL - MARGIN - y * side) * SHARPNESS
-
-    for axis in (0, 1):
-        for tick in _ticks(low[axis], low[axis] + span[axis]):
-            ends = np.array([low, low + span])
-            ends[:, axis] = tick
-            draw.line([place(ends[0]), place(ends[1])], fill=GRID, width=SHARPNESS)
-            x, y = place(ends[0])
-            offset, anchor = ((0, 6), "ma") if axis == 0 else ((-6, 0), "rm")
-            where = (x + offset[0] * SHARPNESS, y + offset[1] * SHARPNESS)
-            draw.text(where, f"{tick:g}", fill=INK, font=font, anchor=anchor)
-    x, y = place(low + [span[0] / 2, 0])
-    draw.text((x, y + 26 * SHARPNESS), name_x, fill=INK, font=font, anchor="ma")
-    x, y = place(low + [0, span[1]])
-    draw.text((x - 30 * SHARPNESS, y - 8 * SHARPNESS), name_y, fill=INK, font=font, anchor="ls")
+    high = low + span
+    panel = sheet.panel(number, low, high)
+    panel.axes(_ticks(low[0], high[0]), _ticks(low[1], high[1]), name_x, name_y)
     for color, each in zip(_colors(lines), lines.values(), strict=True):
         for line in each:
-            for start, end in pairwise(line):
-                draw.line([place(start), place(end)], fill=color, width=2 * SHARPNESS)
-            x, y = place(line[-1])
-            radius = 4 * SHARPNESS
-            draw.ellipse([x - radius, y - radius, x + radius, y + radius], fill=color)
+            panel.curve(line, color)
+            panel.dot(line[-1], color)
 
 
 def _ticks(low: float, high: float) -> np.ndarray:

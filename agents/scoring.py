@@ -38,6 +38,10 @@ class EpisodeScore:
     fault: str = ""
     judge: str = "task"
 
+    def to_dict(self) -> dict:
+        """JSON-compatible, where NaN is None."""
+        return {name: _known(value) for name, value in asdict(self).items()}
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -68,7 +72,7 @@ class Cell:
             "steps_mean": float(np.mean([episode.steps for episode in episodes])),
             "plan_seconds_median": float(np.median([episode.plan_seconds for episode in episodes])),
             "model_evaluations_per_action": float(np.median([episode.model_evaluations for episode in episodes])),
-            "episodes": [{name: _known(value) for name, value in asdict(episode).items()} for episode in episodes],
+            "episodes": [episode.to_dict() for episode in episodes],
         }
 
 

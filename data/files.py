@@ -1,12 +1,16 @@
-"""Small text and JSON files: written whole or not at all, read with errors that name them."""
+"""Small files, JSON, text and pictures: written whole or not at all, read with errors that name them."""
 
 from __future__ import annotations
 
 import json
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
+
+import numpy as np
 
 from envs.errors import UserError
 
@@ -18,12 +22,31 @@ def write_json(path: Path, content: Any) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file whole or not at all."""
+    with _whole(path) as file:
+        file.write(text.encode())
+
+
+def write_image(path: Path, rgb: np.ndarray) -> None:
+    """Write a picture, uint8 [H, W, 3], as a PNG, whole or not at all."""
+    from PIL import Image
+
+    with _whole(path) as file:
+        Image.fromarray(rgb).save(file, "png")
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[IO[bytes]]:
+    """A file that takes its place when all is written."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, partial = tempfile.mkstemp(dir=path.parent, prefix=".partial-")
-    with os.fdopen(handle, "w") as file:
-        file.write(text)
-    os.chmod(partial, 0o644)
-    os.replace(partial, path)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            yield file
+        os.chmod(partial, 0o644)
+        os.replace(partial, path)
+    except BaseException:
+        os.unlink(partial)
+        raise
 
 
 def read_json_object(path: Path) -> dict[str, Any]:

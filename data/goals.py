@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from data.files import read_json_object, write_json
+from data.files import read_json_object, write_image, write_json
 from data.provenance import provenance
 from envs.errors import UserError
 from envs.observation import Goal
@@ -41,30 +41,30 @@ def save_goals(folder: Path, goals: list[Goal], camera: dict[str, Any], start: S
         start: of the episode they were drawn with, in the simulator.
 
     Raises:
-        UserError: the folder holds something else, or pictures of another size, camera or episode.
+        UserError: the folder holds something else, pictures of another size, camera or episode, or this episode's already.
     """
-    from PIL import Image
-
     path = folder / GOALS_FILE
     if folder.exists() and not path.exists() and any(folder.iterdir()):
         raise UserError(f"{folder} is not empty and holds no {GOALS_FILE}. Give a new folder.")
     fresh = {"camera": camera, "start": None if start is None else start.to_dict(), "goals": []}
-    told = read_json_object(path) if path.exists() else {**fresh, "provenance": provenance()}
+    before = load_origin(folder) if path.exists() else None
+    told = {**fresh, "provenance": provenance()} if before is None else read_json_object(path)
     if told["camera"] != camera:
         raise UserError(f"{folder} has pictures of another camera: {told['camera']}, now {camera}. Give a new folder.")
-    there = load_goals(folder) if told["goals"] else []
-    if there and (before := load_origin(folder).start) != start:
+    there = [] if before is None else load_goals(folder)
+    if before is not None and before.start != start:
         raise UserError(
-            f"{folder} has goals of another episode: {_words(before)}, now {_words(start)}. Give a new folder."
+            f"{folder} has goals of another episode: {_words(before.start)}, now {_words(start)}. Give a new folder."
         )
+    if before is not None and start is not None:
+        raise UserError(f"{folder} has all goals of that episode already: {_words(start)}. Give a new folder.")
     if len({goal.rgb.shape for goal in [*there, *goals]}) > 1:
         raise UserError(
             f"The goal images have different sizes: {[goal.rgb.shape for goal in [*there, *goals]]}. Take all with one camera."
         )
-    folder.mkdir(parents=True, exist_ok=True)
     for goal in goals:
         name = f"{len(told['goals']):02d}.png"
-        Image.fromarray(goal.rgb).save(folder / name)
+        write_image(folder / name, goal.rgb)
         state = None if goal.state is None else [float(number) for number in goal.state]
         told["goals"].append({"file": name, "name": goal.name, "steps": goal.steps, "state": state})
     write_json(path, told)

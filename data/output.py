@@ -72,6 +72,21 @@ def check_output(out: Path, config_file: str) -> None:
         raise UserError(f"{out} is not empty and holds no {config_file}. Give a new folder as --out.")
 
 
+def leaves(value: Any, name: str = "") -> dict[str, Any]:
+    """Settings by name, those inside others by names with dots; short lists are one setting.
+
+    Args:
+        value: JSON-compatible.
+        name: of the whole.
+    """
+    if isinstance(value, list) and not any(isinstance(each, dict | list) for each in value):
+        return {name: value}
+    inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    if not inside:
+        return {name: value}
+    return {key: leaf for part, each in inside for key, leaf in leaves(each, f"{name}.{part}".lstrip(".")).items()}
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text())
@@ -81,19 +96,9 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _compare(out: Path, theirs: dict[str, Any], ours: dict[str, Any], may_differ: tuple[str, ...]) -> None:
-    before = _leaves({key: theirs.get(key) for key in ours if key not in may_differ})
-    now = _leaves({key: ours[key] for key in ours if key not in may_differ})
+    before = leaves({key: theirs.get(key) for key in ours if key not in may_differ})
+    now = leaves({key: ours[key] for key in ours if key not in may_differ})
     different = [name for name in {**before, **now} if before.get(name) != now.get(name)]
     if different:
         lines = "; ".join(f"{name} was {before.get(name)!r}, now {now.get(name)!r}" for name in different)
         raise UserError(f"{out} was made with other settings: {lines}. Use the same ones, or another --out.")
-
-
-def _leaves(value: Any, name: str = "") -> dict[str, Any]:
-    """Settings by name, those inside others by names with dots; short lists are one setting."""
-    if isinstance(value, list) and not any(isinstance(each, dict | list) for each in value):
-        return {name: value}
-    inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    if not inside:
-        return {name: value}
-    return {key: leaf for part, each in inside for key, leaf in _leaves(each, f"{name}.{part}".lstrip(".")).items()}

@@ -1,6 +1,6 @@
 """Why an arm was stopped: one exception for each reason, with what was measured and which limit it broke.
 
-An arm that has stopped stays stopped: recovery is the operator's decision, never automatic.
+An arm that has stopped stays stopped, and a reset raises its fault again: a person looks, and makes a new one.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class NotFinite(ArmFault):
 class Reflex(ArmFault):
     """The robot stopped itself."""
 
-    remedy = "Look at the arm and at Desk; then recover it."
+    remedy = "Look at the arm, clear the error in Desk, then start again."
 
 
 class UserStopped(ArmFault):
@@ -92,4 +92,4 @@ class ConnectionLost(ArmFault):
 class GripperFault(ArmFault):
     """The gripper doesn't answer, or reports a fault."""
 
-    remedy = "Check its cable and power, and activate it again."
+    remedy = "Check its cable and power, then start again."

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from envs.engine import mujoco
-from envs.panda import HOME_JOINTS
+from envs.panda import HOME_JOINTS, JOINTS_HIGH, JOINTS_LOW
 from envs.scene.names import ARM_JOINTS, FLANGE_SITE
 
-JOINT_MARGIN = 0.05  # rad, kept to the joint limits
+JOINT_MARGIN = 0.05  # rad, kept to the joint limits; more than the envelope asks for
 
 
 class Kinematics:
@@ -21,8 +21,7 @@ class Kinematics:
         joints = [model.joint(name) for name in ARM_JOINTS]
         self._qpos = np.array([int(joint.qposadr[0]) for joint in joints])
         self._dof = np.array([int(joint.dofadr[0]) for joint in joints])
-        limits = np.array([joint.range for joint in joints])
-        self._low, self._high = limits[:, 0] + JOINT_MARGIN, limits[:, 1] - JOINT_MARGIN
+        self._low, self._high = JOINTS_LOW + JOINT_MARGIN, JOINTS_HIGH - JOINT_MARGIN
 
     def forward(self, joints: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Flange position [3] in metres and rotation matrix [3, 3] at ``joints`` [7] in radians."""

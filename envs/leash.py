@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
-from envs.pose import POSITION
+from envs.pose import POSITION, ROTATION, rotation_vector
 
-LEASH = 0.06  # m: the commanded pose never runs further ahead of the measured one
+LEASH, TURNING_LEASH = 0.06, 0.2  # m, rad: the commanded pose never runs further ahead of the measured one
 GRIPPER_DEADBAND = 0.1  # closedness: a smaller change leaves the fingers as they are
 
 
@@ -17,6 +18,11 @@ def leashed(commanded: np.ndarray, measured: np.ndarray) -> np.ndarray:
     distance = np.linalg.norm(lead)
     if distance > LEASH:
         commanded[POSITION] = measured[POSITION] + lead * (LEASH / distance)
+    turn = rotation_vector(measured, commanded)
+    angle = np.linalg.norm(turn)
+    if angle > TURNING_LEASH:
+        ahead = Rotation.from_rotvec(turn * (TURNING_LEASH / angle)) * Rotation.from_euler("xyz", measured[ROTATION])
+        commanded[ROTATION] = ahead.as_euler("xyz")
     return commanded
 
 

@@ -10,6 +10,7 @@ The back ends are the rungs of a ladder that ends at the real robot. Agents can'
 
 from __future__ import annotations
 
+import importlib
 import inspect
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,12 +19,18 @@ from typing import TYPE_CHECKING, Any
 import gymnasium
 
 from envs.errors import unknown_name
-from envs.safety import default_limits
+from envs.safety import SafetyLimits, check_limits, default_limits
 
 if TYPE_CHECKING:
     from envs.robot_env import RobotEnv
 
-BACKENDS = ("sim", "noisy-sim", "loopback", "franka")
+BACKENDS = {
+    "sim": "envs.sim_robot:SimRobot",
+    "noisy-sim": "envs.noisy_robot:NoisyRobot",
+    "loopback": "envs.loopback.twin:LoopbackArm",
+    "franka": "envs.franka:open_arm",
+}  # what opens each rung's robot; imported only when it is used
+LIMITED = ("max_force", "max_camera_age")  # limits that the robot itself must know
 LATE = 3.0  # s
 
 
@@ -53,50 +60,48 @@ def make_robot(task: str, backend: str, **settings: Any) -> RobotEnv:
         backend: one of :data:`BACKENDS`.
         settings: the arguments of :class:`envs.robot_env.RobotEnv` but the arm, and in its place those of
             :class:`envs.sim_robot.SimRobot`, :class:`envs.noisy_robot.NoisyRobot`,
-            :class:`envs.loopback.twin.LoopbackArm` or :func:`envs.franka.open_arm`.
+            :class:`envs.loopback.twin.LoopbackArm` or :func:`envs.franka.open_arm`. These get the limits that they must
+            know themselves from ``limits``.
 
     Raises:
         UserError: there is no such backend, or it has no such setting.
     """
     from envs.robot_env import RobotEnv
 
-    open_robot = _opener(backend)
+    if backend not in BACKENDS:
+        raise unknown_name("backend", backend, BACKENDS)
+    module, _, name = BACKENDS[backend].partition(":")
+    open_robot = getattr(importlib.import_module(module), name)
     settings = _known(settings, backend, open_robot, RobotEnv)
     about_robot = {name: settings.pop(name) for name in list(settings) if name in _names(open_robot)}
-    if backend == "loopback" and "limits" not in settings:
-        # Robot, camera and agent share one computer there, so all of them are late now and then.
-        usual = default_limits(about_robot.get("gripper", "robotiq"))
-        settings["limits"] = replace(usual, max_camera_age=LATE, max_clock_age=LATE)
+    limits = settings.pop("limits", None)
+    if limits is None:
+        limits = usual_limits(backend, about_robot.get("gripper", "robotiq"))
+    check_limits(limits)
+    takes = inspect.signature(open_robot).parameters
+    about_robot |= {name: getattr(limits, name) for name in LIMITED if name in takes}
     robot = open_robot(**about_robot)
     try:
-        return RobotEnv(task, robot, **settings)
+        return RobotEnv(task, robot, limits, **settings)
     except BaseException:
         robot.close()
         raise
 
 
-def _opener(backend: str) -> Callable:
-    if backend == "sim":
-        from envs.sim_robot import SimRobot
+def usual_limits(backend: str, gripper: str) -> SafetyLimits:
+    """What holds on a rung, with a gripper, where no limits are given.
 
-        return SimRobot
-    if backend == "noisy-sim":
-        from envs.noisy_robot import NoisyRobot
-
-        return NoisyRobot
-    if backend == "loopback":
-        from envs.loopback.twin import LoopbackArm
-
-        return LoopbackArm
-    if backend == "franka":
-        from envs.franka import open_arm
-
-        return open_arm
-    raise unknown_name("backend", backend, BACKENDS)
+    Raises:
+        UserError: there is no such gripper.
+    """
+    limits = default_limits(gripper)
+    if backend == "loopback":  # robot, camera and agent share one computer there, so all of them are late now and then
+        limits = replace(limits, max_camera_age=LATE, max_clock_age=LATE)
+    return limits
 
 
 def _names(made: Callable) -> list[str]:
-    return [name for name in inspect.signature(made).parameters if name not in ("task", "arm")]
+    return [name for name in inspect.signature(made).parameters if name not in ("task", "arm", *LIMITED)]
 
 
 def _known(settings: dict[str, Any], backend: str, *made: Callable) -> dict[str, Any]:

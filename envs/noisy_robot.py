@@ -50,12 +50,6 @@ class NoisyRobot(SimRobot):
         self._begin()
         self.simulation.actuators = self._tick
 
-    def reset(self) -> Observation:
-        """Put arm and object back to the start, and look."""
-        super().reset()
-        self._begin()
-        return self.observe()
-
     def observe(self) -> Observation:
         """A picture of a while ago, the noisy state, and the physics clock."""
         state = self.simulation.state()
@@ -65,11 +59,8 @@ class NoisyRobot(SimRobot):
         ):
             if size:
                 state[part] += self._rng.normal(0, size, 3).astype(np.float32)
-        return Observation(self.look(), state, self.simulation.time)
-
-    def look(self) -> np.ndarray:
-        """A picture of a while ago: uint8 [size, size, 3]."""
-        return spoil_picture(self._late_picture(), self.imperfections, self._rng)
+        picture = spoil_picture(self._late_picture(), self.imperfections, self._rng)
+        return Observation(picture, state, self.simulation.time)
 
     def camera_pace(self, seconds: float) -> tuple[float, float]:
         """A picture is there whenever it is asked for, a late one."""
@@ -78,6 +69,10 @@ class NoisyRobot(SimRobot):
     def go_home(self) -> None:
         """Put the arm at home with open fingers, at once."""
         super().go_home()
+        self._begin()
+
+    def _restart(self) -> None:
+        super()._restart()
         self._begin()
 
     def _begin(self) -> None:

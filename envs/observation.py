@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from envs.errors import UserError
+from envs.faults import NotFinite
 from envs.pose import ACTION_DIM
 
 
@@ -57,7 +58,12 @@ def check_image(image: object, height: int, width: int, what: str = "image") -> 
 
 
 def check_action(action: object) -> np.ndarray:
-    """Return ``action`` as float64 [7] if it has that shape and is finite, else raise :class:`UserError`."""
+    """Return ``action`` as float64 [7] if it has that shape and is finite.
+
+    Raises:
+        UserError: it has another shape.
+        NotFinite: it is not finite.
+    """
     try:
         array = np.asarray(action, np.float64)
     except (TypeError, ValueError):
@@ -68,5 +74,5 @@ def check_action(action: object) -> np.ndarray:
             f"an array of shape {array.shape} was given."
         )
     if not np.all(np.isfinite(array)):
-        raise UserError(f"An action must be finite; {array.tolist()} was given.")
+        raise NotFinite(f"An action must be finite; {array.tolist()} was given.")
     return array

@@ -21,9 +21,9 @@ PARAMETERS = (
     (0.0, 0.107, 0.0),
 )
 
-# Ends of the Panda's joints, radians; the FR3's lie within half a degree outside of them or further.
-JOINTS_LOW = np.array([-2.8973, -1.7628, -2.8973, -3.0718, -2.8973, -0.0175, -2.8973])
-JOINTS_HIGH = np.array([2.8973, 1.7628, 2.8973, -0.0698, 2.8973, 3.7525, 2.8973])
+# Ends of the joints, radians: what both the Panda and the FR3 can do.
+JOINTS_LOW = np.array([-2.7501, -1.7628, -2.8973, -3.0481, -2.8101, 0.5409, -2.8973])
+JOINTS_HIGH = np.array([2.7501, 1.7628, 2.8973, -0.1458, 2.8101, 3.7525, 2.8973])
 JOINT_SPEEDS = np.array([2.175, 2.175, 2.175, 2.175, 2.61, 2.61, 2.61])  # rad/s, the Panda's highest
 
 

@@ -61,6 +61,12 @@ def difference(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     return action
 
 
+def rotation_vector(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """How the flange turned from one state [7] to another: axis times angle [3] in the base frame, radians."""
+    start, end = (Rotation.from_euler("xyz", state[ROTATION]) for state in (before, after))
+    return (end * start.inv()).as_rotvec()
+
+
 def interpolate(states: np.ndarray, stamps: np.ndarray, times: np.ndarray) -> np.ndarray:
     """States at any times between the first and the last stamp: straight in position and grip, the short way in rotation.
 

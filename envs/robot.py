@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
-
 from envs.arm import Arm
 from envs.franka.driver import RobotState
 from envs.observation import Observation
@@ -22,15 +20,17 @@ class Robot(Arm, Protocol):
         simulated: whether there is no metal; :meth:`reset` then brings the arm and the scene to the start by itself.
         description: which software answers, in words.
         camera_card: what takes the pictures, JSON-compatible, as it is kept beside goals.
+        gripper_status: ``ready``, or what the gripper needs before it can be used, in words.
     """
 
     gripper: str
     simulated: bool
     description: str
     camera_card: dict[str, Any]
+    gripper_status: str
 
-    def look(self) -> np.ndarray:
-        """The newest picture, also while the arm isn't controlled: uint8 [H, W, 3]."""
+    def release(self) -> None:
+        """Come to rest, and control and watch the arm no more until :meth:`reset`: a person may set the scene."""
 
     def glimpse(self) -> Observation:
         """What is seen now, also while the arm isn't controlled."""
@@ -48,7 +48,7 @@ class Robot(Arm, Protocol):
         """Move at a share of the usual speed from now on."""
 
     def go_home(self) -> None:
-        """Move to the start posture and open the gripper."""
+        """Move to the start posture, then open the gripper."""
 
     def judge(self) -> Progress | None:
         """The present moment by the task's own test; None where only a person can tell.

@@ -24,11 +24,11 @@ class RobotEnv(gymnasium.Env):
     and ``info["error"]`` is the flange's distance in metres to its place in the last goal, NaN if the goal was captured
     without a state. ``info["judge"]`` is ``task`` or ``operator`` accordingly.
 
-    A fault (:mod:`envs.faults`) stops the arm and is raised by :meth:`step`; the arm then stays where it is until a new
-    environment is made.
+    A fault (:mod:`envs.faults`) stops the arm and is raised by :meth:`step`, and by :meth:`reset` from then on: the arm
+    stays where it is until a person has looked and a new environment is made.
 
     Args:
-        task: its budget of steps, and its name in records.
+        task: its name in records, and the budget of steps where its own test judges, or for a goal that has none.
         arm: see :func:`envs.franka.open_arm` for a real one; the environment closes it.
         limits: the safety envelope's, or None for the gripper's defaults.
         render_mode: ``rgb_array`` or None.
@@ -39,11 +39,12 @@ class RobotEnv(gymnasium.Env):
     def __init__(self, task: str, arm: Robot, limits: SafetyLimits | None = None, render_mode: str | None = None):
         if task not in BUDGETS:
             raise unknown_name("task", task, BUDGETS)
-        self.task, self.budget = task, BUDGETS[task]
+        self.task = task
+        self.budget = BUDGETS[task]
         self.render_mode = render_mode
         self.robot, self.gripper = arm, arm.gripper
         self.arm = SafetyEnvelope(arm, limits or default_limits(arm.gripper))
-        rgb = arm.look()
+        rgb = arm.glimpse().rgb
         image = gymnasium.spaces.Box(0, 255, rgb.shape, np.uint8)
         state = gymnasium.spaces.Box(-STATE_BOUND, STATE_BOUND, (STATE_DIM,), np.float32)
         self.observation_space = gymnasium.spaces.Dict({"rgb": image, "state": state, "goal": image})
@@ -68,12 +69,14 @@ class RobotEnv(gymnasium.Env):
 
         Raises:
             UserError: there is no goal, or it has another size.
-            ArmFault: the arm can't be controlled.
+            ArmFault: the arm can't be controlled, or an earlier fault.
         """
         super().reset(seed=seed)
         self.goals = self._goals(options or {})
         self._observation = self.arm.reset()
-        return self._as_dict(), {**self._info(), "goals": self.goals}
+        info = self._info()
+        self.budget = BUDGETS[self.task] if info["judge"] == "task" else sum(goal.steps for goal in self.goals)
+        return self._as_dict(), {**info, "goals": self.goals}
 
     def step(self, action: np.ndarray) -> tuple[dict, float, bool, bool, dict]:
         """Move for one period, and look when the arm is at rest."""
@@ -100,7 +103,7 @@ class RobotEnv(gymnasium.Env):
         unknown = set(options) - {"goal", "goals"}
         if unknown:
             raise unknown_name("reset option", sorted(unknown)[0], ["goal", "goals"])
-        goals = options.get("goals") or ([Goal(options["goal"], self.budget)] if "goal" in options else [])
+        goals = options.get("goals") or ([Goal(options["goal"], BUDGETS[self.task])] if "goal" in options else [])
         if not goals:
             raise UserError(
                 "A real arm needs to be shown its goal: reset(options={'goal': image}) or {'goals': [Goal, …]}. "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,14 +38,16 @@ class SafetyLimits:
         max_translation: metres per step along each axis (a box, as in the V-JEPA 2 planner).
         max_rotation: radians per step about each axis.
         max_gripper: closedness per step.
-        workspace_low, workspace_high: corners [3] of the box the flange is sent to, metres, base frame.
+        workspace_low: lower corner [3] of the box the flange is sent to, metres, base frame.
+        workspace_high: its upper corner [3].
         workspace_margin: metres by which the measured flange may be outside of that box.
         max_force: newtons at the flange.
         joint_margin: radians that joints keep to their ends.
-        max_unreached: metres by which an arm that had its time may be away from where it was sent.
+        max_unreached: metres by which a real arm that had its time may be away from where it was sent.
+        max_unturned: radians by which it may be turned away from that.
         max_clock_age: seconds for which the robot's own clock may stand still.
         max_camera_age: seconds that the newest picture may be old.
-        max_silence: seconds without a command, once there was one.
+        max_silence: seconds for which the agent may be waited for.
     """
 
     max_translation: float = 0.075
@@ -57,7 +58,8 @@ class SafetyLimits:
     workspace_margin: float = 0.03
     max_force: float = 25.0
     joint_margin: float = 0.03
-    max_unreached: float = 0.15
+    max_unreached: float = 0.04
+    max_unturned: float = 0.2
     max_clock_age: float = 0.2
     max_camera_age: float = 0.5
     max_silence: float = 30.0
@@ -65,7 +67,7 @@ class SafetyLimits:
     def __post_init__(self) -> None:
         if not all(np.isfinite(limit) and limit > 0 for limit in self.step):
             raise UserError(f"Step limits must be positive numbers; given {self}.")
-        for name in ("max_force", "max_unreached", "max_clock_age", "max_camera_age", "max_silence"):
+        for name in ("max_force", "max_unreached", "max_unturned", "max_clock_age", "max_camera_age", "max_silence"):
             if not getattr(self, name) > 0:
                 raise UserError(f"{name}={getattr(self, name)}: a limit must be above 0 (inf switches it off).")
         if not (self.workspace_margin >= 0 and self.joint_margin >= 0):
@@ -77,6 +79,13 @@ class SafetyLimits:
     def step(self) -> np.ndarray:
         """Largest absolute action [7]."""
         return np.array([self.max_translation] * 3 + [self.max_rotation] * 3 + [self.max_gripper])
+
+
+def check_limits(limits: object) -> SafetyLimits:
+    """Return ``limits`` if they are that, else raise :class:`UserError`."""
+    if not isinstance(limits, SafetyLimits):
+        raise UserError(f"limits must be an envs.safety.SafetyLimits; a {type(limits).__name__} was given.")
+    return limits
 
 
 def default_limits(gripper: str) -> SafetyLimits:
@@ -92,17 +101,15 @@ def default_limits(gripper: str) -> SafetyLimits:
 
 
 class SafetyEnvelope:
-    """Clips each command to the limits before the wrapped arm sees it. Itself an :class:`envs.arm.Arm`.
+    """Clips each command to the limits before the wrapped arm sees it, and watches that arm. Used as the arm itself.
 
     Attributes:
         clipped: what was changed in the last command, in words; empty when it was sent as given.
     """
 
     def __init__(self, arm: Arm, limits: SafetyLimits | None = None):
-        if limits is not None and not isinstance(limits, SafetyLimits):
-            raise UserError(f"limits must be an envs.safety.SafetyLimits; a {type(limits).__name__} was given.")
         self.arm = arm
-        self.limits = limits or SafetyLimits()
+        self.limits = SafetyLimits() if limits is None else check_limits(limits)
         self.clipped: list[str] = []
         arm.watch(self.check)
 
@@ -129,14 +136,32 @@ class SafetyEnvelope:
         """Clip an action [7] and send it; returns the action [7] that was really sent.
 
         Raises:
-            UserError: the action has another shape or is not finite. Nothing is sent then.
+            UserError: the action has another shape. Nothing is sent then, nor in the next case.
+            NotFinite: it is not finite.
+            ArmFault: what stopped the arm.
+        """
+        allowed, self.clipped = self.allowed(action)
+        sent = self.arm.command(allowed)
+        if np.abs(sent - allowed)[:6].max() > UNREACHED:
+            self.clipped.append(f"reach: {_words(allowed[:6])} became {_words(sent[:6])}, as far as the arm gets")
+        return sent
+
+    def allowed(self, action: np.ndarray) -> tuple[np.ndarray, list[str]]:
+        """What would be sent of an action [7] from where the arm is; nothing is sent.
+
+        Returns:
+            The action [7] within the limits, and what was changed, in words.
+
+        Raises:
+            UserError: the action has another shape.
+            NotFinite: it is not finite.
         """
         action = check_action(action)
-        self.clipped = []
+        clipped: list[str] = []
         step = self.limits.step
         allowed = np.clip(action, -step, step)
         if not np.array_equal(allowed, action):
-            self.clipped.append(f"step limit {step.tolist()}: {_words(action)} became {_words(allowed)}")
+            clipped.append(f"step limit {step.tolist()}: {_words(action)} became {_words(allowed)}")
         # The box bounds where the arm is sent, not where it is: a stalled hand must not be pressed on through the floor.
         start = self.arm.target[pose.POSITION]
         goal = start + allowed[pose.POSITION]
@@ -144,24 +169,12 @@ class SafetyEnvelope:
         if not np.array_equal(inside, goal):
             # An arm that starts outside the box comes back in steps and never goes further out.
             allowed[pose.POSITION] = np.clip(inside - start, -step[:3], step[:3])
-            self.clipped.append(f"workspace: goal {_words(goal)} became {_words(inside)}")
-        sent = self.arm.command(allowed)
-        if np.abs(sent - allowed)[:6].max() > UNREACHED:
-            self.clipped.append(f"reach: {_words(allowed[:6])} became {_words(sent[:6])}, as far as the arm gets")
-        return sent
+            clipped.append(f"workspace: goal {_words(goal)} became {_words(inside)}")
+        return allowed, clipped
 
     def status(self) -> ArmStatus:
         """Pass on to the arm."""
         return self.arm.status()
-
-    def watch(self, check: Callable[[ArmStatus], None]) -> None:
-        """Have another check asked besides this envelope's own."""
-
-        def both(status: ArmStatus) -> None:
-            self.check(status)
-            check(status)
-
-        self.arm.watch(both)
 
     def check(self, status: ArmStatus) -> None:
         """Compare what was measured with the limits; asked by the arm, on a robot in every tick of its servo.
@@ -174,17 +187,8 @@ class SafetyEnvelope:
             raise NotFinite(f"The measured state {_words(status.state)} is not finite.")
         _limit(StaleRobotClock, "max_clock_age", status.clock_age, limits, "s since the robot's clock last moved")
         _limit(StaleCamera, "max_camera_age", status.camera_age, limits, "s since the last picture came")
-        _limit(AgentSilent, "max_silence", status.silence, limits, "s since the last command")
+        _limit(AgentSilent, "max_silence", status.silence, limits, "s without a command")
         _limit(ForceExceeded, "max_force", status.force, limits, "N at the flange")
-        place = status.state[pose.POSITION]
-        outside = np.maximum(np.array(limits.workspace_low) - place, place - np.array(limits.workspace_high)).max()
-        if outside > limits.workspace_margin:
-            raise OutOfWorkspace(
-                f"The flange is at {_words(place)}, {outside * 100:.1f} cm outside the box from "
-                f"{_words(np.array(limits.workspace_low))} to {_words(np.array(limits.workspace_high))}.",
-                "workspace_margin",
-                outside,
-            )
         if status.joints is not None:
             room = np.minimum(status.joints - JOINTS_LOW, JOINTS_HIGH - status.joints)
             if room.min() < limits.joint_margin:
@@ -193,9 +197,21 @@ class SafetyEnvelope:
                     "joint_margin",
                     float(room.min()),
                 )
+        place = status.state[pose.POSITION]
+        # After the others, which hold on the way home too, though it may begin outside.
+        outside = np.maximum(np.array(limits.workspace_low) - place, place - np.array(limits.workspace_high)).max()
+        if outside > limits.workspace_margin:
+            raise OutOfWorkspace(
+                f"The flange is at {_words(place)}, {outside * 100:.1f} cm outside the box from "
+                f"{_words(np.array(limits.workspace_low))} to {_words(np.array(limits.workspace_high))}.",
+                "workspace_margin",
+                float(outside),
+            )
         if status.arrived:
             away = float(np.linalg.norm(status.target[pose.POSITION] - place))
+            turned = float(np.linalg.norm(pose.rotation_vector(status.target, status.state)))
             _limit(UnreachablePose, "max_unreached", away, limits, "m from where the arm was sent")
+            _limit(UnreachablePose, "max_unturned", turned, limits, "rad from how the arm was to be turned")
 
     def close(self) -> None:
         """Pass on to the arm."""

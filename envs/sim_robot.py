@@ -26,6 +26,7 @@ class SimRobot(SimArm):
 
     simulated = True
     description = "the simulator"
+    gripper_status = "ready"
 
     def __init__(
         self,
@@ -51,15 +52,11 @@ class SimRobot(SimArm):
 
     def reset(self) -> Observation:
         """Put arm and object back to the start, and look."""
-        if self._scenario is None:
-            self.simulation.reset()
-        else:
-            self._scenario.restart()
+        self._restart()
         return self.observe()
 
-    def look(self) -> np.ndarray:
-        """A picture of the present: uint8 [size, size, 3]."""
-        return self.camera.render(self.simulation.data)
+    def release(self) -> None:
+        """Nobody can come near it."""
 
     def glimpse(self) -> Observation:
         """What is seen now."""
@@ -96,3 +93,9 @@ class SimRobot(SimArm):
     def judge(self) -> Progress | None:
         """The present moment by the task's own test; None without a start."""
         return None if self._scenario is None else self._scenario.measure()
+
+    def _restart(self) -> None:
+        if self._scenario is None:
+            self.simulation.reset()
+        else:
+            self._scenario.restart()

@@ -14,17 +14,17 @@ class ArmStatus:
     Attributes:
         state: float64 [7], measured, see :mod:`envs.pose`.
         target: float64 [7], where the arm was sent.
-        arrived: whether it has had the time to get there.
+        arrived: whether it has had the time to get there. Never so in the simulator, where a hand may lean on something.
         joints: float64 [7], radians; None if unknown.
         force: newtons at the flange.
         clock_age: seconds for which the robot's own clock has stood still.
         camera_age: seconds since the newest picture came.
-        silence: seconds since the last command, 0 before the first.
+        silence: seconds for which the agent has been waited for, since a reset or since its last command was done.
     """
 
     state: np.ndarray
     target: np.ndarray
-    arrived: bool = True
+    arrived: bool = False
     joints: np.ndarray | None = None
     force: float = 0.0
     clock_age: float = 0.0

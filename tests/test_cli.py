@@ -94,7 +94,7 @@ def test_mistakes_are_answered_with_status_2(arguments, message, tmp_path, capsy
 
 def test_deploy_opens_the_robot_with_the_driver_it_is_given(tmp_path, capsys):
     goals, out = str(tmp_path / "goals"), tmp_path / "a"
-    assert main(["capture-goal", "--out", goals, "--size", "64"]) == 0
+    assert main(["capture-goal", "--out", goals, "--size", "64", "--gripper", "panda_hand"]) == 0
     robot = ["--host", "127.0.0.1", "--camera", "0", "--gripper", "panda_hand", "--driver", "frankars"]
     assert main(["deploy", "--out", str(out), "--goals", goals, "--agent", "still", *robot]) == 2
     assert "Did you mean 'franka-rs'" in capsys.readouterr().err

@@ -2,16 +2,23 @@
 
 import json
 import os
+import select
 import sys
 import termios
 import threading
 import time
+from dataclasses import asdict, replace
 
+import numpy as np
 import pytest
 
+from data.goals import load_goals
+from envs.cameras import Grabber
 from envs.errors import UserError
+from envs.safety import default_limits
 from vjepa_sim.cli import main
-from vjepa_sim.cli.keys import ask_key
+from vjepa_sim.cli.keys import ask, ask_key
+from vjepa_sim.cli.robot import LimitOptions, chosen_limits
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +59,12 @@ def test_imperfections_are_options(goals, tmp_path):
         (["--backend", "noisysim"], "Did you mean 'noisy-sim'"),
         (["--backend", "franka"], "--host"),
         (["--slow-first"], "one speed"),
+        (["--home", "--dry-run"], "leave one of them out"),
+        (["--host", "172.16.0.2"], "--host: nothing comes of that"),
+        (["--backend", "loopback", "--camera", "0"], "--camera: nothing comes of that"),
+        (["--imperfections.seed", "3"], "--imperfections: nothing comes of that"),
+        (["--backend", "franka", "--host", "a", "--camera", "0", "--yes"], "in front of a person"),
+        (["--limits.max-force", "-1"], "max_force"),
     ],
 )
 def test_mistakes_are_answered_with_status_2(goals, arguments, message, tmp_path, capsys):
@@ -60,6 +73,85 @@ def test_mistakes_are_answered_with_status_2(goals, arguments, message, tmp_path
     captured = capsys.readouterr()
     assert message in captured.err
     assert "Traceback" not in captured.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--host", "172.16.0.2"], "--host: nothing comes of that without --camera"),
+        (["--steps", "5", "--name", "done"], "--steps, --name: nothing comes of that"),
+        (["--camera", "0", "--task", "grasp", "--seed", "3"], "--task, --seed: nothing comes of that with --camera"),
+    ],
+)
+def test_a_goal_is_from_the_camera_or_from_the_simulator(arguments, message, tmp_path, capsys):
+    assert main(["capture-goal", "--out", str(tmp_path / "a"), *arguments]) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "a").exists()
+
+
+class BrighteningSource:
+    """A camera that takes its time to find its exposure."""
+
+    def __init__(self):
+        self.opened = time.monotonic()
+
+    def read(self):
+        time.sleep(0.02)
+        return np.full((16, 16, 3), min(255, 100 * (time.monotonic() - self.opened)), np.uint8)
+
+    def reopen(self):
+        pass
+
+    def close(self):
+        pass
+
+
+def test_a_goal_is_taken_when_the_camera_has_found_its_exposure(tmp_path, monkeypatch):
+    monkeypatch.setattr("envs.cameras.open_camera", lambda text: Grabber(BrighteningSource(), 3.0))
+    assert main(["capture-goal", "--out", str(tmp_path / "goals"), "--camera", "0"]) == 0
+    (goal,) = load_goals(tmp_path / "goals")
+    assert goal.rgb.min() >= 149  # 1.5 s
+
+
+def test_limits_are_options_and_hold_for_the_planner_too(goals, tmp_path):
+    arguments = ["--goals", str(goals), "--backend", "sim", "--agent", "random", "--dry-run"]
+    limits = ["--limits.max-translation", "0.01", "--limits.workspace-high", "0.8", "0.3", "0.5"]
+    assert main(["deploy", *arguments, *limits, "--out", str(tmp_path / "out")]) == 0
+    told = json.loads((tmp_path / "out" / "deploy_config.json").read_text())["config"]["limits"]
+    assert told == {**asdict(default_limits("robotiq")), "max_translation": 0.01, "workspace_high": [0.8, 0.3, 0.5]} | {
+        "workspace_low": list(default_limits("robotiq").workspace_low)
+    }
+    (log,) = json.loads((tmp_path / "out" / "dry_run.json").read_text())["planned"]
+    assert max(map(abs, log["action"][:3])) <= 0.01
+
+
+def test_limits_that_are_not_given_are_the_grippers():
+    options = LimitOptions(max_force=10.0)
+    for gripper in ("robotiq", "panda_hand"):
+        assert chosen_limits(options, "franka", gripper) == replace(default_limits(gripper), max_force=10.0)
+    assert chosen_limits(options, "loopback", "robotiq").max_camera_age > default_limits("robotiq").max_camera_age
+    given = LimitOptions(workspace_low=default_limits("robotiq").workspace_low)
+    assert chosen_limits(given, "franka", "panda_hand").workspace_low == given.workspace_low
+
+
+def test_what_was_typed_before_a_question_is_no_yes(monkeypatch):
+    master, slave = os.openpty()
+    try:
+        with open(slave, closefd=False) as terminal:
+            monkeypatch.setattr(sys, "stdin", terminal)
+            for typed, answer in ((b"y\n", True), (b"n\n", False)):
+                os.write(master, b"y\n" if not answer else b"n\n")
+                select.select([slave], [], [], 5)
+
+                def asked(prompt, typed=typed):
+                    os.write(master, typed)
+                    return terminal.readline()
+
+                monkeypatch.setattr("builtins.input", asked)
+                assert ask("Move?") is answer
+    finally:
+        os.close(master)
+        os.close(slave)
 
 
 def test_one_key_is_an_answer_without_enter(monkeypatch, capsys):

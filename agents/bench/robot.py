@@ -44,7 +44,7 @@ def bench_robot(minutes: float, report: Callable[[int, int], None], host: str = 
         raise UserError(f"--minutes {minutes:g}: give a time above 0.")
     env = make("reach", "loopback", host=host, period=PERIOD)
     try:
-        env.reset(options={"goal": env.robot.look()})
+        env.reset(options={"goal": env.robot.glimpse().rgb})
         return _drive(env, 60 * minutes, report)
     finally:
         env.close()
@@ -54,7 +54,7 @@ def _drive(env: RobotEnv, seconds: float, report: Callable[[int, int], None]) ->
     rng, away, fault = np.random.default_rng(0), np.zeros(ACTION_DIM), ""
     rows = np.full((math.ceil(seconds / PERIOD) + 1, len(COLUMNS)), np.nan)  # made at once, or it were what grows
     processes = {"client": _Process(os.getpid()), "robot": _Process(env.robot.robot.pid)}
-    home, first_stamp = env.arm.target, env.observation.stamp
+    home, first_stamp = env.observation.state, env.observation.stamp
     warm_up, start, done, sampled = min(WARM_UP, seconds / 3), time.monotonic(), 0, -math.inf
     try:
         while (passed := time.monotonic() - start) < seconds:
@@ -90,7 +90,7 @@ def _drive(env: RobotEnv, seconds: float, report: Callable[[int, int], None]) ->
         "frames": len(np.unique(steps["stamp"])),
         "stamps_out_of_order": int(np.sum(np.diff(steps["stamp"], prepend=first_stamp) <= 0)),
         "stamps_early": int(np.sum(steps["lead"] < 0)),
-        "drift_mm": None if fault else 1000 * float(np.linalg.norm((env.arm.target - home)[POSITION])),
+        "drift_mm": None if fault else 1000 * float(np.linalg.norm((env.observation.state - home)[POSITION])),
         "fault": fault,
         **{name: process.numbers() for name, process in processes.items()},
     }

@@ -13,6 +13,7 @@ from agents.view.calibration import ViewCalibration, fit_view
 from agents.view.moves import OVER_TABLE, Moves, approach, infer_moves, make_moves
 from envs.errors import UserError
 from envs.franka_env import FrankaEnv
+from envs.robot import simulated_camera
 from envs.scene.cameras import LEFT, Viewpoint, left_at
 from envs.seeds import evaluation_seed
 from envs.simulation import PERIOD
@@ -72,7 +73,9 @@ class SimulatedView:
 
     def fit(self, moves: Moves, viewpoint: Viewpoint) -> ViewCalibration:
         """The calibration from moves that were made in front of a camera; see :func:`agents.view.fit_view`."""
-        camera = {"simulated": {"azimuth": viewpoint.azimuth, "size": self.size, "gripper": self.gripper}}
+        camera = simulated_camera(self.gripper, self.size)
+        if viewpoint != LEFT:  # which is that of the rungs
+            camera["simulated"]["azimuth"] = viewpoint.azimuth
         return fit_view(moves, self.checkpoint, fingerprint(self.checkpoint), camera)
 
 

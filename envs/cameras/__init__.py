@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from envs.cameras.grabber import MAX_AGE, EndOfVideo, FrameSource, Grabber
+from envs.cameras.grabber import EndOfVideo, FrameSource, Grabber
 from envs.cameras.opencv import OpenCVSource, without_password
 from envs.cameras.realsense import RealSenseSource
 from envs.cameras.zed import ZedSource
 from envs.errors import UserError, unknown_name
+from envs.safety import SafetyLimits
 
 FORMS = (
     "0",
@@ -29,7 +30,7 @@ FORMS = (
 )
 
 
-def open_camera(text: str, max_age: float = MAX_AGE) -> Grabber:
+def open_camera(text: str, max_age: float = SafetyLimits.max_camera_age) -> Grabber:
     """Open the camera that ``text`` names, see :data:`FORMS`, and start to grab from it.
 
     Args:

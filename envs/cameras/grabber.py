@@ -13,8 +13,8 @@ import numpy as np
 
 from envs.errors import UserError
 from envs.faults import StaleCamera
+from envs.safety import SafetyLimits
 
-MAX_AGE = 0.25  # s
 FIRST_PICTURE = 5.0  # s: opening takes up to 3, and the first picture is late with most cameras
 RETRY_PAUSE = 0.5  # s: short, but no busy loop while a cable is out; FFmpeg complains on stderr each time
 CLOSE_TIMEOUT = 10.0  # s: longer than any source may need for one read and one reopening
@@ -62,7 +62,7 @@ class Grabber:
         UserError: ``max_age`` is not a positive number.
     """
 
-    def __init__(self, source: FrameSource, max_age: float = MAX_AGE, name: str = "camera"):
+    def __init__(self, source: FrameSource, max_age: float = SafetyLimits.max_camera_age, name: str = "camera"):
         if not 0 < max_age < math.inf:
             raise UserError(
                 f"max_age={max_age!r}: the age of a picture must be limited to a positive number of seconds."

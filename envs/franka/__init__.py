@@ -6,11 +6,12 @@ from typing import Any
 
 from envs.cameras import open_camera
 from envs.errors import UserError, unknown_name
-from envs.franka.arm import FrankaArm
+from envs.franka.arm import FrankaArm, check_period
 from envs.franka.driver import Driver
 from envs.franka.franka_rs_driver import FrankaRsDriver
 from envs.franka.franky_driver import FrankyDriver
 from envs.grippers import open_gripper
+from envs.safety import SafetyLimits
 
 DRIVERS = {"franky": FrankyDriver, "franka-rs": FrankaRsDriver}
 
@@ -37,10 +38,11 @@ def open_arm(
     gripper: str = "robotiq",
     gripper_address: str | None = None,
     period: float = 1.0,
-    max_force: float = 25.0,
     driver: str = "franky",
+    max_force: float = SafetyLimits.max_force,
+    max_camera_age: float = SafetyLimits.max_camera_age,
 ) -> FrankaArm:
-    """Connect to a robot, its gripper and a camera; nothing moves yet, but for a Robotiq that wasn't active.
+    """Connect to a robot, its gripper and a camera; nothing moves.
 
     Args:
         host: address of the robot's control box.
@@ -48,8 +50,9 @@ def open_arm(
         gripper: ``robotiq`` or ``panda_hand``.
         gripper_address: serial device of a Robotiq; the Franka Hand answers at ``host``.
         period: seconds of a step.
-        max_force: newtons at which the robot's own loop stops it.
         driver: ``franky``, or ``franka-rs``, which also speaks with a Panda.
+        max_force: newtons at which the robot's own loop stops it; the envelope's, see :mod:`envs.safety`.
+        max_camera_age: seconds that a picture may be old; the envelope's.
 
     Raises:
         UserError: a part is not named rightly, or its driver is not installed.
@@ -57,11 +60,12 @@ def open_arm(
     """
     if gripper == "robotiq" and gripper_address is None:
         raise UserError("A Robotiq gripper needs its serial device: gripper_address='/dev/ttyUSB0'.")
+    check_period(period)
     parts: list[Any] = []
     try:
         parts.append(open_driver(driver, host))
         parts.append(open_gripper(gripper, gripper_address or host))
-        parts.append(open_camera(camera))
+        parts.append(open_camera(camera, max_camera_age))
         return FrankaArm(*parts, gripper_kind=gripper, period=period, max_force=max_force)
     except BaseException:  # what is open is closed again if the next part isn't there
         for part in reversed(parts):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 
 import numpy as np
@@ -12,30 +12,36 @@ import numpy as np
 from envs import pose
 from envs.cameras import Grabber
 from envs.errors import UserError
-from envs.faults import GripperFault
+from envs.faults import ArmFault, GripperFault, OutOfWorkspace
 from envs.franka.driver import Driver, RobotState
 from envs.franka.joint_motion import move_joints
-from envs.franka.servo import Servo, ServoSettings
+from envs.franka.servo import Servo, ServoSettings, pose_difference
 from envs.grippers import Gripper
 from envs.leash import GRIPPER_DEADBAND, gripper_target, leashed
 from envs.observation import Observation, check_action
 from envs.panda import home_joints
 from envs.pose import GRIPPER, POSITION, ROTATION
+from envs.safety import SafetyLimits
 from envs.status import ArmStatus
 
 PERIODS = (0.25, 5.0)  # s: a compliant arm needs the shortest to settle
-SETTLE_TIME = 1.5  # s after a period in which the arm may still come to rest
-AT_REST = 0.01  # m/s
+SETTLE_TIME = 1.5  # s, at the usual speed, after a period in which the arm may still come to rest
+AT_REST, TURN_AT_REST = 0.01, 0.03  # m/s, rad/s
+HAD_TIME = 0.9  # share of the time for a command; the newest state is a little old
 FIRST_FRAME_TIME = 3.0  # s to wait for a picture that is newer than the motion
 HOME_SPEED = 0.15  # share of the robot's full speed
 GRIPPER_SILENCE = 2.0  # s: a serial line that has lost one message asks again after 1
+FINGER_LOOK = 0.3  # s between two looks at fingers that are waited for
+FINGER_REST = 0.001  # closedness by which resting fingers may change between two looks
+FINGER_TIME = 5.0  # s for them to get somewhere
 
 
 class FrankaArm:
     """Deltas move a commanded pose, on a leash to the measured one, exactly as in :class:`envs.sim_arm.SimArm`.
 
     A servo thread leads the compliant arm to that pose and asks the safety envelope in every tick. A fault stops the
-    arm, and is raised by the next call. Nothing is ever recovered by itself.
+    arm and stays: every call but :meth:`close` raises it from then on. Nothing is ever recovered by itself; a person
+    looks, and a new arm is made.
 
     Attributes:
         period: seconds that one command takes.
@@ -55,7 +61,7 @@ class FrankaArm:
         gripper_kind: str = "robotiq",
         period: float = 1.0,
         servo: ServoSettings | None = None,
-        max_force: float = 25.0,
+        max_force: float = SafetyLimits.max_force,
     ):
         """
         Args:
@@ -67,8 +73,7 @@ class FrankaArm:
             servo: how fast it moves.
             max_force: newtons at which the robot's own loop stops it.
         """
-        if not PERIODS[0] <= period <= PERIODS[1]:
-            raise UserError(f"period={period}: a real arm takes steps of {PERIODS[0]} to {PERIODS[1]} s.")
+        check_period(period)
         self.period, self.gripper = float(period), gripper_kind
         self._driver, self._gripper, self._camera = driver, gripper, camera
         self.description, self.camera_card = driver.description, {"address": camera.name}
@@ -76,28 +81,43 @@ class FrankaArm:
         self._check: Callable[[ArmStatus], None] = lambda status: None
         self._usual = servo or ServoSettings()
         self._servo = Servo(driver, self._usual, self._watch)
-        self._commanded = np.zeros(pose.STATE_DIM)
-        self._last_command: float | None = None
+        self._settle_time = SETTLE_TIME
+        self._sent = self._commanded = np.zeros(
+            pose.STATE_DIM
+        )  # where the arm was sent, and where a command starts from
+        self._arrived = False  # whether it has had its time to get there
+        self._agents_turn: float | None = None  # since when the agent is waited for
         self._arrived_at = 0.0
 
     # --- the contract -----------------------------------------------------------------------------------------
 
     @property
     def target(self) -> np.ndarray:
-        """The state [7] that the next command starts from."""
-        return leashed(self._commanded, self._measured(self._servo.state))
+        """The state [7] that the next command starts from; where the arm is, while it isn't controlled."""
+        self._servo.raise_fault()
+        return self._commanded.copy() if self._servo.running else self._measured(self.robot_state())
 
     def watch(self, check: Callable[[ArmStatus], None]) -> None:
         """Ask ``check`` in every tick; it raises an :class:`envs.faults.ArmFault` if the arm must stop."""
         self._check = check
 
     def reset(self) -> Observation:
-        """Take hold of the arm where it is, and look."""
-        self._last_command = None  # before the servo looks: the arm may have been moved since
+        """Take hold of the arm where it is, and look. A Robotiq that isn't active **opens and closes fully** first.
+
+        Raises:
+            ArmFault: the arm can't be controlled, or an earlier fault: this arm is at its end then.
+        """
+        self._servo.raise_fault()
+        self._expect_nothing()
+        self._camera.latest()  # waits for the first picture: an arm that nobody sees is a fault
+        self._gripper.activate()
         if not self._servo.running:
-            self._camera.latest()  # waits for the first picture: an arm that nobody sees is a fault
             self._servo.start(self._max_force)
-        self._commanded = self._measured(self._servo.state)
+        here = self._servo.state
+        self._servo.go(here.pose)
+        self._sent = self._commanded = self._measured(here)
+        self._servo.wait(self._at_rest, self._settle_time)
+        self._arrived_at = self._agents_turn = time.monotonic()
         return self.observe()
 
     def observe(self) -> Observation:
@@ -105,23 +125,39 @@ class FrankaArm:
         self._servo.raise_fault()
         self._check_gripper()
         rgb, stamp = self._camera.wait_newer(self._arrived_at, FIRST_FRAME_TIME)
-        return Observation(np.array(rgb), self._measured(self._servo.state).astype(np.float32), stamp)
+        return Observation(np.array(rgb), self._measured(self.robot_state()).astype(np.float32), stamp)
 
     def command(self, action: np.ndarray) -> np.ndarray:
-        """Move for one period, and until the arm is at rest; returns the action [7] that was sent."""
+        """Move for one period, and until the arm is at rest; returns the action [7] that was sent.
+
+        Raises:
+            UserError: the arm isn't controlled.
+            UnreachablePose: it has come to rest somewhere else, and stays there.
+            ArmFault: what stopped it.
+        """
         action = check_action(action)
-        start = time.monotonic()
-        commanded = self.target
-        goal = pose.integrate(commanded, action)
+        self._servo.raise_fault()
+        if not self._servo.running:
+            raise UserError("The arm isn't under control: call reset() before command().")
+        start, clock = time.monotonic(), self._servo.state.clock
+        self._expect_nothing()
+        goal = pose.integrate(self._commanded, action)
         goal[GRIPPER] = gripper_target(self._gripper.commanded, self._gripper.closedness, action[GRIPPER])
         self._servo.go(_matrix(goal))
         self._gripper.command(float(goal[GRIPPER]))
-        self._commanded, self._last_command = goal, start
-        self._servo.wait(self._at_rest, self.period + SETTLE_TIME)
-        self._arrived_at = time.monotonic()
-        self._servo.wait(lambda: False, start + self.period - time.monotonic())
-        sent = pose.difference(commanded, goal)
+        sent = pose.difference(self._commanded, goal)
         sent[GRIPPER] = 0.0 if abs(action[GRIPPER]) < GRIPPER_DEADBAND else action[GRIPPER]
+        self._sent, most = goal, self.period + self._settle_time
+        try:
+            rests = self._servo.wait(self._at_rest, most)
+            self._arrived_at = time.monotonic()
+            # By the robot's clock: one that falls behind has not had its time.
+            self._arrived = rests or (self._servo.arrived and self._servo.state.clock - clock > HAD_TIME * most)
+            self._check_arrival()
+            self._servo.wait(lambda: False, start + self.period - time.monotonic())
+        finally:  # also after Ctrl-C: whoever goes on without a word is silent
+            self._agents_turn = time.monotonic()
+        self._commanded = leashed(goal, self._measured(self._servo.state))  # once: every reader gets the same
         return sent
 
     def status(self) -> ArmStatus:
@@ -130,21 +166,41 @@ class FrankaArm:
         Raises:
             ArmFault: what stopped it.
         """
-        return self._status(self._servo.state, 0.0)
+        self._servo.raise_fault()
+        return self._status(self.robot_state(), 0.0)
 
     def close(self) -> None:
         """Come to rest and let go of robot, gripper and camera, whatever is broken by now."""
-        for part in (self._servo.stop, self._gripper.close, self._driver.close, self._camera.close):
-            with suppress(Exception):  # the others must be closed too
-                part()
+        with ExitStack() as parts:  # in reverse; each is closed whatever becomes of the others, also by Ctrl-C
+            for close in (self._camera.close, self._driver.close, self._gripper.close, self._servo.stop):
+                parts.enter_context(suppress(Exception))
+                parts.callback(close)
 
     # --- beyond the contract ----------------------------------------------------------------------------------
 
-    def go_home(self) -> None:
-        """Move slowly to DROID's reset posture and open the gripper. The way must be free: the operator looks."""
+    @property
+    def gripper_status(self) -> str:
+        """What the gripper needs before it can be used, in words, or ``ready``."""
+        return self._gripper.needs or "ready"
+
+    def release(self) -> None:
+        """Come to rest, and neither control nor watch the arm until :meth:`reset`."""
+        self._expect_nothing()
         self._servo.stop()
-        self._gripper.command(0.0)
-        move_joints(self._driver, home_joints(self.gripper), HOME_SPEED, self._max_force)
+
+    def go_home(self) -> None:
+        """Move slowly to DROID's reset posture, then open the gripper. The way must be free: the operator looks.
+
+        All limits hold but the workspace: the way may begin outside, and hold from where it has come inside.
+
+        Raises:
+            ArmFault: what stopped the arm; it stays.
+        """
+        self._servo.raise_fault()
+        self.release()
+        self._gripper.activate()
+        self._move_joints(home_joints(self.gripper), HOME_SPEED)
+        self._send_fingers(0.0)
 
     def glimpse(self) -> Observation:
         """What is seen now, also while the arm isn't controlled."""
@@ -152,8 +208,9 @@ class FrankaArm:
         return Observation(np.array(rgb), self._measured(self.robot_state()).astype(np.float32), stamp)
 
     def set_speed(self, share: float) -> None:
-        """Move at a share of the usual speed from now on."""
+        """Move at a share of the usual speed from now on, and give each command as much more time."""
         usual = self._usual
+        self._settle_time = SETTLE_TIME / share
         self._servo.settings = replace(usual, speed=share * usual.speed, turning_speed=share * usual.turning_speed)
 
     def held_success_rate(self, seconds: float) -> float:
@@ -174,10 +231,6 @@ class FrankaArm:
         """Nobody measures here; a person judges."""
         return None
 
-    def look(self) -> np.ndarray:
-        """The camera's newest picture, also while the arm isn't controlled: uint8 [H, W, 3]."""
-        return self._camera.latest()[0]
-
     def robot_state(self) -> RobotState:
         """What the robot reports, also while it isn't controlled."""
         return self._servo.state if self._servo.running else self._driver.read()
@@ -193,8 +246,48 @@ class FrankaArm:
         time.sleep(2 / self._servo.settings.rate)
         after = self._servo.state
         passed = after.clock - before.clock
-        moved = np.linalg.norm(after.pose[:3, 3] - before.pose[:3, 3])
-        return self._servo.arrived and passed > 0 and moved / passed < AT_REST
+        moved, turned = np.split(pose_difference(before.pose, after.pose), 2)
+        slow = np.linalg.norm(moved) < AT_REST * passed and np.linalg.norm(turned) < TURN_AT_REST * passed
+        return self._servo.arrived and bool(slow)
+
+    def _expect_nothing(self) -> None:
+        """Nobody is waited for, and the arm need not be anywhere."""
+        self._arrived, self._agents_turn = False, None
+
+    def _move_joints(self, joints: np.ndarray, speed: float) -> None:
+        """Under the envelope's eyes; a fault stays."""
+        inside = False
+
+        def watch(state: RobotState, clock_age: float) -> None:
+            nonlocal inside
+            try:
+                self._watch(state, clock_age)
+                inside = True
+            except OutOfWorkspace:  # which is looked for after all else
+                if inside:
+                    raise
+
+        try:
+            move_joints(self._driver, joints, speed, self._max_force, watch)
+        except ArmFault as fault:
+            self._servo.fail(fault)
+            raise
+
+    def _send_fingers(self, closedness: float) -> None:
+        """And wait until they are at rest."""
+        self._gripper.command(closedness)
+        deadline, before = time.monotonic() + FINGER_TIME, None
+        while before is None or (time.monotonic() < deadline and abs(self._gripper.closedness - before) > FINGER_REST):
+            before = self._gripper.closedness
+            time.sleep(FINGER_LOOK)
+        self._gripper.check()
+
+    def _check_arrival(self) -> None:
+        try:
+            self._check(self.status())
+        except ArmFault as fault:
+            self._servo.fail(fault)
+            raise
 
     def _watch(self, state: RobotState, clock_age: float) -> None:
         self._check_gripper()
@@ -207,17 +300,23 @@ class FrankaArm:
             raise GripperFault(f"It has not answered for {age:.1f} s.", "gripper_silence", age)
 
     def _status(self, state: RobotState, clock_age: float) -> ArmStatus:
-        silence = 0.0 if self._last_command is None else time.monotonic() - self._last_command
+        turn = self._agents_turn
         return ArmStatus(
             state=self._measured(state),
-            target=self._commanded,
-            arrived=self._servo.arrived and silence > self.period + SETTLE_TIME,
+            target=self._sent,
+            arrived=self._arrived,
             joints=state.joints,
             force=float(np.linalg.norm(state.force)),
             clock_age=clock_age,
             camera_age=self._camera.age,
-            silence=silence,
+            silence=0.0 if turn is None else time.monotonic() - turn,
         )
+
+
+def check_period(period: float) -> None:
+    """Refuse a step that a real arm can't take, before anything is connected."""
+    if not PERIODS[0] <= period <= PERIODS[1]:
+        raise UserError(f"period={period}: a real arm takes steps of {PERIODS[0]} to {PERIODS[1]} s.")
 
 
 def _matrix(state: np.ndarray) -> np.ndarray:

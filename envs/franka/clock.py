@@ -8,6 +8,7 @@ from envs.faults import ConnectionLost
 
 SILENCE = 0.75  # s: before libfranka gives up, which it does after 1
 PAUSE = 0.1  # s
+LONGEST_STEP = 2.0  # periods of a reference; after a pause it goes on where it was, without a jump
 
 
 class ClockWatch:

@@ -68,9 +68,6 @@ class Driver(Protocol):
     def stop(self) -> None:
         """Come to rest, and end the motion. Safe to call at any time, also after a fault."""
 
-    def recover(self) -> None:
-        """Clear a reflex, after the operator said so."""
-
     def close(self) -> None:
         """Come to rest and let go of the robot."""
 

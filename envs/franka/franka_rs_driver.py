@@ -120,12 +120,6 @@ class FrankaRsDriver:
         with suppress(Exception):
             motion.stop()  # waits for rest
 
-    def recover(self) -> None:
-        """Clear a reflex; a user stop is released by hand."""
-        with self._faults():
-            self._robot.automatic_error_recovery()
-            check_mode(_mode(self._state()))
-
     def close(self) -> None:
         """Come to rest and disconnect."""
         self.stop()

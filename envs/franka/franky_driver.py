@@ -26,7 +26,11 @@ JOINT_STIFFNESS = np.array([300.0, 300.0, 300.0, 300.0, 150.0, 100.0, 50.0])
 JOINT_DAMPING = np.array([35.0, 35.0, 35.0, 35.0, 20.0, 15.0, 10.0])
 START_TIMEOUT, STOP_TIMEOUT = 3.0, 3.0  # s
 LOOK_PAUSE = 0.005  # s
-OLD_ROBOT = 'pip install franky-control --extra-index-url "https://timschneider42.github.io/franky/whl/by-robot-server-version/{}/"'
+# By force, and from nowhere else: the package of another robot has the same name and version.
+OLD_ROBOT = (
+    "pip install --force-reinstall --no-deps "
+    '--index-url "https://timschneider42.github.io/franky/whl/by-robot-server-version/{}/" franky-control'
+)
 
 
 class FrankyDriver:
@@ -123,25 +127,26 @@ class FrankyDriver:
         states, self._states, self._motion = self._states, None, None
         if states is not None:
             states.end()
+        rests = False
         with suppress(Exception):  # whatever is broken by now: what can still be stopped is stopped
-            if self._robot.is_in_control:
-                self._robot.move(self._franky.TorqueStopMotion(), asynchronous=True)
-                if not self._robot.join_motion(STOP_TIMEOUT):
-                    self._robot.stop()
+            rests = self._come_to_rest()
+        if not rests:
+            with suppress(Exception):
+                self._robot.stop()
         if states is not None:
             states.join(STOP_TIMEOUT)  # it holds the robot
-
-    def recover(self) -> None:
-        """Clear a reflex; a user stop is released by hand."""
-        with self._faults():
-            self._robot.recover_from_errors()
-        check_mode(self.read().mode)
 
     def close(self) -> None:
         """Come to rest and disconnect."""
         self.stop()
         self._connection.close()
         self._robot = None
+
+    def _come_to_rest(self) -> bool:
+        if not self._robot.is_in_control:
+            return True
+        self._robot.move(self._franky.TorqueStopMotion(), asynchronous=True)
+        return self._robot.join_motion(STOP_TIMEOUT)
 
     def _begin(self, motion: Any, max_force: float) -> None:
         """Hand the control to a motion that ends when a force gets too large."""

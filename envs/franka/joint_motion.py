@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import numpy as np
 
 from envs.faults import UnreachablePose
-from envs.franka.clock import ClockWatch
+from envs.franka.clock import LONGEST_STEP, ClockWatch
 from envs.franka.driver import Driver, RobotState
 from envs.panda import JOINT_SPEEDS
 
 PERIOD = 0.01  # s
-LONGEST_STEP = 2.0  # periods; after a pause the reference goes on where it was, without a jump
 ARRIVED, AT_REST = 0.015, 0.02  # rad, rad/s
 SETTLE_TIME = 3.0  # s
 PEAK = 1.5  # highest speed of a ramp, by its mean
 
 
-def move_joints(driver: Driver, joints: np.ndarray, speed: float, max_force: float) -> None:
+def move_joints(
+    driver: Driver, joints: np.ndarray, speed: float, max_force: float, watch: Callable[[RobotState, float], None]
+) -> None:
     """Go straight to a posture in joint space, and wait until the arm is there. However it ends, it ends at rest.
 
     Times and speeds are by the robot's clock: when the robot falls behind, the reference waits for it.
@@ -28,6 +30,7 @@ def move_joints(driver: Driver, joints: np.ndarray, speed: float, max_force: flo
         joints: [7], radians.
         speed: share of the joints' highest speeds, in (0, 1].
         max_force: newtons at which the robot's own loop ends the motion.
+        watch: as the :class:`envs.franka.servo.Servo`'s.
 
     Raises:
         UnreachablePose: the arm did not get there.
@@ -41,7 +44,7 @@ def move_joints(driver: Driver, joints: np.ndarray, speed: float, max_force: flo
         duration = max(float(PEAK * np.max(np.abs(way) / (speed * JOINT_SPEEDS))), PERIOD)
         passed = 0.0
         while passed < duration + SETTLE_TIME:
-            before, state = state, _next(driver, clock)
+            before, state = state, _next(driver, clock, watch)
             passed += min(state.clock - before.clock, LONGEST_STEP * PERIOD)
             share = min(passed / duration, 1.0)
             driver.follow_joints(start + (3 - 2 * share) * share**2 * way, 6 * share * (1 - share) / duration * way)
@@ -53,12 +56,12 @@ def move_joints(driver: Driver, joints: np.ndarray, speed: float, max_force: flo
         driver.stop()
 
 
-def _next(driver: Driver, clock: ClockWatch) -> RobotState:
+def _next(driver: Driver, clock: ClockWatch, watch: Callable[[RobotState, float], None]) -> RobotState:
     """The state after one period, of a robot that is well."""
     time.sleep(PERIOD)
     driver.check()
     state = driver.read()
-    clock.look(state.clock)
+    watch(state, clock.look(state.clock))
     return state
 
 

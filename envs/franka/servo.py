@@ -11,14 +11,13 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from envs.faults import ArmFault, NotFinite
-from envs.franka.clock import ClockWatch
+from envs.franka.clock import LONGEST_STEP, ClockWatch
 from envs.franka.driver import Driver, RobotState
 
 ENDING = 10.0  # s for the arm to come to rest
 AT_REST = 0.03  # m/s under which what is missing is friction's, and no longer the arm's way behind the reference
 NEAR, TURNED = 0.002, 0.01  # m and rad; closer than that, an integral only makes the arm hunt: it sticks and slips
 FORGETTING = 0.2  # s in which a new motion forgets the lead of the one before; friction pulls elsewhere now
-LONGEST_STEP = 2.0  # ticks; after a pause the reference goes on where it was, without a jump
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,9 @@ class ServoSettings:
 
 
 class Servo:
-    """Owns the driver while it runs. A fault stops the arm at once, and is raised in whoever asks next.
+    """Owns the driver while it runs. A fault stops the arm at once, and is raised in whoever asks from then on.
+
+    After a fault it never starts again: somebody looks at the arm first, and makes another.
 
     Attributes:
         settings: how the reference travels.
@@ -74,8 +75,9 @@ class Servo:
             max_force: newtons at which the robot's own loop ends the motion.
 
         Raises:
-            ArmFault: the robot can't be controlled.
+            ArmFault: the robot can't be controlled, or an earlier fault.
         """
+        self.raise_fault()
         self._join()
         self._driver.start(max_force)
         try:
@@ -87,7 +89,7 @@ class Servo:
             self._state, self._clock = state, ClockWatch(state.clock)
             self._goal = self._reference = state.pose.copy()
             self._lead = np.zeros(6)  # what the reference sent is ahead by: metres, and a rotation vector
-            self._fault, self._running = None, True
+            self._running = True
         self._thread = threading.Thread(target=self._run, name="servo", daemon=True)
         self._thread.start()
 
@@ -106,12 +108,6 @@ class Servo:
         with self._lock:
             self._raise()
             return self._state
-
-    @property
-    def goal(self) -> np.ndarray:
-        """The pose [4, 4] that the reference is led to."""
-        with self._lock:
-            return self._goal.copy()
 
     def go(self, pose: np.ndarray) -> None:
         """Lead the reference to a flange pose [4, 4] from now on.
@@ -156,10 +152,19 @@ class Servo:
         return True
 
     def stop(self) -> None:
-        """Come to rest and end the thread."""
+        """Come to rest and end the thread; safe to call at any time."""
         self._running = False
-        self._join()
-        self._driver.stop()
+        try:
+            self._join()
+        finally:  # also when Ctrl-C is pressed once more
+            self._driver.stop()
+
+    def fail(self, fault: ArmFault) -> None:
+        """Stop for a reason that was found elsewhere; the first one stays."""
+        with self._lock:  # before the arm is at rest, which may take seconds: whoever asks must know at once
+            self._running, self._fault = False, self._fault or fault
+            self._moved.notify_all()
+        self.stop()
 
     def raise_fault(self) -> None:
         """Raise what stopped the arm, if something has."""
@@ -181,19 +186,13 @@ class Servo:
             try:
                 self._tick(period)
             except ArmFault as fault:
-                self._end(fault)
+                self.fail(fault)
                 return
             except Exception as error:  # a mistake of ours must stop the arm too
-                self._end(ArmFault(f"the servo failed ({type(error).__name__}: {error})."))
+                self.fail(ArmFault(f"the servo failed ({type(error).__name__}: {error})."))
                 return
             due = max(due + period, time.monotonic() - period)  # a late tick isn't made up for by a burst
             time.sleep(max(0.0, due - time.monotonic()))
-
-    def _end(self, fault: ArmFault) -> None:
-        with self._lock:  # before the arm is at rest, which may take seconds: whoever asks must know at once
-            self._running, self._fault = False, fault
-            self._moved.notify_all()
-        self._driver.stop()
 
     def _tick(self, period: float) -> None:
         self._driver.check()
@@ -217,14 +216,14 @@ class Servo:
             self._lead *= max(0.0, 1 - passed / FORGETTING)
         elif not moving:
             limits = np.repeat([settings.integral_limit, settings.turning_limit], 3)
-            short = _difference(state.pose, self._goal)
+            short = pose_difference(state.pose, self._goal)
             short[:3] *= np.linalg.norm(short[:3]) > NEAR
             short[3:] *= np.linalg.norm(short[3:]) > TURNED
             self._lead = np.clip(self._lead + settings.integral_gain * passed * short, -limits, limits)
 
 
-def _difference(start: np.ndarray, end: np.ndarray) -> np.ndarray:
-    """[6] from one pose [4, 4] to another: metres, and a rotation vector in the base frame."""
+def pose_difference(start: np.ndarray, end: np.ndarray) -> np.ndarray:
+    """[6] from one pose [4, 4] to another: metres, and a rotation vector [3] in the base frame."""
     turn = Rotation.from_matrix(end[:3, :3]) * Rotation.from_matrix(start[:3, :3]).inv()
     return np.concatenate([end[:3, 3] - start[:3, 3], turn.as_rotvec()])
 
@@ -239,6 +238,6 @@ def _ahead(pose: np.ndarray, difference: np.ndarray) -> np.ndarray:
 
 def _toward(start: np.ndarray, goal: np.ndarray, settings: ServoSettings, passed: float) -> np.ndarray:
     """A pose [4, 4] on the way, as far as the speeds allow in the seconds ``passed``."""
-    way = _difference(start, goal)
+    way = pose_difference(start, goal)
     needed = max(np.linalg.norm(way[:3]) / settings.speed, np.linalg.norm(way[3:]) / settings.turning_speed)
     return goal.copy() if needed <= passed else _ahead(start, passed / needed * way)

@@ -7,11 +7,11 @@ from envs.grippers.franka_hand import FrankaHand
 from envs.grippers.gripper import Gripper, GripperDriver
 from envs.grippers.robotiq import Robotiq2F85
 
-DRIVERS = {"robotiq": Robotiq2F85, "panda_hand": FrankaHand}  # the names of envs.scene.names.GRIPPERS
+GRIPPERS = {"robotiq": Robotiq2F85, "panda_hand": FrankaHand}  # the names of envs.scene.names.GRIPPERS
 
 
 def open_gripper(kind: str, address: str) -> Gripper:
-    """Connect to a gripper. A Robotiq that is not active opens and closes fully first.
+    """Connect to a gripper; its fingers stay as they are, see :meth:`Gripper.activate`.
 
     Args:
         kind: ``robotiq`` or ``panda_hand``.
@@ -19,11 +19,11 @@ def open_gripper(kind: str, address: str) -> Gripper:
 
     Raises:
         UserError: there is no such kind, or its driver is not installed.
-        GripperFault: no gripper answers there within some seconds.
+        GripperFault: no gripper answers there within some seconds, or it reports a fault.
     """
-    if kind not in DRIVERS:
-        raise unknown_name("gripper", kind, DRIVERS)
-    return Gripper(DRIVERS[kind](address))
+    if kind not in GRIPPERS:
+        raise unknown_name("gripper", kind, GRIPPERS)
+    return Gripper(GRIPPERS[kind](address))
 
 
-__all__ = ["DRIVERS", "FrankaHand", "Gripper", "GripperDriver", "Robotiq2F85", "open_gripper"]
+__all__ = ["GRIPPERS", "FrankaHand", "Gripper", "GripperDriver", "Robotiq2F85", "open_gripper"]

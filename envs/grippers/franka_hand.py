@@ -5,16 +5,15 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
+from envs.bounded import bounded
 from envs.errors import UserError
 from envs.faults import GripperFault
-from envs.grippers.bounded import bounded
 
 if TYPE_CHECKING:
     import franky
 
 CONNECTING = 5.0  # s; a host that doesn't exist would take a minute, and one that is taken for ever
 ANSWERING = 5.0  # s; the longest move takes 0.8 s at full speed
-HOMING = 20.0  # s
 SHORT = 0.002  # m: fingers that end further out than this were stopped by something
 
 
@@ -54,13 +53,14 @@ class FrankaHand:
         except Exception as error:
             raise GripperFault(f"No Franka Hand answers at {host}: {error}.") from error
 
-    def home(self) -> None:
-        """Let the hand measure its stroke, which it needs once after power-up: the fingers close and open.
+    @property
+    def needs(self) -> str:
+        """Homing, which only a person starts, once after power-up."""
+        return "" if self._hand.state.max_width >= SHORT else "it doesn't know its stroke: home it in Desk"
 
-        Raises:
-            GripperFault: it failed, or took longer than 20 s.
-        """
-        self._finish(self._hand.homing_async(), HOMING, "homing")
+    def activate(self) -> None:
+        """Raise GripperFault: only a person homes it."""
+        raise GripperFault(f"The Franka Hand can't be used, {self.needs}.")
 
     def read(self) -> float:
         """Measured closedness, 0 open to 1 closed.
@@ -74,11 +74,11 @@ class FrankaHand:
         """Send the fingers to a closedness in [0, 1]; returns when they are there or hold something.
 
         Raises:
-            GripperFault: the hand was never homed, refuses, or does not answer within 5 s.
+            GripperFault: the hand refuses (was it never homed?), or does not answer within 5 s.
         """
+        if self.needs:
+            self.activate()
         state = self._hand.state
-        if state.max_width < SHORT:
-            raise GripperFault("The Franka Hand doesn't know its stroke: home it in Desk or with FrankaHand.home().")
         # The stroke that homing finds may be a little less than the nominal one, and the hand refuses to go beyond.
         width = min((1.0 - closedness) * self.max_width, state.max_width)
         if width >= state.width:

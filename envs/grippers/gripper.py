@@ -9,8 +9,9 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
+from envs.bounded import bounded
 from envs.faults import GripperFault, NotFinite
-from envs.grippers.bounded import bounded
+from envs.leash import GRIPPER_DEADBAND
 
 FIRST_READING = 10.0  # s; a Robotiq that is switched off takes 4 s to be found out
 CLOSING = 2.0  # s for the calls that are under way, and as long again for the driver
@@ -21,7 +22,16 @@ class GripperDriver(Protocol):
     """The blocking calls of one kind of gripper. Any exception they raise is a fault.
 
     :meth:`read` and :meth:`move` are called from two threads at once.
+
+    Attributes:
+        needs: what must be done before it can be sent anywhere, in words; empty when nothing must.
     """
+
+    needs: str
+
+    def activate(self) -> None:
+        """Do what it :attr:`needs`, if a program may; the fingers may move fully to and fro. Returns when it is done."""
+        ...
 
     def read(self) -> float:
         """Measured closedness, 0 open to 1 closed."""
@@ -39,19 +49,17 @@ class GripperDriver(Protocol):
 class Gripper:
     """Measures and commands a gripper in two threads of its own. After a fault nothing more is read or sent."""
 
-    def __init__(self, driver: GripperDriver, deadband: float = 0.1, poll_period: float = 0.05):
+    def __init__(self, driver: GripperDriver, poll_period: float = 0.05):
         """Wait for a first reading, at most 10 s, and start the threads.
 
         Args:
             driver: belongs to this gripper from now on; it is closed if there is no reading.
-            deadband: closedness by which a command must differ from the one before to be sent.
             poll_period: seconds between two readings.
 
         Raises:
             GripperFault: the first reading failed.
         """
         self.driver = driver
-        self.deadband = deadband
         self.poll_period = poll_period
         self._changed = threading.Condition()  # guards everything below
         self._waiting: float | None = None
@@ -93,6 +101,33 @@ class Gripper:
         with self._changed:
             return time.monotonic() - self._read_at
 
+    @property
+    def needs(self) -> str:
+        """What must be done before it can be sent anywhere, in words; empty when nothing must.
+
+        Raises:
+            GripperFault: as :meth:`check`.
+        """
+        self.check()
+        return self.driver.needs
+
+    def activate(self) -> None:
+        """Do that; the fingers may move fully to and fro. Nothing happens when there is nothing to do.
+
+        Raises:
+            GripperFault: as :meth:`check`; or it failed, which is a fault that stays.
+        """
+        if not self.needs:
+            return
+        try:
+            self.driver.activate()
+            self._measure()
+        except Exception as error:
+            self._fail(error)
+        self.check()
+        with self._changed:
+            self._commanded = self._closedness
+
     def command(self, closedness: float) -> None:
         """Send the fingers somewhere as soon as the hardware is free; a command that still waits is replaced.
 
@@ -113,7 +148,7 @@ class Gripper:
         with self._changed:
             change = abs(closedness - self._commanded)
             at_an_end = change > 0 and closedness in (0.0, 1.0)
-            if self._stopped or not (at_an_end or change >= self.deadband - ROUNDING):
+            if self._stopped or not (at_an_end or change >= GRIPPER_DEADBAND - ROUNDING):
                 return
             self._commanded = self._waiting = closedness
             self._changed.notify_all()

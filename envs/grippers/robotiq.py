@@ -11,6 +11,7 @@ from envs.faults import GripperFault
 
 CLOSED = 230  # raw position of closed fingers; 3 is open, 255 the end of the scale. As in DROID.
 ACTIVATED = 3  # gSTA
+NOT_ACTIVE = 7  # gFLT of one that was sent somewhere before it was activated
 
 
 class Robotiq2F85:
@@ -22,7 +23,7 @@ class Robotiq2F85:
     """
 
     def __init__(self, port: str, speed: int = 255, force: int = 30):
-        """Connect; a gripper that is not active or reports a fault is activated, which **opens and closes it fully**.
+        """Connect; the fingers stay as they are.
 
         Args:
             port: serial device, e.g. ``/dev/serial/by-id/usb-...`` or ``/dev/ttyUSB0``.
@@ -31,7 +32,7 @@ class Robotiq2F85:
 
         Raises:
             UserError: pyrobotiqgripper is not installed.
-            GripperFault: no gripper answers there (after 4 s), or activation fails (after 5 s).
+            GripperFault: no gripper answers there (after 4 s), or it reports a fault.
         """
         try:
             import pyrobotiqgripper
@@ -48,13 +49,30 @@ class Robotiq2F85:
             self._gripper.disconnect()
             what = f"No Robotiq gripper answers on {port} (may you read and write it?): {error}"
             raise GripperFault(f"{what.rstrip('.')}.") from error
-        try:
-            # A gripper that works is not reset: it may hold something.
-            faulty = self._gripper.status(refreshStatus=False)["gFLT"] in pyrobotiqgripper.GFLT_BLOCKING
-            self._gripper.activate(reset=faulty)
-        except Exception as error:
+        status = self._gripper.status(refreshStatus=False)
+        fault = int(status["gFLT"])
+        if fault in pyrobotiqgripper.GFLT_BLOCKING and fault != NOT_ACTIVE:
             self._gripper.disconnect()
-            raise GripperFault(f"The gripper on {port} can't be activated: {error}") from error
+            raise GripperFault(
+                f"The gripper on {port} reports fault {fault} of its manual. Free its fingers, then switch its power off "
+                "and on, which clears it; it opens and closes fully when it is used next."
+            )
+        self._active = status["gSTA"] == ACTIVATED
+
+    @property
+    def needs(self) -> str:
+        """Activation, once after power-up."""
+        return "" if self._active else "it isn't active: the first reset opens and closes it fully"
+
+    def activate(self) -> None:
+        """**Opens and closes the fingers fully.**
+
+        Raises:
+            Exception: pyrobotiqgripper's, after 5 s.
+        """
+        with self._connection():
+            self._gripper.activate(reset=False)
+            self._active = True
 
     def read(self) -> float:
         """Measured closedness, 0 open to 1 closed: the raw position / 230, which is 0.013 when open.
@@ -65,8 +83,10 @@ class Robotiq2F85:
                 unplugged or hasn't answered for 4 s.
         """
         with self._connection():
-            status = self._gripper.status()
-        if status["gSTA"] != ACTIVATED:
+            active = self._active
+            self._gripper.readStatus(raiseOnFault=active)  # one that isn't active may say so by a fault
+            status = self._gripper.status(refreshStatus=False)
+        if active and status["gSTA"] != ACTIVATED:
             raise GripperFault(f"The gripper on {self.port} is no longer active: did it lose power?")
         return min(max(float(status["gPO"]) / CLOSED, 0.0), 1.0)
 

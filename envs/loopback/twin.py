@@ -15,13 +15,14 @@ import numpy as np
 from envs.cameras import Grabber
 from envs.errors import unknown_name
 from envs.franka import FrankaArm, open_driver
-from envs.franka.joint_motion import move_joints
-from envs.grippers import DRIVERS, open_gripper
+from envs.franka.arm import check_period
+from envs.grippers import GRIPPERS, open_gripper
 from envs.loopback.robotiq import CLOSED, LoopbackRobotiq
 from envs.loopback.server import LoopbackRobot
 from envs.observation import Observation
 from envs.panda import home_joints
 from envs.robot import simulated_camera
+from envs.safety import SafetyLimits
 from envs.start import Start
 
 if TYPE_CHECKING:
@@ -32,9 +33,7 @@ LONGEST_STEP = 0.2  # s of physics between two pictures; on a slow machine the o
 HELD = 0.05  # closedness by which fingers that hold something stay behind
 AT_START = 0.005  # rad by which joints may be off the start
 RETURN_SPEED = 0.15  # share of the robot's full speed
-FINGER_LOOK = 0.3  # s between two looks at fingers that are waited for
 OPENING = 60.0  # s
-HAND_TIME = 5.0  # s for the fingers to get somewhere
 
 
 class TwinSource:
@@ -168,9 +167,10 @@ class LoopbackArm(FrankaArm):
         object_name: str = "box",
         size: int = 256,
         period: float = 1.0,
-        max_force: float = 25.0,
         driver: str = "franky",
         start: Start | None = None,
+        max_force: float = SafetyLimits.max_force,
+        max_camera_age: float = SafetyLimits.max_camera_age,
     ):
         """
         Args:
@@ -179,13 +179,14 @@ class LoopbackArm(FrankaArm):
             object_name: ``cup`` or ``box``.
             size: of the camera's pictures in pixels.
             period: seconds of a step.
-            max_force: newtons at which the robot stops itself.
             driver: see :func:`envs.franka.open_arm`.
             start: of every episode; None: the arm at home, the object on the table, and nobody to judge.
+            max_force, max_camera_age: see :func:`envs.franka.open_arm`.
         """
-        if gripper not in DRIVERS:
-            raise unknown_name("gripper", gripper, DRIVERS)
-        self._start = start
+        if gripper not in GRIPPERS:
+            raise unknown_name("gripper", gripper, GRIPPERS)
+        check_period(period)
+        self._episodes_start = start
         self.hand: LoopbackRobotiq | None = None
         self._world = ExitStack()  # what a real arm has around it
         with ExitStack() as parts:  # closed again if the next one fails
@@ -202,7 +203,7 @@ class LoopbackArm(FrankaArm):
             self._source = TwinSource(
                 self.robot.joints, lambda: fingers.commanded, self._meet, gripper, object_name, size, period, start
             )
-            camera = parts.enter_context(Grabber(self._source, max_age=3.0, name="the loopback robot's camera"))
+            camera = parts.enter_context(Grabber(self._source, max_camera_age, name="the loopback robot's camera"))
             self._source.wait_open()
             super().__init__(connected, fingers, camera, gripper, period, max_force=max_force)
             parts.pop_all()
@@ -211,8 +212,8 @@ class LoopbackArm(FrankaArm):
 
     def reset(self) -> Observation:
         """Bring arm, gripper and object back to the start, if there is one; take hold of the arm, and look."""
-        if self._start is not None:
-            self._return(self._start)
+        if self._episodes_start is not None:
+            self._return(self._episodes_start)
         return super().reset()
 
     def judge(self) -> Progress | None:
@@ -221,23 +222,16 @@ class LoopbackArm(FrankaArm):
 
     def _return(self, start: Start) -> None:
         """As the person at a robot would; through the real client, but for the object."""
-        self._servo.stop()
+        self._servo.raise_fault()
+        self.release()
+        self._gripper.activate()
         self._send_fingers(0.0)
         if np.abs(self.robot_state().joints - start.joints).max() > AT_START:
-            move_joints(self._driver, np.array(start.joints), RETURN_SPEED, self._max_force)
+            self._move_joints(np.array(start.joints), RETURN_SPEED)
         grip = self._source.grip
         self._gripper.command(grip)
         self._source.restart()  # at once: what is between the fingers must stop them
         self._send_fingers(grip)
-        self._arrived_at = time.monotonic()
-
-    def _send_fingers(self, closedness: float) -> None:
-        """And wait until they are at rest."""
-        self._gripper.command(closedness)
-        deadline, before = time.monotonic() + HAND_TIME, None
-        while time.monotonic() < deadline and (before is None or abs(self._gripper.closedness - before) > 0.001):
-            before = self._gripper.closedness
-            time.sleep(FINGER_LOOK)
 
     def _meet(self, closedness: float | None) -> None:
         """Let the simulated gripper feel what the twin's fingers hold."""

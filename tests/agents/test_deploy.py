@@ -10,7 +10,8 @@ pytest.importorskip("franky")
 pytest.importorskip("franka_sim")
 
 from agents.baselines import RandomAgent, StillAgent
-from agents.deploy import DeployConfig, Operator, deploy, preflight
+from agents.deploy import DeployConfig, Operator, deploy
+from agents.preflight import preflight
 from data.formats.droid import find_episodes, read_episode
 from envs.errors import UserError
 from envs.faults import Reflex
@@ -24,14 +25,13 @@ CONFIG = DeployConfig("loopback", agent="random", checkpoint="", task="reach", o
 @pytest.fixture(scope="module")
 def env():
     env = make("reach", "loopback", host=free_address(), size=64, period=0.25)
-    env.budget = 2
     yield env
     env.close()
 
 
 @pytest.fixture
 def goals(env):
-    return [Goal(env.robot.look().copy(), 2, env.robot.glimpse().state)]
+    return [Goal(env.robot.glimpse().rgb.copy(), 2, env.robot.glimpse().state)]
 
 
 def operator(agrees=True, judges=True, told=lambda text: None):
@@ -54,10 +54,11 @@ def test_an_episode_is_done_judged_and_recorded(env, goals, tmp_path):
     commanded = np.linalg.norm(episode.commands[-1, :3] - episode.states[0, :3])
     assert moved > 0.01
     assert abs(moved - commanded) < 0.03
+    assert env.robot.robot_state().mode == "Idle"  # let go of: the scene may be set
 
 
 def test_a_dry_run_moves_nothing(env, goals, tmp_path):
-    env.robot._servo.stop()  # an arm that is held still settles
+    env.robot.release()
     wait_until(lambda: env.robot.robot.moving() < 1e-4)
     before = env.robot.robot.joints()
     told = []
@@ -66,7 +67,7 @@ def test_a_dry_run_moves_nothing(env, goals, tmp_path):
     planned = deploy(out, config, env, RandomAgent(env.arm.limits), goals, operator(False, told=told.append))
     (log,) = planned["planned"]
     assert json.loads((out / "dry_run.json").read_text())["planned"] == [log]
-    np.testing.assert_allclose(np.array(log["target"])[:3], np.add(log["state"], log["action"])[:3])
+    np.testing.assert_allclose(np.array(log["target"])[:3], np.add(log["state"], log["allowed"])[:3], atol=1e-6)
     assert any("would move" in line for line in told)
     np.testing.assert_allclose(env.robot.robot.joints(), before, atol=1e-3)
 
@@ -78,7 +79,7 @@ def test_without_a_yes_nothing_moves(env, goals, tmp_path):
 
 def test_goals_of_another_camera_are_found_before_anything_moves(env, goals, tmp_path):
     small = [replace(goals[0], rgb=goals[0].rgb[::2, ::2])]
-    assert [check.name for check in preflight(env, small, StillAgent()) if not check.ok] == ["goals"]
+    assert [check.name for check in preflight(env, small) if not check.ok] == ["goals"]
     with pytest.raises(UserError, match="capture-goal"):
         deploy(tmp_path / "out", CONFIG, env, StillAgent(), small, operator())
 
@@ -89,14 +90,14 @@ def test_goals_of_another_view_are_refused_with_both_named(env, goals, tmp_path)
 
 
 def test_everything_is_looked_at_first(env, goals, monkeypatch):
-    checks = {check.name: check for check in preflight(env, goals, StillAgent(), env.robot.camera_card)}
-    assert list(checks) == ["robot", "errors", "workspace", "camera", "goals", "view"]
+    checks = {check.name: check for check in preflight(env, goals, env.robot.camera_card)}
+    assert list(checks) == ["robot", "errors", "workspace", "hand", "camera", "goals", "view"]
     assert all(check.ok for check in checks.values())
     assert "franky-control 2.0.0" in checks["robot"].found
     assert "a second" in checks["camera"].found
     state = env.robot.robot_state()
     monkeypatch.setattr(env.robot, "robot_state", lambda: replace(state, mode="Reflex", errors=("cartesian_reflex",)))
-    failed = {check.name: check.found for check in preflight(env, goals, StillAgent()) if not check.ok}
+    failed = {check.name: check.found for check in preflight(env, goals) if not check.ok}
     assert failed == {
         "robot": checks["robot"].found.replace("Idle", "Reflex").replace("Move", "Reflex"),
         "errors": "cartesian_reflex",
@@ -117,7 +118,6 @@ def test_the_operator_may_end_the_run_and_keep_it(env, goals, tmp_path):
 
 def test_a_fault_ends_the_run_and_keeps_what_there_is(goals, tmp_path):
     env = make("reach", "loopback", host=free_address(), size=64, period=0.25)
-    env.budget = 5
 
     class Unlucky(StillAgent):
         def act(self, observation):

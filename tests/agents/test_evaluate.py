@@ -218,10 +218,10 @@ def test_behaviors_are_named():
 
 
 def test_a_fault_ends_an_episode_as_a_failure():
-    env = FrankaEnv("reach", "box", size=64, limits=SafetyLimits(max_unreached=1e-4))
+    env = FrankaEnv("reach", "box", size=64, limits=SafetyLimits(joint_margin=1.2))
     agent = load_agent("random", limits=env.arm.limits)
     score, frames = run_episode(agent, env, seed=3)
     env.close()
-    assert "UnreachablePose" in score.fault
+    assert "JointNearLimit" in score.fault
     assert not score.success
     assert len(frames) < 11

@@ -20,10 +20,11 @@ from agents.view import (
     make_moves,
 )
 from agents.view.plot import draw_moves, draw_sweep
-from agents.view.simulated import SweepRow, sweep_csv, sweep_markdown
+from agents.view.simulated import SimulatedView, SweepRow, sweep_csv, sweep_markdown
 from envs.errors import UserError
 from envs.franka_env import FrankaEnv
 from envs.observation import Goal, Observation
+from envs.robot import simulated_camera
 from envs.safety import SafetyEnvelope, SafetyLimits
 from envs.scene.cameras import LEFT, left_at
 from envs.status import ArmStatus
@@ -266,6 +267,13 @@ def test_a_view_is_read_back_as_it_was_written(tmp_path):
     assert told["provenance"]["versions"]["torch"]
 
 
+def test_a_view_from_where_the_rungs_camera_stands_is_that_cameras():
+    moves, _ = calibrate()
+    settings = SimulatedView(size=128)
+    assert settings.fit(moves, LEFT).camera == simulated_camera("robotiq", 128)
+    assert settings.fit(moves, left_at(70)).camera != simulated_camera("robotiq", 128)
+
+
 @pytest.mark.parametrize(
     "damage",
     [
@@ -384,7 +392,7 @@ def test_from_a_calibration_to_a_scored_plan(tmp_path, capsys):
     assert config["view_angle"] == pytest.approx(ViewCalibration.load(view).angle)
 
 
-def test_it_works_on_the_loopback_robot(tmp_path):
+def test_it_works_on_the_loopback_robot(tmp_path, capsys):
     pytest.importorskip("franky")
     pytest.importorskip("franka_sim")
     from tests.envs.loopback import free_address
@@ -393,6 +401,8 @@ def test_it_works_on_the_loopback_robot(tmp_path):
     assert main(["calibrate-view", *robot, "--moves", "6", "--threads", "1", "--out", str(tmp_path / "view")]) == 0
     view = ViewCalibration.load(tmp_path / "view")
     assert abs(view.angle) < 45  # it looks from where the model was trained
+    shown = capsys.readouterr().out
+    assert shown.index("ok    camera:") < shown.index("ok    control:") < shown.index("| rotation |")
 
 
 @pytest.mark.parametrize(
@@ -403,7 +413,10 @@ def test_it_works_on_the_loopback_robot(tmp_path):
         (["--sweep", "--azimuth", "35"], "azimuths of its own"),
         (["--azimuth", "400"], "from -180 to 180"),
         (["--moves", "2"], "too few"),
-        (["--backend", "franka", "--yes"], "--host ADDRESS"),
+        (["--host", "172.16.0.2"], "--host: nothing comes of that in the simulator"),
+        (["--limits.max-force", "9"], "--limits: nothing comes of that in the simulator"),
+        (["--backend", "franka"], "--host ADDRESS"),
+        (["--backend", "franka", "--yes"], "--yes: nothing comes of that on a real robot"),
     ],
 )
 def test_mistakes_are_answered_with_status_2(arguments, message, tmp_path, capsys):

@@ -3,6 +3,7 @@
 import json
 import shutil
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import h5py
 import numpy as np
@@ -96,6 +97,23 @@ def test_the_layout_is_droids(tmp_path):
         assert leaves["action/joint_position"].shape == (6, 7)
         assert file.attrs["success"] == False  # noqa: E712  (h5py's own bool)
         assert file.attrs["version_number"] == "1.3"
+
+
+def test_a_real_episode_is_filed_under_its_own_lab_and_time(tmp_path):
+    """A robot's stamps begin anywhere."""
+    episode = make_episode(rows=3)
+    episode = replace(episode, stamps=episode.stamps + 5000.0)
+    when = datetime(2026, 3, 14, 9, 30, 5, tzinfo=UTC)
+    folder = write_episode(tmp_path, 7, episode, "MYLAB", when)
+    assert folder == episode_folder(tmp_path, 7, True, "MYLAB", when)
+    assert folder.relative_to(tmp_path).as_posix() == "1.0.1/MYLAB/success/2026-03-14/Sat_Mar_14_09:30:05_2026"
+    told = json.loads(next(folder.glob("metadata_*.json")).read_text())
+    assert told["uuid"].startswith("MYLAB+") and told["uuid"].endswith("+2026-03-14-09h-30m-05s")
+    assert told["hdf5_path"].startswith("success/2026-03-14/")
+    with h5py.File(folder / "trajectory.h5") as file:
+        milliseconds = file["observation/timestamp/control/step_start"][:]
+    np.testing.assert_allclose(milliseconds / 1000 - when.timestamp(), episode.stamps - episode.stamps[0], atol=6e-4)
+    np.testing.assert_array_equal(read_episode(folder).stamps, episode.stamps)
 
 
 def test_the_way_v_jepa_2_reads_it(tmp_path):

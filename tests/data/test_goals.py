@@ -40,7 +40,9 @@ def test_another_camera_or_size_is_refused(tmp_path):
 def test_the_start_of_their_episode_stays_beside_them(tmp_path):
     save_goals(tmp_path / "goals", [goal(1)], CAMERA, START)
     assert load_origin(tmp_path / "goals") == Origin(CAMERA, START)
-    save_goals(tmp_path / "goals", [goal(2)], CAMERA, START)
+    with pytest.raises(UserError, match="already"):
+        save_goals(tmp_path / "goals", [goal(1)], CAMERA, START)
+    assert len(load_goals(tmp_path / "goals")) == 1
     with pytest.raises(UserError, match=r"seed 3, now grasp, box, seed 4"):
         save_goals(tmp_path / "goals", [goal(2)], CAMERA, replace(START, seed=4))
     with pytest.raises(UserError, match="now none of the simulator's"):
@@ -64,6 +66,8 @@ def test_a_damaged_origin_is_named(tmp_path, change, message):
     path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
     with pytest.raises(UserError, match=message):
         load_origin(tmp_path / "goals")
+    with pytest.raises(UserError, match=message):
+        save_goals(tmp_path / "goals", [goal(2)], CAMERA, START)
 
 
 def test_other_pictures_or_steps_are_other_goals():

@@ -7,7 +7,16 @@ from dataclasses import replace
 import numpy as np
 
 from envs.franka.driver import RobotState
-from envs.panda import HOME_JOINTS
+from envs.panda import HOME_JOINTS, flange_poses
+from envs.pose import euler_to_matrix
+
+
+def flange_matrix(joints):
+    """[4, 4]."""
+    (state,) = flange_poses(np.asarray(joints)[None])
+    matrix = np.eye(4)
+    matrix[:3, 3], matrix[:3, :3] = state[:3], euler_to_matrix(state[3:])
+    return matrix
 
 
 class Obedient:
@@ -16,14 +25,15 @@ class Obedient:
     description = "obedient"
 
     def __init__(self, joints=HOME_JOINTS):
-        self.state = RobotState(0.0, np.eye(4), np.array(joints), np.zeros(3), "Move", 1.0)
-        self.moving = False
+        self.state = RobotState(0.0, flange_matrix(joints), np.array(joints), np.zeros(3), "Move", 1.0)
+        self.moving = self.closed = self.stuck = False
         self.step = 0.01
         self.speeds = []
+        self.reported = {}  # instead of what is so
 
     def read(self):
         self.state = replace(self.state, clock=self.state.clock + self.step)
-        return self.state
+        return replace(self.state, **self.reported)
 
     def start(self, max_force):
         self.moving = True
@@ -31,10 +41,11 @@ class Obedient:
     start_joints = start
 
     def follow(self, pose):
-        self.state = replace(self.state, pose=pose)
+        if not self.stuck:
+            self.state = replace(self.state, pose=pose)
 
     def follow_joints(self, joints, speeds):
-        self.state = replace(self.state, joints=joints)
+        self.state = replace(self.state, joints=joints, pose=flange_matrix(joints))
         self.speeds.append(speeds)
 
     def check(self):
@@ -43,8 +54,6 @@ class Obedient:
     def stop(self):
         self.moving = False
 
-    def recover(self):
-        pass
-
     def close(self):
         self.stop()
+        self.closed = True

@@ -4,14 +4,16 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 
 import numpy as np
 import pytest
 
 from envs import grippers
+from envs.bounded import bounded
 from envs.errors import UserError
 from envs.faults import GripperFault, NotFinite
-from envs.grippers import FrankaHand, Gripper, Robotiq2F85, bounded, gripper, open_gripper
+from envs.grippers import FrankaHand, Gripper, Robotiq2F85, gripper, open_gripper
 from envs.leash import gripper_target
 from envs.loopback.robotiq import OBJECT_MET, LoopbackRobotiq
 from envs.scene.names import GRIPPERS
@@ -47,6 +49,8 @@ class FakeDriver:
 
     def __init__(self):
         self.position = 0.0
+        self.needs = ""
+        self.activations = 0
         self.moves = []
         self.arrived = []
         self.free, self.readable = threading.Event(), threading.Event()
@@ -54,6 +58,12 @@ class FakeDriver:
         self.readable.set()
         self.read_error = self.move_error = self.close_error = None
         self.closed = threading.Event()
+
+    def activate(self):
+        self.activations += 1
+        if self.move_error:
+            raise self.move_error
+        self.needs, self.position = "", 0.25
 
     def read(self):
         self.readable.wait()
@@ -211,6 +221,30 @@ def test_a_fault_stays_and_nothing_more_is_sent(driver, device):
     assert driver.moves == [0.3]
 
 
+def test_what_is_ready_is_not_activated(driver, device):
+    device.command(0.6)
+    device.activate()
+    assert driver.activations == 0
+    assert device.commanded == 0.6
+
+
+def test_what_is_not_ready_is_activated_once(driver, device):
+    driver.needs = "a push"
+    assert device.needs == "a push"
+    device.activate()
+    device.activate()
+    assert driver.activations == 1
+    assert device.commanded == device.closedness == 0.25
+
+
+def test_an_activation_that_fails_is_a_fault_that_stays(driver, device):
+    driver.needs, driver.move_error = "a push", RuntimeError("jammed")
+    for _ in range(2):
+        with pytest.raises(GripperFault, match="jammed"):
+            device.activate()
+    assert driver.activations == 1
+
+
 def test_a_reading_that_is_not_finite_is_a_fault(driver, device):
     driver.position = math.nan
     assert "measured nan" in str(fault_of(device))
@@ -299,16 +333,37 @@ def test_a_gripper_that_hangs_does_not_keep_the_program_alive():
 
 
 def test_bounded_passes_on_results_and_exceptions():
-    assert bounded.bounded(lambda: 3, PATIENCE) == 3
+    assert bounded(lambda: 3, PATIENCE) == 3
     with pytest.raises(ZeroDivisionError):
-        bounded.bounded(lambda: 1 / 0, PATIENCE)
+        bounded(lambda: 1 / 0, PATIENCE)
+
+
+def test_what_bounded_is_given_too_late_is_let_go_of():
+    """Though somebody keeps the exception, whose traceback holds the call's own variables."""
+
+    class Connection:
+        pass
+
+    free, made = threading.Event(), []
+
+    def connect():
+        free.wait(PATIENCE)
+        connection = Connection()
+        made.append(weakref.ref(connection))
+        return connection
+
+    with pytest.raises(TimeoutError) as kept:
+        bounded(connect, 0.01)
+    free.set()
+    wait_for(lambda: made and made[0]() is None)
+    assert kept.value
 
 
 # --- which gripper
 
 
 def test_every_gripper_of_the_scene_has_a_driver():
-    assert set(grippers.DRIVERS) == set(GRIPPERS)
+    assert set(grippers.GRIPPERS) == set(GRIPPERS)
 
 
 def test_an_unknown_kind_is_refused_with_a_suggestion():
@@ -349,13 +404,27 @@ def robotiq(tmp_path):
 @pytest.fixture
 def opened(robotiq):
     device = open_gripper("robotiq", str(robotiq.link))
+    device.activate()
     yield device
     device._reported = True
     device.close()
 
 
+def test_robotiq_is_connected_to_without_being_moved(robotiq):
+    device = open_gripper("robotiq", str(robotiq.link))
+    try:
+        first = device._read_at
+        wait_for(lambda: device._read_at > first)
+        assert robotiq.activations == 0 and robotiq.targets == []
+        assert "opens and closes" in device.needs
+        device.check()
+    finally:
+        device.close()
+
+
 def test_robotiq_is_activated_and_starts_open(robotiq, opened):
     assert robotiq.activations == 1
+    assert opened.needs == ""
     assert opened.closedness == pytest.approx(3 / 230)
 
 
@@ -391,26 +460,43 @@ def test_robotiq_turns_round_in_mid_motion(robotiq, opened):
 
 def test_robotiq_that_is_active_is_left_as_it_is(robotiq):
     first = open_gripper("robotiq", str(robotiq.link))
+    first.activate()
     first.command(0.5)
     wait_for(lambda: first.closedness == 0.5)
     first.close()
     second = open_gripper("robotiq", str(robotiq.link))
+    second.activate()
     assert second.closedness == 0.5
     assert robotiq.activations == 1
     second.close()
 
 
-def test_robotiq_reports_a_fault_and_a_new_object_activates_it_again(robotiq, opened):
+def test_robotiq_with_a_fault_is_not_reset_but_says_how_to_clear_it(robotiq, opened):
     robotiq.fault = 14
     fault = fault_of(opened)
     assert "Overcurrent" in str(fault)
     assert type(fault.__cause__).__name__ == "GripperFaultError"
     opened.close()
+    with pytest.raises(GripperFault, match=r"fault 14.*power off"):
+        open_gripper("robotiq", str(robotiq.link))
+    assert robotiq.activations == 1
+    robotiq.lose_power()
+    robotiq.fault = 0
     again = open_gripper("robotiq", str(robotiq.link))
+    again.activate()
     assert robotiq.activations == 2
     again.command(0.5)
     wait_for(lambda: again.closedness == 0.5)
     again.close()
+
+
+def test_robotiq_that_was_used_before_it_was_active_can_be_activated(robotiq):
+    robotiq.fault = 7
+    device = open_gripper("robotiq", str(robotiq.link))
+    device.activate()
+    device.command(0.5)
+    wait_for(lambda: device.closedness == 0.5)
+    device.close()
 
 
 def test_robotiq_that_lost_power_is_noticed(robotiq, opened):
@@ -508,11 +594,18 @@ def test_hand_closed_all_the_way_holds_at_once(hand_server, hand):
     assert [name for name, _ in hand_server.commands()] == ["grasp"]
 
 
-def test_hand_is_homed_when_asked(hand_server):
-    driver = FrankaHand(hand_server.host)
-    driver.home()
-    assert hand_server.commands()[0][0] == "homing"
-    driver.close()
+def test_hand_that_is_homed_needs_nothing(hand_server, hand):
+    assert hand.needs == ""
+    hand.activate()
+    assert hand_server.commands() == []
+
+
+def test_hand_that_was_never_homed_is_for_a_person(hand_server, hand, monkeypatch):
+    monkeypatch.setattr("envs.grippers.franka_hand.SHORT", 1.0)  # as if its stroke were shorter
+    assert "Desk" in hand.needs
+    with pytest.raises(GripperFault, match="Desk"):
+        hand.activate()
+    assert hand_server.commands() == []
 
 
 def test_hand_that_is_switched_off_is_a_fault(hand_server, hand):

@@ -1,15 +1,20 @@
 """The simulated rungs: where they begin, what their imperfections do, and nothing else."""
 
+import sys
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from envs import BUDGETS
 from envs.errors import UserError
 from envs.franka_env import FrankaEnv
 from envs.imperfections import Imperfections, SlowActuators
-from envs.make import make_robot
+from envs.make import BACKENDS, make_robot
 from envs.noisy_robot import NoisyRobot
+from envs.observation import Goal
+from envs.safety import default_limits
 from envs.scenario import start_of
 from envs.sim_robot import SimRobot
 
@@ -110,7 +115,7 @@ def test_latency_of_part_of_a_step_shows_the_way_there(episode):
         for _ in range(2):
             moment = robot.simulation.time + 0.125
             robot.command(np.array([0, 0, 0.05, 0, 0, 0, 0]))
-            robot.look()
+            robot.observe()
             then = robot._scene_then
             heights.append(float(then.site_xpos[robot.simulation.model.site("flange").id, 2]))
             stamp = robot._past[0][0]
@@ -172,6 +177,41 @@ def test_a_lag_is_of_first_order():
 def test_impossible_imperfections_are_refused(name, value):
     with pytest.raises(UserError, match=name):
         Imperfections(**{name: value})
+
+
+def test_without_a_start_the_steps_are_those_of_the_goals(episode):
+    start, first = episode
+    goals = [Goal(first.rgb, 4), Goal(first.rgb, 7), Goal(first.rgb, 2)]
+    for given, budget in ((None, 13), (start, BUDGETS["reach"])):
+        env = make_robot("reach", "sim", size=SIZE, start=given)
+        try:
+            env.reset(options={"goals": goals})
+            assert env.budget == budget
+            env.reset(options={"goal": first.rgb})
+            assert env.budget == BUDGETS["reach"]
+        finally:
+            env.close()
+
+
+def test_the_robot_is_opened_with_the_limits_that_it_must_know(monkeypatch):
+    opened = []
+
+    def open_robot(host: str, gripper: str = "robotiq", max_force: float = 1.0, max_camera_age: float = 1.0):
+        opened.append((host, max_force, max_camera_age))
+        raise UserError("nobody is there")
+
+    module = SimpleNamespace(open_robot=open_robot)
+    monkeypatch.setitem(sys.modules, "a_robot", module)
+    monkeypatch.setitem(BACKENDS, "franka", "a_robot:open_robot")
+    usual = default_limits("robotiq")
+    for limits in (None, replace(usual, max_force=10.0, max_camera_age=0.3)):
+        with pytest.raises(UserError, match="nobody"):
+            make_robot("reach", "franka", host="there", limits=limits)
+    assert opened == [("there", usual.max_force, usual.max_camera_age), ("there", 10.0, 0.3)]
+    with pytest.raises(UserError, match="limits"):
+        make_robot("reach", "franka", host="there", max_force=10.0)
+    with pytest.raises(UserError, match="SafetyLimits"):
+        make_robot("reach", "franka", host="there", limits={"max_force": 10.0})
 
 
 def test_unknown_settings_of_a_rung_are_named():

@@ -103,8 +103,9 @@ def test_nothing_is_sent_when_the_action_is_not_a_number():
     envelope = SafetyEnvelope(arm)
     envelope.reset()
     before = arm.state.copy()
-    with pytest.raises(UserError, match="finite"):
-        envelope.command(np.full(7, np.nan))
+    for ask in (envelope.allowed, envelope.command):
+        with pytest.raises(faults.NotFinite):
+            ask(np.full(7, np.nan))
     assert np.array_equal(arm.state, before)
 
 
@@ -142,6 +143,7 @@ def test_a_stalled_hand_is_not_pressed_through_the_floor():
 WELL = ArmStatus(
     state=np.array([0.45, 0.0, 0.3, np.pi, 0, 0, 0.0]),
     target=np.array([0.45, 0.0, 0.3, np.pi, 0, 0, 0.0]),
+    arrived=True,
     joints=np.array([0.0, -0.6, 0.0, -2.5, 0.0, 1.9, 0.8]),
     force=3.0,
     clock_age=0.05,
@@ -156,8 +158,14 @@ WELL = ArmStatus(
         ({"state": np.full(7, np.nan)}, faults.NotFinite, ""),
         ({"state": np.array([0.45, 0.0, 0.10, 0, 0, 0, 0])}, faults.OutOfWorkspace, "workspace_margin"),
         ({"state": np.array([0.75, 0.0, 0.30, 0, 0, 0, 0])}, faults.OutOfWorkspace, "workspace_margin"),
-        ({"target": np.array([0.45, 0.2, 0.3, np.pi, 0, 0, 0.0])}, faults.UnreachablePose, "max_unreached"),
+        ({"target": np.array([0.45, 0.05, 0.3, np.pi, 0, 0, 0.0])}, faults.UnreachablePose, "max_unreached"),
+        ({"target": np.array([0.45, 0.0, 0.3, np.pi, 0, 0.25, 0.0])}, faults.UnreachablePose, "max_unturned"),
         ({"joints": np.array([0.0, -0.6, 0.0, -0.08, 0.0, 1.9, 0.8])}, faults.JointNearLimit, "joint_margin"),
+        (
+            {"joints": np.array([2.8, -0.6, 0.0, -2.5, 0.0, 1.9, 0.8])},
+            faults.JointNearLimit,
+            "joint_margin",
+        ),  # an FR3's
         ({"force": 30.0}, faults.ForceExceeded, "max_force"),
         ({"clock_age": 0.3}, faults.StaleRobotClock, "max_clock_age"),
         ({"camera_age": 1.0}, faults.StaleCamera, "max_camera_age"),
@@ -179,9 +187,22 @@ def test_an_arm_on_its_way_need_not_be_there_yet():
 
 
 def test_the_simulated_arm_is_watched_too():
-    env = FrankaEnv("reach", size=32, limits=SafetyLimits(max_unreached=1e-4))
+    env = FrankaEnv("reach", size=32, limits=SafetyLimits(joint_margin=1.2))
     env.reset(seed=0)
-    with pytest.raises(faults.UnreachablePose):
+    with pytest.raises(faults.JointNearLimit):
         for _ in range(5):
             env.step(np.array([0.075, 0.075, -0.075, 0, 0, 0, 0]))
     env.close()
+
+
+@pytest.mark.parametrize("action", [[0.01, 0, 0, 0, 0, 0, 0], [0.3, 0, 0, 0, 0, 0.5, 1.0], [0, 0, -0.075, 0, 0, 0, 0]])
+def test_what_is_allowed_is_what_a_command_sends(action):
+    arm = PerfectArm()
+    arm.state[2] = 0.2  # close above the floor
+    envelope = SafetyEnvelope(arm)
+    before = arm.state.copy()
+    allowed, words = envelope.allowed(np.array(action))
+    assert np.array_equal(arm.state, before) and envelope.clipped == []
+    assert bool(words) is not np.allclose(allowed, action)
+    assert np.array_equal(envelope.command(np.array(action)), allowed)
+    assert envelope.clipped == words

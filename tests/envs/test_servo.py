@@ -22,6 +22,10 @@ from tests.envs.loopback import FCI_PORT, free_address, wait_until
 from tests.envs.obedient import Obedient
 
 
+def unwatched(state, clock_age):
+    pass
+
+
 @pytest.fixture
 def now(monkeypatch):
     now = SimpleNamespace(seconds=0.0)
@@ -55,7 +59,7 @@ def test_only_time_in_which_we_looked_counts(now):
 
 def test_a_silent_robot_stops_the_servo_though_nobody_watches():
     driver = Obedient()
-    servo = Servo(driver, ServoSettings(), lambda state, clock_age: None)
+    servo = Servo(driver, ServoSettings(), unwatched)
     servo.start(25.0)
     assert driver.moving
     driver.step = 0.0
@@ -67,7 +71,7 @@ def test_a_silent_robot_stops_the_servo_though_nobody_watches():
 
 def test_joints_travel_straight_and_no_faster_than_told():
     driver, way = Obedient(), np.array([0.1, -0.2, 0.0, 0.05, 0.1, -0.1, 0.2])
-    move_joints(driver, HOME_JOINTS + way, 0.5, 25.0)
+    move_joints(driver, HOME_JOINTS + way, 0.5, 25.0, unwatched)
     assert np.allclose(driver.state.joints, HOME_JOINTS + way)
     assert not driver.moving
     speeds = np.array(driver.speeds)
@@ -81,7 +85,7 @@ def test_joints_that_stay_behind_are_a_fault(monkeypatch):
     monkeypatch.setattr(driver, "follow_joints", lambda joints, speeds: None)
     driver.step = 0.1
     with pytest.raises(UnreachablePose, match=r"0\.200 rad"):
-        move_joints(driver, HOME_JOINTS + 0.2, 0.5, 25.0)
+        move_joints(driver, HOME_JOINTS + 0.2, 0.5, 25.0, unwatched)
     assert not driver.moving
 
 
@@ -89,7 +93,7 @@ def test_a_silent_robot_ends_the_way():
     driver = Obedient()
     driver.step = 0.0
     with pytest.raises(ConnectionLost):
-        move_joints(driver, HOME_JOINTS + 0.2, 0.5, 25.0)
+        move_joints(driver, HOME_JOINTS + 0.2, 0.5, 25.0, unwatched)
     assert not driver.moving
 
 
@@ -102,7 +106,7 @@ def test_an_interrupted_way_ends_at_rest(monkeypatch):
 
     monkeypatch.setattr(driver, "check", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        move_joints(driver, HOME_JOINTS + 0.2, 0.5, 25.0)
+        move_joints(driver, HOME_JOINTS + 0.2, 0.5, 25.0, unwatched)
     assert not driver.moving
 
 

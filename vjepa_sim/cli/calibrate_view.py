@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from envs.errors import UserError, unknown_name
 from vjepa_sim.cli.keys import ask
-from vjepa_sim.cli.options import set_threads
+from vjepa_sim.cli.options import refuse_unused, set_threads
 from vjepa_sim.cli.progress import progress
-from vjepa_sim.cli.robot import robot_settings
+from vjepa_sim.cli.robot import LimitOptions, chosen_limits, robot_settings
 
 BACKENDS = ("sim", "loopback", "franka")
+ROBOTS_OWN = ("host", "camera", "gripper_address", "driver", "period", "home", "yes", "limits")
 CONFIG_FILE, SWEEP_FILE = "calibration_config.json", "sweep.md"
+REFUSAL = "Not calibrated."
 
 
 @dataclass(frozen=True)
@@ -39,8 +41,9 @@ class CalibrateView:
         gripper_address: serial device of a Robotiq.
         driver: library that talks to the robot: franky or franka-rs.
         period: on a robot: seconds of a step; the model's own if not given.
-        home: on a robot: move to the start posture first; the way must be free.
+        home: on a robot: after your yes, move to the start posture and open the hand; the way must be free.
         yes: on loopback: agree to everything beforehand.
+        limits: on a robot: of the safety envelope; what isn't given is as usual for the gripper.
         threads: PyTorch's; 0 leaves the choice to it.
     """
 
@@ -63,6 +66,7 @@ class CalibrateView:
     period: float | None = None
     home: bool = False
     yes: bool = False
+    limits: LimitOptions = field(default_factory=LimitOptions)
     threads: int = 0
 
     def run(self) -> int:
@@ -74,6 +78,10 @@ class CalibrateView:
             raise unknown_name("backend", self.backend, BACKENDS)
         if self.backend != "sim" and (self.sweep or self.azimuth is not None):
             raise UserError("Only the simulator's camera can be put elsewhere: leave out --azimuth and --sweep.")
+        if self.backend == "sim":
+            refuse_unused(self, ROBOTS_OWN, "in the simulator")
+        elif self.backend == "franka":
+            refuse_unused(self, ("object", "size", "yes"), "on a real robot")
         if self.sweep and self.azimuth is not None:
             raise UserError("--sweep has azimuths of its own; leave out --azimuth.")
         check_output(self.out, CONFIG_FILE)
@@ -92,22 +100,22 @@ class CalibrateView:
     def _sweep(self, model) -> None:
         from agents.view.plot import draw_sweep
         from agents.view.simulated import sweep, sweep_csv, sweep_markdown
-        from data.files import write_text
+        from data.files import write_image, write_text
 
         with progress("moves") as bar:
             rows = sweep(self._simulated(), model, bar)
         write_text(self.out / "sweep.csv", sweep_csv(rows))
-        _write_png(self.out / "sweep.png", draw_sweep(rows))
+        write_image(self.out / "sweep.png", draw_sweep(rows))
         write_text(self.out / SWEEP_FILE, sweep_markdown(rows))
         print(sweep_markdown(rows), end="")
         print(f"\nTable and picture lie in {self.out}.")
 
     def _calibrate(self, moves, view) -> None:
         from agents.view.plot import draw_moves
-        from data.files import write_text
+        from data.files import write_image, write_text
 
         write_text(self.out / "moves.csv", moves.to_csv())
-        _write_png(self.out / "moves.png", draw_moves(moves, view))
+        write_image(self.out / "moves.png", draw_moves(moves, view))
         view.save(self.out)
         print(view.to_markdown(), end="")
         if view.error_rotated >= view.error_shifted:
@@ -138,27 +146,34 @@ class CalibrateView:
         )
 
     def _on_robot(self, model):
+        from agents.preflight import check_control, preflight, require
         from agents.view import OVER_TABLE, approach, fit_view, infer_moves, make_moves
         from envs.make import make_robot
+        from envs.observation import Goal
         from vjepa_sim.world_model import fingerprint
 
-        settings = robot_settings(self.backend, self.host, self.camera, self.gripper_address, self.driver)
+        settings = robot_settings(self)
+        limits = chosen_limits(self.limits, self.backend, self.gripper)
         start = self.start
         if self.backend == "loopback":
             settings |= {"object_name": self.object, "size": self.size}
             start = start or OVER_TABLE
         period = round(self.period or model.card.period or 1.0, 4)
-        env = make_robot("reach", self.backend, gripper=self.gripper, period=period, **settings)
+        env = make_robot("reach", self.backend, gripper=self.gripper, period=period, limits=limits, **settings)
         try:
-            self._check(env, model)
-            if self.home and self._agrees("The arm will move to its start posture and open the hand. Is the way free?"):
-                env.robot.go_home()
+            goal = Goal(env.robot.glimpse().rgb, 1)
+            require(preflight(env, [goal], card=model.card), print, REFUSAL)
+            first = "move to its start posture and open, and then " if self.home else ""
             where = "where it is" if start is None else f"{list(start)} m, where it goes first"
             if not self._agrees(
-                f"The hand will make {self.moves} moves of about {100 * self.move_size:g} cm, level, around {where}. Is "
-                "the way free and the stop at hand?"
+                f"The hand will {first}make {self.moves} moves of about {100 * self.move_size:g} cm, level, around {where}. "
+                "Is the way free and the stop at hand?"
             ):
-                raise UserError("Not calibrated: the operator did not agree.")
+                raise UserError(f"{REFUSAL} The operator did not agree.")
+            env.arm.reset()
+            require([check_control(env)], print, REFUSAL)
+            if self.home:
+                env.robot.go_home()
             if start is not None:
                 approach(env.arm, start)
             with progress("moves") as bar:
@@ -170,25 +185,5 @@ class CalibrateView:
             moves = infer_moves(model, observations, bar)
         return moves, fit_view(moves, self.checkpoint, fingerprint(self.checkpoint), camera)
 
-    def _check(self, env, model) -> None:
-        """What deploy looks at, before anything moves."""
-        from agents.mpc import MPCAgent
-        from agents.preflight import preflight
-        from envs.observation import Goal
-
-        checks = preflight(env, [Goal(env.robot.look(), 1)], MPCAgent(model))
-        failed = [f"{check.name}: {check.found}. {check.remedy}" for check in checks if not check.ok]
-        if failed:
-            raise UserError("Not calibrated. " + " ".join(failed))
-
     def _agrees(self, question: str) -> bool:
-        return (self.yes and self.backend == "loopback") or ask(question)
-
-
-def _write_png(path: Path, picture) -> None:
-    """Whole or not at all."""
-    from PIL import Image
-
-    partial = path.with_name(f".partial-{path.name}")
-    Image.fromarray(picture).save(partial)
-    partial.replace(path)
+        return self.yes or ask(question)

@@ -6,6 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from envs.errors import UserError
+from vjepa_sim.cli.options import refuse_unused
+
+EXPOSURE_TIME = 1.5  # s in which a camera that was just opened finds its exposure
+PICTURE_TIME = 3.0  # s to wait for a picture
+CAMERAS_OWN = ("host", "gripper_address", "driver", "steps", "name")
+SIMULATORS_OWN = ("task", "object", "goals", "seed", "size")
 
 
 @dataclass(frozen=True)
@@ -19,8 +25,8 @@ class CaptureGoal:
         gripper: robotiq or panda_hand.
         gripper_address: serial device of a Robotiq, for its closedness.
         driver: library that talks to the robot: franky or franka-rs.
-        steps: control steps that an agent gets for this goal.
-        name: what the picture shows.
+        steps: with a camera: control steps that an agent gets for this goal.
+        name: with a camera: what the picture shows.
         task: in the simulator: reach, grasp, reach-with-object or pick-and-place.
         object: in the simulator: cup or box.
         goals: in the simulator: paper or dense.
@@ -47,10 +53,15 @@ class CaptureGoal:
 
         if self.steps < 1:
             raise UserError(f"--steps {self.steps}: an agent needs at least one.")
+        if self.camera is None:
+            refuse_unused(self, CAMERAS_OWN, "without --camera, for the goal is the simulator's")
+        else:
+            refuse_unused(self, SIMULATORS_OWN, "with --camera; it is for the simulator")
         goals, camera, start = self._simulated() if self.camera is None else (*self._seen(), None)
         save_goals(self.out, goals, camera, start)
+        number = len(load_goals(self.out))
         print(
-            f"{self.out} has {len(load_goals(self.out))} goals now; the newest is {goals[-1].rgb.shape[1]} × {goals[-1].rgb.shape[0]} pixels."
+            f"{self.out} has {number} {'goal' if number == 1 else 'goals'} now; the newest is {goals[-1].rgb.shape[1]} × {goals[-1].rgb.shape[0]} pixels."
         )
         return 0
 
@@ -77,11 +88,16 @@ class CaptureGoal:
         told = {"address": without_password(self.camera)}
         if self.host is None:
             with open_camera(self.camera) as camera:
-                return [Goal(camera.latest()[0], self.steps, None, self.name)], told
+                rgb, stamp = camera.latest()
+                exposed = stamp + EXPOSURE_TIME
+                while stamp < exposed:
+                    rgb, stamp = camera.wait_newer(stamp, PICTURE_TIME)
+                return [Goal(rgb, self.steps, None, self.name)], told
         from envs.franka import open_arm
 
         arm = open_arm(self.host, self.camera, self.gripper, self.gripper_address, driver=self.driver)
         try:
+            arm.camera_pace(EXPOSURE_TIME)
             seen = arm.glimpse()
         finally:
             arm.close()

@@ -18,7 +18,7 @@ class Compare:
     """
 
     folders: tyro.conf.Positional[tuple[Path, ...]]
-    out: Path = Path("comparison")
+    out: Path
 
     def run(self) -> int:
         from agents.compare import REPORT_FILE, compare

@@ -10,8 +10,8 @@ from envs.errors import UserError, unknown_name
 from envs.imperfections import Imperfections
 from envs.make import BACKENDS
 from vjepa_sim.cli.keys import ask, ask_key
-from vjepa_sim.cli.options import set_threads
-from vjepa_sim.cli.robot import robot_settings
+from vjepa_sim.cli.options import refuse_unused, set_threads
+from vjepa_sim.cli.robot import LimitOptions, chosen_limits, robot_settings
 
 if TYPE_CHECKING:
     from data.goals import Origin
@@ -38,10 +38,11 @@ class Deploy:
         period: seconds of a step; the model's own if not given.
         imperfections: what noisy-sim does less well than the simulator.
         dry_run: plan from what is seen, log what would be sent to dry_run.json, and send nothing.
-        slow_first: the first episode at a twentieth of the speed.
-        home: move to the start posture before the first episode; the way must be free.
+        slow_first: an episode at a twentieth of the speed before the others; the table leaves it out.
+        home: after your yes, move to the start posture and open the hand; the way must be free.
         yes: agree to everything beforehand, and count no episode as solved that only a person can judge; not on a real
             robot.
+        limits: of the safety envelope; what isn't given is as usual for the gripper.
         threads: PyTorch's; 0 leaves the choice to it.
         view: for mpc: what calibrate-view found out about the camera; a folder or its view.json.
     """
@@ -65,6 +66,7 @@ class Deploy:
     slow_first: bool = False
     home: bool = False
     yes: bool = False
+    limits: LimitOptions = field(default_factory=LimitOptions)
     threads: int = 0
     view: str | None = None
 
@@ -72,9 +74,9 @@ class Deploy:
         from agents.agent import load_agent
         from agents.deploy import DeployConfig, Operator, deploy
         from agents.scoring import markdown_table
+        from agents.view import load_view
         from data.goals import load_goals, load_origin
         from envs.make import make_robot
-        from envs.safety import default_limits
 
         if self.agent == "expert":
             raise UserError(
@@ -82,6 +84,10 @@ class Deploy:
             )
         if self.backend not in BACKENDS:
             raise unknown_name("backend", self.backend, BACKENDS)
+        if self.yes and self.backend == "franka":
+            raise UserError("--yes: a real robot moves, and is judged, in front of a person who answers. Leave it out.")
+        if self.backend != "noisy-sim":
+            refuse_unused(self, ("imperfections",), f"with --backend {self.backend}; noisy-sim has some to order")
         goals, origin = load_goals(self.goals), load_origin(self.goals)
         start = origin.start
         task = self._agreed("task", None if start is None else start.task, "reach")
@@ -98,19 +104,20 @@ class Deploy:
             episodes=self.episodes,
             dry_run=self.dry_run,
             slow_first=self.slow_first,
+            home=self.home,
             imperfections=self.imperfections if self.backend == "noisy-sim" else None,
             view=self.view,
         )
-        agent = load_agent(self.agent, self.checkpoint, limits=default_limits(gripper), view=self.view)
+        settings = self._settings(origin, goals[0].rgb.shape[0], named)
+        limits = chosen_limits(self.limits, self.backend, gripper)
+        agent = load_agent(self.agent, self.checkpoint, limits=limits, view=self.view)
+        view = None if self.view is None else load_view(self.view, self.checkpoint)
         model = getattr(agent, "model", None)
         period = round(self.period or (model.card.period if model is not None else None) or 1.0, 4)
-        settings = self._settings(origin, goals[0].rgb.shape[0], named)
-        env = make_robot(task, self.backend, gripper=gripper, period=period, **settings)
+        env = make_robot(task, self.backend, gripper=gripper, period=period, limits=limits, **settings)
         operator = Operator(self._agrees, self._judges, print, "nobody" if self.yes else "operator")
         try:
-            if self.home and self._agrees("The arm will move to its start posture and open the hand. Is the way free?"):
-                env.robot.go_home()
-            info = deploy(self.out, config, env, agent, goals, operator, origin.camera)
+            info = deploy(self.out, config, env, agent, goals, operator, origin.camera, view)
         finally:
             env.close()
         if info.get("cells"):
@@ -129,14 +136,14 @@ class Deploy:
 
     def _settings(self, origin: Origin, size: int, object_name: str) -> dict[str, Any]:
         """What a rung needs besides gripper and period."""
-        settings = robot_settings(self.backend, self.host, self.camera, self.gripper_address, self.driver)
+        settings = robot_settings(self)
         if self.backend == "franka":
             return settings
         settings |= {"object_name": object_name, "size": size, "start": origin.start}
         return {**settings, "imperfections": self.imperfections} if self.backend == "noisy-sim" else settings
 
     def _agrees(self, question: str) -> bool:
-        if self.backend in ("sim", "noisy-sim") or (self.yes and self.backend != "franka"):
+        if self.yes or self.backend in ("sim", "noisy-sim"):
             return True  # there is nothing that could break
         return ask(question)
 

@@ -32,10 +32,8 @@ class Inspect:
     json: Path | None = None
 
     def run(self) -> int:
-        from PIL import Image
-
         from data.contact_sheet import contact_sheet
-        from data.files import write_json
+        from data.files import write_image, write_json
         from data.formats import open_reader
         from data.provenance import provenance
         from data.summary import summarize, text
@@ -49,8 +47,7 @@ class Inspect:
         with progress("reading episodes") as bar:
             summary = summarize(reader, self.camera, self.episodes, bar)
         print(text(summary))
-        self.picture.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(contact_sheet(reader, self.camera)).save(self.picture)
+        write_image(self.picture, contact_sheet(reader, self.camera))
         print(f"\nThumbnails of the first, middle and last frames lie in {self.picture}.")
         if self.json:
             write_json(self.json, {"inspect": str(self.path), **summary.to_dict(), "provenance": provenance()})

@@ -32,11 +32,22 @@ def ask_key(question: str, keys: str) -> str:
 def ask(question: str) -> bool:
     """A yes or a no, with Enter: for what should not happen by a slip of the finger.
 
+    What was typed before the question is no answer to it.
+
     Raises:
         UserError: nobody is there to answer.
     """
     _check_terminal(question)
+    _forget_typed()
     return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+
+
+def _forget_typed() -> None:
+    try:
+        import termios
+    except ImportError:  # not on Windows
+        return
+    termios.tcflush(sys.stdin, termios.TCIFLUSH)
 
 
 def _check_terminal(question: str) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import MISSING, Field, fields
+from typing import Any
+
 from envs.errors import UserError
 
 
@@ -28,3 +31,24 @@ def set_threads(threads: int) -> None:
         raise UserError(f"--threads {threads}: give a positive number, or 0 to leave the choice to PyTorch.")
     if threads:
         torch.set_num_threads(threads)
+
+
+def refuse_unused(verb: Any, names: tuple[str, ...], where: str) -> None:
+    """Refuse options that nothing would come of.
+
+    Args:
+        verb: the dataclass of all its options.
+        names: of its fields that must be as they are by default.
+        where: nothing would come of them, in words.
+
+    Raises:
+        UserError: one of them is given.
+    """
+    given = [f"--{each.name.replace('_', '-')}" for each in fields(verb) if each.name in names and _changed(verb, each)]
+    if given:
+        raise UserError(f"{', '.join(given)}: nothing comes of that {where}. Leave it out.")
+
+
+def _changed(verb: Any, field: Field) -> bool:
+    usual = field.default if field.default_factory is MISSING else field.default_factory()
+    return getattr(verb, field.name) != usual

@@ -33,11 +33,19 @@ def moment(index: int) -> datetime:
     return EPOCH + timedelta(minutes=2 * index)
 
 
-def episode_folder(root: Path, index: int, success: bool) -> Path:
-    """Where episode ``index`` of a collection lies."""
-    when = moment(index)
+def episode_folder(root: Path, index: int, success: bool, lab: str = LAB, when: datetime | None = None) -> Path:
+    """Where episode ``index`` of a collection lies.
+
+    Args:
+        root: of the collection.
+        index: of the episode.
+        success: whether it was one.
+        lab: where it was recorded.
+        when: it was recorded; None for :func:`moment`.
+    """
+    when = when or moment(index)
     name = f"{when:%a_%b}_{when.day:2d}_{when:%H:%M:%S_%Y}".replace(" ", "_")
-    return root / VERSION_FOLDER / LAB / ("success" if success else "failure") / f"{when:%Y-%m-%d}" / name
+    return root / VERSION_FOLDER / lab / ("success" if success else "failure") / f"{when:%Y-%m-%d}" / name
 
 
 def find_episodes(root: Path) -> dict[str, int]:

@@ -6,6 +6,8 @@ import json
 import os
 import shutil
 import tempfile
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +44,31 @@ class DroidWriter(Writer):
         self._count += 1
 
 
-def write_episode(root: Path, index: int, episode: Episode) -> Path:
+@dataclass(frozen=True)
+class _Origin:
+    """Who recorded an episode, and when.
+
+    Attributes:
+        lab: where.
+        when: its first row was.
+        begin: seconds from 1970 to where its stamps begin.
+        user_id: eight hexadecimal digits; the seed's where there is one, so that collections don't share their uuids.
+    """
+
+    lab: str
+    when: datetime
+    begin: float
+    user_id: str
+
+    @classmethod
+    def of(cls, index: int, episode: Episode, lab: str, when: datetime | None) -> _Origin:
+        user_id = f"{(index if episode.seed is None else episode.seed) & 0xFFFFFFFF:08x}"
+        first = float(episode.stamps[0])
+        begin = moment(index).timestamp() if when is None else when.timestamp() - first
+        return cls(lab, when or moment(index), 0.0 if first > EPOCH_STAMPS else begin, user_id)
+
+
+def write_episode(root: Path, index: int, episode: Episode, lab: str = LAB, when: datetime | None = None) -> Path:
     """Write one episode into a collection and return its folder.
 
     Everything is written beside its place and then renamed, so that a folder that exists is whole. An episode without
@@ -50,12 +76,20 @@ def write_episode(root: Path, index: int, episode: Episode) -> Path:
     without joints has none, and DROID's own parser, which counts them, doesn't take it. An unknown success goes to
     ``failure``. All three are noted, and read back as they were.
 
+    Args:
+        root: of the collection.
+        index: of the episode.
+        episode: to be written.
+        lab: where it was recorded.
+        when: its first row was recorded; None for a simulated one's made-up time, which repeats.
+
     Raises:
         UserError: the episode's folder exists already.
     """
     import h5py
 
-    folder = episode_folder(root, index, bool(episode.success))
+    folder = episode_folder(root, index, bool(episode.success), lab, when)
+    origin = _Origin.of(index, episode, lab, when)
     if folder.exists():
         raise UserError(f"{folder} exists already; give another --out, or resume with the same seed.")
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -65,12 +99,12 @@ def write_episode(root: Path, index: int, episode: Episode) -> Path:
         (partial / VIDEOS).mkdir(parents=True)
         for camera in episode.cameras:
             write_video(partial / VIDEOS / f"{camera.serial}.mp4", camera.frames, 1 / episode.period)
-            received = episode.extras.get(_received(camera), _milliseconds(index, episode))
+            received = episode.extras.get(_received(camera), _milliseconds(origin, episode))
             write_json(partial / VIDEOS / f"{camera.serial}_timestamps.json", received.tolist())
         with h5py.File(partial / TRAJECTORY, "w") as file:
-            _write_rows(file, index, episode)
-            file.attrs.update(_attributes(index, episode))
-        metadata = _metadata(root, folder, index, episode)
+            _write_rows(file, origin, episode)
+            file.attrs.update(_attributes(origin, episode))
+        metadata = _metadata(root, folder, origin, episode)
         try:
             text = json.dumps(metadata, indent=2)
         except (TypeError, ValueError) as error:
@@ -88,21 +122,15 @@ def _received(camera: Camera) -> str:
     return f"observation/timestamp/cameras/{camera.serial}_frame_received"
 
 
-def _milliseconds(index: int, episode: Episode) -> np.ndarray:
+def _milliseconds(origin: _Origin, episode: Episode) -> np.ndarray:
     """int64 [T], since 1970."""
-    begin = 0.0 if episode.stamps[0] > EPOCH_STAMPS else moment(index).timestamp()
-    return np.round((begin + episode.stamps) * 1000).astype(np.int64)
+    return np.round((origin.begin + episode.stamps) * 1000).astype(np.int64)
 
 
-def _user_id(index: int, episode: Episode) -> str:
-    """Eight hexadecimal digits; the seed's where there is one, so that collections don't share their uuids."""
-    return f"{(index if episode.seed is None else episode.seed) & 0xFFFFFFFF:08x}"
-
-
-def _write_rows(file, index: int, episode: Episode) -> None:
+def _write_rows(file, origin: _Origin, episode: Episode) -> None:
     """Every low-dimensional key that DROID's recorder writes, as far as a simulator knows it."""
     rows = len(episode)
-    milliseconds = _milliseconds(index, episode)
+    milliseconds = _milliseconds(origin, episode)
     zeros7, zeros, true, false = np.zeros((rows, 7)), np.zeros(rows), np.ones(rows, bool), np.zeros(rows, bool)
     commands = _commands(episode)
     robot_state = {
@@ -192,13 +220,13 @@ def _camera_leaves(camera: Camera, rows: int, milliseconds: np.ndarray) -> dict[
     return leaves
 
 
-def _attributes(index: int, episode: Episode) -> dict:
+def _attributes(origin: _Origin, episode: Episode) -> dict:
     return {
         "user": _source(episode, "user"),
         "building": _source(episode, "building"),
         "scene_id": np.int64(episode.seed or 0),
         "current_task": episode.task,
-        "time": moment(index).strftime("%a %b %d %H:%M:%S %Y"),
+        "time": origin.when.strftime("%a %b %d %H:%M:%S %Y"),
         "robot_serial_number": _source(episode, "robot_serial"),
         "version_number": DROID_VERSION,
         "success": bool(episode.success),
@@ -216,15 +244,15 @@ def _source(episode: Episode, name: str) -> str:
     return SIMULATED[name] if episode.seed is not None else "unknown"
 
 
-def _metadata(root: Path, folder: Path, index: int, episode: Episode) -> dict:
+def _metadata(root: Path, folder: Path, origin: _Origin, episode: Episode) -> dict:
     """DROID's 28 fields, and ours under one key of their own."""
-    when = moment(index)
-    inside = folder.relative_to(root / VERSION_FOLDER / LAB).as_posix()
+    when = origin.when
+    inside = folder.relative_to(root / VERSION_FOLDER / origin.lab).as_posix()
     return {
-        "uuid": f"{LAB}+{_user_id(index, episode)}+{when:%Y-%m-%d-%Hh-%Mm-%Ss}",
-        "lab": LAB,
+        "uuid": f"{origin.lab}+{origin.user_id}+{when:%Y-%m-%d-%Hh-%Mm-%Ss}",
+        "lab": origin.lab,
         "user": _source(episode, "user"),
-        "user_id": _user_id(index, episode),
+        "user_id": origin.user_id,
         "date": f"{when:%Y-%m-%d}",
         "timestamp": f"{when:%Y-%m-%d-%Hh-%Mm-%Ss}",
         "hdf5_path": f"{inside}/{TRAJECTORY}",
