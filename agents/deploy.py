@@ -23,7 +23,7 @@ from envs.errors import UserError
 from envs.faults import ArmFault
 from envs.imperfections import Imperfections
 from envs.observation import Goal
-from envs.pose import integrate
+from envs.pose import POSITION, integrate
 from envs.robot_env import RobotEnv
 from vjepa_sim.world_model import fingerprint
 
@@ -205,7 +205,7 @@ def _run(
         fault, success = None, None
         try:
             try:
-                _act(env, agent, goals, shown, recording)
+                _act(env, agent, goals, shown, recording, operator.told)
             except ArmFault as stopped:
                 fault = stopped
             finally:
@@ -231,18 +231,27 @@ def _run(
     return info
 
 
-def _act(env: RobotEnv, agent: Agent, goals: list[Goal], shown: list[Goal], recording: Recording) -> None:
+def _act(
+    env: RobotEnv,
+    agent: Agent,
+    goals: list[Goal],
+    shown: list[Goal],
+    recording: Recording,
+    told: Callable[[str], None],
+) -> None:
     """One episode, to the end of the budget."""
     _, info = env.reset(options={"goals": goals})
     agent.begin(shown)
     recording.take(info)
-    for _ in range(env.budget):
+    for step in range(env.budget):
         before = time.perf_counter()
         action = agent.act(env.observation)
         recording.seconds.append(time.perf_counter() - before)
         recording.evaluations.append(agent.model_evaluations)
         info = env.step(action)[4]
         recording.take(info)
+        moved = 1000 * np.linalg.norm(info["action_sent"][POSITION])
+        told(f"step {step + 1} of {env.budget}: {recording.seconds[-1]:.2f} s to think, sent {moved:.0f} mm on")
 
 
 def _judge(index: int, recording: Recording, fault: ArmFault | None, operator: Operator) -> tuple[bool | None, str]:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import gymnasium
 
-from envs.errors import unknown_name
+from envs.errors import UserError, unknown_name
 from envs.safety import SafetyLimits, check_limits, default_limits
 
 if TYPE_CHECKING:
@@ -80,6 +80,11 @@ def make_robot(task: str, backend: str, **settings: Any) -> RobotEnv:
     check_limits(limits)
     takes = inspect.signature(open_robot).parameters
     about_robot |= {name: getattr(limits, name) for name in LIMITED if name in takes}
+    missing = [
+        name for name, each in takes.items() if each.default is inspect.Parameter.empty and name not in about_robot
+    ]
+    if missing:
+        raise UserError(f"Backend {backend!r} needs {' and '.join(f'{name}=…' for name in missing)}.")
     robot = open_robot(**about_robot)
     try:
         return RobotEnv(task, robot, limits, **settings)

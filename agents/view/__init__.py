@@ -9,7 +9,7 @@ none: the arm's measured state and a picture from elsewhere tell a model two dif
 """
 
 from agents.view.calibration import VIEW_FILE, ViewCalibration, fit_view, load_view
-from agents.view.moves import OVER_TABLE, Moves, approach, infer_move, infer_moves, make_moves
+from agents.view.moves import OVER_TABLE, Moves, approach, check_moves, infer_move, infer_moves, make_moves
 
 __all__ = [
     "OVER_TABLE",
@@ -17,6 +17,7 @@ __all__ = [
     "Moves",
     "ViewCalibration",
     "approach",
+    "check_moves",
     "fit_view",
     "infer_move",
     "infer_moves",

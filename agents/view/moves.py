@@ -13,7 +13,7 @@ from agents.mpc import feature_distance
 from envs.errors import UserError
 from envs.observation import Observation
 from envs.pose import ACTION_DIM, POSITION
-from envs.safety import SafetyEnvelope
+from envs.safety import SafetyEnvelope, SafetyLimits
 from vjepa_sim.world_model import WorldModel
 
 LENGTHS = (0.8, 1.2)  # of a move, in units of their usual size
@@ -91,6 +91,21 @@ def infer_moves(
     return Moves(inferred, true)
 
 
+def check_moves(count: int, size: float, limits: SafetyLimits) -> None:
+    """Refuse what :func:`make_moves` can't do.
+
+    Raises:
+        UserError: there are too few moves, or they are too long.
+    """
+    if count < MIN_MOVES:
+        raise UserError(f"{count} moves are too few for a calibration; make at least {MIN_MOVES}, better 30.")
+    if not 0 < LENGTHS[1] * size <= limits.max_translation:
+        raise UserError(
+            f"Moves of {100 * size:g} cm, give or take a fifth: the arm may be sent up to "
+            f"{100 * limits.max_translation:g} cm, and {100 * size:g} must be above 0."
+        )
+
+
 def make_moves(
     arm: SafetyEnvelope,
     count: int = 30,
@@ -116,13 +131,7 @@ def make_moves(
         UserError: there are too few moves, they are too long, or there is no room for them.
         ArmFault: what stopped the arm.
     """
-    if count < MIN_MOVES:
-        raise UserError(f"{count} moves are too few for a calibration; make at least {MIN_MOVES}, better 30.")
-    if not 0 < LENGTHS[1] * size <= arm.limits.max_translation:
-        raise UserError(
-            f"Moves of {100 * size:g} cm, give or take a fifth: the arm may be sent up to "
-            f"{100 * arm.limits.max_translation:g} cm, and {100 * size:g} must be above 0."
-        )
+    check_moves(count, size, arm.limits)
     rng = np.random.default_rng(seed)
     observations = [arm.reset()]
     start = observations[0].state[:2].astype(np.float64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
@@ -88,6 +89,7 @@ class FrankaArm:
         self._arrived = False  # whether it has had its time to get there
         self._agents_turn: float | None = None  # since when the agent is waited for
         self._arrived_at = 0.0
+        atexit.register(self.close)  # a program that ends without a word leaves the arm at rest, and parts in order
 
     # --- the contract -----------------------------------------------------------------------------------------
 
@@ -171,6 +173,7 @@ class FrankaArm:
 
     def close(self) -> None:
         """Come to rest and let go of robot, gripper and camera, whatever is broken by now."""
+        atexit.unregister(self.close)
         with ExitStack() as parts:  # in reverse; each is closed whatever becomes of the others, also by Ctrl-C
             for close in (self._camera.close, self._driver.close, self._gripper.close, self._servo.stop):
                 parts.enter_context(suppress(Exception))

@@ -70,7 +70,7 @@ class CalibrateView:
     threads: int = 0
 
     def run(self) -> int:
-        from agents.view import VIEW_FILE
+        from agents.view import VIEW_FILE, check_moves
         from data.output import check_output, claimed
         from vjepa_sim.world_model import WorldModel, fingerprint
 
@@ -84,6 +84,7 @@ class CalibrateView:
             refuse_unused(self, ("object", "size", "yes"), "on a real robot")
         if self.sweep and self.azimuth is not None:
             raise UserError("--sweep has azimuths of its own; leave out --azimuth.")
+        check_moves(self.moves, self.move_size, chosen_limits(self.limits, self.backend, self.gripper))
         check_output(self.out, CONFIG_FILE)
         if (self.out / VIEW_FILE).exists() or (self.out / SWEEP_FILE).exists():
             raise UserError(f"{self.out} holds a finished calibration. Give a new folder as --out.")
@@ -119,8 +120,11 @@ class CalibrateView:
         view.save(self.out)
         print(view.to_markdown(), end="")
         if view.error_rotated >= view.error_shifted:
-            print("\nThe rotation doesn't help on the moves that were held out: plan without it.")
-        print(f"\nIt lies in {self.out}; eval and deploy take it as --view {self.out}.")
+            print(
+                f"\nThe rotation doesn't help on the moves that were held out: plan without it. It lies in {self.out}."
+            )
+        else:
+            print(f"\nIt lies in {self.out}; eval and deploy take it as --view {self.out}.")
 
     def _in_simulation(self, model):
         from envs.scene.cameras import LEFT, left_at

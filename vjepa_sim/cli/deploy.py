@@ -34,7 +34,7 @@ class Deploy:
         checkpoint: for mpc: a bundled name, or a folder.
         task: reach, grasp, reach-with-object or pick-and-place: its budget of steps; the goals' own if not given.
         object: name of the object in the table; the goals' own if not given.
-        episodes: how many.
+        episodes: how many; 5 if not given, and 1 on sim, where all would be alike.
         period: seconds of a step; the model's own if not given.
         imperfections: what noisy-sim does less well than the simulator.
         dry_run: plan from what is seen, log what would be sent to dry_run.json, and send nothing.
@@ -59,7 +59,7 @@ class Deploy:
     checkpoint: str = "tiny"
     task: str | None = None
     object: str | None = None
-    episodes: int = 5
+    episodes: int | None = None
     period: float | None = None
     imperfections: Imperfections = field(default_factory=Imperfections)
     dry_run: bool = False
@@ -101,7 +101,7 @@ class Deploy:
             task=task,
             object=named,
             goals=str(self.goals),
-            episodes=self.episodes,
+            episodes=self._number(),
             dry_run=self.dry_run,
             slow_first=self.slow_first,
             home=self.home,
@@ -124,6 +124,15 @@ class Deploy:
             print(markdown_table(info["cells"]), end="")
             print(f"\nTable, numbers and episodes lie in {self.out}.")
         return 0
+
+    def _number(self) -> int:
+        if self.backend == "sim" and (self.episodes or 1) > 1:
+            raise UserError(
+                f"--episodes {self.episodes}: on sim each would be the first one again, and counts once. `vjepa-sim eval` "
+                "scores many, from other starts."
+            )
+        usual = 1 if self.backend == "sim" else 5
+        return usual if self.episodes is None else self.episodes
 
     def _agreed(self, option: str, goals_own: str | None, usual: str) -> str:
         """What was given, but not against the goals: their start and their test are their own task's."""
