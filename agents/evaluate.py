@@ -158,9 +158,7 @@ def check_fit(agent: Agent, env: FrankaEnv) -> None:
     Raises:
         UserError: it names both sides.
     """
-    misfits = agent.model.card.misfits(env.arm.period, env.camera.size, env.simulation.gripper)
-    if misfits:
-        raise UserError(next(iter(misfits.values())))
+    agent.model.card.check_fit(env.arm.period, env.camera.size, env.simulation.gripper)
 
 
 def check_seeds(agent: Agent, seeds: list[int]) -> None:

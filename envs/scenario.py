@@ -13,10 +13,8 @@ from envs.start import Start
 from envs.tasks import TASKS, Progress
 from envs.variation import Stage, sample_variation
 
-NEAR, TURNED = (
-    0.005,
-    0.01,
-)  # m and rad by which a start that is drawn anew may differ: steps of another length settle so
+# m and rad by which a start that is drawn anew may differ: steps of another length settle so.
+NEAR, TURNED = 0.005, 0.01
 
 
 class Scenario:

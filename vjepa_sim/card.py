@@ -103,6 +103,15 @@ class ModelCard:
             )
         return found
 
+    def check_fit(self, period: float, size: int, gripper: str) -> None:
+        """Refuse an arm and a camera that this model wasn't trained for; see :meth:`misfits`.
+
+        Raises:
+            UserError: it names both sides.
+        """
+        for misfit in self.misfits(period, size, gripper).values():
+            raise UserError(misfit)
+
 
 def read_card(path: Path) -> ModelCard:
     """Read a card.

@@ -59,9 +59,7 @@ class SimulatedView:
             UserError: the model doesn't fit the environment, or the moves don't.
         """
         period = PERIOD if model.card.period is None else round(model.card.period, 4)
-        misfits = model.card.misfits(period, self.size, self.gripper)
-        if misfits:
-            raise UserError(next(iter(misfits.values())))
+        model.card.check_fit(period, self.size, self.gripper)
         env = FrankaEnv("reach", self.object_name, self.gripper, self.size, period=period, viewpoint=viewpoint)
         try:
             env.reset(seed=evaluation_seed(FIRST_SEED, self.seed))

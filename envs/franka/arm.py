@@ -83,9 +83,8 @@ class FrankaArm:
         self._usual = servo or ServoSettings()
         self._servo = Servo(driver, self._usual, self._watch)
         self._settle_time = SETTLE_TIME
-        self._sent = self._commanded = np.zeros(
-            pose.STATE_DIM
-        )  # where the arm was sent, and where a command starts from
+        # Where the arm was sent, and where a command starts from.
+        self._sent = self._commanded = np.zeros(pose.STATE_DIM)
         self._arrived = False  # whether it has had its time to get there
         self._agents_turn: float | None = None  # since when the agent is waited for
         self._arrived_at = 0.0

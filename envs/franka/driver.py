@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
-from envs.faults import ArmFault, Reflex, UserStopped
+from envs.faults import ArmFault, NotFinite, Reflex, UserStopped
 
 COLLISION_TORQUE, COLLISION_FORCE = 40.0, 40.0  # Nm and N at which the robot's own reflex stops it, as in DROID
 IDLE, MOVING, USER_STOPPED, REFLEX = "Idle", "Move", "UserStopped", "Reflex"
@@ -80,3 +81,22 @@ def check_mode(mode: str) -> None:
         raise Reflex("The robot has stopped itself and waits for recovery.")
     if mode not in (IDLE, MOVING):
         raise ArmFault(f"The robot is in mode {mode}, and must be in {IDLE}.")
+
+
+def check_pose(pose: np.ndarray) -> None:
+    """Raise :class:`NotFinite` unless a reference pose [4, 4] is."""
+    if not np.all(np.isfinite(pose)):
+        raise NotFinite(f"The reference pose {pose[:3, 3].tolist()} is not finite.")
+
+
+def check_joints(joints: np.ndarray, speeds: np.ndarray) -> None:
+    """Raise :class:`NotFinite` unless reference joints [7] and their speeds [7] are."""
+    if not np.all(np.isfinite([joints, speeds])):
+        raise NotFinite(f"The reference {joints.tolist()} or its speed is not finite.")
+
+
+def rigid(matrix: np.ndarray) -> np.ndarray:
+    """[4, 4]. What the robot reports is rounded, its hand's tool frame to four digits, and franky refuses such a target."""
+    result = np.array(matrix)
+    result[:3, :3] = Rotation.from_matrix(result[:3, :3]).as_matrix()
+    return result

@@ -11,10 +11,18 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from envs.errors import UserError
-from envs.faults import ArmFault, ConnectionLost, ForceExceeded, NotFinite, Reflex, UserStopped
+from envs.faults import ArmFault, ConnectionLost, ForceExceeded, Reflex, UserStopped
 from envs.franka.connecting import connect_in_time
 from envs.franka.connection import Connection
-from envs.franka.driver import COLLISION_FORCE, COLLISION_TORQUE, RobotState, check_mode
+from envs.franka.driver import (
+    COLLISION_FORCE,
+    COLLISION_TORQUE,
+    RobotState,
+    check_joints,
+    check_mode,
+    check_pose,
+    rigid,
+)
 
 # The library smooths every step of a reference, and must be faster than the servo leads it, or the arm stops late. Of these
 # norms, an axis gets 1/sqrt(3). Gains, and how far the smoothed reference may lead the arm (25 mm), are the library's own,
@@ -59,7 +67,7 @@ class FrankaRsDriver:
             state = self._state()
             return RobotState(
                 clock=float(state.time),
-                pose=_rigid(state.O_T_EE) @ np.linalg.inv(_rigid(state.F_T_EE)),
+                pose=rigid(state.O_T_EE) @ np.linalg.inv(rigid(state.F_T_EE)),
                 joints=np.array(state.q),
                 force=np.array(state.O_F_ext_hat_K[:3]),
                 mode=_mode(state),
@@ -73,8 +81,7 @@ class FrankaRsDriver:
 
     def follow(self, pose: np.ndarray) -> None:
         """Move the reference to a flange pose [4, 4]."""
-        if not np.all(np.isfinite(pose)):
-            raise NotFinite(f"The reference pose {pose[:3, 3].tolist()} is not finite.")
+        check_pose(pose)
         self._lead(_target(pose @ self._tool))
 
     def start_joints(self, max_force: float) -> None:
@@ -83,8 +90,7 @@ class FrankaRsDriver:
 
     def follow_joints(self, joints: np.ndarray, speeds: np.ndarray) -> None:
         """Move the reference to joints [7], rad; the library finds its speeds itself."""
-        if not np.all(np.isfinite([joints, speeds])):
-            raise NotFinite(f"The reference {joints.tolist()} or its speed is not finite.")
+        check_joints(joints, speeds)
         self._lead(joints)
 
     def check(self) -> None:
@@ -116,7 +122,7 @@ class FrankaRsDriver:
         with suppress(Exception):  # whatever is broken by now: what can still be stopped is stopped
             state = motion.state()
             joints = isinstance(motion, self._franka.JointTargets)
-            motion.move_to(state.q if joints else _target(_rigid(state.O_T_EE)))
+            motion.move_to(state.q if joints else _target(rigid(state.O_T_EE)))
         with suppress(Exception):
             motion.stop()  # waits for rest
 
@@ -133,7 +139,7 @@ class FrankaRsDriver:
             check_mode(_mode(state))
             torques, forces = [COLLISION_TORQUE] * 7, [min(max_force, COLLISION_FORCE)] * 3 + [COLLISION_TORQUE] * 3
             self._robot.set_collision_behavior_simple(torques, torques, forces, forces)
-            self._tool, self._max_force = _rigid(state.F_T_EE), max_force
+            self._tool, self._max_force = rigid(state.F_T_EE), max_force
             self._motion = begin()
 
     def _lead(self, target: np.ndarray) -> None:
@@ -172,13 +178,6 @@ class FrankaRsDriver:
 
 def _mode(state: Any) -> str:
     return MODES.get(state.robot_mode, state.robot_mode)
-
-
-def _rigid(matrix: np.ndarray) -> np.ndarray:
-    """[4, 4]. What the robot reports is rounded, its hand's tool frame to four digits."""
-    rigid = np.array(matrix)
-    rigid[:3, :3] = Rotation.from_matrix(rigid[:3, :3]).as_matrix()
-    return rigid
 
 
 def _target(pose: np.ndarray) -> np.ndarray:

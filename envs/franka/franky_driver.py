@@ -12,10 +12,19 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from envs.errors import UserError
-from envs.faults import ArmFault, ConnectionLost, ForceExceeded, NotFinite, Reflex, UserStopped
+from envs.faults import ArmFault, ConnectionLost, ForceExceeded, Reflex, UserStopped
 from envs.franka.connecting import connect_in_time
 from envs.franka.connection import Connection
-from envs.franka.driver import COLLISION_FORCE, COLLISION_TORQUE, MOVING, RobotState, check_mode
+from envs.franka.driver import (
+    COLLISION_FORCE,
+    COLLISION_TORQUE,
+    MOVING,
+    RobotState,
+    check_joints,
+    check_mode,
+    check_pose,
+    rigid,
+)
 from envs.franka.newest import Newest
 
 STIFFNESS, TURNING_STIFFNESS = 600.0, 50.0  # N/m and Nm/rad
@@ -64,7 +73,7 @@ class FrankyDriver:
             state = self._robot.state if states is None else states.get()
             return RobotState(
                 clock=state.time.to_msec() / 1000,
-                pose=_rigid(state.O_T_EE) @ np.linalg.inv(_rigid(state.F_T_EE)),
+                pose=rigid(state.O_T_EE.matrix) @ np.linalg.inv(rigid(state.F_T_EE.matrix)),
                 joints=np.array(state.q),
                 force=np.array(state.O_F_ext_hat_K[:3]),
                 mode=state.robot_mode.name,
@@ -83,14 +92,13 @@ class FrankyDriver:
             gains.damping = np.diag(np.repeat(damping, 3))
             motion.set_gains(gains)
             state = self._robot.state
-            self._tool = _rigid(state.F_T_EE)
-            motion.set_reference(self._reference(_rigid(state.O_T_EE)))
+            self._tool = rigid(state.F_T_EE.matrix)
+            motion.set_reference(self._reference(rigid(state.O_T_EE.matrix)))
         self._begin(motion, max_force)
 
     def follow(self, pose: np.ndarray) -> None:
         """Move the reference to a flange pose [4, 4]."""
-        if not np.all(np.isfinite(pose)):
-            raise NotFinite(f"The reference pose {pose[:3, 3].tolist()} is not finite.")
+        check_pose(pose)
         with self._faults():
             self._motion.set_reference(self._reference(pose @ self._tool))
 
@@ -103,8 +111,7 @@ class FrankyDriver:
 
     def follow_joints(self, joints: np.ndarray, speeds: np.ndarray) -> None:
         """Move the reference to joints [7], rad, with speeds [7], rad/s."""
-        if not np.all(np.isfinite([joints, speeds])):
-            raise NotFinite(f"The reference {joints.tolist()} or its speed is not finite.")
+        check_joints(joints, speeds)
         with self._faults():
             self._motion.set_reference(self._franky.JointReference(q=joints, dq=speeds))
 
@@ -220,13 +227,6 @@ class FrankyDriver:
             if "Net Exception" in str(error):
                 raise ConnectionLost(f"The connection to {self._host} is lost ({error}).") from error
             raise ArmFault(f"The robot refused ({error}).") from error
-
-
-def _rigid(affine: Any) -> np.ndarray:
-    """[4, 4]. What the robot reports is rounded, its hand's tool frame to four digits, and franky refuses such a target."""
-    matrix = np.array(affine.matrix)
-    matrix[:3, :3] = Rotation.from_matrix(matrix[:3, :3]).as_matrix()
-    return matrix
 
 
 def _names(errors: Any) -> tuple[str, ...]:
