@@ -8,6 +8,7 @@ import socket
 import time
 
 FCI_PORT, HAND_PORT = 1337, 1338  # fixed by the protocol, so robots differ in their addresses
+REST = 0.01  # rad/s
 _numbers = itertools.count()
 
 
@@ -27,6 +28,19 @@ def wait_until(condition, timeout: float = 20.0) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it did not become so"
         time.sleep(0.005)
+
+
+def wait_for_rest(robot, timeout: float = 20.0) -> None:
+    """Until it stays at rest: an arm that is pushed back stands still for a moment, too."""
+
+    def rests() -> bool:
+        for _ in range(10):
+            if robot.moving() > REST:
+                return False
+            time.sleep(0.005)
+        return True
+
+    wait_until(rests, timeout)
 
 
 def _free(address: str, port: int) -> bool:

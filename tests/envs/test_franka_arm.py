@@ -36,7 +36,7 @@ from envs.loopback.robotiq import LoopbackRobotiq
 from envs.panda import JOINTS_LOW, home_joints
 from envs.safety import SafetyEnvelope, default_limits
 from tests.envs.grey import GreySource
-from tests.envs.loopback import free_address, wait_until
+from tests.envs.loopback import free_address, wait_for_rest, wait_until
 from tests.envs.mjpeg import MjpegServer
 from tests.envs.obedient import Obedient
 
@@ -386,7 +386,7 @@ def test_an_arm_stops_when_its_camera_hangs_over_the_wire(robotiq):
             with pytest.raises(StaleCamera):
                 for step in itertools.cycle([0.03, -0.03]):
                     envelope.command(np.array([0, 0, step, 0, 0, 0, 0]))
-            wait_until(lambda: robot.moving() < 0.01)
+            wait_for_rest(robot)
             wait_until(lambda: arm.robot_state().mode == "Idle")
             camera.resume()
             wait_until(lambda: arm._camera.age < 0.5)
@@ -403,7 +403,7 @@ def test_a_real_arm_needs_neither_simulator_nor_model(robotiq, way):
         command = [sys.executable, "-c", WITHOUT_SIMULATOR_AND_MODEL, way, robot.host, camera.url, str(robotiq.link)]
         client = subprocess.run(command, capture_output=True, text=True, timeout=120)
         assert client.returncode == 0, client.stderr
-        wait_until(lambda: robot.moving() < 0.01)
+        wait_for_rest(robot)
         moved = robot.flange()[0, 3] - start
     # On a busy machine the robot's clock is slow, and a compliant arm that has not had its time is still short.
     assert 0.01 < float(client.stdout) < 0.025

@@ -19,7 +19,7 @@ from envs.errors import UserError
 from envs.faults import ArmFault, ConnectionLost, ForceExceeded, NotFinite, Reflex, StaleRobotClock, UserStopped
 from envs.panda import HOME_JOINTS, flange_poses
 from envs.pose import euler_to_matrix
-from tests.envs.loopback import FCI_PORT, free_address, wait_until
+from tests.envs.loopback import FCI_PORT, REST, free_address, wait_for_rest, wait_until
 
 pytest.importorskip("franka_sim", exc_type=ImportError)
 
@@ -31,7 +31,6 @@ from envs.loopback import LoopbackRobot
 AT_ONCE = 0.3  # s in which a fault must be known
 SILENCE = 1.0  # s in which a silent robot must be given up
 POSITION, TURN = 0.005, 0.02  # m and rad that the settled arm may be off
-REST = 0.01  # rad/s
 MAX_FORCE = 25.0
 
 
@@ -191,7 +190,7 @@ def test_stop_leaves_the_arm_at_rest(robot, connect):
     servo, driver = connect(robot)
     start_moving(robot, servo)
     servo.stop()
-    wait_until(lambda: robot.moving() < REST, timeout=2.0)
+    wait_for_rest(robot, timeout=2.0)
     assert driver.read().mode == "Idle"
     servo.start(MAX_FORCE)  # and it can go on
     servo.go(moved(servo._goal, axis=2, by=-0.02))
@@ -205,7 +204,7 @@ def test_reflex(robot, connect):
     servo, driver = connect(robot)
     start_moving(robot, servo)
     assert latency(servo, Reflex, robot.reflex) < AT_ONCE
-    wait_until(lambda: robot.moving() < REST)
+    wait_for_rest(robot)
     servo.stop()
     with pytest.raises(Reflex):
         servo.start(MAX_FORCE)
@@ -219,7 +218,7 @@ def test_user_stop(robot, connect, library):
     servo, driver = connect(robot)
     start_moving(robot, servo)
     assert latency(servo, UserStopped, lambda: robot.user_stop(True)) < AT_ONCE
-    wait_until(lambda: robot.moving() < REST)
+    wait_for_rest(robot)
     servo.stop()
     with pytest.raises(UserStopped):
         servo.start(MAX_FORCE)
@@ -240,7 +239,7 @@ def test_force_is_stopped_in_the_robots_own_loop(robot, connect):
     assert latency(servo, ForceExceeded, lambda: robot.force([0.0, 18.0, -20.0])) < AT_ONCE
     assert servo._fault.limit == "max_force" and servo._fault.measured == pytest.approx(np.hypot(18, 20), abs=0.1)
     robot.force([0.0, 0.0, 0.0])
-    wait_until(lambda: robot.moving() < REST)
+    wait_for_rest(robot)
     servo.stop()
     driver.close()
     works_again(robot, connect)
@@ -253,7 +252,7 @@ def test_robot_stops_itself_at_a_force_while_nobody_asks(robot, driver, connect)
     driver.follow(goal)
     wait_until(lambda: robot.moving() > 3 * REST)
     robot.force([0.0, 0.0, -1.2 * MAX_FORCE])
-    wait_until(lambda: robot.moving() < REST)
+    wait_for_rest(robot)
     assert goal[2, 3] - robot.flange()[2, 3] > POSITION
     with pytest.raises(ForceExceeded):
         driver.check()
@@ -267,7 +266,7 @@ def test_connection_for_commands_drops(robot, connect):
     servo, driver = connect(robot)
     start_moving(robot, servo)
     assert latency(servo, ConnectionLost, robot.drop_tcp) < AT_ONCE
-    wait_until(lambda: robot.moving() < REST)
+    wait_for_rest(robot)
     with pytest.raises(ConnectionLost):
         driver.read()
     servo.stop()
@@ -300,7 +299,7 @@ def test_silent_robot_is_noticed_by_its_clock(robot, connect):
         robot.resume()
     servo.stop()
     driver.close()
-    wait_until(lambda: robot.moving() < REST)
+    wait_for_rest(robot)
     works_again(robot, connect)
 
 
@@ -312,7 +311,7 @@ def test_silent_robot_is_lost_in_the_end(robot, connect):
     finally:
         robot.resume()
     driver.close()
-    wait_until(lambda: robot.moving() < REST)
+    wait_for_rest(robot)
 
 
 def test_a_short_silence_is_survived_without_a_jump(robot, connect):
@@ -352,7 +351,7 @@ def test_a_mistake_in_the_watch_stops_the_arm(robot, connect):
     servo, driver = connect(robot, watch)
     start_moving(robot, servo)
     assert latency(servo, ArmFault, lambda: mistakes.append(1)) < AT_ONCE
-    wait_until(lambda: robot.moving() < REST)
+    wait_for_rest(robot)
     servo.stop()
     assert driver.read().mode == "Idle"
 
@@ -387,7 +386,7 @@ def test_moves_joints(robot, driver):
         move_joints(driver, joints, 0.15, MAX_FORCE, unwatched)
         assert np.allclose(robot.joints(), joints, atol=0.02)
         assert driver.read().mode == "Idle"
-        wait_until(lambda: robot.moving() < REST)
+        wait_for_rest(robot)
 
 
 @pytest.mark.parametrize(
@@ -414,7 +413,7 @@ def test_a_fault_ends_the_way_to_a_posture(robot, driver, connect, fault, inject
     inject(robot)
     thread.join(5.0)
     assert [type(error) for error in raised] == [fault]
-    wait_until(lambda: robot.moving() < REST)
+    wait_for_rest(robot)
     robot.user_stop(False)
     robot.force([0.0, 0.0, 0.0])
     driver.close()
@@ -523,5 +522,5 @@ def test_arm_rests_when_its_program_ends(robot, connect, library, kind, end):
         _, errors = client.communicate(timeout=20.0)
     assert client.returncode == -end, errors
     assert end == signal.SIGKILL or errors.rstrip().endswith("KeyboardInterrupt")
-    wait_until(lambda: robot.moving() < REST, timeout=2.0)
+    wait_for_rest(robot, timeout=2.0)
     works_again(robot, connect)
