@@ -27,15 +27,18 @@ class Behavior:
     Attributes:
         act: from an observation to the action [7] it means to do.
         disturb: from that to the action [7] it does, with noise and mistakes.
+        finished: whether there is nothing left to do.
     """
 
     act: Act
     disturb: Callable[[np.ndarray], np.ndarray] = lambda action: action
+    finished: Callable[[], bool] = lambda: False
 
 
-NOISE = np.array([0.02] * 3 + [0.0, 0.0, 0.08] + [0.0])  # standard deviation of a disturbed step
+NOISE = np.array([0.03] * 3 + [0.0, 0.0, 0.12] + [0.0])  # standard deviation of a disturbed step, at most
 NOISY_STEPS = 0.5  # share of disturbed steps
-MISTAKES = 0.08  # share of steps at which the fingers do the opposite of what they should
+SOLVED_STEPS = 3  # that an expert's episode goes on after the first success
+MISTAKES = 0.1  # share of steps at which the fingers do the opposite of what they should, at most
 
 
 class Explore:
@@ -88,29 +91,29 @@ def _random(env: FrankaEnv, rng: np.random.Generator) -> Act:
     return act
 
 
-def _expert(env: FrankaEnv, rng: np.random.Generator) -> Act:
-    """The scripted expert; once it has succeeded it explores, so that no episode ends in idling."""
-    expert, explore = Expert(env), Explore(env, rng)
+def _expert(env: FrankaEnv, disturb: Callable[[np.ndarray], np.ndarray] = lambda action: action) -> Behavior:
+    """The scripted expert, until it has succeeded for some steps."""
+    expert = Expert(env)
     expert.begin(env.goals)
     successes = 0
 
-    def act(observation: Observation) -> np.ndarray:
+    def finished() -> bool:
         nonlocal successes
         successes += env.progress.success
-        return explore(observation) if successes > 2 else expert.act(observation)
+        return successes > SOLVED_STEPS
 
-    return act
+    return Behavior(expert.act, disturb, finished)
 
 
 def _noise(env: FrankaEnv, rng: np.random.Generator) -> Callable[[np.ndarray], np.ndarray]:
-    """Noise on some steps, and fingers that sometimes close early or let go."""
-    step = env.arm.limits.step
+    """Noise on some steps, and fingers that sometimes close early or let go; some episodes have more of it than others."""
+    step, level = env.arm.limits.step, rng.random()
 
     def disturb(action: np.ndarray) -> np.ndarray:
         action = action.copy()
         if rng.random() < NOISY_STEPS:
-            action += rng.normal(size=pose.ACTION_DIM) * NOISE
-        if rng.random() < MISTAKES:
+            action += rng.normal(size=pose.ACTION_DIM) * NOISE * level
+        if rng.random() < MISTAKES * level:
             action[pose.GRIPPER] = rng.choice([-0.75, 0.75])
         return np.clip(action, -step, step).astype(np.float32)
 
@@ -118,8 +121,8 @@ def _noise(env: FrankaEnv, rng: np.random.Generator) -> Callable[[np.ndarray], n
 
 
 BEHAVIORS: dict[str, Callable[[FrankaEnv, np.random.Generator], Behavior]] = {
-    "expert": lambda env, rng: Behavior(_expert(env, rng)),
-    "noisy-expert": lambda env, rng: Behavior(_expert(env, rng), _noise(env, rng)),
+    "expert": lambda env, rng: _expert(env),
+    "noisy-expert": lambda env, rng: _expert(env, _noise(env, rng)),
     "explore": lambda env, rng: Behavior(Explore(env, rng)),
     "random": lambda env, rng: Behavior(_random(env, rng)),
 }

@@ -40,7 +40,7 @@ class CollectConfig:
         tasks: whose start states are used, in turn.
         objects: in turn.
         size: image height and width in pixels.
-        steps: control steps per episode.
+        steps: control steps per episode, at most; an expert's ends soon after it has succeeded.
         randomize: largest strength of randomisation; half of the episodes have the nominal look, the strength of
             the others is uniform up to this.
         gripper: ``robotiq`` or ``panda_hand``.
@@ -212,6 +212,8 @@ def _collect_one(out: Path, index: int, config: CollectConfig) -> tuple[str, boo
     env.reset(seed=seed, options={"randomize": strength})
     details = {"task": task, "object": object_name, "randomize": strength, "gripper": config.gripper}
     policy = make_behavior(behavior, env, rng)
-    episode = record(env, policy.act, config.steps, behavior, seed, details, config.cameras, policy.disturb)
+    episode = record(
+        env, policy.act, config.steps, behavior, seed, details, config.cameras, policy.disturb, policy.finished
+    )
     write_episode(out, index, episode)
     return behavior, bool(episode.success), len(episode)

@@ -78,7 +78,7 @@ class Clips:
         _check_period(float(np.median([entry.period for entry in entries])), period, self._source)
         self.held_out_episodes, self.training_episodes = self._hold_out()
         self._excluded: set[int] = set()
-        self._rooms: dict[tuple[int, int, bool], np.ndarray] = {}
+        self._rooms: dict[tuple[int, int, bool, bool], tuple[np.ndarray, np.ndarray]] = {}
 
     def __len__(self) -> int:
         """Frames in all."""
@@ -131,7 +131,13 @@ class Clips:
             )
 
     def draw_clip(
-        self, rng: np.random.Generator, frames: int, stride: int = 1, held_out: bool = False, pictures: bool = True
+        self,
+        rng: np.random.Generator,
+        frames: int,
+        stride: int = 1,
+        held_out: bool = False,
+        pictures: bool = True,
+        solved: bool = False,
     ) -> Clip:
         """A random clip; every possible clip is about equally likely.
 
@@ -144,12 +150,12 @@ class Clips:
             stride: periods from one frame to the next.
             held_out: from the episodes that training never sees.
             pictures: whether they are decoded.
+            solved: leave out episodes whose task was not achieved, unless all are.
 
         Raises:
             UserError: no episode is long enough, too many are bad, or no clip without gaps is found.
         """
-        rooms = self._room(frames, stride, held_out)
-        episodes = self.held_out_episodes if held_out else self.training_episodes
+        episodes, rooms = self._room(frames, stride, held_out, solved)
         reason: object = "the recordings have too many gaps; `vjepa-sim lint` tells where"
         for _ in range(TRIES):
             # A draw that fails takes as many random numbers as one that doesn't: when it was found bad makes no difference.
@@ -169,10 +175,28 @@ class Clips:
                 self.footage.leave_out(episode, error)
                 continue
             states = pose.interpolate(motion.states, motion.stamps, times).astype(np.float32)
-            return Clip(shown, states, motion.objects[rows], self.starts[episode] + rows)
+            # In a recording with several rows a period, what counts is where the arm was sent last.
+            sent = np.searchsorted(motion.stamps, times + (1 - 1e-6) * self.period) - 1
+            numbers = self.starts[episode] + rows
+            return Clip(shown, states, motion.objects[rows], motion.commands[sent], numbers, stride)
         raise UserError(
             f"{self._source}: {TRIES} draws found no clip of {frames} frames {stride * self.period:.4g} s apart: {reason}"
         )
+
+    def draw_pair(self, rng: np.random.Generator, farthest: int, held_out: bool = False) -> Clip:
+        """A random moment of an episode that solved its task, and a later one: what was done led there.
+
+        Args:
+            rng: equal ones give equal pairs.
+            farthest: periods between the two, at most; every number up to it is equally likely.
+            held_out: from the episodes that training never sees.
+
+        Returns:
+            A clip of two frames, without pictures.
+        """
+        longest = min(self._durations[episodes].max() for episodes in (self.training_episodes, self.held_out_episodes))
+        stride = int(rng.integers(1, max(1, min(farthest, int(longest / self.period * (1 + 1e-6)))), endpoint=True))
+        return self.draw_clip(rng, 2, stride, held_out, pictures=False, solved=True)
 
     def _hold_out(self) -> tuple[np.ndarray, np.ndarray]:
         """Episodes that are kept out of training, and the others.
@@ -197,15 +221,20 @@ class Clips:
             return False
         return True
 
-    def _room(self, frames: int, stride: int, held_out: bool) -> np.ndarray:
-        """How many clips the episodes have room for, summed up; for drawing in proportion."""
-        key = (frames, stride, held_out)
+    def _room(self, frames: int, stride: int, held_out: bool, solved: bool) -> tuple[np.ndarray, np.ndarray]:
+        """Episodes, and how many clips they have room for, summed up; for drawing in proportion."""
+        key = (frames, stride, held_out, solved)
         if key not in self._rooms:
             self.check_span(frames, stride)
             episodes = self.held_out_episodes if held_out else self.training_episodes
+            if solved:
+                span, entries = (frames - 1) * stride * self.period * (1 - 1e-6), self.footage.entries
+                fit = [e for e in episodes if entries[e].success is not False and self._durations[e] >= span]
+                episodes = np.array(fit) if fit else episodes
             spare = self._durations[episodes] - (frames - 1) * stride * self.period * (1 - 1e-6)
             rows = self._durations[episodes] / (self.lengths[episodes] - 1)
-            self._rooms[key] = np.cumsum(np.where(spare >= 0, np.floor(np.maximum(spare, 0) / rows) + 1, 0))
+            room = np.cumsum(np.where(spare >= 0, np.floor(np.maximum(spare, 0) / rows) + 1, 0))
+            self._rooms[key] = (episodes, room)
         return self._rooms[key]
 
     # --- looking up -------------------------------------------------------------------------------------------

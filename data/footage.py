@@ -30,11 +30,13 @@ class Motion:
         stamps: float64 [T], seconds.
         states: float64 [T, 7].
         objects: float32 [T, 3], the object's position in metres, NaN where unknown; to learn from and to probe with.
+        commands: float32 [T, 7], the state that the arm was sent to, NaN where unknown; what a noisy policy meant, if told.
     """
 
     stamps: np.ndarray
     states: np.ndarray
     objects: np.ndarray
+    commands: np.ndarray
 
 
 class Footage:
@@ -198,7 +200,11 @@ class Footage:
             raise UserError(f"{where}: its pictures have the size {frames.shape[1:3]}, others {self.frame_shape}.")
         _check_units(read.states, where)
         objects = read.privileged.get("object_position", np.full((len(read), 3), np.nan))
-        return Motion(read.stamps[:rows], read.states[:rows], objects[:rows].astype(np.float32)), frames
+        commands = read.privileged.get("meant_command", read.commands)
+        if commands is None:
+            commands = np.full((len(read), 7), np.nan)
+        motion = (read.stamps, read.states, objects.astype(np.float32), commands.astype(np.float32))
+        return Motion(*(values[:rows] for values in motion)), frames
 
 
 def _check_units(states: np.ndarray, where: str) -> None:

@@ -90,6 +90,16 @@ class Mixture:
 
         return _side_by_side(one, seeds) if pictures else [one(seed) for seed in seeds]
 
+    def draw_pairs(self, seeds: list[list[int]], farthest: int, held_out: bool = False) -> list[Clip]:
+        """A moment and a later one for each seed, see :meth:`data.clips.Clips.draw_pair`; of robot episodes alone."""
+
+        def one(seed: list[int]) -> Clip:
+            rng = np.random.default_rng(seed)
+            number = self._pick(rng)
+            return replace(self.sources[number].draw_pair(rng, farthest, held_out), source=number)
+
+        return [one(seed) for seed in seeds]
+
     def _pick(self, rng: np.random.Generator) -> int:
         return int(rng.choice(len(self.sources), p=self.weights))
 

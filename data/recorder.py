@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from data.episode import Camera, Episode
 from envs.faults import ArmFault
@@ -27,27 +28,30 @@ def record(
     details: dict | None = None,
     cameras: tuple[str, ...] = (CAMERA,),
     disturb: Callable[[np.ndarray], np.ndarray] = lambda action: action,
+    finished: Callable[[], bool] = lambda: False,
 ) -> Episode:
     """Run ``act`` for ``steps`` control steps from where the environment was reset to.
 
     Args:
         env: freshly reset, unwrapped.
         act: from an observation to an action [7].
-        steps: the episode has one row more, or ends where a fault stops the arm.
+        steps: at most; the episode has one row more, and ends earlier where a fault stops the arm.
         behavior: label.
         seed: what the environment was reset with.
         details: kept with the episode, JSON-compatible.
         cameras: the episode's, of :data:`envs.scene.names.CAMERAS`; the agent sees the left one all the same.
         disturb: what becomes of an action [7] before it is sent: noise, mistakes.
+        finished: asked after every step; when it says so, the episode ends.
 
     Returns:
-        The episode; ``success`` tells whether the task was solved at any moment. Its privileged ``meant_command`` [T, 7] is
-        where the arm would have been sent without the disturbance.
+        The episode; ``success`` tells whether the task was solved at any moment. Privileged are ``object_position`` [T, 3]
+        in metres, ``object_rotation`` [T, 3], a rotation vector in radians, and ``meant_command`` [T, 7], where the arm
+        would have been sent without the disturbance.
     """
     observations = [env.observation]
     films = [_Film(env, name) for name in cameras]
     joints = [env.simulation.joints()]
-    objects = [env.simulation.object_position()]
+    objects, turns = [env.simulation.object_position()], [_turn(env)]
     commands, meant = [], []
     success = False
     for _ in range(steps):
@@ -63,7 +67,10 @@ def record(
             film.take()
         joints.append(env.simulation.joints())
         objects.append(env.simulation.object_position())
+        turns.append(_turn(env))
         success = success or info["is_success"]
+        if finished():
+            break
     commands.append(env.arm.target)
     meant = [*meant[: len(observations) - 1], env.arm.target]
     return Episode(
@@ -76,7 +83,11 @@ def record(
         success=success,
         behavior=behavior,
         seed=seed,
-        privileged={"object_position": np.stack(objects), "meant_command": np.stack(meant)},
+        privileged={
+            "object_position": np.stack(objects),
+            "object_rotation": np.stack(turns),
+            "meant_command": np.stack(meant),
+        },
         details=details or {},
     )
 
@@ -87,6 +98,11 @@ def _command(env: FrankaEnv, action: np.ndarray) -> np.ndarray:
     command = integrate(target, action)
     command[GRIPPER] = gripper_target(target[GRIPPER], env.simulation.closedness(), action[GRIPPER])
     return command
+
+
+def _turn(env: FrankaEnv) -> np.ndarray:
+    """The object's rotation vector [3]."""
+    return Rotation.from_matrix(env.simulation.object_matrix()).as_rotvec()
 
 
 class _Film:

@@ -22,7 +22,7 @@ class Collect:
         task: reach, grasp, reach-with-object, pick-and-place, several with commas between, or all.
         object: cup, box, or all.
         size: image height and width in pixels.
-        steps: control steps (0.25 s) per episode.
+        steps: control steps (0.25 s) per episode, at most; an expert's ends soon after it has succeeded.
         randomize: largest strength of domain randomisation, 0 to 1; half of the episodes keep the nominal look.
         gripper: robotiq or panda_hand.
         mix: behaviours and their shares, such as expert=0.5,random=0.5.
