@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -40,6 +41,7 @@ def load_agent(
     limits: SafetyLimits | None = None,
     env: FrankaEnv | None = None,
     view: str | Path | None = None,
+    planner: str = "default",
 ) -> Agent:
     """Make an agent.
 
@@ -52,14 +54,17 @@ def load_agent(
         env: for ``expert`` only: the environment whose truth it reads. No other agent is ever given one.
         view: for ``mpc``: what `vjepa-sim calibrate-view` found out about the camera with this checkpoint, a folder or
             its view.json.
+        planner: for ``mpc``: one of :data:`agents.planners.PLANNERS`.
     """
     if name == "mpc":
-        from agents.mpc import MPCAgent, MPCConfig
+        from agents.mpc import MPCAgent
+        from agents.planners import get_planner
         from agents.view import load_view
         from vjepa_sim.world_model import WorldModel
 
         angle = None if view is None else load_view(view, checkpoint).angle
-        return MPCAgent(WorldModel.from_pretrained(checkpoint), MPCConfig(view_angle=angle), limits, seed)
+        config = replace(get_planner(planner), view_angle=angle)
+        return MPCAgent(WorldModel.from_pretrained(checkpoint), config, limits, seed)
     if view is not None:
         raise UserError(f"A view turns what a model plans; agent {name!r} has no model. Leave out --view, or take mpc.")
     if name == "random":

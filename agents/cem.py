@@ -21,7 +21,7 @@ class CEMConfig:
         elites: the best of them, which the next round is drawn around.
         iterations: rounds.
         horizon: steps of a sequence.
-        initial_std: standard deviation of the first round, as a share of each dimension's bound.
+        initial_std: standard deviation of the first round around what is proposed, as a share of each dimension's bound.
         min_std: floor under the deviations, in the same shares.
         momentum: weight of the old mean and deviation in the new ones.
     """
@@ -70,19 +70,20 @@ class CEM:
         self.config = config
         self.bound = bound
 
-    def plan(self, cost: Cost, generator: torch.Generator) -> Plan:
+    def plan(self, cost: Cost, generator: torch.Generator, proposal: torch.Tensor | None = None) -> Plan:
         """Minimise a cost.
 
         Args:
             cost: see :data:`Cost`.
             generator: the source of randomness.
+            proposal: where to begin [H, A]; at 0 if not given.
 
         Raises:
             UserError: a cost is not a finite number.
         """
         config, bound = self.config, self.bound
         shape = (config.horizon, len(bound))
-        mean = torch.zeros(shape)
+        mean = torch.zeros(shape) if proposal is None else proposal.clamp(-bound, bound)
         std = (config.initial_std * bound).expand(shape).clone()
         best, curve = float("inf"), []
         for _ in range(config.iterations):

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from agents.agent import AGENTS, Agent, load_agent
+from agents.planners import get_planner
 from agents.scoring import Cell, EpisodeScore, markdown_table
 from data.files import write_json, write_text
 from data.output import claimed
@@ -43,6 +44,7 @@ class EvaluationConfig:
     Attributes:
         agent: see :data:`agents.AGENTS`; the baselines are always scored beside it, on the same seeds.
         checkpoint: for ``mpc``.
+        planner: for ``mpc``, see :data:`agents.planners.PLANNERS`.
         tasks, objects: one cell for each pair.
         episodes: per cell.
         seed: of the first episode; the others follow. Below 2³¹, where no training data come from.
@@ -58,6 +60,7 @@ class EvaluationConfig:
 
     agent: str = "mpc"
     checkpoint: str = "tiny"
+    planner: str = "default"
     tasks: tuple[str, ...] = tuple(TASKS)
     objects: tuple[str, ...] = OBJECTS
     episodes: int = 20
@@ -77,6 +80,7 @@ class EvaluationConfig:
             + [(t, "task", TASKS) for t in self.tasks]
             + [(o, "object", OBJECTS) for o in self.objects]
         )
+        get_planner(self.planner)
         for name, kind, valid in checks:
             if name not in valid:
                 raise unknown_name(kind, name, valid)
@@ -107,7 +111,8 @@ def evaluate(out: Path, config: EvaluationConfig, on_episode: Callable[[str, str
     settings = asdict(config)
     fitted = None
     if config.agent == "mpc":
-        fitted = load_agent("mpc", config.checkpoint, config.seed, default_limits(config.gripper), view=config.view)
+        limits = default_limits(config.gripper)
+        fitted = load_agent("mpc", config.checkpoint, config.seed, limits, view=config.view, planner=config.planner)
         fitted.model.to(find_device(config.device))
         # The same path may hold another model or view tomorrow.
         settings["checkpoint_crc32"] = fingerprint(config.checkpoint)

@@ -183,20 +183,21 @@ class Clips:
             f"{self._source}: {TRIES} draws found no clip of {frames} frames {stride * self.period:.4g} s apart: {reason}"
         )
 
-    def draw_pair(self, rng: np.random.Generator, farthest: int, held_out: bool = False) -> Clip:
+    def draw_pair(self, rng: np.random.Generator, farthest: int, held_out: bool = False, pictures: bool = True) -> Clip:
         """A random moment of an episode that solved its task, and a later one: what was done led there.
 
         Args:
             rng: equal ones give equal pairs.
             farthest: periods between the two, at most; every number up to it is equally likely.
             held_out: from the episodes that training never sees.
+            pictures: whether they are decoded.
 
         Returns:
-            A clip of two frames, without pictures.
+            A clip of two frames.
         """
         longest = min(self._durations[episodes].max() for episodes in (self.training_episodes, self.held_out_episodes))
         stride = int(rng.integers(1, max(1, min(farthest, int(longest / self.period * (1 + 1e-6)))), endpoint=True))
-        return self.draw_clip(rng, 2, stride, held_out, pictures=False, solved=True)
+        return self.draw_clip(rng, 2, stride, held_out, pictures, solved=True)
 
     def _hold_out(self) -> tuple[np.ndarray, np.ndarray]:
         """Episodes that are kept out of training, and the others.

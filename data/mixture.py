@@ -82,23 +82,23 @@ class Mixture:
         self, seeds: list[list[int]], frames: int, held_out: bool = False, pictures: bool = False
     ) -> list[Clip]:
         """The same for mixtures of robot episodes alone: also held-out ones, also without pictures."""
+        return self._draw(seeds, pictures, lambda clips, rng: clips.draw_clip(rng, frames, 1, held_out, pictures))
 
+    def draw_pairs(
+        self, seeds: list[list[int]], farthest: int, held_out: bool = False, pictures: bool = False
+    ) -> list[Clip]:
+        """A moment and its goal for each seed, see :meth:`data.clips.Clips.draw_pair`; of robot episodes alone."""
+        return self._draw(seeds, pictures, lambda clips, rng: clips.draw_pair(rng, farthest, held_out, pictures))
+
+    def _draw(
+        self, seeds: list[list[int]], pictures: bool, draw: Callable[[Clips, np.random.Generator], Clip]
+    ) -> list[Clip]:
         def one(seed: list[int]) -> Clip:
             rng = np.random.default_rng(seed)
             number = self._pick(rng)
-            return replace(self.sources[number].draw_clip(rng, frames, 1, held_out, pictures), source=number)
+            return replace(draw(self.sources[number], rng), source=number)
 
         return _side_by_side(one, seeds) if pictures else [one(seed) for seed in seeds]
-
-    def draw_pairs(self, seeds: list[list[int]], farthest: int, held_out: bool = False) -> list[Clip]:
-        """A moment and a later one for each seed, see :meth:`data.clips.Clips.draw_pair`; of robot episodes alone."""
-
-        def one(seed: list[int]) -> Clip:
-            rng = np.random.default_rng(seed)
-            number = self._pick(rng)
-            return replace(self.sources[number].draw_pair(rng, farthest, held_out), source=number)
-
-        return [one(seed) for seed in seeds]
 
     def _pick(self, rng: np.random.Generator) -> int:
         return int(rng.choice(len(self.sources), p=self.weights))

@@ -11,6 +11,7 @@ from envs.errors import UserError
 from vjepa_sim.ac_predictor import ACPredictorConfig
 from vjepa_sim.checks import check_numbers
 from vjepa_sim.encoder import EncoderConfig
+from vjepa_sim.goal_policy import GoalPolicyConfig
 from vjepa_sim.predictor import PredictorConfig
 from vjepa_sim.transform import ImageTransform
 
@@ -31,6 +32,7 @@ class ModelCard:
         mask_predictor: sizes of stage one's predictor, or None after stage two.
         decoders: whether it has decoders of the arm's state and of pixels.
         object_decoder: whether it has one of the object's place too.
+        goal_policy: sizes of the policy toward goals, or None.
         period: seconds between two of its frames, or None after stage one.
         state, gripper: conventions of states and actions.
         data: one record per data set: where it was, how many episodes and frames, which seeds.
@@ -46,6 +48,7 @@ class ModelCard:
     mask_predictor: PredictorConfig | None = None
     decoders: bool = True
     object_decoder: bool = False
+    goal_policy: GoalPolicyConfig | None = None
     period: float | None = None
     state: str = STATE_CONVENTION
     gripper: str = GRIPPER_CONVENTION
@@ -61,6 +64,8 @@ class ModelCard:
             raise UserError(
                 f"The card's transform gives {self.transform.size} pixels; its encoder takes {self.encoder.image_size}."
             )
+        if self.goal_policy is not None and not self.decoders:
+            raise UserError("A policy toward goals needs the decoders of the arm's state.")
         if not isinstance(self.data, tuple) or not all(isinstance(record, dict) for record in self.data):
             raise UserError("The card's data must be a list of records.")
 
@@ -128,7 +133,8 @@ def read_card(path: Path) -> ModelCard:
     try:
         content["encoder"] = _from_dict(EncoderConfig, content["encoder"])
         content["transform"] = _from_dict(ImageTransform, content["transform"])
-        for name, kind in (("predictor", ACPredictorConfig), ("mask_predictor", PredictorConfig)):
+        parts = {"predictor": ACPredictorConfig, "mask_predictor": PredictorConfig, "goal_policy": GoalPolicyConfig}
+        for name, kind in parts.items():
             if content.get(name) is not None:
                 content[name] = _from_dict(kind, content[name])
         if isinstance(content.get("data"), list):

@@ -16,7 +16,7 @@ OBJECT_CENTER = (0.48, 0.0, 0.1)  # m, the middle of where objects are
 SCALE = 0.1  # m: what the decoders count in
 
 
-class _Reader(nn.Module):
+class Reader(nn.Module):
     """A few numbers, read off one frame's tokens: each is narrowed, then all are looked at together."""
 
     def __init__(self, encoder: EncoderConfig, outputs: int, width: int = 24, hidden: int = 256):
@@ -26,11 +26,12 @@ class _Reader(nn.Module):
         self.out = nn.Linear(hidden, outputs)
 
     def forward(self, z: torch.Tensor) -> torch.Tensor:
+        """Tokens [..., tokens, dim] to numbers [..., outputs]."""
         x = nn.functional.gelu(self.narrow(z)).flatten(-2)
         return self.out(nn.functional.gelu(self.hidden(x)))
 
 
-class StateDecoder(_Reader):
+class StateDecoder(Reader):
     """The arm's own position and grip.
 
     Tokens [..., tokens, dim] to [..., 4]: x, y, z in units of 10 cm from (0.45, 0, 0.25), and closedness.
@@ -40,7 +41,7 @@ class StateDecoder(_Reader):
         super().__init__(encoder, outputs=4)
 
 
-class ObjectDecoder(_Reader):
+class ObjectDecoder(Reader):
     """Where the object is.
 
     Tokens [..., tokens, dim] to [..., 3]: x, y, z in units of 10 cm from (0.48, 0, 0.1).
@@ -59,6 +60,12 @@ def state_target(state: torch.Tensor) -> torch.Tensor:
 def object_target(position: torch.Tensor) -> torch.Tensor:
     """Positions [..., 3] in the units of :class:`ObjectDecoder`."""
     return (position - position.new_tensor(OBJECT_CENTER)) / SCALE
+
+
+def reading_error(read: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+    """Mean error of numbers [..., K]: squared up to a centimetre, absolute beyond; unknown ones (NaN) count as right."""
+    error = nn.functional.smooth_l1_loss(read, wanted.nan_to_num(), beta=0.1, reduction="none")
+    return (error * torch.isfinite(wanted)).mean()
 
 
 class PixelDecoder(nn.Module):

@@ -8,6 +8,7 @@ from envs.errors import UserError, unknown_name
 from vjepa_sim.ac_predictor import ACPredictorConfig
 from vjepa_sim.augment import Augmentation
 from vjepa_sim.encoder import EncoderConfig
+from vjepa_sim.goal_policy import GoalPolicyConfig
 from vjepa_sim.heads import SCALE, STATE_CENTER
 from vjepa_sim.masks import LONG_RANGE, SHORT_RANGE, MaskConfig
 from vjepa_sim.predictor import PredictorConfig
@@ -96,6 +97,9 @@ class TrainConfig:
         learning_rate, weight_decay, max_gradient_norm: as in stage one.
         state_weight: of reading the arm's state off true and imagined latents; it trains the state decoder on, and
             holds the predictor to where the hand goes.
+        object_weight: likewise of reading where the object is, where the data tell.
+        policy_weight: of cloning the policy toward goals, where the preset has one.
+        pairs: moments and their goals that it learns from, per clip.
         first_release_rollout: repeat the mistake that the first released V-JEPA 2-AC was trained with, until June 2025:
             the rollout's second frame was the prediction for the third.
     """
@@ -108,6 +112,9 @@ class TrainConfig:
     rollout: int = 2
     max_gradient_norm: float | None = None
     state_weight: float = 0.0
+    object_weight: float = 0.0
+    policy_weight: float = 1.0
+    pairs: int = 8
     first_release_rollout: bool = False
 
     def __post_init__(self) -> None:
@@ -171,6 +178,7 @@ class Preset:
     ac_predictor: ACPredictorConfig
     pretrain: PretrainConfig
     train: TrainConfig
+    goal_policy: GoalPolicyConfig | None = None
 
 
 def _published(image_size: int = 256, **sizes: int) -> Preset:
@@ -232,7 +240,9 @@ PRESETS = {
             weight_decay=constant(0.02),
             max_gradient_norm=1.0,
             state_weight=0.2,
+            object_weight=0.2,
         ),
+        goal_policy=GoalPolicyConfig(),
     ),
 }
 

@@ -20,7 +20,7 @@ from vjepa_sim.batch import Batch, draw_batch
 from vjepa_sim.card import ModelCard
 from vjepa_sim.compute import Compute
 from vjepa_sim.encoder import Encoder, encode_still, normalize_tokens
-from vjepa_sim.heads import object_target, state_target
+from vjepa_sim.heads import object_target, reading_error, state_target
 from vjepa_sim.presets import PretrainConfig, get_preset
 from vjepa_sim.probe import feature_rank, probe_error
 from vjepa_sim.run import RUN_FILE, Run, make_optimizer
@@ -68,9 +68,9 @@ class StageOne(nn.Module):
             z = encode_still(self.online, batch.still)
             if config.decodes:
                 losses["pixel"] = (self.pixel_decoder(z) - batch.still).square().mean()
-                losses["state"] = _reading_error(self.state_decoder(z), state_target(batch.states))
+                losses["state"] = reading_error(self.state_decoder(z), state_target(batch.states))
             if self.object_decoder is not None:
-                losses["object"] = _reading_error(self.object_decoder(z), object_target(batch.objects))
+                losses["object"] = reading_error(self.object_decoder(z), object_target(batch.objects))
             losses["variance"], losses["covariance"] = _spread(self._compute.gather(z))
             for name in ("pixel", "state", "object", "variance", "covariance"):
                 if name in losses:
@@ -201,12 +201,6 @@ def _begin_with(model: WorldModel, start: str) -> None:
 
 
 # --- losses and scores ----------------------------------------------------------------------------------------
-
-
-def _reading_error(read: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
-    """Of numbers [B, K]; what the data don't tell (NaN) counts as read without error."""
-    error = nn.functional.smooth_l1_loss(read, wanted.nan_to_num(), beta=0.1, reduction="none")
-    return (error * torch.isfinite(wanted)).mean()
 
 
 def _spread(z: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -30,3 +30,10 @@ def integrate(state: torch.Tensor, action: torch.Tensor) -> torch.Tensor:
     turned = euler_to_matrix(action[..., 3:6]) @ euler_to_matrix(state[..., 3:6])
     gripper = (state[..., 6:] + action[..., 6:]).clamp(0, 1)
     return torch.cat([state[..., :3] + action[..., :3], matrix_to_euler(turned), gripper], -1)
+
+
+def difference(before: torch.Tensor, after: torch.Tensor) -> torch.Tensor:
+    """The actions [..., 7] that lead from states [..., 7] to others: see :func:`envs.pose.difference`."""
+    turn = euler_to_matrix(after[..., 3:6]) @ euler_to_matrix(before[..., 3:6]).mT
+    moved, gripped = after[..., :3] - before[..., :3], after[..., 6:] - before[..., 6:]
+    return torch.cat([moved, matrix_to_euler(turn), gripped], -1)

@@ -14,7 +14,6 @@ import torch
 from torch import nn
 
 from data.ahead import Ahead
-from data.clip import Clip
 from data.mixture import Mixture
 from data.output import claimed
 from envs.errors import UserError
@@ -22,7 +21,9 @@ from vjepa_sim.ac_predictor import ACPredictor
 from vjepa_sim.card import ModelCard
 from vjepa_sim.compute import Compute
 from vjepa_sim.features import Features, open_features
-from vjepa_sim.heads import state_target
+from vjepa_sim.goal_policy import GoalPolicy, imitation_loss
+from vjepa_sim.heads import object_target, reading_error, state_target
+from vjepa_sim.motion_batch import GoalPairs, MotionBatch, draw_motion
 from vjepa_sim.presets import TrainConfig, get_preset
 from vjepa_sim.run import RUN_FILE, Run, make_optimizer
 from vjepa_sim.world_model import WorldModel, fingerprint
@@ -33,41 +34,50 @@ FEATURES_FOLDER = "features"
 
 
 class StageTwo(nn.Module):
-    """What stage two trains, and its losses: the predictor, and the state decoder if there is one."""
+    """What stage two trains, and its losses: the predictor and, if there are any, the decoders and the goal policy."""
 
     def __init__(self, model: WorldModel, config: TrainConfig):
         super().__init__()
-        self.predictor, self.state_decoder = model.predictor, model.state_decoder
-        self._config = config
+        self.predictor, self.goal_policy = model.predictor, model.goal_policy
+        self.state_decoder, self.object_decoder = model.state_decoder, model.object_decoder
+        self._config, self._read = config, model.read
 
-    def forward(self, z: torch.Tensor, actions: torch.Tensor, states: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Teacher forcing over a clip, and a rollout from its first frame.
-
-        Args:
-            z: latents [B, T, tokens, dim].
-            actions: [B, T - 1, 7].
-            states: [B, T, 7].
+    def forward(self, batch: MotionBatch) -> dict[str, torch.Tensor]:
+        """Teacher forcing over clips, a rollout from their first frames, reading, and cloning.
 
         Returns:
             ``loss``, its terms, and ``copy``: the error of predicting that nothing changes.
         """
-        predicted = self.predictor(z[:, :-1], actions, states[:, :-1])  # frame t holds what is predicted for t + 1
+        z = batch.z
+        predicted = self.predictor(z[:, :-1], batch.actions, batch.states[:, :-1])  # frame t holds what follows it
         losses = {"teacher_forcing": (predicted - z[:, 1:]).abs().mean()}
-        losses["rollout"] = self._rollout_loss(z, actions, states, predicted)
+        losses["rollout"] = self._rollout_loss(batch, predicted)
         losses["loss"] = losses["teacher_forcing"] + losses["rollout"]
+        seen_and_imagined = torch.cat([z, predicted], 1)
         if self.state_decoder is not None:
-            read = self.state_decoder(torch.cat([z, predicted], 1))
-            wanted = state_target(torch.cat([states, states[:, 1:]], 1))
-            losses["state"] = nn.functional.smooth_l1_loss(read, wanted, beta=0.3)
+            wanted = state_target(torch.cat([batch.states, batch.states[:, 1:]], 1))
+            losses["state"] = reading_error(self.state_decoder(seen_and_imagined), wanted)
             losses["loss"] = losses["loss"] + self._config.state_weight * losses["state"]
+        if self.object_decoder is not None:
+            wanted = object_target(torch.cat([batch.objects, batch.objects[:, 1:]], 1))
+            losses["object"] = reading_error(self.object_decoder(seen_and_imagined), wanted)
+            losses["loss"] = losses["loss"] + self._config.object_weight * losses["object"]
+        if batch.pairs is not None:
+            losses |= self._cloning_losses(batch.pairs)
+            losses["loss"] = losses["loss"] + self._config.policy_weight * losses["policy"]
         with torch.no_grad():
             losses["copy"] = (z[:, 1:] - z[:, :-1]).abs().mean()
         return losses
 
-    def _rollout_loss(
-        self, z: torch.Tensor, actions: torch.Tensor, states: torch.Tensor, predicted: torch.Tensor
-    ) -> torch.Tensor:
+    def _cloning_losses(self, pairs: GoalPairs) -> dict[str, torch.Tensor]:
+        read, goal_read = self._read(pairs.z).unbind(1)  # without a gradient: the decoders serve the truth alone
+        z, goal = pairs.z.unbind(1)
+        intent = self.goal_policy(z, read, pairs.states, goal, goal_read)
+        return imitation_loss(intent, pairs.states, pairs.commands, pairs.steps, self.goal_policy.config)
+
+    def _rollout_loss(self, batch: MotionBatch, predicted: torch.Tensor) -> torch.Tensor:
         """From the first frame on, each step sees the predictions before it and the true states (as the paper trains)."""
+        z, actions, states = batch.z, batch.actions, batch.states
         # The first prediction of a rollout is teacher forcing's own.
         second = predicted[:, 1:2] if self._config.first_release_rollout else predicted[:, :1]
         context = torch.cat([z[:, :1], second], 1)
@@ -129,6 +139,8 @@ def train(
     encoder_scores = {name: value for name, value in model.card.measured.items() if isinstance(value, float)}
     model.card = _card(model.card, mixture, out.name, preset_name, seed, config)
     model.mask_predictor = None
+    policy = model.card.goal_policy
+    model.goal_policy = GoalPolicy(policy, model.card.encoder, model.card.object_decoder) if policy else None
     try:
         model.predictor = ACPredictor(model.card.predictor, model.card.encoder)
     except UserError as error:
@@ -156,15 +168,15 @@ def train(
         key = {name: settings[name] for name in ("encoder_crc32", "data")}
         features = open_features(model, mixture, out / FEATURES_FOLDER, key, compute, on_encoded)
         drawn = Ahead(
-            lambda step: mixture.draw_motion(
-                [[seed, step, row] for row in rows], config.frames, pictures=not features.cached
+            lambda step: draw_motion(
+                mixture, config, policy, [[seed, step, row] for row in rows], pictures=not features.cached
             )
         )
         for step in run.loop(report):
             run.set_rates(config.learning_rate, config.weight_decay)
-            clips = drawn.take(step, config.steps)
+            batch = drawn.take(step, config.steps).batch(features)
             with compute.autocast():
-                losses = losses_of(*_tensors(features, clips))
+                losses = losses_of(batch)
             run.descend(losses["loss"], config.max_gradient_norm)
             run.log_losses("train", losses)
             if (step + 1) % EVALUATE_EVERY == 0 or step + 1 == config.steps:
@@ -189,6 +201,7 @@ def _card(start: ModelCard, mixture: Mixture, name: str, preset_name: str, seed:
         start,
         name=name,
         predictor=get_preset(preset_name).ac_predictor,
+        goal_policy=get_preset(preset_name).goal_policy if start.decoders else None,
         mask_predictor=None,
         period=mixture.period,
         data=(*start.data, *(record for record in mixture.records if record not in start.data)),
@@ -196,35 +209,29 @@ def _card(start: ModelCard, mixture: Mixture, name: str, preset_name: str, seed:
     )
 
 
-def _tensors(features: Features, clips: list[Clip]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Latents [B, T, tokens, dim], actions [B, T - 1, 7] and states [B, T, 7] of B clips."""
-    z = features.of(clips)
-    actions, states = np.stack([clip.actions for clip in clips]), np.stack([clip.states for clip in clips])
-    return z, torch.from_numpy(actions).to(z.device), torch.from_numpy(states).to(z.device)
-
-
 @torch.no_grad()
 def evaluate_predictor(
     objective: StageTwo, model: WorldModel, features: Features, mixture: Mixture, config: TrainConfig, compute: Compute
 ) -> tuple[dict[str, float], np.ndarray | None]:
     """Losses on held-out episodes and, where there is a decoder, a picture: true frames above the imagined ones."""
+    policy = model.card.goal_policy
     size = max(1, config.batch // compute.ranks)  # what a training step has memory for
     count = min(HELD_OUT_CLIPS, 4 * size)
     sums: dict[str, float] = {}
     for first in range(0, count, size):
         seeds = [[HELD_OUT_SEED, row] for row in range(first, min(first + size, count))]
-        clips = mixture.draw_motion(seeds, config.frames, held_out=True, pictures=not features.cached)
+        drawn = draw_motion(mixture, config, policy, seeds, pictures=not features.cached, held_out=True)
         with compute.autocast():
-            losses = objective(*_tensors(features, clips))
+            losses = objective(drawn.batch(features))
         for name, value in losses.items():
-            sums[name] = sums.get(name, 0.0) + float(value) * len(clips)
+            sums[name] = sums.get(name, 0.0) + float(value) * len(seeds)
     scores = {name: value / count for name, value in sums.items()}
     if model.pixel_decoder is None:
         return scores, None
     rows = []
     for clip in mixture.draw_motion([[HELD_OUT_SEED, row] for row in range(4)], config.frames, True, pictures=True):
-        z, actions, states = _tensors(features, [clip])
-        imagined = model.rollout(z[0, 0], states[0, 0], actions)[0]
+        z = features.of([clip])
+        imagined = model.rollout(z[0, 0], clip.states[0], clip.actions[None])[0]
         seen = model.card.transform.invert(model.card.transform(clip.frames))
         drawn = model.card.transform.invert(model.pixel_decoder(torch.cat([z[0, :1], imagined])))
         rows.append(np.concatenate([np.concatenate(list(seen), 1), np.concatenate(list(drawn), 1)]))

@@ -16,6 +16,7 @@ from envs.errors import UserError, unknown_name
 from vjepa_sim.ac_predictor import ACPredictor
 from vjepa_sim.card import CARD_FILE, ModelCard, read_card
 from vjepa_sim.encoder import Encoder, encode_still
+from vjepa_sim.goal_policy import GoalPolicy
 from vjepa_sim.heads import ObjectDecoder, PixelDecoder, StateDecoder
 from vjepa_sim.predictor import Predictor
 from vjepa_sim.released import Branch, is_released, read_released
@@ -36,6 +37,7 @@ class WorldModel(nn.Module):
         predictor: the action-conditioned one, or None after stage one.
         mask_predictor: stage one's, or None after stage two.
         state_decoder, object_decoder, pixel_decoder: see :mod:`vjepa_sim.heads`; None in released checkpoints.
+        goal_policy: see :mod:`vjepa_sim.goal_policy`, or None.
     """
 
     def __init__(self, card: ModelCard):
@@ -47,6 +49,8 @@ class WorldModel(nn.Module):
         self.object_decoder = ObjectDecoder(card.encoder) if card.object_decoder else None
         self.pixel_decoder = PixelDecoder(card.encoder) if card.decoders else None
         self.predictor = ACPredictor(card.predictor, card.encoder) if card.predictor else None
+        policy = card.goal_policy
+        self.goal_policy = GoalPolicy(policy, card.encoder, card.object_decoder) if policy else None
 
     @property
     def device(self) -> torch.device:
@@ -105,6 +109,19 @@ class WorldModel(nn.Module):
             latents.append(latent)
             place = integrate(place, action)
         return torch.stack(latents, 1)
+
+    @torch.no_grad()
+    def read(self, z: torch.Tensor) -> torch.Tensor:
+        """What the decoders read off latents, seen or imagined; there must be decoders.
+
+        Args:
+            z: [..., tokens, dim].
+
+        Returns:
+            [..., 4 or 7] in the decoders' units: the hand's place, its closedness and, if it can be told, the object's place.
+        """
+        read = self.state_decoder(z)
+        return read if self.object_decoder is None else torch.cat([read, self.object_decoder(z)], -1)
 
     # --- saving and loading -----------------------------------------------------------------------------------
 

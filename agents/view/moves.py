@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 import torch
 
-from agents.mpc import feature_distance
+from agents.energy import feature_distance
 from envs.errors import UserError
 from envs.observation import Observation
 from envs.pose import ACTION_DIM, POSITION

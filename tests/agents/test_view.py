@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from agents.energy import Energy, EnergyConfig, look
 from agents.mpc import MPCAgent, MPCConfig
 from agents.view import (
     VIEW_FILE,
@@ -340,7 +341,7 @@ def picture(seed):
 
 @pytest.mark.parametrize("angle", [0.0, 45.0, 90.0, -160.0])
 def test_a_plan_is_turned_and_keeps_to_the_limits(model, angle):
-    agent = MPCAgent(model, MPCConfig(pose_weight=0, view_angle=angle))
+    agent = MPCAgent(model, MPCConfig(energy=EnergyConfig(hand=0.0), view_angle=angle))
     agent.begin([Goal(picture(1), 1)])
     sent = agent.act(Observation(picture(0), np.array([0.45, 0, 0.3, np.pi, 0, 0, 0], np.float32), 0.0))
     planned = agent.plan.actions[0].numpy()
@@ -354,17 +355,17 @@ def test_a_plan_is_turned_and_keeps_to_the_limits(model, angle):
 def test_through_another_camera_places_are_compared_as_both_pictures_show_them(model):
     """Where present and goal look alike, to stay is best, wherever the arm says it is."""
     agent = MPCAgent(model, MPCConfig(view_angle=30.0))
-    agent.begin([Goal(picture(1), 1)])
-    z, goal_state = agent._latents[0], agent._states[0]
+    scene = look(model, picture(1))
+    state = torch.tensor([0.60, 0.2, 0.2, np.pi, 0, 0, 0], dtype=torch.float32)
+    seen = agent._as_seen(state, scene)
     actions = torch.zeros(2, 1, 7)
     actions[1, 0, 0] = 0.05
-    state = torch.tensor([0.60, 0.2, 0.2, np.pi, 0, 0, 0], dtype=torch.float32)
-    with torch.inference_mode():
-        energies = agent._energy(z, state, actions, z, goal_state)
-        features = agent._energy(z, state, actions, z, None)
-    place = (energies - features).numpy()
-    grip = 0.2 * abs(float(goal_state[3]))
-    np.testing.assert_allclose(place, [grip, grip + 0.2 * 0.5], atol=1e-4)
+    both = []
+    for hand in (0.0, 0.2):
+        config = EnergyConfig(features=0.0, grip=0.0, hand=hand)
+        both.append(Energy(model, config, scene, state, seen, scene, None, torch.ones(7))(actions).numpy())
+    np.testing.assert_allclose(both[1] - both[0], [0.0, 0.2 * 0.5], atol=1e-4)
+    assert torch.equal(MPCAgent(model)._as_seen(state, scene), state)
 
 
 def test_from_a_calibration_to_a_scored_plan(tmp_path, capsys):

@@ -9,6 +9,7 @@ from vjepa_sim.ac_predictor import ACPredictor, ACPredictorConfig
 from vjepa_sim.augment import Augmentation
 from vjepa_sim.card import ModelCard
 from vjepa_sim.encoder import EncoderConfig
+from vjepa_sim.motion_batch import MotionBatch
 from vjepa_sim.presets import PRESETS, Phase, get_recipe, shortened
 from vjepa_sim.schedule import Schedule, constant
 from vjepa_sim.train import StageTwo
@@ -90,7 +91,7 @@ def test_the_rollout_and_the_first_releases_mistake(first_release):
     objective, predictor = stage_two(first_release)
     z, actions, states = torch.randn(2, 4, 16, 48), torch.randn(2, 3, 7), torch.randn(2, 4, 7)
     with torch.no_grad():
-        losses = objective(z, actions, states)
+        losses = objective(MotionBatch(z, actions, states, torch.full((2, 4, 3), torch.nan), None))
         forced = predictor(z[:, :3], actions, states[:, :3])
         second = forced[:, 1] if first_release else forced[:, 0]
         third = predictor(torch.stack([z[:, 0], second], 1), actions[:, :2], states[:, :2])[:, 1]

@@ -17,6 +17,7 @@ class Eval:
         out: a new folder for table, videos and eval_info.json.
         agent: mpc, expert, random or still.
         checkpoint: for mpc: a bundled name, or a folder.
+        planner: for mpc: default, reference (V-JEPA 2-AC's own), policy (no search), or unguided.
         task: reach, grasp, reach-with-object, pick-and-place, several with commas between, or all.
         object: cup, box, or all.
         episodes: per task and object.
@@ -35,6 +36,7 @@ class Eval:
     out: Path
     agent: str = "mpc"
     checkpoint: str = "tiny"
+    planner: str = "default"
     task: str = "all"
     object: str = "all"
     episodes: int = 20
@@ -58,6 +60,7 @@ class Eval:
         config = EvaluationConfig(
             agent=self.agent,
             checkpoint=self.checkpoint,
+            planner=self.planner,
             tasks=choose(self.task, tuple(TASKS)),
             objects=choose(self.object, OBJECTS),
             episodes=self.episodes,

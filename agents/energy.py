@@ -1,0 +1,136 @@
+"""What a planner minimises: how far imagined ends are from a goal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from envs.pose import ACTION_DIM
+from vjepa_sim.heads import state_target
+from vjepa_sim.rotation import integrate
+from vjepa_sim.world_model import WorldModel
+
+
+@dataclass(frozen=True)
+class EnergyConfig:
+    """Weights of the energy's terms; 0 leaves one out, and so do models without the part that it needs.
+
+    Attributes:
+        features: of the features' mean absolute difference, which is all of the paper's energy.
+        hand: of the distance from where the actions put the hand to where the state decoder sees it in the goal image, per
+            10 cm.
+        grip: likewise of the fingers', per full closing.
+        object: of the distance between the objects that the decoder reads off the imagined end and the goal, per 10 cm.
+        steps: of the periods that the goal policy expects to be left at the imagined end.
+        proposal: of the squared distance from what the goal policy would do, per step limit.
+    """
+
+    features: float = 1.0
+    hand: float = 0.2
+    grip: float = 0.2
+    object: float = 0.0
+    steps: float = 0.0
+    proposal: float = 0.0
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What a model makes of a picture.
+
+    Attributes:
+        z: latents [tokens, dim].
+        read: what the decoders read off them [4 or 7]; None without decoders.
+    """
+
+    z: torch.Tensor
+    read: torch.Tensor | None
+
+
+def look(model: WorldModel, rgb) -> Scene:
+    """Encode a picture, uint8 [H, W, 3]."""
+    z = model.encode(rgb)[0]
+    return Scene(z, None if model.state_decoder is None else model.read(z))
+
+
+def feature_distance(
+    model: WorldModel, z: torch.Tensor, state: torch.Tensor, actions: torch.Tensor, goal: torch.Tensor
+) -> torch.Tensor:
+    """How far imagined ends are from a goal, as the paper's planner measures it.
+
+    Args:
+        model: that imagines.
+        z: the present's latent [tokens, dim].
+        state: the arm's [7].
+        actions: [N, H, 7].
+        goal: the goal's latent [tokens, dim].
+
+    Returns:
+        Mean absolute differences of features [N], on the CPU: what is done with them is too small for a GPU.
+    """
+    return _feature_distance(model.rollout(z, state, actions)[:, -1], goal)
+
+
+def _feature_distance(end: torch.Tensor, goal: torch.Tensor) -> torch.Tensor:
+    return (end - goal).abs().mean((1, 2)).cpu()
+
+
+class Energy:
+    """The weighted sum of the terms for one present and one goal; a :data:`agents.cem.Cost`."""
+
+    def __init__(
+        self,
+        model: WorldModel,
+        config: EnergyConfig,
+        present: Scene,
+        state: torch.Tensor,
+        seen: torch.Tensor,
+        goal: Scene,
+        proposal: torch.Tensor | None,
+        bound: torch.Tensor,
+    ):
+        """
+        Args:
+            model: that imagines.
+            config: weights.
+            present: what is seen.
+            state: the arm's [7].
+            seen: the same where the picture shows it [7], to compare with what the goal image shows.
+            goal: where to.
+            proposal: the goal policy's actions [H, 7], or None.
+            bound: the step limits [7], 0 where nothing is searched.
+        """
+        self._model, self._config = model, config
+        self._present, self._state, self._seen, self._goal = present, state, seen, goal
+        self._proposal, self._bound = proposal, bound
+
+    def __call__(self, actions: torch.Tensor) -> torch.Tensor:
+        """Energies [N] of action sequences [N, H, 7]."""
+        model, config, goal = self._model, self._config, self._goal
+        end = model.rollout(self._present.z, self._state, actions)[:, -1]
+        energy = config.features * _feature_distance(end, goal.z)
+        if goal.read is None:  # a released model reads nothing: features alone, as its authors plan
+            return energy
+        state = self._seen.expand(len(actions), ACTION_DIM)
+        for action in actions.unbind(1):
+            state = integrate(state, action)
+        moved, wanted = state_target(state), goal.read.cpu()
+        energy = energy + config.hand * (moved[:, :3] - wanted[:3]).norm(dim=1)
+        energy = energy + config.grip * (moved[:, 3] - wanted[3]).abs()
+        if config.object and model.object_decoder is not None:
+            energy = energy + config.object * (model.object_decoder(end) - goal.read[4:]).norm(dim=1).cpu()
+        if self._proposal is not None:
+            searched = self._bound > 0
+            off = (actions - self._proposal)[..., searched] / self._bound[searched]
+            energy = energy + config.proposal * off.square().sum(-1).mean(1)
+            if config.steps:
+                energy = energy + config.steps * self._steps_left(end, state).cpu()
+        return energy
+
+    def _steps_left(self, end: torch.Tensor, state: torch.Tensor) -> torch.Tensor:
+        """What the goal policy expects at imagined ends [N, tokens, dim] with the arm at states [N, 7]."""
+        goal = self._goal
+        count = len(end)
+        read = self._model.read(end)
+        goal_z, goal_read = goal.z.expand(count, -1, -1), goal.read.expand(count, -1)
+        return self._model.goal_policy(end, read, state.to(end.device), goal_z, goal_read).steps

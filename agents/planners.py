@@ -1,0 +1,35 @@
+"""Named ways to plan, each lever of the default on or off."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from agents.cem import CEMConfig
+from agents.energy import EnergyConfig
+from agents.mpc import MPCConfig
+from envs.errors import unknown_name
+
+DEFAULT = MPCConfig()
+
+# V-JEPA 2-AC's own (arXiv 2506.09985, section 4.2): distance of features, one step ahead, no rotation; mean and deviations
+# keep 0.15 of their old values.
+REFERENCE = MPCConfig(
+    cem=CEMConfig(samples=800, elites=10, iterations=10, horizon=1, initial_std=1.0, min_std=0.0, momentum=0.15),
+    energy=EnergyConfig(features=1.0, hand=0.0, grip=0.0, object=0.0, steps=0.0, proposal=0.0),
+    guided=False,
+    searched=(0, 1, 2, 6),
+)
+
+PLANNERS = {
+    "default": DEFAULT,
+    "reference": REFERENCE,
+    "policy": replace(DEFAULT, search=False),
+    "unguided": replace(DEFAULT, guided=False),
+}
+
+
+def get_planner(name: str) -> MPCConfig:
+    """Look up a planner; an unknown name is a :class:`envs.errors.UserError` with a suggestion."""
+    if name not in PLANNERS:
+        raise unknown_name("planner", name, PLANNERS)
+    return PLANNERS[name]

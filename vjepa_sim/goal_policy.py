@@ -1,0 +1,148 @@
+"""What to do next toward a goal image, and how far it still is: cloned in hindsight from recorded episodes.
+
+Any moment of an episode is a goal that the moments before it led to (hindsight relabelling, arXiv 1707.01495), so no
+labels are needed. A planner takes the action as a proposal and the distance as a value.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from torch import nn
+
+from envs.pose import GRIPPER
+from vjepa_sim.checks import check_numbers, check_positive
+from vjepa_sim.encoder import EncoderConfig
+from vjepa_sim.heads import OBJECT_CENTER, SCALE, STATE_CENTER, Reader
+from vjepa_sim.rotation import difference, euler_to_matrix
+
+COARSE, FINE = 0.05, 0.02  # m: scales on which distances are seen
+STEPS_SCALE = 5.0  # steps that the network counts as one
+MOTION = 6
+
+
+@dataclass(frozen=True)
+class GoalPolicyConfig:
+    """Sizes, and what is learned.
+
+    Attributes:
+        hidden, depth: of the network.
+        looks: numbers that it learns to read off a picture by itself, beside what the decoders read.
+        farthest: steps from a moment to its goal, at most.
+        action_scale: of x, y, z, roll, pitch and yaw: what the network counts as one, metres and radians.
+    """
+
+    hidden: int = 256
+    depth: int = 3
+    looks: int = 8
+    farthest: int = 20
+    action_scale: tuple[float, ...] = (0.05, 0.05, 0.05, 0.1, 0.1, 0.1)
+
+    def __post_init__(self) -> None:
+        check_positive(self, "hidden", "depth", "looks", "farthest")
+        check_numbers(self, "action_scale", length=MOTION, above=0)
+
+
+@dataclass(frozen=True)
+class Intent:
+    """What the policy would do, and what it expects.
+
+    Attributes:
+        motion: [..., 6], the next action's, metres and radians.
+        grip: [...], logit of telling the fingers to close.
+        steps: [...], periods that are left to the goal.
+    """
+
+    motion: torch.Tensor
+    grip: torch.Tensor
+    steps: torch.Tensor
+
+
+class GoalPolicy(nn.Module):
+    """A small network on a few numbers: the arm's state, and what is read off the present picture and the goal's."""
+
+    def __init__(self, config: GoalPolicyConfig, encoder: EncoderConfig, objects: bool):
+        """
+        Args:
+            config: sizes.
+            encoder: whose latents it looks at.
+            objects: whether the readings tell where the object is.
+        """
+        super().__init__()
+        self.config = config
+        self._objects = objects
+        self.reader = Reader(encoder, config.looks)
+        places = 3 if objects else 1  # hand to goal; hand to object, object to goal
+        inputs = 10 + 2 * (7 if objects else 4) + 2 * 3 * places + 2 * config.looks
+        widths = [inputs, *[config.hidden] * config.depth]
+        layers = [nn.Sequential(nn.Linear(i, o), nn.GELU()) for i, o in pairwise(widths)]
+        self.layers = nn.Sequential(*layers, nn.Linear(config.hidden, MOTION + 2))
+
+    def forward(
+        self, z: torch.Tensor, read: torch.Tensor, state: torch.Tensor, goal: torch.Tensor, goal_read: torch.Tensor
+    ) -> Intent:
+        """What to do.
+
+        Args:
+            z: latents of the present [..., tokens, dim], seen or imagined.
+            read: what the decoders read off them [..., 4 or 7], see :meth:`vjepa_sim.world_model.WorldModel.read`.
+            state: the arm's [..., 7].
+            goal: the goal's latents [..., tokens, dim].
+            goal_read: and what is read off those.
+        """
+        x = [_state_features(state), read, goal_read, *self._distances(read, state, goal_read)]
+        x = self.layers(torch.cat([*x, self.reader(z), self.reader(goal)], -1))
+        return Intent(
+            motion=x[..., :MOTION] * x.new_tensor(self.config.action_scale),
+            grip=x[..., MOTION],
+            steps=x[..., MOTION + 1] * STEPS_SCALE,
+        )
+
+    def _distances(self, read: torch.Tensor, state: torch.Tensor, goal_read: torch.Tensor) -> list[torch.Tensor]:
+        """From the hand to its goal and to the object, and from that to its goal, each on two scales."""
+        hand, goal_hand = state[..., :3], goal_read[..., :3] * SCALE + read.new_tensor(STATE_CENTER)
+        away = [goal_hand - hand]
+        if self._objects:
+            thing, goal_thing = (each[..., 4:] * SCALE + read.new_tensor(OBJECT_CENTER) for each in (read, goal_read))
+            away += [thing - hand, goal_thing - thing]
+        away = torch.cat(away, -1)
+        return [away / COARSE, torch.tanh(away / FINE)]
+
+
+def imitation_loss(
+    intent: Intent, states: torch.Tensor, commands: torch.Tensor, steps: torch.Tensor, config: GoalPolicyConfig
+) -> dict[str, torch.Tensor]:
+    """How far the policy is from what was done.
+
+    Args:
+        intent: of B moments.
+        states: the arm's [B, 7].
+        commands: where it was sent [B, 7]; NaN where the data don't tell counts as right.
+        steps: periods to the goal [B].
+        config: of the policy.
+
+    Returns:
+        ``policy_motion``, ``policy_grip``, ``policy_steps``, and their weighted sum, ``policy``.
+    """
+    known = torch.isfinite(commands).all(-1)
+    commands = torch.where(known[:, None], commands, states)
+    scale = states.new_tensor(config.action_scale)
+    motion = difference(states, commands)[:, :MOTION]
+    off = nn.functional.smooth_l1_loss(intent.motion / scale, motion / scale, beta=0.2, reduction="none").sum(-1)
+    closed = commands[:, GRIPPER].clamp(0, 1)
+    doubt = nn.functional.binary_cross_entropy_with_logits(intent.grip, closed, reduction="none")
+    losses = {
+        "policy_motion": (off * known).mean(),
+        "policy_grip": (doubt * known).mean(),
+        "policy_steps": nn.functional.smooth_l1_loss(intent.steps / STEPS_SCALE, steps / STEPS_SCALE, beta=0.2),
+    }
+    losses["policy"] = losses["policy_motion"] + 0.5 * losses["policy_grip"] + 0.5 * losses["policy_steps"]
+    return losses
+
+
+def _state_features(state: torch.Tensor) -> torch.Tensor:
+    """[..., 10]: the arm's place, two columns of its rotation matrix, and its grip."""
+    place = (state[..., :3] - state.new_tensor(STATE_CENTER)) / SCALE
+    return torch.cat([place, euler_to_matrix(state[..., 3:6])[..., :2].flatten(-2), state[..., 6:]], -1)

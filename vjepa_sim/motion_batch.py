@@ -1,0 +1,100 @@
+"""What one step of stage two sees: clips of motion and, for a goal policy, moments with their goals."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from data.clip import Clip
+from data.mixture import Mixture
+from vjepa_sim.features import Features
+from vjepa_sim.goal_policy import GoalPolicyConfig
+from vjepa_sim.presets import TrainConfig
+
+
+@dataclass(frozen=True)
+class GoalPairs:
+    """Moments and their goals.
+
+    Attributes:
+        z: latents of the moment and of its goal [P, 2, tokens, dim].
+        states: the arm's at the moment [P, 7].
+        commands: where it was sent [P, 7], NaN where unknown.
+        steps: periods from the moment to its goal [P].
+    """
+
+    z: torch.Tensor
+    states: torch.Tensor
+    commands: torch.Tensor
+    steps: torch.Tensor
+
+
+@dataclass(frozen=True)
+class MotionBatch:
+    """What one step sees.
+
+    Attributes:
+        z: latents of clips [B, T, tokens, dim].
+        actions: [B, T - 1, 7].
+        states: [B, T, 7].
+        objects: [B, T, 3], metres, NaN where unknown.
+        pairs: or None if there is no goal policy.
+    """
+
+    z: torch.Tensor
+    actions: torch.Tensor
+    states: torch.Tensor
+    objects: torch.Tensor
+    pairs: GoalPairs | None
+
+
+@dataclass(frozen=True)
+class DrawnMotion:
+    """The same before it is tensors: clips, and pairs as clips of two frames."""
+
+    clips: list[Clip]
+    pairs: list[Clip]
+
+    def batch(self, features: Features) -> MotionBatch:
+        """As tensors on the features' device."""
+        z = features.of(self.clips)
+        actions, states, objects = (_stacked(self.clips, name, z) for name in ("actions", "states", "objects"))
+        return MotionBatch(z, actions, states, objects, self._goal_pairs(features))
+
+    def _goal_pairs(self, features: Features) -> GoalPairs | None:
+        if not self.pairs:
+            return None
+        z = features.of(self.pairs)
+        states, commands = (_stacked(self.pairs, name, z)[:, 0] for name in ("states", "commands"))
+        return GoalPairs(z, states, commands, steps=z.new_tensor([pair.stride for pair in self.pairs]))
+
+
+def draw_motion(
+    mixture: Mixture,
+    config: TrainConfig,
+    policy: GoalPolicyConfig | None,
+    seeds: list[list[int]],
+    pictures: bool,
+    held_out: bool = False,
+) -> DrawnMotion:
+    """Clips, one for each seed, and each one's pairs. Equal seeds give equal ones.
+
+    Args:
+        mixture: of robot episodes.
+        config: lengths and numbers.
+        policy: the goal policy's, or None if there is none.
+        seeds: of the clips.
+        pictures: whether they are decoded; without, their latents must be cached.
+        held_out: from the episodes that training never sees.
+    """
+    clips = mixture.draw_motion(seeds, config.frames, held_out, pictures)
+    if policy is None:
+        return DrawnMotion(clips, [])
+    of_pairs = [[*seed, 1, pair] for seed in seeds for pair in range(config.pairs)]
+    return DrawnMotion(clips, mixture.draw_pairs(of_pairs, policy.farthest, held_out, pictures))
+
+
+def _stacked(clips: list[Clip], name: str, like: torch.Tensor) -> torch.Tensor:
+    return torch.from_numpy(np.stack([getattr(clip, name) for clip in clips])).to(like.device)
