@@ -20,8 +20,19 @@ TRAJECTORIES_FILE, PICTURES_FILE = "trajectories.png", "first_pictures.png"
 # What makes runs incomparable, and what differs on purpose or is told by a checksum.
 DEPLOY_SAME = ("agent", "task", "checkpoint_crc32", "goals_crc32", "period", "gripper")
 DEPLOY_FREE = ("backend", "imperfections", "checkpoint", "goals", "episodes")
-EVAL_SAME = ("goals", "randomize", "gripper")
-EVAL_FREE = ("agent", "checkpoint", "checkpoint_crc32", "tasks", "objects", "episodes", "seed", "videos", "device")
+EVAL_SAME = ("goals", "gripper")  # a seed's start and goals are the same under every look
+EVAL_FREE = (
+    "agent",
+    "checkpoint",
+    "checkpoint_crc32",
+    "planner",
+    "tasks",
+    "objects",
+    "episodes",
+    "seed",
+    "videos",
+    "device",
+)
 
 
 @dataclass(frozen=True)
@@ -179,7 +190,10 @@ def _pairs(first: RunFolder, other: RunFolder) -> list[tuple[dict, dict]]:
 
 def _agent(run: RunFolder) -> str:
     agent = run.config["agent"]
-    return f"{agent} with {run.config['checkpoint']}" if agent == "mpc" else agent
+    if agent != "mpc":
+        return agent
+    planner = run.config.get("planner", "default")
+    return f"{agent} with {run.config['checkpoint']}{'' if planner == 'default' else f', {planner} planner'}"
 
 
 def _successes(cell: dict) -> dict[int, bool]:

@@ -29,6 +29,7 @@ from envs.scene.names import OBJECTS
 from envs.seeds import evaluation_seed
 from envs.simulation import PERIOD
 from envs.tasks import TASKS
+from envs.variation import ASPECTS, check_aspects
 from vjepa_sim.compute import find_device
 from vjepa_sim.world_model import fingerprint
 
@@ -50,6 +51,7 @@ class EvaluationConfig:
         seed: of the first episode; the others follow. Below 2³¹, where no training data come from.
         goals: ``paper`` (one goal image, three for pick and place) or ``dense`` (more sub-goal images).
         randomize: strength of domain randomisation.
+        vary: what is randomised, of :data:`envs.variation.ASPECTS`.
         size: of the camera's images in pixels.
         gripper: ``robotiq`` or ``panda_hand``.
         videos: most videos per cell, failures first.
@@ -67,6 +69,7 @@ class EvaluationConfig:
     seed: int = 0
     goals: str = "paper"
     randomize: float = 0.0
+    vary: tuple[str, ...] = tuple(ASPECTS)
     size: int = 256
     gripper: str = "robotiq"
     videos: int = 4
@@ -81,6 +84,7 @@ class EvaluationConfig:
             + [(o, "object", OBJECTS) for o in self.objects]
         )
         get_planner(self.planner)
+        check_aspects(self.vary)
         for name, kind, valid in checks:
             if name not in valid:
                 raise unknown_name(kind, name, valid)
@@ -147,6 +151,7 @@ def make_env(config: EvaluationConfig, task: str, object_name: str, fitted: Agen
         goals=config.goals,
         period=PERIOD if period is None else round(period, 4),
         viewpoint=None if config.azimuth is None else left_at(config.azimuth),
+        vary=config.vary,
     )
     try:
         if fitted is not None:

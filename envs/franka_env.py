@@ -19,7 +19,7 @@ from envs.sim_arm import SimArm
 from envs.simulation import PERIOD, Simulation, Snapshot
 from envs.tasks import TASKS, Progress, Task
 from envs.tasks.task import select_goals
-from envs.variation import Stage, Variation, sample_variation
+from envs.variation import ASPECTS, Stage, Variation, sample_variation
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,9 @@ class FrankaEnv(gymnasium.Env):
         object_name: ``cup`` or ``box``.
         gripper: ``robotiq`` (2F-85) or ``panda_hand``.
         size: image height and width in pixels.
-        randomize: 0 (always the nominal look) to 1 (the full domain randomisation), drawn at each reset.
+        randomize: 0 (always the nominal look) to 1 (the full domain randomisation), drawn at each reset. A seed's start and
+            goals are the same under every look.
+        vary: what is randomised, of :data:`envs.variation.ASPECTS`; all if not given.
         render_mode: ``rgb_array`` or None.
         limits: the safety envelope's, or None for the gripper's defaults.
         goals: ``paper`` (one goal image; three for pick and place) or ``dense`` (more sub-goal images).
@@ -73,6 +75,7 @@ class FrankaEnv(gymnasium.Env):
         goals: str = "paper",
         period: float = PERIOD,
         viewpoint: Viewpoint | None = None,
+        vary: tuple[str, ...] = tuple(ASPECTS),
     ):
         if task not in TASKS:
             raise unknown_name("task", task, TASKS)
@@ -83,7 +86,9 @@ class FrankaEnv(gymnasium.Env):
                 f"viewpoint={viewpoint!r}: expected an envs.scene.cameras.Viewpoint that stands in the world."
             )
         self._viewpoint = viewpoint or LEFT
-        sample_variation(np.random.default_rng(0), randomize)  # refuse a bad strength now, not at the first reset
+        # Refuse a bad strength or aspect now, not at the first reset.
+        sample_variation(np.random.default_rng(0), randomize, aspects=vary)
+        self._vary = vary
         self.render_mode = render_mode
         self.randomize = randomize
         select_goals([], goals)  # refuse an unknown protocol now
@@ -150,7 +155,10 @@ class FrankaEnv(gymnasium.Env):
             raise unknown_name("reset option", sorted(unknown)[0], ["goal", "randomize"])
         if "goal" in options:  # before anything changes
             check_image(options["goal"], self._camera.size, self._camera.size, "goal image")
-        self.variation = sample_variation(self.np_random, options.get("randomize", self.randomize), self._viewpoint)
+        looks = copy.deepcopy(self.np_random)
+        sample_variation(self.np_random, 0.0)  # so what is drawn next doesn't depend on the look
+        strength = options.get("randomize", self.randomize)
+        self.variation = sample_variation(looks, strength, self._viewpoint, self._vary)
         self._stage.apply(self.variation)
         self.simulation.reset()
         self.goals = select_goals(self.task.reset(self.simulation, self.np_random, self._look), self._protocol)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from envs.engine import mujoco
-from envs.errors import UserError
+from envs.errors import UserError, unknown_name
 from envs.scene.cameras import LEFT, RIGHT, WRIST, Viewpoint
 from envs.scene.names import CAMERAS, DISTRACTORS, FLOOR_GEOM, LIGHT, OBJECT_BODY, TABLE_GEOM, WALL_GEOMS
 from envs.scene.objects import OBJECT_BOUND
@@ -53,17 +54,45 @@ class Variation:
     distractors: tuple[Distractor, ...] = field(default=())
 
 
-def sample_variation(rng: np.random.Generator, strength: float, left: Viewpoint = LEFT) -> Variation:
+# What can vary alone: fields of a variation.
+ASPECTS = {
+    "camera": ("left", "right", "wrist"),
+    "light": ("light_direction", "light_color", "ambient"),
+    "textures": ("table_texture", "wall_texture", "floor_texture", "table_tint"),
+    "color": ("object_color",),
+    "size": ("object_scale",),
+    "distractors": ("distractors",),
+}
+
+
+def check_aspects(aspects: Iterable[str]) -> None:
+    """Raise :class:`UserError` for a name that is not in :data:`ASPECTS`."""
+    for aspect in aspects:
+        if aspect not in ASPECTS:
+            raise unknown_name("aspect of the look", aspect, ASPECTS)
+
+
+def sample_variation(
+    rng: np.random.Generator, strength: float, left: Viewpoint = LEFT, aspects: Iterable[str] = ASPECTS
+) -> Variation:
     """Draw a look.
 
     Args:
         rng: the source of all randomness.
         strength: 0 gives the nominal look, 1 the full range; in between, ranges shrink and swaps become rarer.
         left: where the left camera is, give or take the randomisation.
+        aspects: what varies, of :data:`ASPECTS`; the rest is nominal. It doesn't change what is drawn.
 
     Raises:
-        UserError: strength outside 0..1.
+        UserError: strength outside 0..1, or an unknown aspect.
     """
+    check_aspects(aspects)
+    drawn = _sample_all(rng, strength, left)
+    varied = {name: getattr(drawn, name) for aspect in aspects for name in ASPECTS[aspect]}
+    return replace(Variation(left=left), **varied)
+
+
+def _sample_all(rng: np.random.Generator, strength: float, left: Viewpoint) -> Variation:
     if not isinstance(strength, (int, float, np.number)) or not 0 <= strength <= 1:
         raise UserError(
             f"randomize={strength!r} is no number from 0 to 1: 0 is the nominal look, 1 the full randomisation."

@@ -517,7 +517,8 @@ def test_arm_rests_when_its_program_ends(robot, connect, library, kind, end):
     command = [sys.executable, "-m", "tests.envs.moving_client", library, robot.host, kind]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as client:
         assert client.stdout.readline() == "moving\n", client.stderr.read()
-        wait_until(lambda: robot.moving() > 3 * REST)
+        wait_until(lambda: robot.moving() > 3 * REST or client.poll() is not None)
+        assert client.poll() is None, client.stderr.read()
         client.send_signal(end)
         _, errors = client.communicate(timeout=20.0)
     assert client.returncode == -end, errors

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 
 from envs.errors import UserError
+from envs.franka_env import FrankaEnv
 from envs.simulation import Simulation
-from envs.variation import Stage, Variation, sample_variation
+from envs.variation import ASPECTS, Stage, Variation, sample_variation
 
 
 def test_strength_zero_is_the_nominal_look():
@@ -36,3 +37,27 @@ def test_an_object_too_large_is_refused():
     simulation = Simulation("robotiq", "box")
     with pytest.raises(UserError, match="larger than"):
         Stage(simulation.model, "box").apply(Variation(object_scale=(5, 5, 5)))
+
+
+def test_aspects_are_all_there_is_and_vary_alone():
+    assert sorted(name for names in ASPECTS.values() for name in names) == sorted(Variation.__dataclass_fields__)
+    everything = sample_variation(np.random.default_rng(3), 1.0)
+    for aspect, names in ASPECTS.items():
+        alone = sample_variation(np.random.default_rng(3), 1.0, aspects=[aspect])
+        for name in Variation.__dataclass_fields__:
+            expected = everything if name in names else Variation()
+            assert getattr(alone, name) == getattr(expected, name), (aspect, name)
+    with pytest.raises(UserError, match="Did you mean 'light'"):
+        sample_variation(np.random.default_rng(3), 1.0, aspects=["lights"])
+
+
+def test_a_seed_starts_alike_under_every_look():
+    starts = []
+    for randomize, vary in [(0.0, ("light",)), (1.0, ("light", "textures")), (0.5, ("camera", "distractors"))]:
+        env = FrankaEnv("reach", "box", size=32, randomize=randomize, vary=vary)
+        observation, info = env.reset(seed=5)
+        starts.append((env.simulation.object_position(), observation["state"], info["goals"][0].state))
+        env.close()
+    for start in starts[1:]:
+        for ours, first in zip(start, starts[0], strict=True):
+            np.testing.assert_array_equal(ours, first)

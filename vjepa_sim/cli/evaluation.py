@@ -23,7 +23,8 @@ class Eval:
         episodes: per task and object.
         seed: of the first episode.
         goals: paper (one goal image; three for pick and place) or dense (more sub-goal images).
-        randomize: strength of domain randomisation, 0 to 1.
+        randomize: strength of domain randomisation, 0 to 1. The starts and goals of a seed stay the same.
+        vary: what is randomised: camera, light, textures, color, size, distractors, several with commas between, or all.
         size: of the camera's images in pixels.
         gripper: robotiq or panda_hand.
         videos: most videos per task and object, failures first.
@@ -43,6 +44,7 @@ class Eval:
     seed: int = 0
     goals: str = "paper"
     randomize: float = 0.0
+    vary: str = "all"
     size: int = 256
     gripper: str = "robotiq"
     videos: int = 4
@@ -56,6 +58,7 @@ class Eval:
         from agents.scoring import markdown_table
         from envs.scene.names import OBJECTS
         from envs.tasks import TASKS
+        from envs.variation import ASPECTS
 
         config = EvaluationConfig(
             agent=self.agent,
@@ -67,6 +70,7 @@ class Eval:
             seed=self.seed,
             goals=self.goals,
             randomize=self.randomize,
+            vary=choose(self.vary, tuple(ASPECTS)),
             size=self.size,
             gripper=self.gripper,
             videos=self.videos,
