@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -50,12 +51,14 @@ class Plan:
         cost: of the best sample.
         evaluations: cost evaluations, one per sample and step.
         curve: best cost after each round.
+        seconds: since the search began, likewise.
     """
 
     actions: torch.Tensor
     cost: float
     evaluations: int
     curve: tuple[float, ...]
+    seconds: tuple[float, ...]
 
 
 class CEM:
@@ -85,7 +88,7 @@ class CEM:
         shape = (config.horizon, len(bound))
         mean = torch.zeros(shape) if proposal is None else proposal.clamp(-bound, bound)
         std = (config.initial_std * bound).expand(shape).clone()
-        best, curve = float("inf"), []
+        best, curve, seconds, start = float("inf"), [], [], time.perf_counter()
         for _ in range(config.iterations):
             samples = mean + std * torch.randn(config.samples, *shape, generator=generator)
             samples[0] = mean  # the mean itself is always a candidate
@@ -99,5 +102,6 @@ class CEM:
             std = torch.maximum(std, config.min_std * bound)
             best = min(best, float(costs.min()))
             curve.append(best)
+            seconds.append(time.perf_counter() - start)
         evaluations = config.samples * config.iterations * config.horizon
-        return Plan(mean.clamp(-bound, bound), best, evaluations, tuple(curve))
+        return Plan(mean.clamp(-bound, bound), best, evaluations, tuple(curve), tuple(seconds))

@@ -110,7 +110,7 @@ class MPCAgent:
             if self.config.search:
                 self.plan = self._planner.plan(energy, self._generator, proposal)
             else:
-                self.plan = Plan(proposal, cost=float("nan"), evaluations=0, curve=())
+                self.plan = Plan(proposal, cost=float("nan"), evaluations=0, curve=(), seconds=())
         self.model_evaluations = self.plan.evaluations
         action = self.plan.actions[0].numpy().copy()
         action[:2] = self._turned(action[:2])

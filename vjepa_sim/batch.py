@@ -21,16 +21,16 @@ class Batch:
 
     Attributes:
         video: normalised clips [B, 3, T, H, W].
-        still: the first frame of each [B, 3, H, W].
-        states: the arm's state in it [B, 7], NaN where there is no arm.
-        objects: where the object is in it [B, 3], metres, NaN where unknown.
+        stills: all their frames, one by one [B · T, 3, H, W].
+        states: the arm's state in each frame [B · T, 7], NaN where there is no arm.
+        objects: where the object is in each [B · T, 3], metres, NaN where unknown.
         masks: seen and hidden token ids ([B, K], [B, M]) for each kind of mask.
         grid: tokens along one side of a picture.
         group: which group of equally long clips this is; each has a mask token of its own.
     """
 
     video: torch.Tensor
-    still: torch.Tensor
+    stills: torch.Tensor
     states: torch.Tensor
     objects: torch.Tensor
     masks: list[tuple[torch.Tensor, torch.Tensor]]
@@ -40,7 +40,7 @@ class Batch:
     def to(self, device: torch.device) -> Batch:
         """The same on a device."""
         masks = [(seen.to(device), hidden.to(device)) for seen, hidden in self.masks]
-        tensors = {name: getattr(self, name).to(device) for name in ("video", "still", "states", "objects")}
+        tensors = {name: getattr(self, name).to(device) for name in ("video", "stills", "states", "objects")}
         return replace(self, **tensors, masks=masks)
 
 
@@ -67,8 +67,8 @@ def draw_batch(
             part = config.augmentation(clip.frames, clip.states is not None, rng_of_part)
             images = transform.squash(torch.from_numpy(np.ascontiguousarray(part)))
         videos.append(images)
-        states.append(np.full(7, np.nan, np.float32) if clip.states is None else clip.states[0])
-        objects.append(np.full(3, np.nan, np.float32) if clip.objects is None else clip.objects[0])
+        states.append(np.full((phase.frames, 7), np.nan, np.float32) if clip.states is None else clip.states)
+        objects.append(np.full((phase.frames, 3), np.nan, np.float32) if clip.objects is None else clip.objects)
     images = torch.stack(videos)  # [B, T, 3, H, W]
     repeats = encoder.tubelet_size if config.still_tubelets else 1
     tubelets = phase.frames * repeats // encoder.tubelet_size
@@ -79,9 +79,9 @@ def draw_batch(
         masks.append((seen[rows], hidden[rows]))
     return Batch(
         video=repeat(images, "b t c h w -> b c (t r) h w", r=repeats),
-        still=images[:, 0],
-        states=torch.from_numpy(np.stack(states)),
-        objects=torch.from_numpy(np.stack(objects)),
+        stills=images.flatten(0, 1),
+        states=torch.from_numpy(np.concatenate(states)),
+        objects=torch.from_numpy(np.concatenate(objects)),
         masks=masks,
         grid=grid,
         group=config.phases.index(phase),

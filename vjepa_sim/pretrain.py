@@ -65,9 +65,9 @@ class StageOne(nn.Module):
         losses = {"denoising": torch.stack(denoising).mean()}
         losses["loss"] = losses["denoising"]
         if config.decodes or config.variance_weight or config.covariance_weight:
-            z = encode_still(self.online, batch.still)
+            z = encode_still(self.online, batch.stills)
             if config.decodes:
-                losses["pixel"] = (self.pixel_decoder(z) - batch.still).square().mean()
+                losses["pixel"] = (self.pixel_decoder(z) - batch.stills).square().mean()
                 losses["state"] = reading_error(self.state_decoder(z), state_target(batch.states))
             if self.object_decoder is not None:
                 losses["object"] = reading_error(self.object_decoder(z), object_target(batch.objects))

@@ -34,6 +34,8 @@ HOME_SPEED = 0.15  # share of the robot's full speed
 GRIPPER_SILENCE = 2.0  # s: a serial line that has lost one message asks again after 1
 FINGER_LOOK = 0.3  # s between two looks at fingers that are waited for
 FINGER_REST = 0.001  # closedness by which resting fingers may change between two looks
+FINGER_THERE = 0.05  # closedness by which they may miss where they were sent
+FINGER_LOOKS = 4  # in which fingers must not have moved if they are to rest elsewhere
 FINGER_TIME = 5.0  # s for them to get somewhere
 
 
@@ -276,12 +278,16 @@ class FrankaArm:
             raise
 
     def _send_fingers(self, closedness: float) -> None:
-        """And wait until they are at rest."""
+        """And wait until they rest there, or for long enough elsewhere: they may begin late, and something may hold them."""
         self._gripper.command(closedness)
-        deadline, before = time.monotonic() + FINGER_TIME, None
-        while before is None or (time.monotonic() < deadline and abs(self._gripper.closedness - before) > FINGER_REST):
-            before = self._gripper.closedness
+        deadline, before, still = time.monotonic() + FINGER_TIME, self._gripper.closedness, 0
+        while time.monotonic() < deadline and still < FINGER_LOOKS:
             time.sleep(FINGER_LOOK)
+            now = self._gripper.closedness
+            still = still + 1 if abs(now - before) <= FINGER_REST else 0
+            before = now
+            if still and abs(now - closedness) < FINGER_THERE:
+                break
         self._gripper.check()
 
     def _check_arrival(self) -> None:
