@@ -9,6 +9,7 @@ import torch
 
 from agents.cem import CEM, CEMConfig, Plan
 from agents.energy import Energy, EnergyConfig, Scene, look
+from agents.polish import polish
 from envs.errors import UserError
 from envs.observation import Goal, Observation
 from envs.pose import ACTION_DIM, GRIPPER, POSITION
@@ -26,6 +27,7 @@ class MPCConfig:
 
     Attributes:
         cem: the search.
+        polish: energies and gradients with which its plan is then polished, about; 0 leaves it as it is.
         energy: what it minimises.
         guided: begin the search at what the model's goal policy would do, if it has one.
         search: False sends just that.
@@ -37,6 +39,7 @@ class MPCConfig:
     """
 
     cem: CEMConfig = field(default_factory=CEMConfig)
+    polish: int = 0
     energy: EnergyConfig = field(default_factory=EnergyConfig)
     guided: bool = True
     search: bool = True
@@ -101,7 +104,7 @@ class MPCAgent:
         current = min(int(np.searchsorted(self._deadlines, self._step, side="right")), len(self._goals) - 1)
         self._step += 1
         goal = self._goals[current]
-        with torch.inference_mode():
+        with torch.no_grad():
             present, state = look(self.model, observation.rgb), torch.from_numpy(observation.state)
             seen = self._as_seen(state, present)
             proposal = self._propose(present, state, seen, goal)
@@ -109,6 +112,8 @@ class MPCAgent:
             energy = Energy(self.model, self.config.energy, present, state, seen, goal, proposal, bound)
             if self.config.search:
                 self.plan = self._planner.plan(energy, self._generator, proposal)
+                if self.config.polish:
+                    self.plan = polish(self.plan, energy, bound, self.config.polish)
             else:
                 self.plan = Plan(proposal, cost=float("nan"), evaluations=0, curve=(), seconds=())
         self.model_evaluations = self.plan.evaluations

@@ -73,7 +73,6 @@ class WorldModel(nn.Module):
         inputs = self.card.transform(images if images.ndim == 4 else images[None])
         return encode_still(self.encoder, inputs.to(self.device))
 
-    @torch.no_grad()
     def rollout(
         self, z: torch.Tensor, state: torch.Tensor | np.ndarray, actions: torch.Tensor | np.ndarray
     ) -> torch.Tensor:
@@ -110,7 +109,6 @@ class WorldModel(nn.Module):
             place = integrate(place, action)
         return torch.stack(latents, 1)
 
-    @torch.no_grad()
     def read(self, z: torch.Tensor) -> torch.Tensor:
         """What the decoders read off latents, seen or imagined; there must be decoders.
 

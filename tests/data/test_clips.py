@@ -16,7 +16,7 @@ from tests.data.samples import make_episode
 
 def describe(name, episode):
     duration = float(episode.stamps[-1] - episode.stamps[0])
-    return Entry(name, len(episode), duration, episode.period, ("ext1",), 32, 48)
+    return Entry(name, len(episode), duration, episode.period, ("ext1",), 32, 48, episode.success)
 
 
 class Memory(Reader):
@@ -304,3 +304,51 @@ def test_a_serial_that_is_nowhere_is_no_damage():
 def test_one_camera_is_not_the_right_one():
     with pytest.raises(UserError, match="no episode has a camera 'right'"):
         Clips(Memory([at_rate(4.0) for _ in range(3)]), 0.25, view="right")
+
+
+@pytest.mark.parametrize("rate", [4.0, 15.0])
+def test_a_command_is_the_last_one_before_the_period_ends(rate):
+    """At 15 Hz three more commands follow within a quarter of a second, and the last says where the arm went."""
+    commands = np.zeros((60, 7))
+    commands[:, 0] = np.arange(60)
+    clips = Clips(Memory([replace(at_rate(rate), commands=commands) for _ in range(3)]), 0.25)
+    for clip in draws(clips, 50, frames=3):
+        later = np.ceil(rows_of(clip)[0] + (np.arange(3) + 1) * 0.25 * rate - 1e-6) - 1
+        np.testing.assert_array_equal(clip.commands[:, 0], np.minimum(later, 59))
+
+
+def test_what_was_meant_counts_and_what_is_unknown_is_not_a_number():
+    episode = at_rate(4.0)
+    meant = episode.commands + 1.0
+    noisy = replace(episode, privileged={**episode.privileged, "meant_command": meant})
+    for source, expected in ((noisy, meant), (episode, episode.commands), (replace(episode, commands=None), None)):
+        clip = draws(Clips(Memory([source] * 3), 0.25), 1, frames=3)[0]
+        rows = rows_of(clip)
+        if expected is None:
+            assert np.isnan(clip.commands).all()
+        else:
+            np.testing.assert_allclose(clip.commands, expected[rows], rtol=1e-6)
+
+
+def pairs(clips, count, farthest, **named):
+    return [clips.draw_pair(np.random.default_rng([5, i]), farthest, **named) for i in range(count)]
+
+
+def test_a_pair_is_a_moment_and_a_later_one_of_its_episode():
+    clips = Clips(Memory([at_rate(4.0, rows=12, seed=i) for i in range(4)]), 0.25)
+    drawn = pairs(clips, 300, farthest=5)
+    assert {pair.stride for pair in drawn} == {1, 2, 3, 4, 5}
+    for pair in drawn:
+        assert np.diff(rows_of(pair)) == pair.stride
+        assert np.diff(pair.numbers) == pair.stride
+    assert {pair.stride for pair in pairs(clips, 300, farthest=50)} == set(range(1, 12))  # as far as episodes last
+
+
+def test_pairs_come_from_episodes_that_solved_their_task():
+    episodes = [replace(at_rate(4.0, rows=12, seed=i), success=[True, False, None][i % 3]) for i in range(12)]
+    clips = Clips(Memory(episodes), 0.25)
+    clips.training_episodes = np.arange(12)
+    drawn = {int(np.searchsorted(clips.starts, pair.numbers[0], side="right") - 1) for pair in pairs(clips, 300, 4)}
+    assert drawn == {number for number in range(12) if number % 3 != 1}
+    failed = Clips(Memory([replace(at_rate(4.0), success=False) for _ in range(3)]), 0.25)
+    assert len(pairs(failed, 3, 4)) == 3  # where nothing else is there

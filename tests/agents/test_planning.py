@@ -1,0 +1,175 @@
+"""What is searched for, and how: energies, proposals, polish, named planners."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from agents.cem import CEM, CEMConfig, Plan
+from agents.energy import Energy, EnergyConfig, feature_distance, look
+from agents.mpc import MPCAgent, MPCConfig
+from agents.planners import PLANNERS, REFERENCE, get_planner
+from agents.polish import polish
+from envs.errors import UserError
+from envs.observation import Goal, Observation
+from vjepa_sim.card import ModelCard
+from vjepa_sim.goal_policy import GoalPolicyConfig
+from vjepa_sim.presets import PRESETS
+from vjepa_sim.transform import ImageTransform
+from vjepa_sim.world_model import WorldModel
+
+STATE = np.array([0.45, 0, 0.3, np.pi, 0, 0, 0], np.float32)
+BOUND = torch.tensor([0.075, 0.075, 0.075, 0.0, 0.0, 0.2, 0.75])
+
+
+@pytest.fixture(scope="module")
+def model():
+    """Small, untrained, with every part."""
+    torch.manual_seed(0)
+    sizes = PRESETS["tiny"]
+    encoder = replace(sizes.encoder, image_size=64, dim=24, depth=1, heads=2, mlp_hidden=32)
+    predictor = replace(sizes.ac_predictor, dim=48, depth=1, heads=2, mlp_hidden=32)
+    card = ModelCard(
+        "test",
+        encoder,
+        ImageTransform(64),
+        predictor,
+        object_decoder=True,
+        period=0.25,
+        goal_policy=GoalPolicyConfig(hidden=16, depth=1, looks=2),
+    )
+    model = WorldModel(card)
+    for parameter in model.predictor.parameters():
+        torch.nn.init.normal_(parameter, std=0.2)
+    return model.eval()
+
+
+def picture(seed):
+    return np.random.default_rng(seed).integers(0, 256, (64, 64, 3), np.uint8)
+
+
+def energy(model, actions, proposed=None, **weights):
+    nothing = {name: 0.0 for name in EnergyConfig.__dataclass_fields__}
+    config = EnergyConfig(**{**nothing, **weights})
+    present, goal, state = look(model, picture(0)), look(model, picture(1)), torch.from_numpy(STATE)
+    with torch.no_grad():
+        return Energy(model, config, present, state, state, goal, proposed, BOUND)(actions), present, goal, state
+
+
+def some_actions(count=5, horizon=2):
+    return BOUND * (2 * torch.rand(count, horizon, 7, generator=torch.Generator().manual_seed(1)) - 1)
+
+
+def test_features_alone_are_the_papers_energy(model):
+    actions = some_actions()
+    found, present, goal, state = energy(model, actions, features=1.0)
+    with torch.no_grad():
+        expected = feature_distance(model, present.z, state, actions, goal.z)
+        end = model.rollout(present.z, state, actions)[:, -1]
+    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(found, (end - goal.z).abs().mean((1, 2)))
+
+
+def test_each_term_measures_what_it_says(model):
+    actions = some_actions()
+    _, present, goal, state = energy(model, actions)
+    with torch.no_grad():
+        end = model.rollout(present.z, state, actions)[:, -1]
+        place = state[:3] + actions[..., :3].sum(1)
+        grip = (state[6] + actions[:, 0, 6]).clamp(0, 1)
+        grip = (grip + actions[:, 1, 6]).clamp(0, 1)
+        hand = goal.read[:3] * 0.1 + torch.tensor([0.45, 0.0, 0.25])
+        expected = {
+            "hand": (place - hand).norm(dim=1) / 0.1,
+            "grip": (grip - goal.read[3]).abs(),
+            "object": (model.object_decoder(end) - goal.read[4:]).norm(dim=1),
+        }
+    for term, value in expected.items():
+        torch.testing.assert_close(energy(model, actions, **{term: 1.0})[0], value, atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(energy(model, actions, **{term: 0.5})[0], 0.5 * value, atol=1e-4, rtol=1e-4)
+    proposal = some_actions(1)[0]
+    away = ((actions - proposal) / BOUND.where(BOUND > 0, torch.inf)).square().sum(-1).mean(1)
+    torch.testing.assert_close(energy(model, actions, proposal, proposal=1.0)[0], away)
+    assert torch.all(energy(model, actions, proposal=1.0)[0] == 0)  # there is none
+
+
+def test_the_search_begins_at_what_the_goal_policy_proposes(model):
+    begun = []
+
+    def plan(self, cost, generator, proposal=None):
+        begun.append(proposal)
+        return Plan(torch.zeros(2, 7), 0.0, 0, (), ())
+
+    for guided in (True, False):
+        agent = MPCAgent(model, MPCConfig(cem=CEMConfig(horizon=2), guided=guided))
+        agent._planner.plan = plan.__get__(agent._planner)
+        agent.begin([Goal(picture(1), 1)])
+        agent.act(Observation(picture(0), STATE, 0.0))
+    assert begun[1] is None
+    present, goal, state = look(model, picture(0)), look(model, picture(1)), torch.from_numpy(STATE)
+    with torch.no_grad():
+        intent = model.goal_policy(present.z, present.read, state, goal.z, goal.read)
+    first = begun[0][0]
+    torch.testing.assert_close(first[:3], intent.motion[:3].clamp(-0.075, 0.075))
+    assert torch.all(first[3:5] == 0)
+    assert float(first[6]) == pytest.approx(min(0.75, float(torch.sigmoid(intent.grip))), abs=1e-6)
+    assert begun[0].shape == (2, 7)
+
+
+def test_without_a_search_the_proposal_is_sent(model):
+    agent = MPCAgent(model, PLANNERS["policy"])
+    agent.begin([Goal(picture(1), 1)])
+    action = agent.act(Observation(picture(0), STATE, 0.0))
+    np.testing.assert_allclose(action[:6], agent.plan.actions[0, :6].numpy(), atol=1e-7)
+    assert agent.model_evaluations == 0
+    with pytest.raises(UserError, match="has none; choose another planner"):
+        MPCAgent(
+            WorldModel.from_pretrained("tiny").with_card(goal_policy=None), replace(PLANNERS["policy"], guided=False)
+        )
+
+
+def test_a_search_around_a_proposal_stays_near_it_where_the_cost_is_flat():
+    cem = CEM(CEMConfig(samples=64, elites=8, iterations=1, initial_std=0.01), BOUND)
+    proposal = some_actions(1, 1)[0]
+    found = cem.plan(lambda actions: torch.zeros(len(actions)), torch.Generator().manual_seed(0), proposal)
+    assert torch.all((found.actions - proposal).abs() <= 0.01 * BOUND + 1e-7)
+
+
+def test_polish_finds_the_minimum_within_the_box():
+    target = torch.tensor([0.03, -0.2, 0.0, 0.5, 0.0, 0.1, 0.3])
+    start = Plan(torch.zeros(2, 7), cost=9.0, evaluations=10, curve=(9.0,), seconds=(0.1,))
+    cost = lambda actions: (((actions - target) / 0.1) ** 2).sum((1, 2))  # noqa: E731
+    found = polish(start, cost, BOUND, evaluations=40)
+    expected = torch.minimum(torch.maximum(target, -BOUND), BOUND).expand(2, 7)
+    torch.testing.assert_close(found.actions, expected, atol=1e-4, rtol=0)
+    assert found.cost == pytest.approx(float(cost(found.actions[None])), rel=1e-5)
+    assert 10 < found.evaluations <= 10 + 2 * 45
+    assert torch.all(found.actions[:, 3:5] == 0)
+
+
+def test_polish_lowers_an_energy_of_the_model(model):
+    agent = MPCAgent(model, MPCConfig(cem=CEMConfig(16, 4, 2), polish=8))
+    agent.begin([Goal(picture(1), 1)])
+    agent.act(Observation(picture(0), STATE, 0.0))
+    assert agent.plan.cost <= agent.plan.curve[-1] + 1e-6
+    assert agent.model_evaluations > 32
+
+
+def test_polish_refuses_what_is_no_number():
+    start = Plan(torch.zeros(1, 7), 0.0, 0, (), ())
+    with pytest.raises(UserError, match="finite"):
+        polish(start, lambda actions: actions.sum((1, 2)) * torch.nan, BOUND, 5)
+
+
+def test_the_reference_is_the_papers():
+    """800 samples, 10 rounds, 10 elites, one step ahead, features alone, no rotation, from zero."""
+    cem = REFERENCE.cem
+    assert (cem.samples, cem.iterations, cem.elites, cem.horizon) == (800, 10, 10, 1)
+    weights = vars(REFERENCE.energy)
+    assert {name for name, value in weights.items() if value} == {"features"}
+    assert REFERENCE.searched == (0, 1, 2, 6)
+    assert not REFERENCE.guided
+    assert REFERENCE.polish == 0
+    with pytest.raises(UserError, match="Did you mean 'reference'"):
+        get_planner("referense")
