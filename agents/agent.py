@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -13,6 +12,7 @@ from envs.observation import Goal, Observation
 from envs.safety import SafetyLimits
 
 if TYPE_CHECKING:
+    from agents.view import ViewCalibration
     from envs.franka_env import FrankaEnv
 
 AGENTS = ("mpc", "expert", "random", "still")
@@ -40,7 +40,7 @@ def load_agent(
     seed: int = 0,
     limits: SafetyLimits | None = None,
     env: FrankaEnv | None = None,
-    view: str | Path | None = None,
+    view: ViewCalibration | None = None,
     planner: str = "default",
 ) -> Agent:
     """Make an agent.
@@ -52,18 +52,15 @@ def load_agent(
         seed: of the agent's own randomness.
         limits: the arm's step limits; None for the defaults.
         env: for ``expert`` only: the environment whose truth it reads. No other agent is ever given one.
-        view: for ``mpc``: what `vjepa-sim calibrate-view` found out about the camera with this checkpoint, a folder or
-            its view.json.
+        view: for ``mpc``: what was found out about the camera with this checkpoint, see :func:`agents.view.load_view`.
         planner: for ``mpc``: one of :data:`agents.planners.PLANNERS`.
     """
     if name == "mpc":
         from agents.mpc import MPCAgent
         from agents.planners import get_planner
-        from agents.view import load_view
         from vjepa_sim.world_model import WorldModel
 
-        angle = None if view is None else load_view(view, checkpoint).angle
-        config = replace(get_planner(planner), view_angle=angle)
+        config = replace(get_planner(planner), view_angle=None if view is None else view.angle)
         return MPCAgent(WorldModel.from_pretrained(checkpoint), config, limits, seed)
     if view is not None:
         raise UserError(f"A view turns what a model plans; agent {name!r} has no model. Leave out --view, or take mpc.")

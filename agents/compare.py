@@ -18,7 +18,7 @@ from envs.errors import UserError
 CONFIG_FILE, JSON_FILE, REPORT_FILE = "compare_config.json", "compare.json", "compare.md"
 TRAJECTORIES_FILE, PICTURES_FILE = "trajectories.png", "first_pictures.png"
 # What makes runs incomparable, and what differs on purpose or is told by a checksum.
-DEPLOY_SAME = ("agent", "task", "checkpoint_crc32", "goals_crc32", "period", "gripper")
+DEPLOY_SAME = ("agent", "planner", "task", "checkpoint_crc32", "goals_crc32", "period", "gripper")
 DEPLOY_FREE = ("backend", "imperfections", "checkpoint", "goals", "episodes")
 EVAL_SAME = ("goals", "gripper")  # a seed's start and goals are the same under every look
 EVAL_FREE = (

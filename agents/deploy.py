@@ -43,7 +43,7 @@ class DeployConfig:
 
     Attributes:
         backend: which rung, see :data:`envs.make.BACKENDS`.
-        agent, checkpoint: who acts.
+        agent, checkpoint, planner: who acts, see :func:`agents.agent.load_agent`.
         task: its budget of steps, and its name in the table.
         object: its name in the table.
         goals: folder of goal images.
@@ -61,6 +61,7 @@ class DeployConfig:
     task: str
     object: str
     goals: str
+    planner: str = "default"
     episodes: int = 5
     dry_run: bool = False
     slow_first: bool = False
@@ -137,7 +138,7 @@ def deploy(
         "period": env.robot.period,
         "gripper": env.gripper,
         "camera": env.robot.camera_card,
-        "checkpoint_crc32": None if model is None else fingerprint(config.checkpoint),
+        "checkpoint_crc32": None if model is None else _checksum(config, view),
         "goals_crc32": fingerprint_goals(goals),
     }
     shown = [replace(goal, state=None) for goal in goals]
@@ -155,6 +156,11 @@ def deploy(
         if config.home:
             env.robot.go_home()
         return _run(out, config, settings, env, agent, goals, shown, operator)
+
+
+def _checksum(config: DeployConfig, view: ViewCalibration | None) -> int:
+    """The checkpoint's; a view that was calibrated with it knows it already."""
+    return fingerprint(config.checkpoint) if view is None else view.checkpoint_crc32
 
 
 def _rehearse(out: Path, env: RobotEnv, agent: Agent, goals: list[Goal], operator: Operator) -> dict:

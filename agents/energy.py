@@ -118,7 +118,7 @@ class Energy:
         energy = energy + config.hand * (moved[:, :3] - wanted[:3]).norm(dim=1)
         energy = energy + config.grip * (moved[:, 3] - wanted[3]).abs()
         if config.object and model.object_decoder is not None:
-            energy = energy + config.object * (model.object_decoder(end) - goal.read[4:]).norm(dim=1).cpu()
+            energy = energy + config.object * (model.read(end)[:, 4:] - goal.read[4:]).norm(dim=1).cpu()
         if self._proposal is not None:
             searched = self._bound > 0
             off = (actions - self._proposal)[..., searched] / self._bound[searched]

@@ -15,6 +15,7 @@ import numpy as np
 from agents.agent import AGENTS, Agent, load_agent
 from agents.planners import get_planner
 from agents.scoring import Cell, EpisodeScore, markdown_table
+from agents.view import load_view
 from data.files import write_json, write_text
 from data.output import claimed
 from data.provenance import provenance
@@ -115,11 +116,12 @@ def evaluate(out: Path, config: EvaluationConfig, on_episode: Callable[[str, str
     settings = asdict(config)
     fitted = None
     if config.agent == "mpc":
+        view = None if config.view is None else load_view(config.view, config.checkpoint)
         limits = default_limits(config.gripper)
-        fitted = load_agent("mpc", config.checkpoint, config.seed, limits, view=config.view, planner=config.planner)
+        fitted = load_agent("mpc", config.checkpoint, config.seed, limits, view=view, planner=config.planner)
         fitted.model.to(find_device(config.device))
         # The same path may hold another model or view tomorrow.
-        settings["checkpoint_crc32"] = fingerprint(config.checkpoint)
+        settings["checkpoint_crc32"] = fingerprint(config.checkpoint) if view is None else view.checkpoint_crc32
         settings["view_angle"] = fitted.config.view_angle
     elif config.view is not None:
         raise UserError(f"--view turns what a model plans; agent {config.agent!r} has no model.")

@@ -70,8 +70,7 @@ class StageTwo(nn.Module):
         return losses
 
     def _cloning_losses(self, pairs: GoalPairs) -> dict[str, torch.Tensor]:
-        with torch.no_grad():  # the decoders serve the truth alone
-            read, goal_read = self._read(pairs.z).unbind(1)
+        read, goal_read = self._read(pairs.z).unbind(1)  # without a gradient: the decoders serve the truth alone
         z, goal = pairs.z.unbind(1)
         intent = self.goal_policy(z, read, pairs.states, goal, goal_read)
         return imitation_loss(intent, pairs.states, pairs.commands, pairs.steps, self.goal_policy.config)

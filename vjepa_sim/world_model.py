@@ -84,7 +84,7 @@ class WorldModel(nn.Module):
             actions: N sequences of H actions [N, H, 7], metres, radians, closedness.
 
         Returns:
-            The latents after each step [N, H, tokens, dim].
+            The latents after each step [N, H, tokens, dim]; they have a gradient if the actions have.
         """
         if self.predictor is None:
             raise UserError(
@@ -100,14 +100,15 @@ class WorldModel(nn.Module):
             )
         latents, latent, place = [], z[None], state[None]
         caches = self.predictor.new_caches()
-        for t, action in enumerate(actions.unbind(1)):
-            if t == actions.shape[1] - 1:
-                for cache in caches:
-                    cache.closed = True
-            latent = self.predictor.step(latent, action, place, caches)  # [N, tokens, dim]
-            latents.append(latent)
-            place = integrate(place, action)
-        return torch.stack(latents, 1)
+        with torch.set_grad_enabled(torch.is_grad_enabled() and actions.requires_grad):
+            for t, action in enumerate(actions.unbind(1)):
+                if t == actions.shape[1] - 1:
+                    for cache in caches:
+                        cache.closed = True
+                latent = self.predictor.step(latent, action, place, caches)  # [N, tokens, dim]
+                latents.append(latent)
+                place = integrate(place, action)
+            return torch.stack(latents, 1)
 
     def read(self, z: torch.Tensor) -> torch.Tensor:
         """What the decoders read off latents, seen or imagined; there must be decoders.
@@ -116,10 +117,12 @@ class WorldModel(nn.Module):
             z: [..., tokens, dim].
 
         Returns:
-            [..., 4 or 7] in the decoders' units: the hand's place, its closedness and, if it can be told, the object's place.
+            [..., 4 or 7] in the decoders' units: the hand's place, its closedness and, if it can be told, the object's
+            place. They have a gradient if the latents have.
         """
-        read = self.state_decoder(z)
-        return read if self.object_decoder is None else torch.cat([read, self.object_decoder(z)], -1)
+        with torch.set_grad_enabled(torch.is_grad_enabled() and z.requires_grad):
+            read = self.state_decoder(z)
+            return read if self.object_decoder is None else torch.cat([read, self.object_decoder(z)], -1)
 
     # --- saving and loading -----------------------------------------------------------------------------------
 

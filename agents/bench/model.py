@@ -69,13 +69,12 @@ def _measure(checkpoint: str | None, preset: str | None, threads: int) -> dict:
     if model.predictor is not None:
         result["predictor_parameters"] = _parameters(model.predictor)
         one = torch.zeros(1, 1, 7)
-        imagine = torch.no_grad()(model.rollout)
-        step_flops = _flops(lambda: imagine(z, state, one))
+        step_flops = _flops(lambda: model.rollout(z, state, one))
         samples = result["samples"] = int(np.clip(STEP_FLOPS / step_flops, 1, MAX_SAMPLES))
         many, far = torch.zeros(samples, 1, 7), torch.zeros(samples, HORIZON, 7)
         actions |= {
-            "step": lambda: imagine(z, state, many),
-            "rollout": lambda: imagine(z, state, far),
+            "step": lambda: model.rollout(z, state, many),
+            "rollout": lambda: model.rollout(z, state, far),
             "train": lambda: _train_step(model, z, max(1, samples // 8)),
         }
         flops |= {name: _flops(actions[name]) for name in ("step", "rollout", "train")}

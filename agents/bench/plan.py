@@ -95,6 +95,5 @@ def _decide(agent: MPCAgent, goal: Goal, observation: Observation) -> _Decision:
     seconds = time.perf_counter() - start
     model, plan = agent.model, agent.plan
     z, toward = model.encode(observation.rgb)[0], model.encode(goal.rgb)[0]
-    with torch.no_grad():
-        energy = feature_distance(model, z, torch.from_numpy(observation.state), plan.actions[None], toward)
+    energy = feature_distance(model, z, torch.from_numpy(observation.state), plan.actions[None], toward)
     return _Decision(seconds, agent.model_evaluations, float(energy), plan.seconds, plan.curve)

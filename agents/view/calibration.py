@@ -19,6 +19,8 @@ HELD_OUT = 3  # one move in so many is kept for measuring
 MIN_SPREAD = 0.1  # of the moves across their main direction, as a share of that along it
 MAX_CONDITION = 20.0
 
+COLUMNS = ("rotation", "cond(W)", "offset", "error before", "less the offset", "rotated", "by W", "held-out moves")
+
 
 @dataclass(frozen=True)
 class ViewCalibration:
@@ -87,13 +89,20 @@ class ViewCalibration:
 
     def to_markdown(self) -> str:
         """A table for people."""
-        return (
-            "| rotation | cond(W) | offset | error before | less the offset | rotated | by W | held-out moves |\n"
-            "|---|---|---|---|---|---|---|---|\n"
-            f"| {self.angle:+.1f}° | {self.condition:.2f} | {100 * np.hypot(*self.offset):.2f} cm | {self.error_before:.2f} cm "
-            f"| {self.error_shifted:.2f} cm | {self.error_rotated:.2f} cm "
-            f"| {self.error_mapped:.2f} cm | {self.held_out} of {self.moves} |\n"
-        )
+        return f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}\n| {' | '.join(self.row())} |\n"
+
+    def row(self) -> list[str]:
+        """What :data:`COLUMNS` name, for people."""
+        return [
+            f"{self.angle:+.1f}°",
+            f"{self.condition:.2f}",
+            f"{100 * np.hypot(*self.offset):.2f} cm",
+            f"{self.error_before:.2f} cm",
+            f"{self.error_shifted:.2f} cm",
+            f"{self.error_rotated:.2f} cm",
+            f"{self.error_mapped:.2f} cm",
+            f"{self.held_out} of {self.moves}",
+        ]
 
     def save(self, folder: Path) -> None:
         """Write ``view.json`` into a folder, whole or not at all."""

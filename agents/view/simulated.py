@@ -7,9 +7,7 @@ import io
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
-
-from agents.view.calibration import ViewCalibration, fit_view
+from agents.view.calibration import COLUMNS, ViewCalibration, fit_view
 from agents.view.moves import OVER_TABLE, Moves, approach, infer_moves, make_moves
 from envs.errors import UserError
 from envs.franka_env import FrankaEnv
@@ -123,22 +121,11 @@ def sweep(
 
 def sweep_markdown(rows: list[SweepRow]) -> str:
     """A table for people."""
-    lines = [
-        "| camera at | from the nominal | rotation found | cond(W) | offset | error before | less the offset "
-        "| rotated | by W | held-out moves |",
-        "|---|---|---|---|---|---|---|---|---|---|",
-    ]
+    columns = ("camera at", "from the nominal", *COLUMNS)
+    lines = [f"| {' | '.join(columns)} |", f"|{'---|' * len(columns)}"]
     for row in rows:
-        start = f"| {row.azimuth:g}° | {row.camera_turn:+.1f}° |"
-        if row.view is None:
-            lines.append(f"{start} none: {row.failure} | | | | | | | |")
-            continue
-        view = row.view
-        lines.append(
-            f"{start} {view.angle:+.1f}° | {view.condition:.2f} | {100 * np.hypot(*view.offset):.2f} cm | {view.error_before:.2f} cm "
-            f"| {view.error_shifted:.2f} cm | {view.error_rotated:.2f} cm "
-            f"| {view.error_mapped:.2f} cm | {view.held_out} of {view.moves} |"
-        )
+        found = [f"none: {row.failure}"] + [""] * (len(COLUMNS) - 1) if row.view is None else row.view.row()
+        lines.append(f"| {' | '.join([f'{row.azimuth:g}°', f'{row.camera_turn:+.1f}°', *found])} |")
     return "\n".join(lines) + "\n"
 
 

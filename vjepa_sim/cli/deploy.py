@@ -32,6 +32,7 @@ class Deploy:
         driver: library that talks to the robot: franky or franka-rs.
         agent: mpc, random or still.
         checkpoint: for mpc: a bundled name, or a folder.
+        planner: for mpc: default, reference (V-JEPA 2-AC's own), policy (no search), or unguided.
         task: reach, grasp, reach-with-object or pick-and-place: its budget of steps; the goals' own if not given.
         object: name of the object in the table; the goals' own if not given.
         episodes: how many; 5 if not given, and 1 on sim, where all would be alike.
@@ -57,6 +58,7 @@ class Deploy:
     driver: str = "franky"
     agent: str = "mpc"
     checkpoint: str = "tiny"
+    planner: str = "default"
     task: str | None = None
     object: str | None = None
     episodes: int | None = None
@@ -98,6 +100,7 @@ class Deploy:
             backend=self.backend,
             agent=self.agent,
             checkpoint=self.checkpoint,
+            planner=self.planner,
             task=task,
             object=named,
             goals=str(self.goals),
@@ -110,8 +113,8 @@ class Deploy:
         )
         settings = self._settings(origin, goals[0].rgb.shape[0], named)
         limits = chosen_limits(self.limits, self.backend, gripper)
-        agent = load_agent(self.agent, self.checkpoint, limits=limits, view=self.view)
         view = None if self.view is None else load_view(self.view, self.checkpoint)
+        agent = load_agent(self.agent, self.checkpoint, limits=limits, view=view, planner=self.planner)
         model = getattr(agent, "model", None)
         period = round(self.period or (model.card.period if model is not None else None) or 1.0, 4)
         env = make_robot(task, self.backend, gripper=gripper, period=period, limits=limits, **settings)
