@@ -21,6 +21,7 @@ PERIODS = {
 HELD_OUT = 0.05  # share of the episodes that is kept out of training, at least one
 CHECKED = 8  # so few held-out episodes are looked at beforehand: if they were bad, nothing could be measured
 MAX_GAP = 2.5  # row periods; where more lie between two rows, some were lost
+ENDINGS = 0.5  # share of pairs whose goal is an episode's end
 TRIES = 1000  # draws, one after another, that may meet bad episodes and gaps
 
 
@@ -138,6 +139,7 @@ class Clips:
         held_out: bool = False,
         pictures: bool = True,
         solved: bool = False,
+        ending: bool = False,
     ) -> Clip:
         """A random clip; every possible clip is about equally likely.
 
@@ -151,6 +153,7 @@ class Clips:
             held_out: from the episodes that training never sees.
             pictures: whether they are decoded.
             solved: leave out episodes whose task was not achieved, unless all are.
+            ending: where an episode ends.
 
         Raises:
             UserError: no episode is long enough, too many are bad, or no clip without gaps is found.
@@ -160,7 +163,7 @@ class Clips:
         for _ in range(TRIES):
             # A draw that fails takes as many random numbers as one that doesn't: when it was found bad makes no difference.
             episode = int(episodes[np.searchsorted(rooms, rng.random() * rooms[-1], side="right")])
-            where = rng.random()
+            where = 1.0 if ending else rng.random()
             if episode in self._excluded:
                 continue
             try:
@@ -186,6 +189,8 @@ class Clips:
     def draw_pair(self, rng: np.random.Generator, farthest: int, held_out: bool = False, pictures: bool = True) -> Clip:
         """A random moment of an episode that solved its task, and a later one: what was done led there.
 
+        Every other pair's later moment is the episode's last, where its task was achieved: that is what goals are like.
+
         Args:
             rng: equal ones give equal pairs.
             farthest: periods between the two, at most; every number up to it is equally likely.
@@ -197,7 +202,7 @@ class Clips:
         """
         longest = min(self._durations[episodes].max() for episodes in (self.training_episodes, self.held_out_episodes))
         stride = int(rng.integers(1, max(1, min(farthest, int(longest / self.period * (1 + 1e-6)))), endpoint=True))
-        return self.draw_clip(rng, 2, stride, held_out, pictures, solved=True)
+        return self.draw_clip(rng, 2, stride, held_out, pictures, solved=True, ending=rng.random() < ENDINGS)
 
     def _hold_out(self) -> tuple[np.ndarray, np.ndarray]:
         """Episodes that are kept out of training, and the others.

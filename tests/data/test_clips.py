@@ -341,6 +341,8 @@ def test_a_pair_is_a_moment_and_a_later_one_of_its_episode():
     for pair in drawn:
         assert np.diff(rows_of(pair)) == pair.stride
         assert np.diff(pair.numbers) == pair.stride
+    ends = {int(start + length - 1) for start, length in zip(clips.starts, clips.lengths, strict=True)}
+    assert 0.5 < np.mean([int(pair.numbers[1]) in ends for pair in drawn]) < 0.75  # half of them, and some by chance
     assert {pair.stride for pair in pairs(clips, 300, farthest=50)} == set(range(1, 12))  # as far as episodes last
 
 
