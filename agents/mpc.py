@@ -87,7 +87,7 @@ class MPCAgent:
                 "begin() takes at least one envs.observation.Goal: info['goals'] after a reset, or [Goal(rgb=image, "
                 "steps=10)] for a picture of your own."
             )
-        self._goals = [look(self.model, goal.rgb) for goal in goals]
+        self._goals, self._shapes = [look(self.model, goal.rgb) for goal in goals], [goal.rgb.shape for goal in goals]
         self._deadlines = np.cumsum([goal.steps for goal in goals])
         self._step = 0
         self._generator = torch.Generator().manual_seed(self._seed)
@@ -104,6 +104,12 @@ class MPCAgent:
         current = min(int(np.searchsorted(self._deadlines, self._step, side="right")), len(self._goals) - 1)
         self._step += 1
         goal = self._goals[current]
+        (height, width, _), (goal_height, goal_width, _) = observation.rgb.shape, self._shapes[current]
+        if height * goal_width != width * goal_height:
+            raise UserError(
+                f"The camera's pictures have {width} × {height} pixels, the goal's {goal_width} × {goal_height}: they can't "
+                "show the same view. Capture goals with this camera: vjepa-sim capture-goal."
+            )
         with torch.no_grad():
             present, state = look(self.model, observation.rgb), torch.from_numpy(observation.state)
             seen = self._as_seen(state, present)

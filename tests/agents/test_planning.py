@@ -173,3 +173,22 @@ def test_the_reference_is_the_papers():
     assert REFERENCE.polish == 0
     with pytest.raises(UserError, match="Did you mean 'reference'"):
         get_planner("referense")
+
+
+def test_a_goal_of_another_shape_is_refused(model):
+    agent = MPCAgent(model)
+    wide = np.zeros((64, 96, 3), np.uint8)
+    agent.begin([Goal(wide, 1)])
+    with pytest.raises(UserError, match=r"64 × 64 pixels, the goal's 96 × 64.*capture-goal"):
+        agent.act(Observation(picture(0), STATE, 0.0))
+    agent.begin([Goal(np.zeros((128, 128, 3), np.uint8), 1)])
+    agent.act(Observation(picture(0), STATE, 0.0))  # more pixels of the same view
+    with pytest.raises(UserError, match="smaller than"):
+        agent.begin([Goal(np.zeros((32, 32, 3), np.uint8), 1)])
+
+
+def test_an_energy_that_is_no_number_is_an_error(model):
+    agent = MPCAgent(model, MPCConfig(energy=EnergyConfig(features=float("nan"))))
+    agent.begin([Goal(picture(1), 1)])
+    with pytest.raises(UserError, match="finite numbers"):
+        agent.act(Observation(picture(0), STATE, 0.0))
