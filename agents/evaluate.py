@@ -238,7 +238,8 @@ def _score_agents(
                 films.add(score, frames)
                 on_episode(name, task, object_name)
             films.write(out / "videos", f"{task}_{object_name}_{name}", rate=1 / env.arm.period)
-            cell = Cell(name, task, object_name, tuple(scores)).to_dict()
+            told = "truth" if name == "expert" else "image"
+            cell = Cell(name, task, object_name, tuple(scores), told).to_dict()
             info["cells"].append({**cell, "excluded_seeds": excluded})
             write_report(out, info)
     finally:

@@ -45,12 +45,19 @@ class EpisodeScore:
 
 @dataclass(frozen=True)
 class Cell:
-    """One agent on one task with one object."""
+    """One agent on one task with one object.
+
+    Attributes:
+        agent, task, object: which.
+        episodes: its scores.
+        told: what the agent was told of the goal: its ``image`` alone, or the simulator's ``truth``.
+    """
 
     agent: str
     task: str
     object: str
     episodes: tuple[EpisodeScore, ...]
+    told: str = "image"
 
     def to_dict(self) -> dict:
         """As in eval_info.json; percentages, seconds, metres."""
@@ -62,6 +69,7 @@ class Cell:
             "agent": self.agent,
             "task": self.task,
             "object": self.object,
+            "told": self.told,
             "n_episodes": n,
             "n_success": successes,
             "pc_success": 100 * successes / n,
@@ -91,17 +99,36 @@ def wilson_interval(successes: int, n: int) -> tuple[float, float]:
 
 def markdown_table(cells: Sequence[dict]) -> str:
     """The success table, one row per cell."""
-    lines = [
-        "| task | object | agent | success at the end | judged by | 95 % interval | ever | n | error left, median | steps | s / action | model evaluations / action |",
-        "|---|---|---|---|---|---|---|---|---|---|---|---|",
+    columns = [
+        "task",
+        "object",
+        "agent",
+        "told of the goal",
+        "success at the end",
+        "judged by",
+        "95 % interval",
+        "ever",
+        "n",
     ]
+    columns += ["error left, median", "steps", "s / action", "model evaluations / action"]
+    lines = [f"| {' | '.join(columns)} |", f"|{'---|' * len(columns)}"]
     for cell in cells:
         low, high = cell["pc_success_ci95"]
         left = cell["final_error_m_median"]
-        left = "unknown" if left is None else f"{100 * left:.1f} cm"
-        lines.append(
-            f"| {cell['task']} | {cell['object']} | {cell['agent']} | {cell['pc_success']:.1f} % ({cell['n_success']}/{cell['n_episodes']}) "
-            f"| {cell.get('judged_by', 'task')} | {low:.1f}–{high:.1f} | {cell['pc_success_ever']:.1f} % | {cell['n_episodes']} | {left} "
-            f"| {cell['steps_mean']:.1f} | {cell['plan_seconds_median']:.3f} | {cell['model_evaluations_per_action']:.0f} |"
-        )
+        row = [
+            cell["task"],
+            cell["object"],
+            cell["agent"],
+            cell["told"],
+            f"{cell['pc_success']:.1f} % ({cell['n_success']}/{cell['n_episodes']})",
+            cell["judged_by"],
+            f"{low:.1f}–{high:.1f}",
+            f"{cell['pc_success_ever']:.1f} %",
+            f"{cell['n_episodes']}",
+            "unknown" if left is None else f"{100 * left:.1f} cm",
+            f"{cell['steps_mean']:.1f}",
+            f"{cell['plan_seconds_median']:.3f}",
+            f"{cell['model_evaluations_per_action']:.0f}",
+        ]
+        lines.append(f"| {' | '.join(row)} |")
     return "\n".join(lines) + "\n"

@@ -1,0 +1,70 @@
+"""What is scored was never trained on, and no agent is told what it must find out."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from agents.evaluate import run_episode
+from envs.franka_env import FrankaEnv
+from envs.seeds import evaluation_seed
+from envs.tasks import TASKS
+from vjepa_sim.card import CARD_FILE, read_card
+from vjepa_sim.world_model import BUNDLED
+
+CARDS = sorted(BUNDLED.glob(f"*/{CARD_FILE}"))
+COMPARED = 12  # episodes of either kind
+
+
+def drawn(task, seeds):
+    """Where the object stands, where the hand starts, and how the scene looks, by seed."""
+    env = FrankaEnv(task, "box", size=32, randomize=1.0)
+    scenes = []
+    for seed in seeds:
+        env.reset(seed=seed)
+        scenes.append((*env.simulation.object_position()[:2], *env.observation.state[:3], *env.variation.light_color))
+    env.close()
+    return np.array(scenes)
+
+
+@pytest.mark.parametrize("card", CARDS, ids=lambda path: path.parent.name)
+def test_bundled_checkpoints_saw_no_seed_that_is_scored(card):
+    seen = read_card(card).training_seeds()
+    assert len(seen) > 1000
+    assert not seen & {evaluation_seed(0, index) for index in range(100_000)}
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_places_and_looks_that_are_scored_were_never_in_training(task):
+    trained = sorted(read_card(CARDS[0]).training_seeds())
+    chosen = [trained[i] for i in np.linspace(0, len(trained) - 1, COMPARED).astype(int)]
+    ours, theirs = drawn(task, [evaluation_seed(0, index) for index in range(COMPARED)]), drawn(task, chosen)
+    for column in (slice(0, 2), slice(2, 5), slice(5, 8)):
+        apart = np.abs(ours[:, None, column] - theirs[None, :, column]).max(-1)
+        assert apart.min() > 1e-6
+
+
+class Listener:
+    """Notes what it is told."""
+
+    model_evaluations = 0
+
+    def begin(self, goals):
+        self.goals = goals
+
+    def act(self, observation):
+        self.observation = observation
+        return np.zeros(7, np.float32)
+
+
+def test_an_agent_is_told_images_its_own_state_and_nothing_else():
+    env = FrankaEnv("grasp", "box", size=32)
+    agent = Listener()
+    run_episode(agent, env, 0)
+    assert all(goal.state is None for goal in agent.goals)
+    assert set(vars(agent.observation)) == {"rgb", "state", "stamp"}
+    assert agent.observation.rgb.shape == (32, 32, 3)
+    before = [goal.rgb.copy() for goal in agent.goals]
+    _, info = env.reset(seed=0)
+    assert all(np.array_equal(a, replace(b, state=None).rgb) for a, b in zip(before, info["goals"], strict=True))
+    env.close()
