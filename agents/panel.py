@@ -80,6 +80,13 @@ class Panel:
             self._draw.text((x, y - 10 * SHARPNESS), name, fill=color, font=self._font, anchor="rs")
             x -= self._draw.textlength(name + "  ", font=self._font)
 
+    def names(self, names: list[tuple[str, Color]]) -> None:
+        """Words above the panel, one below the other, each in its colour."""
+        x, y = self.place((self._low[0], self._high[1]))
+        for number, (name, color) in enumerate(reversed(names)):
+            place = (x, y - (28 + 24 * number) * SHARPNESS)
+            self._draw.text(place, name, fill=color, font=self._font, anchor="ls")
+
     def line(self, start, end, color: Color, width: float = 1.0) -> None:
         """From point to point."""
         self._draw.line([self.place(start), self.place(end)], fill=color, width=round(width * SHARPNESS))

@@ -185,13 +185,13 @@ class Run:
             )
 
     def log(self, scalars: dict[str, float]) -> None:
-        """Write scalars of the present step to TensorBoard and metrics.jsonl."""
+        """Write scalars of the present step, and the time, to TensorBoard and metrics.jsonl."""
         if self._writer is None:
             return
         for name, value in scalars.items():
             self._writer.add_scalar(name, value, self.step)
         with open(self.out / "metrics.jsonl", "a") as file:
-            file.write(json.dumps({"step": self.step, **scalars}) + "\n")
+            file.write(json.dumps({"step": self.step, "time": round(time.time(), 1), **scalars}) + "\n")
         self._report(self.step, self.steps, scalars)
 
     def show(self, title: str, picture: np.ndarray | None) -> None:

@@ -20,6 +20,7 @@ from vjepa_sim.cli.doctor import Doctor
 from vjepa_sim.cli.evaluation import Eval
 from vjepa_sim.cli.inspect import Inspect
 from vjepa_sim.cli.lint import Lint
+from vjepa_sim.cli.report import Report
 from vjepa_sim.cli.training import Pretrain, Train
 
 VERBS: dict[str, type] = {
@@ -30,6 +31,7 @@ VERBS: dict[str, type] = {
     "lint": Lint,
     "pretrain": Pretrain,
     "train": Train,
+    "report": Report,
     "eval": Eval,
     "capture-goal": CaptureGoal,
     "calibrate-view": CalibrateView,

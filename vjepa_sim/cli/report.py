@@ -1,0 +1,33 @@
+"""``vjepa-sim report``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+
+@dataclass(frozen=True)
+class Report:
+    """Draw the curves of a training run, also of one that still runs.
+
+    Attributes:
+        run_folder: of pretrain or train; the picture, curves.png, is put there.
+    """
+
+    run_folder: tyro.conf.Positional[Path]
+
+    def run(self) -> int:
+        from agents.curves import draw_curves, read_metrics
+        from data.files import write_image
+
+        curves, seconds = read_metrics(self.run_folder)
+        picture = self.run_folder / "curves.png"
+        write_image(picture, draw_curves(curves))
+        for name, curve in curves.items():
+            step, value = curve[-1]
+            print(f"{name}: {value:.4g} at step {step}")
+        took = f" It took {seconds / 3600:.2f} hours." if seconds else ""
+        print(f"The curves lie in {picture}.{took}")
+        return 0
