@@ -19,8 +19,8 @@ from vjepa_sim.heads import OBJECT_CENTER, SCALE, STATE_CENTER, Reader
 from vjepa_sim.rotation import difference, euler_to_matrix
 
 COARSE, FINE = 0.05, 0.02  # m: scales on which distances are seen
+TURN_SCALE = 0.1  # rad that the network counts as one
 STEPS_SCALE = 5.0  # steps that the network counts as one
-MOTION = 6
 
 
 @dataclass(frozen=True)
@@ -31,18 +31,22 @@ class GoalPolicyConfig:
         hidden, depth: of the network.
         looks: numbers that it learns to read off a picture by itself, beside what the decoders read.
         farthest: steps from a moment to its goal, at most.
-        action_scale: of x, y, z, roll, pitch and yaw: what the network counts as one, metres and radians.
+        stride: metres per axis that one step goes at most.
+        noise: standard deviation of what is added to readings while it learns, so that it doesn't trust them blindly; in
+            the decoders' units (10 cm, a full closing).
     """
 
     hidden: int = 256
     depth: int = 3
     looks: int = 8
     farthest: int = 20
-    action_scale: tuple[float, ...] = (0.05, 0.05, 0.05, 0.1, 0.1, 0.1)
+    stride: float = 0.075
+    noise: float = 0.05
 
     def __post_init__(self) -> None:
         check_positive(self, "hidden", "depth", "looks", "farthest")
-        check_numbers(self, "action_scale", length=MOTION, above=0)
+        check_numbers(self, "stride", above=0)
+        check_numbers(self, "noise", above=-1e-9)
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,12 @@ class Intent:
 
 
 class GoalPolicy(nn.Module):
-    """A small network on a few numbers: the arm's state, and what is read off the present picture and the goal's."""
+    """A small network on a few numbers: the arm's state, and what is read off the present picture and the goal's.
+
+    It says where the hand should go: a mix of the places that are known (where the hand is, where it is in the goal and,
+    if the readings tell, where the object is now and in the goal), and an offset. The motion is the way there, shortened
+    to what one step goes.
+    """
 
     def __init__(self, config: GoalPolicyConfig, encoder: EncoderConfig, objects: bool):
         """
@@ -72,13 +81,13 @@ class GoalPolicy(nn.Module):
         """
         super().__init__()
         self.config = config
-        self._objects = objects
+        self._places = 4 if objects else 2
         self.reader = Reader(encoder, config.looks)
-        places = 3 if objects else 1  # hand to goal; hand to object, object to goal
-        inputs = 10 + 2 * (7 if objects else 4) + 2 * 3 * places + 2 * config.looks
+        distances = 3 if objects else 1  # hand to goal; hand to object, object to goal
+        inputs = 10 + 2 * (7 if objects else 4) + 2 * 3 * distances + 2 * config.looks
         widths = [inputs, *[config.hidden] * config.depth]
         layers = [nn.Sequential(nn.Linear(i, o), nn.GELU()) for i, o in pairwise(widths)]
-        self.layers = nn.Sequential(*layers, nn.Linear(config.hidden, MOTION + 2))
+        self.layers = nn.Sequential(*layers, nn.Linear(config.hidden, 3 + self._places + 3 + 2))
 
     def forward(
         self, z: torch.Tensor, read: torch.Tensor, state: torch.Tensor, goal: torch.Tensor, goal_read: torch.Tensor
@@ -92,27 +101,21 @@ class GoalPolicy(nn.Module):
             goal: the goal's latents [..., tokens, dim].
             goal_read: and what is read off those.
         """
-        x = [_state_features(state), read, goal_read, *self._distances(read, state, goal_read)]
-        x = self.layers(torch.cat([*x, self.reader(z), self.reader(goal)], -1))
+        places = _places(read, state, goal_read)  # [..., 2 or 4, 3]
+        x = [_state_features(state), read, goal_read, *_distances(places), self.reader(z), self.reader(goal)]
+        offset, mix, turn, others = self.layers(torch.cat(x, -1)).split([3, self._places, 3, 2], -1)
+        target = (mix.softmax(-1)[..., None] * places).sum(-2) + offset * COARSE
+        way = target - places[..., 0, :]
+        motion = way / (way.abs().amax(-1, keepdim=True) / self.config.stride).clamp_min(1.0)
         return Intent(
-            motion=x[..., :MOTION] * x.new_tensor(self.config.action_scale),
-            grip=x[..., MOTION],
-            steps=x[..., MOTION + 1] * STEPS_SCALE,
+            motion=torch.cat([motion, turn * TURN_SCALE], -1),
+            grip=others[..., 0],
+            steps=others[..., 1] * STEPS_SCALE,
         )
-
-    def _distances(self, read: torch.Tensor, state: torch.Tensor, goal_read: torch.Tensor) -> list[torch.Tensor]:
-        """From the hand to its goal and to the object, and from that to its goal, each on two scales."""
-        hand, goal_hand = state[..., :3], goal_read[..., :3] * SCALE + read.new_tensor(STATE_CENTER)
-        away = [goal_hand - hand]
-        if self._objects:
-            thing, goal_thing = (each[..., 4:] * SCALE + read.new_tensor(OBJECT_CENTER) for each in (read, goal_read))
-            away += [thing - hand, goal_thing - thing]
-        away = torch.cat(away, -1)
-        return [away / COARSE, torch.tanh(away / FINE)]
 
 
 def imitation_loss(
-    intent: Intent, states: torch.Tensor, commands: torch.Tensor, steps: torch.Tensor, config: GoalPolicyConfig
+    intent: Intent, states: torch.Tensor, commands: torch.Tensor, steps: torch.Tensor
 ) -> dict[str, torch.Tensor]:
     """How far the policy is from what was done.
 
@@ -121,15 +124,14 @@ def imitation_loss(
         states: the arm's [B, 7].
         commands: where it was sent [B, 7]; NaN where the data don't tell counts as right.
         steps: periods to the goal [B].
-        config: of the policy.
 
     Returns:
         ``policy_motion``, ``policy_grip``, ``policy_steps``, and their weighted sum, ``policy``.
     """
     known = torch.isfinite(commands).all(-1)
     commands = torch.where(known[:, None], commands, states)
-    scale = states.new_tensor(config.action_scale)
-    motion = difference(states, commands)[:, :MOTION]
+    scale = states.new_tensor([COARSE] * 3 + [TURN_SCALE] * 3)
+    motion = difference(states, commands)[:, :GRIPPER]
     off = nn.functional.smooth_l1_loss(intent.motion / scale, motion / scale, beta=0.2, reduction="none").sum(-1)
     closed = commands[:, GRIPPER].clamp(0, 1)
     doubt = nn.functional.binary_cross_entropy_with_logits(intent.grip, closed, reduction="none")
@@ -140,6 +142,22 @@ def imitation_loss(
     }
     losses["policy"] = losses["policy_motion"] + 0.5 * losses["policy_grip"] + 0.5 * losses["policy_steps"]
     return losses
+
+
+def _places(read: torch.Tensor, state: torch.Tensor, goal_read: torch.Tensor) -> torch.Tensor:
+    """Metres [..., 2 or 4, 3]: of the hand now and in the goal and, if the readings tell, of the object, likewise."""
+    places = [state[..., :3], goal_read[..., :3] * SCALE + read.new_tensor(STATE_CENTER)]
+    if read.shape[-1] > 4:
+        places += [each[..., 4:] * SCALE + read.new_tensor(OBJECT_CENTER) for each in (read, goal_read)]
+    return torch.stack(places, -2)
+
+
+def _distances(places: torch.Tensor) -> list[torch.Tensor]:
+    """From the hand to its goal and to the object, and from that to its goal, each on two scales."""
+    hand, goal_hand, *things = places.unbind(-2)
+    away = [goal_hand - hand, *([things[0] - hand, things[1] - things[0]] if things else [])]
+    away = torch.cat(away, -1)
+    return [away / COARSE, torch.tanh(away / FINE)]
 
 
 def _state_features(state: torch.Tensor) -> torch.Tensor:

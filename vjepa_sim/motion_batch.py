@@ -23,12 +23,14 @@ class GoalPairs:
         states: the arm's at the moment [P, 7].
         commands: where it was sent [P, 7], NaN where unknown.
         steps: periods from the moment to its goal [P].
+        noise: what is added to what is read off them [P, 2, 7].
     """
 
     z: torch.Tensor
     states: torch.Tensor
     commands: torch.Tensor
     steps: torch.Tensor
+    noise: torch.Tensor
 
 
 @dataclass(frozen=True)
@@ -52,10 +54,11 @@ class MotionBatch:
 
 @dataclass(frozen=True)
 class DrawnMotion:
-    """The same before it is tensors: clips, and pairs as clips of two frames."""
+    """The same before it is tensors: clips, and pairs as clips of two frames, with their noise [P, 2, 7]."""
 
     clips: list[Clip]
     pairs: list[Clip]
+    noise: np.ndarray
 
     def batch(self, features: Features) -> MotionBatch:
         """As tensors on the features' device."""
@@ -68,7 +71,8 @@ class DrawnMotion:
             return None
         z = features.of(self.pairs)
         states, commands = (_stacked(self.pairs, name, z)[:, 0] for name in ("states", "commands"))
-        return GoalPairs(z, states, commands, steps=z.new_tensor([pair.stride for pair in self.pairs]))
+        steps, noise = z.new_tensor([pair.stride for pair in self.pairs]), torch.from_numpy(self.noise).to(z.device)
+        return GoalPairs(z, states, commands, steps, noise)
 
 
 def draw_motion(
@@ -87,13 +91,15 @@ def draw_motion(
         policy: the goal policy's, or None if there is none.
         seeds: of the clips.
         pictures: whether they are decoded; without, their latents must be cached.
-        held_out: from the episodes that training never sees.
+        held_out: from the episodes that training never sees, and without noise.
     """
     clips = mixture.draw_motion(seeds, config.frames, held_out, pictures)
     if policy is None:
-        return DrawnMotion(clips, [])
+        return DrawnMotion(clips, [], np.zeros((0, 2, 7), np.float32))
     of_pairs = [[*seed, 1, pair] for seed in seeds for pair in range(config.pairs)]
-    return DrawnMotion(clips, mixture.draw_pairs(of_pairs, policy.farthest, held_out, pictures))
+    noise = [np.random.default_rng([*seed, 2]).standard_normal((config.pairs, 2, 7), np.float32) for seed in seeds]
+    noise = np.concatenate(noise) * np.float32(0.0 if held_out else policy.noise)
+    return DrawnMotion(clips, mixture.draw_pairs(of_pairs, policy.farthest, held_out, pictures), noise)
 
 
 def _stacked(clips: list[Clip], name: str, like: torch.Tensor) -> torch.Tensor:

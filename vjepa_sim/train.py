@@ -70,10 +70,11 @@ class StageTwo(nn.Module):
         return losses
 
     def _cloning_losses(self, pairs: GoalPairs) -> dict[str, torch.Tensor]:
-        read, goal_read = self._read(pairs.z).unbind(1)  # without a gradient: the decoders serve the truth alone
+        read = self._read(pairs.z)  # without a gradient: the decoders serve the truth alone
+        read, goal_read = (read + pairs.noise[..., : read.shape[-1]]).unbind(1)
         z, goal = pairs.z.unbind(1)
         intent = self.goal_policy(z, read, pairs.states, goal, goal_read)
-        return imitation_loss(intent, pairs.states, pairs.commands, pairs.steps, self.goal_policy.config)
+        return imitation_loss(intent, pairs.states, pairs.commands, pairs.steps)
 
     def _rollout_loss(self, batch: MotionBatch, predicted: torch.Tensor) -> torch.Tensor:
         """From the first frame on, each step sees the predictions before it and the true states (as the paper trains)."""

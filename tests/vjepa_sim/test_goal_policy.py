@@ -42,12 +42,12 @@ def test_a_perfect_intent_has_no_error_and_what_is_unknown_counts_as_right():
     commands[:, 6] = 1.0
     steps = torch.tensor([1.0, 5.0, 20.0])
     right = Intent(actions[:, :6], torch.full((3,), 30.0), steps)
-    losses = imitation_loss(right, states, commands, steps, CONFIG)
+    losses = imitation_loss(right, states, commands, steps)
     assert float(losses["policy"]) == pytest.approx(0.0, abs=1e-5)
     wrong = replace(right, motion=right.motion + 0.1)
-    assert float(imitation_loss(wrong, states, commands, steps, CONFIG)["policy_motion"]) > 1.0
+    assert float(imitation_loss(wrong, states, commands, steps)["policy_motion"]) > 1.0
     unknown = torch.full_like(commands, torch.nan)
-    losses = imitation_loss(replace(wrong, grip=-right.grip), states, unknown, steps, CONFIG)
+    losses = imitation_loss(replace(wrong, grip=-right.grip), states, unknown, steps)
     assert float(losses["policy"]) == pytest.approx(0.0, abs=1e-5)
 
 
@@ -63,13 +63,13 @@ def test_it_learns_to_go_where_the_goal_is():
         states = torch.cat([start + torch.tensor([0.45, 0, 0.25]), torch.tensor([[np.pi, 0, 0, 0]]).repeat(256, 1)], 1)
         goal_read = torch.cat([end / 0.1, torch.zeros(256, 4)], 1)
         commands = states.clone()
-        commands[:, :3] += (end - start).clamp(-0.05, 0.05)
-        steps = ((end - start).abs().amax(1) / 0.05).ceil()
+        steps = ((end - start).abs().amax(1) / CONFIG.stride).ceil().clamp_min(1)
+        commands[:, :3] += (end - start) / ((end - start).abs().amax(1, keepdim=True) / CONFIG.stride).clamp_min(1)
         return torch.zeros(256, 7), states.float(), goal_read, commands.float(), steps
 
     for _ in range(150):
         read, states, goal_read, commands, steps = lesson()
-        losses = imitation_loss(policy(z, read, states, z, goal_read), states, commands, steps, CONFIG)
+        losses = imitation_loss(policy(z, read, states, z, goal_read), states, commands, steps)
         optimizer.zero_grad()
         losses["policy"].backward()
         optimizer.step()
@@ -78,6 +78,23 @@ def test_it_learns_to_go_where_the_goal_is():
         intent = policy(z, read, states, z, goal_read)
     assert float((intent.motion[:, :3] - (commands - states)[:, :3]).abs().mean()) < 0.006
     assert float((intent.steps - steps).abs().mean()) < 0.5
+
+
+def test_its_motion_is_no_longer_than_a_step():
+    torch.manual_seed(0)
+    policy = GoalPolicy(CONFIG, ENCODER, objects=True)
+    z = torch.randn(50, ENCODER.tokens, ENCODER.dim)
+    state = torch.randn(50, 7)
+    with torch.no_grad():
+        motion = policy(z, 9 * torch.randn(50, 7), state, z, 9 * torch.randn(50, 7)).motion[:, :3]
+    assert float(motion.abs().max()) == pytest.approx(CONFIG.stride, rel=1e-5)
+
+
+def test_it_works_where_nobody_tells_the_objects_place():
+    policy = GoalPolicy(CONFIG, ENCODER, objects=False)
+    z, read, state = torch.randn(2, 3, ENCODER.tokens, ENCODER.dim), torch.randn(2, 3, 4), torch.randn(2, 3, 7)
+    intent = policy(z, read, state, z, read)
+    assert (intent.motion.shape, intent.grip.shape, intent.steps.shape) == ((2, 3, 6), (2, 3), (2, 3))
 
 
 def test_its_batches_hold_moments_goals_and_commands(episodes_folder):
@@ -95,8 +112,11 @@ def test_its_batches_hold_moments_goals_and_commands(episodes_folder):
         assert batch.pairs.steps[number] == pair.stride <= CONFIG.farthest
         torch.testing.assert_close(batch.pairs.z[number, 1], model.encode(pair.frames[1])[0], atol=1e-4, rtol=1e-3)
         assert np.array_equal(batch.pairs.commands[number].numpy(), pair.commands[0])
+    assert float(batch.pairs.noise.std()) == pytest.approx(CONFIG.noise, rel=0.2)
+    assert not draw_motion(mixture, config, CONFIG, seeds, pictures=False, held_out=True).noise.any()
     again = draw_motion(mixture, config, CONFIG, seeds[2:], pictures=True)
     assert np.array_equal(again.pairs[0].numbers, drawn.pairs[6].numbers)  # whoever draws the others
+    assert np.array_equal(again.noise, drawn.noise[6:])
     assert draw_motion(mixture, config, None, seeds, pictures=True).batch(features).pairs is None
 
 
@@ -115,5 +135,5 @@ def test_it_is_saved_with_the_model(tmp_path):
 def test_without_decoders_there_is_none():
     with pytest.raises(UserError, match="needs the decoders"):
         card(decoders=False)
-    with pytest.raises(UserError, match="action_scale"):
-        GoalPolicyConfig(action_scale=(1.0, 2.0))
+    with pytest.raises(UserError, match="stride"):
+        GoalPolicyConfig(stride=0.0)
