@@ -34,7 +34,7 @@ def test_from_goals_to_a_comparison(goals, tmp_path, capsys):
     for backend in ("sim", "noisy-sim"):
         arguments = ["--goals", str(goals), "--backend", backend, "--agent", "still", "--episodes", "1"]
         assert main(["deploy", *arguments, "--out", str(tmp_path / backend)]) == 0
-        assert "| grasp | cup | still | 0.0 % (0/1) | task |" in capsys.readouterr().out
+        assert "| grasp | cup | still | image | 0.0 % (0/1) | task |" in capsys.readouterr().out
     out = tmp_path / "comparison"
     assert main(["compare", str(tmp_path / "sim"), str(tmp_path / "noisy-sim"), "--out", str(out)]) == 0
     assert "| noisy-sim | noisy-sim | 0/1 |" in capsys.readouterr().out

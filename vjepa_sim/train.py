@@ -140,12 +140,12 @@ def train(
     encoder_scores = {name: value for name, value in model.card.measured.items() if isinstance(value, float)}
     model.card = _card(model.card, mixture, out.name, preset_name, seed, config)
     model.mask_predictor = None
-    policy = model.card.goal_policy
-    model.goal_policy = GoalPolicy(policy, model.card.encoder, model.card.object_decoder) if policy else None
     try:
         model.predictor = ACPredictor(model.card.predictor, model.card.encoder)
     except UserError as error:
         raise UserError(f"Preset {preset_name!r} doesn't fit the encoder {encoder}: {error}") from error
+    policy = model.card.goal_policy
+    model.goal_policy = GoalPolicy(policy, model.card.encoder, model.card.object_decoder) if policy else None
     for part in (model.encoder, model.pixel_decoder):
         if part is not None:
             part.requires_grad_(False)

@@ -55,7 +55,7 @@ def good():
 @pytest.fixture(scope="module")
 def long():
     """Three longer ones."""
-    return simulated(range(3, 6), 59, ("left",))
+    return simulated(range(4, 7), 59, ("left",))
 
 
 def check(episodes, view="left"):
@@ -173,7 +173,7 @@ def test_released_clutch(good):
 def test_repeated_frames(good):
     rows = np.arange(19)
     rows[9] = 8
-    (finding,) = check([with_frames(good[0], rows)])
+    (finding,) = check([with_frames(good[1], rows)])
     assert (finding.check, finding.row) == ("repeated frames", 9)
 
 
