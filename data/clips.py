@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -123,12 +124,11 @@ class Clips:
         Raises:
             UserError: it names the longest episode.
         """
-        longest = min(self._durations[episodes].max() for episodes in (self.training_episodes, self.held_out_episodes))
         span = (frames - 1) * stride * self.period
-        if longest < span * (1 - 1e-6):
+        if self._longest < span * (1 - 1e-6):
             raise UserError(
                 f"{self._source}: a clip of {frames} frames spans {span:.4g} s, and the longest episodes (to learn from, "
-                f"and held out) last {longest:.4g} s. Take longer ones, or a shorter period than {self.period} s."
+                f"and held out) last {self._longest:.4g} s. Take longer ones, or a shorter period than {self.period} s."
             )
 
     def draw_clip(
@@ -200,9 +200,14 @@ class Clips:
         Returns:
             A clip of two frames.
         """
-        longest = min(self._durations[episodes].max() for episodes in (self.training_episodes, self.held_out_episodes))
-        stride = int(rng.integers(1, max(1, min(farthest, int(longest / self.period * (1 + 1e-6)))), endpoint=True))
+        farthest = max(1, min(farthest, int(self._longest / self.period * (1 + 1e-6))))
+        stride = int(rng.integers(1, farthest, endpoint=True))
         return self.draw_clip(rng, 2, stride, held_out, pictures, solved=True, ending=rng.random() < ENDINGS)
+
+    @cached_property
+    def _longest(self) -> float:
+        """Seconds that the longest episode lasts, to learn from or held out, whichever is less."""
+        return min(self._durations[episodes].max() for episodes in (self.training_episodes, self.held_out_episodes))
 
     def _hold_out(self) -> tuple[np.ndarray, np.ndarray]:
         """Episodes that are kept out of training, and the others.

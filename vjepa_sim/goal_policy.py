@@ -82,7 +82,7 @@ class GoalPolicy(nn.Module):
         super().__init__()
         self.config = config
         self._places = 4 if objects else 2
-        self.reader = Reader(encoder, config.looks)
+        self.reader = Reader(encoder.tokens, encoder.dim, config.looks)
         distances = 3 if objects else 1  # hand to goal; hand to object, object to goal
         inputs = 10 + 2 * (7 if objects else 4) + 2 * 3 * distances + 2 * config.looks
         widths = [inputs, *[config.hidden] * config.depth]

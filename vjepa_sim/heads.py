@@ -19,10 +19,10 @@ SCALE = 0.1  # m: what the decoders count in
 class Reader(nn.Module):
     """A few numbers, read off one frame's tokens: each is narrowed, then all are looked at together."""
 
-    def __init__(self, encoder: EncoderConfig, outputs: int, width: int = 24, hidden: int = 256):
+    def __init__(self, tokens: int, dim: int, outputs: int, width: int = 24, hidden: int = 256):
         super().__init__()
-        self.narrow = nn.Linear(encoder.dim, width)
-        self.hidden = nn.Linear(encoder.tokens * width, hidden)
+        self.narrow = nn.Linear(dim, width)
+        self.hidden = nn.Linear(tokens * width, hidden)
         self.out = nn.Linear(hidden, outputs)
 
     def forward(self, z: torch.Tensor) -> torch.Tensor:
@@ -38,7 +38,7 @@ class StateDecoder(Reader):
     """
 
     def __init__(self, encoder: EncoderConfig):
-        super().__init__(encoder, outputs=4)
+        super().__init__(encoder.tokens, encoder.dim, outputs=4)
 
 
 class ObjectDecoder(Reader):
@@ -48,7 +48,7 @@ class ObjectDecoder(Reader):
     """
 
     def __init__(self, encoder: EncoderConfig):
-        super().__init__(encoder, outputs=3)
+        super().__init__(encoder.tokens, encoder.dim, outputs=3)
 
 
 def state_target(state: torch.Tensor) -> torch.Tensor:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 from torch import nn
-from torch.nn.functional import gelu, scaled_dot_product_attention, smooth_l1_loss
+from torch.nn.functional import scaled_dot_product_attention, smooth_l1_loss
 
+from vjepa_sim.heads import Reader
 from vjepa_sim.transformer import MLP, init_weights, make_blocks
 
 STEPS, BATCH = 400, 256
@@ -35,7 +36,7 @@ def probe_error(features: torch.Tensor, targets: torch.Tensor, test: np.ndarray)
     wanted = ((targets - center) / spread).nan_to_num()
     with torch.random.fork_rng(), torch.inference_mode(False), torch.enable_grad():
         torch.manual_seed(0)
-        reader = _Reader(features.shape[1], features.shape[2], targets.shape[1])
+        reader = Reader(features.shape[1], features.shape[2], targets.shape[1])
         optimizer = torch.optim.AdamW(reader.parameters(), lr=2e-3, weight_decay=0.05)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, STEPS)
         rng = np.random.default_rng(0)
@@ -92,19 +93,6 @@ class _CrossBlock(nn.Module):
         k, v = self.kv(self.norm1(z)).view(batch, z.shape[1], 2, self.heads, -1).permute(2, 0, 3, 1, 4)
         query = query + scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(batch, queries, dim)
         return query + self.mlp(self.norm2(query))
-
-
-class _Reader(nn.Module):
-    """Narrow each token, look at all of them at once."""
-
-    def __init__(self, tokens: int, dim: int, outputs: int):
-        super().__init__()
-        self.narrow = nn.Linear(dim, 24)
-        self.hidden = nn.Linear(24 * tokens, 256)
-        self.out = nn.Linear(256, outputs)
-
-    def forward(self, z: torch.Tensor) -> torch.Tensor:
-        return self.out(gelu(self.hidden(gelu(self.narrow(z)).flatten(1))))
 
 
 def feature_rank(features: torch.Tensor) -> float:
