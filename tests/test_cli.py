@@ -158,7 +158,7 @@ def test_released_weights_are_converted_and_planned_with(tmp_path, capsys):
     [
         (["convert", "weigths", "{tmp}/a.pt", "--out", "{tmp}/a"], "Did you mean 'weights'"),
         (["convert", "weights", "{tmp}/a.pt", "--out", "{tmp}/a"], "There is no"),
-        (["convert", "weights", "{tmp}", "--out", "{tmp}/a"], "neither a .pt file nor a folder"),
+        (["convert", "weights", "{tmp}", "--out", "{tmp}/a"], "is not a checkpoint"),
         (["pretrain", "--out", "{tmp}/a", "--data", "sim:{tmp}", "--recipe", "constnt"], "Did you mean 'constant'"),
         (["pretrain", "--out", "{tmp}/a", "--data", "sim:{tmp}", "--device", "tpu"], "auto, cpu, cuda"),
         (["pretrain", "--out", "{tmp}/a", "--data", "sim:{tmp}", "--precision", "int8"], "Unknown precision"),

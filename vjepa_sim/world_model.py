@@ -126,9 +126,15 @@ class WorldModel(nn.Module):
 
     # --- saving and loading -----------------------------------------------------------------------------------
 
-    def save_pretrained(self, folder: str | Path) -> None:
-        """Write ``card.json`` and ``model.safetensors`` into a folder, each whole or not at all."""
-        write_checkpoint(Path(folder), self.card, self.state_dict())
+    def save_pretrained(self, folder: str | Path, half: bool = False) -> None:
+        """Write ``card.json`` and ``model.safetensors`` into a folder, each whole or not at all.
+
+        Args:
+            folder: is made if there is none.
+            half: store the weights in half precision; they are widened when loaded.
+        """
+        tensors = {name: tensor.half() if half else tensor for name, tensor in self.state_dict().items()}
+        write_checkpoint(Path(folder), self.card, tensors)
 
     @classmethod
     def from_pretrained(

@@ -8,6 +8,7 @@ import torch
 from envs.errors import UserError
 from vjepa_sim.ac_predictor import ACPredictorConfig
 from vjepa_sim.card import ModelCard
+from vjepa_sim.cli import main
 from vjepa_sim.encoder import EncoderConfig
 from vjepa_sim.transform import ImageTransform
 from vjepa_sim.world_model import WorldModel
@@ -37,6 +38,17 @@ def test_saving_and_loading_is_identity(model, tmp_path):
     assert back.card.training_seeds() == {2**31}
     rgb = np.random.default_rng(0).integers(0, 256, (2, 40, 56, 3), np.uint8)
     assert torch.equal(back.encode(rgb), model.encode(rgb))
+
+
+def test_half_precision_is_half_the_size_and_widened_when_loaded(model, tmp_path):
+    model.save_pretrained(tmp_path / "whole")
+    assert main(["convert", "weights", str(tmp_path / "whole"), "--half", "--out", str(tmp_path / "half")]) == 0
+    whole, half = ((tmp_path / name / "model.safetensors").stat().st_size for name in ("whole", "half"))
+    assert 0.45 * whole < half < 0.6 * whole
+    back = WorldModel.from_pretrained(tmp_path / "half")
+    assert back.card == model.card
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(back.state_dict()[name], tensor.half().float()), name
 
 
 def test_rollout_equals_steps_by_hand(model):

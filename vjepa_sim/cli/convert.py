@@ -1,4 +1,4 @@
-"""``vjepa-sim convert``: data sets, and released weights."""
+"""``vjepa-sim convert``: data sets, and weights."""
 
 from __future__ import annotations
 
@@ -51,11 +51,12 @@ class Data:
 
 @dataclass(frozen=True)
 class Weights:
-    """Turn released weights into a checkpoint folder with a card, which every --checkpoint takes.
+    """Turn weights into a checkpoint folder with a card, which every --checkpoint takes.
 
     Attributes:
-        source: Meta's .pt file, or a folder in Hugging Face's VJEPA2Model layout.
+        source: Meta's .pt file, a folder in Hugging Face's VJEPA2Model layout, or a training run.
         out: a new folder.
+        half: store the weights in half precision, as the bundled ones are; they are widened when loaded.
         branch: which encoder of Meta's file: encoder, or target_encoder (the default where there is one).
         image_size: of the input in pixels; 256, or 384 if the file's name says so.
         period: seconds between two frames, if not what the release was trained with.
@@ -63,20 +64,14 @@ class Weights:
 
     source: tyro.conf.Positional[Path]
     out: Path
+    half: bool = False
     branch: str | None = None
     image_size: int | None = None
     period: float | None = None
 
     def run(self) -> int:
-        from vjepa_sim.released import is_released
         from vjepa_sim.world_model import WorldModel
 
-        if not self.source.exists():
-            raise UserError(f"There is no {self.source}.")
-        if not is_released(self.source):
-            raise UserError(
-                f"{self.source} is neither a .pt file nor a folder with a config.json, as weights are released."
-            )
         if self.out.exists():
             raise UserError(f"{self.out} exists already. Give a new folder as --out.")
         model = WorldModel.from_pretrained(self.source, self.branch, self.image_size)
@@ -84,19 +79,25 @@ class Weights:
             if model.predictor is None or self.period <= 0:
                 raise UserError(f"--period {self.period}: expected seconds above 0, for an action-conditioned model.")
             model.with_card(period=self.period)
-        model.save_pretrained(self.out)
-        released = model.card.training["released"]
-        others = [name for name in released["branches"] if name != released["branch"]]
+        model.save_pretrained(self.out, self.half)
         count = sum(parameter.numel() for parameter in model.parameters())
         print(
-            f"Took {released['branch']!r} of {released['file']}"
-            + (f" (it also holds {', '.join(others)}; choose with --branch)" if others else "")
-            + f": {count / 1e6:.1f} million parameters, pictures of {model.card.transform.size} pixels"
+            f"Took {self._taken(model.card.training)}: {count / 1e6:.1f} million parameters, pictures of "
+            f"{model.card.transform.size} pixels"
             + (f", steps of {model.card.period} s" if model.card.period else "")
             + "."
         )
         print(f"The checkpoint lies in {self.out}.")
         return 0
+
+    def _taken(self, training: dict) -> str:
+        if "released" not in training:
+            return str(self.source)
+        released = training["released"]
+        others = [name for name in released["branches"] if name != released["branch"]]
+        return f"{released['branch']!r} of {released['file']}" + (
+            f" (it also holds {', '.join(others)}; choose with --branch)" if others else ""
+        )
 
 
 KINDS = {"data": Data, "weights": Weights}
@@ -104,7 +105,7 @@ KINDS = {"data": Data, "weights": Weights}
 
 @dataclass(frozen=True)
 class Convert:
-    """Convert a data set (`convert data`), or released weights (`convert weights`)."""
+    """Convert a data set (`convert data`), or weights (`convert weights`)."""
 
     what: tyro.conf.OmitSubcommandPrefixes[
         Annotated[Data, tyro.conf.subcommand("data")] | Annotated[Weights, tyro.conf.subcommand("weights")]
