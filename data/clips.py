@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -132,14 +132,7 @@ class Clips:
             )
 
     def draw_clip(
-        self,
-        rng: np.random.Generator,
-        frames: int,
-        stride: int = 1,
-        held_out: bool = False,
-        pictures: bool = True,
-        solved: bool = False,
-        ending: bool = False,
+        self, rng: np.random.Generator, frames: int, stride: int = 1, held_out: bool = False, pictures: bool = True
     ) -> Clip:
         """A random clip; every possible clip is about equally likely.
 
@@ -152,18 +145,44 @@ class Clips:
             stride: periods from one frame to the next.
             held_out: from the episodes that training never sees.
             pictures: whether they are decoded.
-            solved: leave out episodes whose task was not achieved, unless all are.
-            ending: where an episode ends.
 
         Raises:
             UserError: no episode is long enough, too many are bad, or no clip without gaps is found.
         """
-        episodes, rooms = self._room(frames, stride, held_out, solved)
+        draw_episode = self._episodes_with_room(frames, stride, held_out)
+        return self._first_good(frames, pictures, lambda: (draw_episode(rng), stride, rng.random()))
+
+    def draw_pair(self, rng: np.random.Generator, farthest: int, held_out: bool = False, pictures: bool = True) -> Clip:
+        """A random moment of an episode that solved its task, and a later one: what was done led there.
+
+        Every other pair's later moment is the episode's last, where its task was achieved: that is what goals are like.
+        If no episode says that it solved its task, all are taken.
+
+        Args:
+            rng: equal ones give equal pairs.
+            farthest: periods between the two, at most; every number that the episode has room for is equally likely.
+            held_out: from the episodes that training never sees.
+            pictures: whether they are decoded.
+
+        Returns:
+            A clip of two frames.
+        """
+        draw_episode = self._episodes_with_room(2, 1, held_out, solved=True)
+
+        def draw() -> tuple[int, int, float]:
+            episode = draw_episode(rng)
+            room = int(self._durations[episode] / self.period * (1 + 1e-6))
+            stride = int(rng.integers(1, min(farthest, room), endpoint=True))
+            return episode, stride, 1.0 if rng.random() < ENDINGS else rng.random()
+
+        return self._first_good(2, pictures, draw)
+
+    def _first_good(self, frames: int, pictures: bool, draw: Callable[[], tuple[int, int, float]]) -> Clip:
+        """The first clip without gaps of those drawn: an episode, a stride, and where the clip lies, from 0 to 1."""
         reason: object = "the recordings have too many gaps; `vjepa-sim lint` tells where"
         for _ in range(TRIES):
             # A draw that fails takes as many random numbers as one that doesn't: when it was found bad makes no difference.
-            episode = int(episodes[np.searchsorted(rooms, rng.random() * rooms[-1], side="right")])
-            where = 1.0 if ending else rng.random()
+            episode, stride, where = draw()
             if episode in self._excluded:
                 continue
             try:
@@ -185,24 +204,6 @@ class Clips:
         raise UserError(
             f"{self._source}: {TRIES} draws found no clip of {frames} frames {stride * self.period:.4g} s apart: {reason}"
         )
-
-    def draw_pair(self, rng: np.random.Generator, farthest: int, held_out: bool = False, pictures: bool = True) -> Clip:
-        """A random moment of an episode that solved its task, and a later one: what was done led there.
-
-        Every other pair's later moment is the episode's last, where its task was achieved: that is what goals are like.
-
-        Args:
-            rng: equal ones give equal pairs.
-            farthest: periods between the two, at most; every number up to it is equally likely.
-            held_out: from the episodes that training never sees.
-            pictures: whether they are decoded.
-
-        Returns:
-            A clip of two frames.
-        """
-        farthest = max(1, min(farthest, int(self._longest / self.period * (1 + 1e-6))))
-        stride = int(rng.integers(1, farthest, endpoint=True))
-        return self.draw_clip(rng, 2, stride, held_out, pictures, solved=True, ending=rng.random() < ENDINGS)
 
     @cached_property
     def _longest(self) -> float:
@@ -232,8 +233,10 @@ class Clips:
             return False
         return True
 
-    def _room(self, frames: int, stride: int, held_out: bool, solved: bool) -> tuple[np.ndarray, np.ndarray]:
-        """Episodes, and how many clips they have room for, summed up; for drawing in proportion."""
+    def _episodes_with_room(
+        self, frames: int, stride: int, held_out: bool, solved: bool = False
+    ) -> Callable[[np.random.Generator], int]:
+        """A function that draws an episode, in proportion to how many such clips it has room for."""
         key = (frames, stride, held_out, solved)
         if key not in self._rooms:
             self.check_span(frames, stride)
@@ -246,7 +249,8 @@ class Clips:
             rows = self._durations[episodes] / (self.lengths[episodes] - 1)
             room = np.cumsum(np.where(spare >= 0, np.floor(np.maximum(spare, 0) / rows) + 1, 0))
             self._rooms[key] = (episodes, room)
-        return self._rooms[key]
+        episodes, room = self._rooms[key]
+        return lambda rng: int(episodes[np.searchsorted(room, rng.random() * room[-1], side="right")])
 
     # --- looking up -------------------------------------------------------------------------------------------
 

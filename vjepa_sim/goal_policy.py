@@ -21,6 +21,8 @@ from vjepa_sim.rotation import difference, euler_to_matrix
 COARSE, FINE = 0.05, 0.02  # m: scales on which distances are seen
 TURN_SCALE = 0.1  # rad that the network counts as one
 STEPS_SCALE = 5.0  # steps that the network counts as one
+GOAL_HAND = 1  # which of the places is where the hand is in the goal
+GOAL_HAND_FIRST = 2.0  # logit by which an untrained policy goes there rather than anywhere else
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,8 @@ class GoalPolicy(nn.Module):
         widths = [inputs, *[config.hidden] * config.depth]
         layers = [nn.Sequential(nn.Linear(i, o), nn.GELU()) for i, o in pairwise(widths)]
         self.layers = nn.Sequential(*layers, nn.Linear(config.hidden, 3 + self._places + 3 + 2))
+        with torch.no_grad():
+            self.layers[-1].bias[3 + GOAL_HAND] += GOAL_HAND_FIRST
 
     def forward(
         self, z: torch.Tensor, read: torch.Tensor, state: torch.Tensor, goal: torch.Tensor, goal_read: torch.Tensor

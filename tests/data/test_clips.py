@@ -346,6 +346,16 @@ def test_a_pair_is_a_moment_and_a_later_one_of_its_episode():
     assert {pair.stride for pair in pairs(clips, 300, farthest=50)} == set(range(1, 12))  # as far as episodes last
 
 
+def test_short_episodes_have_pairs_however_far_goals_may_lie():
+    clips = Clips(Memory([at_rate(4.0, rows=[4, 31][i % 2], seed=i) for i in range(8)]), 0.25)
+    clips.training_episodes = np.arange(8)
+    drawn = pairs(clips, 2000, farthest=20)
+    episodes = np.searchsorted(clips.starts, [pair.numbers[0] for pair in drawn], side="right") - 1
+    short = clips.lengths[episodes] == 4
+    assert 0.06 < short.mean() < 0.13  # their share of moments with a later one: 3 of 33
+    assert {pair.stride for pair, is_short in zip(drawn, short, strict=True) if is_short} == {1, 2, 3}
+
+
 def test_pairs_come_from_episodes_that_solved_their_task():
     episodes = [replace(at_rate(4.0, rows=12, seed=i), success=[True, False, None][i % 3]) for i in range(12)]
     clips = Clips(Memory(episodes), 0.25)
