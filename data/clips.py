@@ -155,8 +155,9 @@ class Clips:
     def draw_pair(self, rng: np.random.Generator, farthest: int, held_out: bool = False, pictures: bool = True) -> Clip:
         """A random moment of an episode that solved its task, and a later one: what was done led there.
 
-        Every other pair's later moment is the episode's last, where its task was achieved: that is what goals are like.
-        If no episode says that it solved its task, all are taken.
+        Every other pair's later moment is the episode's last, where its task was achieved: that is what goals are like, and
+        the commands of such a pair are what was meant toward it. Toward any other moment they are what was done, noise,
+        mistakes and all: that led there. If no episode says that it solved its task, all are taken.
 
         Args:
             rng: equal ones give equal pairs.
@@ -169,16 +170,16 @@ class Clips:
         """
         draw_episode = self._episodes_with_room(2, 1, held_out, solved=True)
 
-        def draw() -> tuple[int, int, float]:
+        def draw() -> tuple[int, int, float | None]:
             episode = draw_episode(rng)
             room = int(self._durations[episode] / self.period * (1 + 1e-6))
             stride = int(rng.integers(1, min(farthest, room), endpoint=True))
-            return episode, stride, 1.0 if rng.random() < ENDINGS else rng.random()
+            return episode, stride, None if rng.random() < ENDINGS else rng.random()
 
         return self._first_good(2, pictures, draw)
 
-    def _first_good(self, frames: int, pictures: bool, draw: Callable[[], tuple[int, int, float]]) -> Clip:
-        """The first clip without gaps of those drawn: an episode, a stride, and where the clip lies, from 0 to 1."""
+    def _first_good(self, frames: int, pictures: bool, draw: Callable[[], tuple[int, int, float | None]]) -> Clip:
+        """The first clip without gaps of those drawn: an episode, a stride, and where, from 0 to 1, or None: at the end."""
         reason: object = "the recordings have too many gaps; `vjepa-sim lint` tells where"
         for _ in range(TRIES):
             # A draw that fails takes as many random numbers as one that doesn't: when it was found bad makes no difference.
@@ -187,7 +188,7 @@ class Clips:
                 continue
             try:
                 motion = self.footage.motion(episode)
-                found = _rows_in_time(motion.stamps, where, frames, stride * self.period)
+                found = _rows_in_time(motion.stamps, 1.0 if where is None else where, frames, stride * self.period)
                 if found is None:
                     continue
                 times, rows = found
@@ -199,8 +200,8 @@ class Clips:
             states = pose.interpolate(motion.states, motion.stamps, times).astype(np.float32)
             # In a recording with several rows a period, what counts is where the arm was sent last.
             sent = np.searchsorted(motion.stamps, times + (1 - 1e-6) * self.period) - 1
-            numbers = self.starts[episode] + rows
-            return Clip(shown, states, motion.objects[rows], motion.commands[sent], numbers, stride)
+            commands = (motion.meant if where is None else motion.commands)[sent]
+            return Clip(shown, states, motion.objects[rows], commands, self.starts[episode] + rows, stride)
         raise UserError(
             f"{self._source}: {TRIES} draws found no clip of {frames} frames {stride * self.period:.4g} s apart: {reason}"
         )

@@ -30,13 +30,16 @@ class Motion:
         stamps: float64 [T], seconds.
         states: float64 [T, 7].
         objects: float32 [T, 3], the object's position in metres, NaN where unknown; to learn from and to probe with.
-        commands: float32 [T, 7], the state that the arm was sent to, NaN where unknown; what a noisy policy meant, if told.
+        commands: float32 [T, 7], the state that the arm was sent to, NaN where unknown.
+        meant: float32 [T, 7], where it should have been sent toward the task's end: without the noise of a noisy expert, or
+            by the expert who watched a planner. The commands if the data don't tell.
     """
 
     stamps: np.ndarray
     states: np.ndarray
     objects: np.ndarray
     commands: np.ndarray
+    meant: np.ndarray
 
 
 class Footage:
@@ -200,11 +203,10 @@ class Footage:
             raise UserError(f"{where}: its pictures have the size {frames.shape[1:3]}, others {self.frame_shape}.")
         _check_units(read.states, where)
         objects = read.privileged.get("object_position", np.full((len(read), 3), np.nan))
-        commands = read.privileged.get("meant_command", read.commands)
-        if commands is None:
-            commands = np.full((len(read), 7), np.nan)
-        motion = (read.stamps, read.states, objects.astype(np.float32), commands.astype(np.float32))
-        return Motion(*(values[:rows] for values in motion)), frames
+        commands = np.full((len(read), 7), np.nan) if read.commands is None else read.commands
+        meant = read.privileged.get("meant_command", commands)
+        single = (values.astype(np.float32) for values in (objects, commands, meant))
+        return Motion(*(values[:rows] for values in (read.stamps, read.states, *single))), frames
 
 
 def _check_units(states: np.ndarray, where: str) -> None:

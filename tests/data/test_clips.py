@@ -317,17 +317,14 @@ def test_a_command_is_the_last_one_before_the_period_ends(rate):
         np.testing.assert_array_equal(clip.commands[:, 0], np.minimum(later, 59))
 
 
-def test_what_was_meant_counts_and_what_is_unknown_is_not_a_number():
+def test_commands_are_those_of_the_frames_and_what_is_unknown_is_not_a_number():
     episode = at_rate(4.0)
-    meant = episode.commands + 1.0
-    noisy = replace(episode, privileged={**episode.privileged, "meant_command": meant})
-    for source, expected in ((noisy, meant), (episode, episode.commands), (replace(episode, commands=None), None)):
+    for source, expected in ((episode, episode.commands), (replace(episode, commands=None), None)):
         clip = draws(Clips(Memory([source] * 3), 0.25), 1, frames=3)[0]
-        rows = rows_of(clip)
         if expected is None:
             assert np.isnan(clip.commands).all()
         else:
-            np.testing.assert_allclose(clip.commands, expected[rows], rtol=1e-6)
+            np.testing.assert_allclose(clip.commands, expected[rows_of(clip)], rtol=1e-6)
 
 
 def pairs(clips, count, farthest, **named):
@@ -344,6 +341,21 @@ def test_a_pair_is_a_moment_and_a_later_one_of_its_episode():
     ends = {int(start + length - 1) for start, length in zip(clips.starts, clips.lengths, strict=True)}
     assert 0.5 < np.mean([int(pair.numbers[1]) in ends for pair in drawn]) < 0.75  # half of them, and some by chance
     assert {pair.stride for pair in pairs(clips, 300, farthest=50)} == set(range(1, 12))  # as far as episodes last
+
+
+def test_toward_the_end_counts_what_was_meant_and_toward_other_moments_what_was_done():
+    episode = at_rate(4.0, rows=12)
+    meant = episode.commands + 1.0
+    noisy = replace(episode, privileged={**episode.privileged, "meant_command": meant})
+    clips = Clips(Memory([noisy] * 3), 0.25)
+    kinds = set()
+    for pair in pairs(clips, 100, farthest=5):
+        first, last = rows_of(pair)
+        done = np.allclose(pair.commands[0], episode.commands[first])
+        assert done or np.allclose(pair.commands[0], meant[first])
+        assert done or last == len(episode) - 1
+        kinds.add(done)
+    assert kinds == {True, False}
 
 
 def test_short_episodes_have_pairs_however_far_goals_may_lie():
