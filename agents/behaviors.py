@@ -6,10 +6,11 @@ Behaviours may read the simulator's truth (they make data); agents under evaluat
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from agents.agent import Agent
 from agents.expert import Expert
 from envs import pose
 from envs.errors import unknown_name
@@ -120,17 +121,34 @@ def _noise(env: FrankaEnv, rng: np.random.Generator) -> Callable[[np.ndarray], n
     return disturb
 
 
-BEHAVIORS: dict[str, Callable[[FrankaEnv, np.random.Generator], Behavior]] = {
-    "expert": lambda env, rng: _expert(env),
-    "noisy-expert": lambda env, rng: _expert(env, _noise(env, rng)),
-    "explore": lambda env, rng: Behavior(Explore(env, rng)),
-    "random": lambda env, rng: Behavior(_random(env, rng)),
+def _planner(env: FrankaEnv, rng: np.random.Generator, agent: Agent) -> Behavior:
+    """A planner acts for some of the task's steps, then the expert mends what it left; what the expert would have done is
+    noted all along (DAgger, arXiv 1011.0686): mistakes as they are made, with the way out of them.
+    """
+    agent.begin([replace(goal, state=None) for goal in env.goals])
+    steps_left = int(rng.integers(1, env.task.budget, endpoint=True))
+
+    def disturb(action: np.ndarray) -> np.ndarray:
+        nonlocal steps_left
+        steps_left -= 1
+        return agent.act(env.observation) if steps_left >= 0 else action
+
+    return _expert(env, disturb)
+
+
+PLANNER = "planner"
+BEHAVIORS: dict[str, Callable[[FrankaEnv, np.random.Generator, Agent | None], Behavior]] = {
+    "expert": lambda env, rng, agent: _expert(env),
+    "noisy-expert": lambda env, rng, agent: _expert(env, _noise(env, rng)),
+    "explore": lambda env, rng, agent: Behavior(Explore(env, rng)),
+    "random": lambda env, rng, agent: Behavior(_random(env, rng)),
+    PLANNER: _planner,
 }
 DEFAULT_MIX = {"expert": 0.15, "noisy-expert": 0.40, "explore": 0.35, "random": 0.10}
 
 
-def make_behavior(name: str, env: FrankaEnv, rng: np.random.Generator) -> Behavior:
-    """A fresh policy for one episode of a freshly reset environment."""
+def make_behavior(name: str, env: FrankaEnv, rng: np.random.Generator, agent: Agent | None = None) -> Behavior:
+    """A fresh policy for one episode of a freshly reset environment; ``agent`` is whom ``planner`` lets act."""
     if name not in BEHAVIORS:
         raise unknown_name("behavior", name, BEHAVIORS)
-    return BEHAVIORS[name](env, rng)
+    return BEHAVIORS[name](env, rng, agent)

@@ -13,19 +13,25 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 
-from agents.behaviors import BEHAVIORS, DEFAULT_MIX, make_behavior
+from agents.agent import Agent, load_agent
+from agents.behaviors import BEHAVIORS, DEFAULT_MIX, PLANNER, make_behavior
+from agents.planners import get_planner
 from data.formats.droid import VERSION_FOLDER, episode_folder, write_episode
 from data.output import claimed
 from data.recorder import record
 from envs.errors import UserError, unknown_name
+from envs.safety import default_limits
 from envs.scene.names import CAMERA, CAMERAS, GRIPPERS, OBJECTS
 from envs.seeds import training_seed
+from envs.simulation import PERIOD
 from envs.tasks import TASKS
+from vjepa_sim.world_model import fingerprint
 
 CONFIG_FILE = "collection.json"
 
@@ -46,6 +52,8 @@ class CollectConfig:
         gripper: ``robotiq`` or ``panda_hand``.
         mix: share of each behaviour.
         cameras: that are recorded, of ``left``, ``right`` and ``wrist``.
+        checkpoint: whose planner acts where the mix says ``planner``; for nothing else.
+        planner: how it plans, see :data:`agents.planners.PLANNERS`.
     """
 
     episodes: int
@@ -58,6 +66,8 @@ class CollectConfig:
     gripper: str = "robotiq"
     mix: dict[str, float] = field(default_factory=lambda: dict(DEFAULT_MIX))
     cameras: tuple[str, ...] = (CAMERA,)
+    checkpoint: str | None = None
+    planner: str = "policy"
 
     def __post_init__(self) -> None:
         for name, kind, valid in (
@@ -78,6 +88,11 @@ class CollectConfig:
             raise UserError(
                 f"The behavior mix {self.mix} adds up to nothing; give at least one behavior a positive share."
             )
+        if (self.mix.get(PLANNER, 0) > 0) != (self.checkpoint is not None):
+            raise UserError(
+                f"mix={self.mix} and checkpoint={self.checkpoint}: the behavior {PLANNER!r} needs a checkpoint, and no other does."
+            )
+        get_planner(self.planner)
         if self.episodes < 1 or self.steps < 1:
             raise UserError(f"episodes={self.episodes} and steps={self.steps} must both be at least 1.")
         if self.gripper not in GRIPPERS:
@@ -127,7 +142,19 @@ def collect(
     present = len(list(out.glob(f"{VERSION_FOLDER}/*/*/*/*/trajectory.h5")))
     if present > config.episodes:
         raise UserError(f"{out} holds {present} episodes already; --episodes {config.episodes} can only add to them.")
-    with claimed(out, CONFIG_FILE, asdict(config), may_differ=("episodes",), assumed={"cameras": [CAMERA]}):
+    settings = asdict(config)
+    if config.checkpoint is not None:
+        agent = load_agent(
+            "mpc", config.checkpoint, planner=config.planner
+        )  # what doesn't fit is told now, not by a worker
+        agent.model.card.check_fit(PERIOD, config.size, config.gripper)
+        settings["checkpoint_crc32"] = fingerprint(config.checkpoint)  # the same path may hold another model tomorrow
+    assumed = {
+        "cameras": [CAMERA],
+        "checkpoint": None,
+        "planner": "policy",
+    }  # in collections from before there was a choice
+    with claimed(out, CONFIG_FILE, settings, may_differ=("episodes",), assumed=assumed):
         for left_over in out.glob(".partial-*"):  # of a run that was killed
             shutil.rmtree(left_over, ignore_errors=True)
         return _collect_missing(out, config, workers, on_progress)
@@ -193,6 +220,15 @@ def _follow_parent(parent: int) -> None:
 _ENVIRONMENTS: dict = {}  # of one worker process: a scene takes a moment to load
 
 
+@cache
+def _load_planner(checkpoint: str, planner: str, gripper: str) -> Agent:
+    """Once in a worker process, on one core: the others are the other workers'."""
+    import torch
+
+    torch.set_num_threads(1)
+    return load_agent("mpc", checkpoint, limits=default_limits(gripper), planner=planner)
+
+
 def _collect_one(out: Path, index: int, config: CollectConfig) -> tuple[str, bool, int]:
     """Collect and write one episode; returns its behaviour, success, and number of frames."""
     from envs.franka_env import FrankaEnv
@@ -211,7 +247,8 @@ def _collect_one(out: Path, index: int, config: CollectConfig) -> tuple[str, boo
     env = _ENVIRONMENTS[key]
     env.reset(seed=seed, options={"randomize": strength})
     details = {"task": task, "object": object_name, "randomize": strength, "gripper": config.gripper}
-    policy = make_behavior(behavior, env, rng)
+    agent = _load_planner(config.checkpoint, config.planner, config.gripper) if behavior == PLANNER else None
+    policy = make_behavior(behavior, env, rng, agent)
     episode = record(
         env, policy.act, config.steps, behavior, seed, details, config.cameras, policy.disturb, policy.finished
     )

@@ -11,10 +11,18 @@ from envs.grasping import FLANGE_TO_PAD, LIFT, grasp_state, is_held
 from envs.observation import Goal, Observation
 from envs.tasks import PickAndPlace
 
-NEAR_ENOUGH = 0.010  # m, sideways, before the hand goes down or lets go
-CLOSE_ENOUGH = 0.012  # m from the grasp before the fingers close
+CLOSE_ENOUGH, CLOSE_TURN = 0.012, 0.15  # m and rad from the grasp at which the fingers close
 HOVER = 0.07  # m above the grasp from which the hand goes down
+CARRY = 0.8 * LIFT  # m above the table at which the object is carried
+CLEARANCE = 0.03  # m below the height that is wanted at which nothing moves sideways any more
 PULL = 0.05  # closedness that an open hand may have by mistake
+THERE = 0.02  # m from its place at which the object is let go
+
+# Within the first the hand goes straight down, beyond the second it stays high, and between them it comes down as it gets
+# nearer. Rules that jump can't be imitated: to eyes that see half a centimetre wrong, up and down add up to nothing.
+FUNNEL = (0.012, 0.04)  # m sideways from the grasp
+TURN_FUNNEL = (0.2, 0.5)  # rad
+PLACE_FUNNEL = (0.012, 0.04)  # m sideways from where the object should stand
 
 
 class Expert:
@@ -55,20 +63,14 @@ class Expert:
         position = simulation.object_position()
         offset = task.place - position[:2]
         standing = abs(position[2] - simulation.object_half_height()) < 0.006
-        if np.linalg.norm(offset) < 0.02 and standing:
+        if np.linalg.norm(offset) < THERE and standing:
             return self._let_go()
         if not self._holding():
             return self._pick()
+        height = simulation.object_half_height() + CARRY * _share(np.linalg.norm(offset), PLACE_FUNNEL)
         target = simulation.target.copy()
-        target[:2] += offset
-        height = simulation.object_half_height()
-        if np.linalg.norm(offset) > NEAR_ENOUGH:
-            # Carry high, sideways only once the object is clear of the table.
-            target[2] += height + LIFT * 0.8 - position[2]
-            if position[2] < height + 0.03:
-                target[:2] -= offset
-        else:
-            target[2] -= position[2] - height
+        target[:2] += offset * _freedom(height - position[2])
+        target[2] += height - position[2]
         return self._move(target, 1.0)
 
     def _pick(self) -> np.ndarray:
@@ -77,15 +79,16 @@ class Expert:
         state = simulation.state().astype(np.float64)
         grasp = grasp_state(simulation)
         away = pose.difference(state, grasp)
-        sideways = np.linalg.norm(away[:2])
-        turned = abs(away[5])
-        if sideways < CLOSE_ENOUGH and abs(away[2]) < CLOSE_ENOUGH and turned < 0.15:
+        sideways, turned = np.linalg.norm(away[:2]), abs(away[5])
+        if sideways < CLOSE_ENOUGH and abs(away[2]) < CLOSE_ENOUGH and turned < CLOSE_TURN:
             return self._move(grasp, 1.0)
         target = grasp.copy()
-        if sideways > NEAR_ENOUGH or turned > 0.15 or self._env.simulation.target[pose.GRIPPER] > PULL:
-            target[2] = max(grasp[2] + HOVER, state[2] if sideways < 2 * NEAR_ENOUGH else 0.0)
-            if state[2] < grasp[2] + HOVER / 2 and sideways > NEAR_ENOUGH:
-                target[:2] = state[:2]  # straight up first: the open hand would push the object over
+        if simulation.target[pose.GRIPPER] > PULL:
+            target[2] += HOVER
+        else:
+            target[2] += HOVER * max(_share(sideways, FUNNEL), _share(turned, TURN_FUNNEL))
+        # Up first where it is too low: the open hand would push the object over.
+        target[:2] = state[:2] + away[:2] * _freedom(target[2] - state[2])
         return self._move(target, 0.0)
 
     def _let_go(self) -> np.ndarray:
@@ -117,3 +120,14 @@ class Expert:
         if closedness == 0.0:  # opening counts from where the fingers are
             action[pose.GRIPPER] = np.clip(-simulation.closedness(), -limits.max_gripper, 0.0)
         return action.astype(np.float32)
+
+
+def _share(off: float, ends: tuple[float, float]) -> float:
+    """0 up to the first end, 1 from the second on, straight between."""
+    low, high = ends
+    return float(np.clip((off - low) / (high - low), 0.0, 1.0))
+
+
+def _freedom(missing: float) -> float:
+    """What share of a way sideways may be gone while so many metres of height are missing."""
+    return float(np.clip(1.0 - missing / CLEARANCE, 0.0, 1.0))

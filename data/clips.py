@@ -156,8 +156,9 @@ class Clips:
         """A random moment of an episode that solved its task, and a later one: what was done led there.
 
         Every other pair's later moment is the episode's last, where its task was achieved: that is what goals are like, and
-        the commands of such a pair are what was meant toward it. Toward any other moment they are what was done, noise,
-        mistakes and all: that led there. If no episode says that it solved its task, all are taken.
+        the commands of such a pair are what was meant toward it. Toward any other moment they are what was done on purpose:
+        noise, mistakes and detours led there too, and shouldn't be learned. If no episode says that it solved its task, all
+        are taken.
 
         Args:
             rng: equal ones give equal pairs.

@@ -13,11 +13,13 @@ from data.episode import VIEWS
 from data.formats.format import Entry, Progress, Reader, no_progress
 from data.frames import LazyFrames
 from data.left_out import LeftOut
+from envs import pose
 from envs.errors import UserError
 from envs.pose import GRIPPER, POSITION, ROTATION
 
 REACH, TURN = 2.0, 2 * np.pi  # m and rad that no state of a Franka exceeds
 CLOSEDNESS = (-0.1, 1.1)
+ON_PURPOSE = np.array([0.01] * 3 + [0.1] * 3 + [0.25])  # m, rad, closedness by which a command may miss what was meant
 OPEN_EPISODES = 2048  # that are remembered
 OPEN_BYTES = 1 << 30  # of pictures that open episodes may hold
 
@@ -30,9 +32,10 @@ class Motion:
         stamps: float64 [T], seconds.
         states: float64 [T, 7].
         objects: float32 [T, 3], the object's position in metres, NaN where unknown; to learn from and to probe with.
-        commands: float32 [T, 7], the state that the arm was sent to, NaN where unknown.
+        commands: float32 [T, 7], the state that the arm was sent to on purpose; NaN where unknown, and where it was sent
+            elsewhere than it should have been.
         meant: float32 [T, 7], where it should have been sent toward the task's end: without the noise of a noisy expert, or
-            by the expert who watched a planner. The commands if the data don't tell.
+            by the expert who watched a planner. Where it was sent if the data don't tell.
     """
 
     stamps: np.ndarray
@@ -205,6 +208,9 @@ class Footage:
         objects = read.privileged.get("object_position", np.full((len(read), 3), np.nan))
         commands = np.full((len(read), 7), np.nan) if read.commands is None else read.commands
         meant = read.privileged.get("meant_command", commands)
+        if meant is not commands:
+            missed = np.abs(pose.difference(meant, commands)) > ON_PURPOSE
+            commands = np.where(missed.any(1)[:, None], np.nan, commands)
         single = (values.astype(np.float32) for values in (objects, commands, meant))
         return Motion(*(values[:rows] for values in (read.stamps, read.states, *single))), frames
 

@@ -1,3 +1,4 @@
+import copy
 import json
 import os
 import signal
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from agents.collect import CollectConfig, collect
 from data.episode import Episode
@@ -103,6 +105,9 @@ def test_a_collection_from_before_there_were_cameras_to_choose_is_continued(tmp_
         ({"cameras": ()}, "at least one"),
         ({"cameras": ("left", "left")}, "each once"),
         ({"gripper": "panda"}, "Did you mean 'panda_hand'"),
+        ({"mix": {"planner": 1.0}}, "needs a checkpoint"),
+        ({"checkpoint": "tiny"}, "no other does"),
+        ({"mix": {"planner": 1.0}, "checkpoint": "tiny", "planner": "defalt"}, "Did you mean 'default'"),
         ({"episodes": 0}, "at least 1"),
         ({"seed": -1}, "0..2146"),
         ({"randomize": 1.1}, "outside 0..1"),
@@ -165,3 +170,42 @@ def test_an_experts_episode_ends_when_it_has_succeeded(tmp_path):
     for episode in read_all(tmp_path):
         assert episode.success
         assert len(episode) < 12
+
+
+PLANNED = replace(SMALL, tasks=("grasp",), steps=24, mix={"planner": 1.0}, checkpoint="replaced")
+
+
+@pytest.fixture
+def planned(untrained, tmp_path):
+    untrained.save_pretrained(tmp_path / "model")
+    return replace(PLANNED, checkpoint=str(tmp_path / "model"))
+
+
+def test_what_a_planner_leaves_the_expert_mends_and_says_all_along_what_it_would_have_done(planned, tmp_path):
+    collect(tmp_path / "one", planned, workers=1)
+    collect(tmp_path / "two", planned, workers=2)
+    for first, second in zip(read_all(tmp_path / "one"), read_all(tmp_path / "two"), strict=True):
+        assert np.array_equal(first.states, second.states)
+        off = difference(first.privileged["meant_command"], first.commands)[:-1]
+        assert np.abs(off[0, :3]).max() > 0.01  # the planner has its own opinion
+        if len(first) < 25:  # it left enough steps to the expert, who had the last word
+            assert first.success
+            assert np.abs(off[-2:, :3]).max() < 1e-4
+
+
+def test_a_collection_is_not_continued_with_another_model(planned, untrained, tmp_path):
+    config = replace(planned, episodes=1, steps=2)
+    collect(tmp_path / "episodes", config, workers=1)
+    assert "checkpoint_crc32" in json.loads((tmp_path / "episodes" / "collection.json").read_text())["config"]
+    other = copy.deepcopy(untrained)
+    with torch.no_grad():
+        other.goal_policy.layers[-1].bias.add_(0.1)
+    other.save_pretrained(tmp_path / "model")
+    with pytest.raises(UserError, match="checkpoint_crc32 was"):
+        collect(tmp_path / "episodes", replace(config, episodes=2), workers=1)
+
+
+def test_a_planner_that_does_not_fit_is_refused_before_anything_is_written(planned, tmp_path):
+    with pytest.raises(UserError, match="pictures of 64 pixels"):
+        collect(tmp_path / "episodes", replace(planned, size=32), workers=1)
+    assert not (tmp_path / "episodes").exists()

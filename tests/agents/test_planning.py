@@ -13,10 +13,6 @@ from agents.planners import PLANNERS, REFERENCE, get_planner
 from agents.polish import polish
 from envs.errors import UserError
 from envs.observation import Goal, Observation
-from vjepa_sim.card import ModelCard
-from vjepa_sim.goal_policy import GoalPolicyConfig
-from vjepa_sim.presets import PRESETS
-from vjepa_sim.transform import ImageTransform
 from vjepa_sim.world_model import WorldModel
 
 STATE = np.array([0.45, 0, 0.3, np.pi, 0, 0, 0], np.float32)
@@ -24,25 +20,8 @@ BOUND = torch.tensor([0.075, 0.075, 0.075, 0.0, 0.0, 0.2, 0.75])
 
 
 @pytest.fixture(scope="module")
-def model():
-    """Small, untrained, with every part."""
-    torch.manual_seed(0)
-    sizes = PRESETS["tiny"]
-    encoder = replace(sizes.encoder, image_size=64, dim=24, depth=1, heads=2, mlp_hidden=32)
-    predictor = replace(sizes.ac_predictor, dim=48, depth=1, heads=2, mlp_hidden=32)
-    card = ModelCard(
-        "test",
-        encoder,
-        ImageTransform(64),
-        predictor,
-        object_decoder=True,
-        period=0.25,
-        goal_policy=GoalPolicyConfig(hidden=16, depth=1, looks=2),
-    )
-    model = WorldModel(card)
-    for parameter in model.predictor.parameters():
-        torch.nn.init.normal_(parameter, std=0.2)
-    return model.eval()
+def model(untrained):
+    return untrained
 
 
 def picture(seed):

@@ -343,19 +343,25 @@ def test_a_pair_is_a_moment_and_a_later_one_of_its_episode():
     assert {pair.stride for pair in pairs(clips, 300, farthest=50)} == set(range(1, 12))  # as far as episodes last
 
 
-def test_toward_the_end_counts_what_was_meant_and_toward_other_moments_what_was_done():
+def test_toward_the_end_counts_what_was_meant_and_toward_other_moments_what_was_done_on_purpose():
     episode = at_rate(4.0, rows=12)
-    meant = episode.commands + 1.0
-    noisy = replace(episode, privileged={**episode.privileged, "meant_command": meant})
-    clips = Clips(Memory([noisy] * 3), 0.25)
-    kinds = set()
-    for pair in pairs(clips, 100, farthest=5):
+    meant = episode.commands.copy()
+    meant[::2, 0] += 0.05  # every other command was noise
+    meant[1::2, 0] += 0.002
+    clips = Clips(Memory([replace(episode, privileged={**episode.privileged, "meant_command": meant})] * 3), 0.25)
+    seen = set()
+    for pair in pairs(clips, 200, farthest=5):
         first, last = rows_of(pair)
-        done = np.allclose(pair.commands[0], episode.commands[first])
-        assert done or np.allclose(pair.commands[0], meant[first])
-        assert done or last == len(episode) - 1
-        kinds.add(done)
-    assert kinds == {True, False}
+        if np.allclose(pair.commands[0], meant[first]):
+            seen.add("meant")
+            assert last == len(episode) - 1
+        elif first % 2:
+            seen.add("done")
+            np.testing.assert_allclose(pair.commands[0], episode.commands[first], rtol=1e-6)
+        else:
+            seen.add("noise")
+            assert np.isnan(pair.commands[0]).all()
+    assert seen == {"meant", "done", "noise"}
 
 
 def test_short_episodes_have_pairs_however_far_goals_may_lie():

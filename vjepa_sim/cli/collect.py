@@ -25,8 +25,11 @@ class Collect:
         steps: control steps (0.25 s) per episode, at most; an expert's ends soon after it has succeeded.
         randomize: largest strength of domain randomisation, 0 to 1; half of the episodes keep the nominal look.
         gripper: robotiq or panda_hand.
-        mix: behaviours and their shares, such as expert=0.5,random=0.5.
+        mix: behaviours and their shares, such as expert=0.5,random=0.5; expert, noisy-expert, explore, random, planner.
         cameras: left, or left,right,wrist (several with commas between), or all.
+        checkpoint: model that plans where the mix says planner; the expert mends what it leaves, and tells all along what
+            it would have done.
+        planner: policy, default, reference or unguided.
         workers: parallel processes; 0 is one per core.
     """
 
@@ -41,6 +44,8 @@ class Collect:
     gripper: str = "robotiq"
     mix: str | None = None
     cameras: str = "left"
+    checkpoint: str | None = None
+    planner: str = "policy"
     workers: int = 0
 
     def run(self) -> int:
@@ -62,6 +67,8 @@ class Collect:
             gripper=self.gripper,
             mix=dict(DEFAULT_MIX) if self.mix is None else _parse_mix(self.mix),
             cameras=choose(self.cameras, CAMERAS),
+            checkpoint=self.checkpoint,
+            planner=self.planner,
         )
         started = time.monotonic()
         with progress("collecting") as bar:
