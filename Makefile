@@ -12,7 +12,7 @@ demo: install
 test: install
 	$(BIN)/pytest -n 2
 
-# How the bundled model was made: about four hours on two cores. Stopped, it goes on where it was.
+# How the next bundled model is made: about four hours on two cores. Stopped, it goes on where it was.
 # Stage two learns from episodes that the encoder hasn't seen: what it reads off those is as exact as it will be in use.
 # Then the planner acts, the expert mends what it leaves, and stage two learns from that too.
 MADE := outputs/checkpoint
@@ -24,13 +24,13 @@ checkpoint: install
 	$(COLLECT) --out $(MADE)/seen-placing --episodes 451 --seed 5 --steps 30 --task pick-and-place \
 		--mix expert=0.15,noisy-expert=0.75,explore=0.1
 	$(BIN)/vjepa-sim pretrain --out $(MADE)/encoder --data sim:$(MADE)/seen --data sim:$(MADE)/seen-placing@0.3 --steps 3000
-	$(COLLECT) --out $(MADE)/all --episodes 1200 --seed 6 --steps 30 --mix expert=0.1,noisy-expert=0.7,explore=0.15,random=0.05
-	$(COLLECT) --out $(MADE)/grasping --episodes 1200 --seed 7 --steps 30 --task grasp,pick-and-place \
+	$(COLLECT) --out $(MADE)/all --episodes 1600 --seed 10 --steps 30 --mix expert=0.1,noisy-expert=0.7,explore=0.15,random=0.05
+	$(COLLECT) --out $(MADE)/grasping --episodes 1600 --seed 11 --steps 30 --task grasp,pick-and-place \
 		--mix expert=0.1,noisy-expert=0.75,explore=0.15
-	$(COLLECT) --out $(MADE)/reaching --episodes 1600 --seed 8 --steps 20 --task reach,reach-with-object \
+	$(COLLECT) --out $(MADE)/reaching --episodes 2000 --seed 12 --steps 20 --task reach,reach-with-object \
 		--mix expert=0.1,noisy-expert=0.75,explore=0.15
 	$(BIN)/vjepa-sim train --out $(MADE)/first $(STAGE_TWO) --steps 800
-	$(COLLECT) --out $(MADE)/mended --episodes 1600 --seed 9 --steps 44 --mix planner=1 --checkpoint $(MADE)/first
+	$(COLLECT) --out $(MADE)/mended --episodes 1600 --seed 13 --steps 44 --mix planner=1 --checkpoint $(MADE)/first
 	$(BIN)/vjepa-sim train --out $(MADE)/tiny $(STAGE_TWO) --data sim:$(MADE)/mended@0.6
 	test -d $(MADE)/packed || $(BIN)/vjepa-sim convert weights $(MADE)/tiny --half --out $(MADE)/packed
 	for run in encoder first tiny; do $(BIN)/vjepa-sim report $(MADE)/$$run; done
