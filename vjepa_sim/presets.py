@@ -114,7 +114,7 @@ class TrainConfig:
     state_weight: float = 0.0
     object_weight: float = 0.0
     policy_weight: float = 1.0
-    pairs: int = 16
+    pairs: int = 8
     first_release_rollout: bool = False
 
     def __post_init__(self) -> None:
