@@ -6,7 +6,7 @@ Behaviours may read the simulator's truth (they make data); agents under evaluat
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -125,7 +125,7 @@ def _planner(env: FrankaEnv, rng: np.random.Generator, agent: Agent) -> Behavior
     """A planner acts for some of the task's steps, then the expert mends what it left; what the expert would have done is
     noted all along (DAgger, arXiv 1011.0686): mistakes as they are made, with the way out of them.
     """
-    agent.begin([replace(goal, state=None) for goal in env.goals])
+    agent.begin([goal.image_alone() for goal in env.goals])
     steps_left = int(rng.integers(1, env.task.budget, endpoint=True))
 
     def disturb(action: np.ndarray) -> np.ndarray:

@@ -21,7 +21,6 @@ import numpy as np
 
 from agents.agent import Agent, load_agent
 from agents.behaviors import BEHAVIORS, DEFAULT_MIX, PLANNER, make_behavior
-from agents.planners import get_planner
 from data.formats.droid import VERSION_FOLDER, episode_folder, write_episode
 from data.output import claimed
 from data.recorder import record
@@ -31,7 +30,6 @@ from envs.scene.names import CAMERA, CAMERAS, GRIPPERS, OBJECTS
 from envs.seeds import training_seed
 from envs.simulation import PERIOD
 from envs.tasks import TASKS
-from vjepa_sim.world_model import fingerprint
 
 CONFIG_FILE = "collection.json"
 
@@ -92,7 +90,10 @@ class CollectConfig:
             raise UserError(
                 f"mix={self.mix} and checkpoint={self.checkpoint}: the behavior {PLANNER!r} needs a checkpoint, and no other does."
             )
-        get_planner(self.planner)
+        if self.planner != CollectConfig.planner:
+            from agents.planners import get_planner  # loads PyTorch, which most collections do without
+
+            get_planner(self.planner)
         if self.episodes < 1 or self.steps < 1:
             raise UserError(f"episodes={self.episodes} and steps={self.steps} must both be at least 1.")
         if self.gripper not in GRIPPERS:
@@ -144,16 +145,14 @@ def collect(
         raise UserError(f"{out} holds {present} episodes already; --episodes {config.episodes} can only add to them.")
     settings = asdict(config)
     if config.checkpoint is not None:
-        agent = load_agent(
-            "mpc", config.checkpoint, planner=config.planner
-        )  # what doesn't fit is told now, not by a worker
+        from vjepa_sim.world_model import fingerprint
+
+        # What doesn't fit is told here, not by a worker.
+        agent = load_agent("mpc", config.checkpoint, planner=config.planner)
         agent.model.card.check_fit(PERIOD, config.size, config.gripper)
         settings["checkpoint_crc32"] = fingerprint(config.checkpoint)  # the same path may hold another model tomorrow
-    assumed = {
-        "cameras": [CAMERA],
-        "checkpoint": None,
-        "planner": "policy",
-    }  # in collections from before there was a choice
+    # In collections from before there was a choice.
+    assumed = {"cameras": [CAMERA], "checkpoint": None, "planner": "policy"}
     with claimed(out, CONFIG_FILE, settings, may_differ=("episodes",), assumed=assumed):
         for left_over in out.glob(".partial-*"):  # of a run that was killed
             shutil.rmtree(left_over, ignore_errors=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -141,7 +141,7 @@ def deploy(
         "checkpoint_crc32": None if model is None else _checksum(config, view),
         "goals_crc32": fingerprint_goals(goals),
     }
-    shown = [replace(goal, state=None) for goal in goals]
+    shown = [goal.image_alone() for goal in goals]
     if config.dry_run:
         with claimed(out, CONFIG_FILE, settings):
             return _rehearse(out, env, agent, shown, operator)

@@ -7,7 +7,7 @@ import io
 import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -298,7 +298,7 @@ def run_episode(
     """
     _, info = env.reset(seed=seed)
     goals = info["goals"]
-    agent.begin(goals if show_goal_states else [replace(goal, state=None) for goal in goals])
+    agent.begin(goals if show_goal_states else [goal.image_alone() for goal in goals])
     deadlines = np.cumsum([goal.steps for goal in goals])
     frames = [np.concatenate([env.observation.rgb, goals[0].rgb], 1)]
     seconds, evaluations, first, fault = [], [], None, ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -41,6 +41,10 @@ class Goal:
     steps: int
     state: np.ndarray | None = None
     name: str = "goal"
+
+    def image_alone(self) -> Goal:
+        """The same goal without the arm's state, for those who must find it in the picture."""
+        return replace(self, state=None)
 
 
 def check_image(image: object, height: int, width: int, what: str = "image") -> np.ndarray:

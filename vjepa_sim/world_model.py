@@ -222,4 +222,4 @@ def find_checkpoint(name_or_folder: str | Path) -> Path:
         raise UserError(f"{folder} is not a checkpoint: it has neither {CARD_FILE} nor checkpoints/last/{CARD_FILE}.")
     if "/" in str(name_or_folder):
         raise UserError(f"There is no checkpoint folder {folder}. The bundled ones are: {', '.join(bundled)}.")
-    raise unknown_name("checkpoint", name_or_folder, bundled)
+    raise unknown_name("checkpoint", str(name_or_folder), bundled)

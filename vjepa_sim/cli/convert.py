@@ -84,7 +84,7 @@ class Weights:
         print(
             f"Took {self._taken(model.card.training)}: {count / 1e6:.1f} million parameters, pictures of "
             f"{model.card.transform.size} pixels"
-            + (f", steps of {model.card.period} s" if model.card.period else "")
+            + (f", steps of {model.card.period:.4g} s" if model.card.period else "")
             + "."
         )
         print(f"The checkpoint lies in {self.out}.")
