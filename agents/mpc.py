@@ -151,7 +151,7 @@ class MPCAgent:
                 z = self.model.rollout(present.z, state, torch.stack(actions)[None])[0, -1]
                 read = self.model.read(z)
             intent = policy(z, read, seen.to(z.device), goal.z, goal.read)
-            grip = torch.sigmoid(intent.grip)[None].cpu() - seen[GRIPPER]
+            grip = (intent.grip > 0)[None].float().cpu() - seen[GRIPPER]  # hands open or close, nothing between
             action = torch.cat([intent.motion.cpu(), grip])
             actions.append(action.clamp(-self._planner.bound, self._planner.bound))
             seen = integrate(seen, actions[-1])

@@ -1,5 +1,6 @@
 """What is searched for, and how: energies, proposals, polish, named planners."""
 
+from copy import deepcopy
 from dataclasses import replace
 
 import numpy as np
@@ -92,8 +93,23 @@ def test_the_search_begins_at_what_the_goal_policy_proposes(model):
     first = begun[0][0]
     torch.testing.assert_close(first[:3], intent.motion[:3].clamp(-0.075, 0.075))
     assert torch.all(first[3:5] == 0)
-    assert float(first[6]) == pytest.approx(min(0.75, float(torch.sigmoid(intent.grip))), abs=1e-6)
     assert begun[0].shape == (2, 7)
+
+
+@pytest.mark.parametrize(
+    "logit, closedness, sent", [(-0.5, 0.35, -0.75), (0.5, 0.35, 0.75), (-0.5, 0.0, 0.0), (0.5, 0.0, 0.75)]
+)
+def test_a_policy_that_is_not_sure_opens_or_closes_all_the_same(model, logit, closedness, sent):
+    model = deepcopy(model)
+    last = model.goal_policy.layers[-1]
+    with torch.no_grad():
+        last.weight.zero_()
+        last.bias[-2] = logit
+    agent = MPCAgent(model, PLANNERS["policy"])
+    agent.begin([Goal(picture(1), 1)])
+    state = STATE.copy()
+    state[6] = closedness
+    assert agent.act(Observation(picture(0), state, 0.0))[6] == pytest.approx(sent)
 
 
 def test_without_a_search_the_proposal_is_sent(model):

@@ -72,7 +72,7 @@ def test_two_processes_give_the_weights_of_one_in_stage_two(episodes_folder, enc
 
 def test_a_killed_run_goes_on_from_its_last_checkpoint(episodes_folder, encoder, tmp_path):
     """Killed, not stopped: what lies in the folder is whole, and the end is that of a run that was left alone."""
-    arguments = ["train", "--data", f"sim:{episodes_folder}", "--encoder", encoder, "--steps", 40, "--batch", 2]
+    arguments = ["train", "--data", f"sim:{episodes_folder}", "--encoder", encoder, "--steps", 12, "--batch", 2]
     code = (
         "import vjepa_sim.run as r, vjepa_sim.cli as c, sys; r.CHECKPOINT_SECONDS = 0; sys.exit(c.main(sys.argv[1:]))"
     )
@@ -85,7 +85,7 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint(episodes_folder, encoder,
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     step = json.loads((killed / "checkpoints" / "last" / "training.json").read_text())["step"]
-    assert 0 < step < 40
+    assert 0 < step < 12
     run(1, *arguments, "--out", killed)
     run(1, *arguments, "--out", tmp_path / "whole")
     ours, theirs = (WorldModel.from_pretrained(folder).state_dict() for folder in (killed, tmp_path / "whole"))
