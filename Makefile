@@ -30,7 +30,7 @@ checkpoint: install
 	$(COLLECT) --out $(MADE)/reaching --episodes 2000 --seed 12 --steps 20 --task reach,reach-with-object \
 		--mix expert=0.1,noisy-expert=0.75,explore=0.15
 	$(BIN)/vjepa-sim train --out $(MADE)/first $(STAGE_TWO) --steps 800
-	$(COLLECT) --out $(MADE)/mended --episodes 1600 --seed 13 --steps 44 --mix planner=1 --planner policy --checkpoint $(MADE)/first
+	$(COLLECT) --out $(MADE)/mended --episodes 1600 --seed 13 --steps 44 --mix planner=1 --checkpoint $(MADE)/first
 	$(BIN)/vjepa-sim train --out $(MADE)/tiny $(STAGE_TWO) --data sim:$(MADE)/mended@0.6
 	test -d $(MADE)/packed || $(BIN)/vjepa-sim convert weights $(MADE)/tiny --half --out $(MADE)/packed
 	for run in encoder first tiny; do $(BIN)/vjepa-sim report $(MADE)/$$run; done

@@ -27,12 +27,12 @@ class CEMConfig:
         momentum: weight of the old mean and deviation in the new ones.
     """
 
-    samples: int = 128
-    elites: int = 16
-    iterations: int = 3
+    samples: int = 64
+    elites: int = 8
+    iterations: int = 2
     horizon: int = 1
-    initial_std: float = 0.7
-    min_std: float = 0.05
+    initial_std: float = 0.5
+    min_std: float = 0.02
     momentum: float = 0.1
 
     def __post_init__(self) -> None:

@@ -29,9 +29,9 @@ class EnergyConfig:
     features: float = 1.0
     hand: float = 0.2
     grip: float = 0.2
-    object: float = 0.0
-    steps: float = 0.0
-    proposal: float = 0.0
+    object: float = 0.2
+    steps: float = 0.6
+    proposal: float = 0.6
 
 
 @dataclass(frozen=True)

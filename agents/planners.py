@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 from agents.cem import CEMConfig
 from agents.energy import EnergyConfig
@@ -10,6 +10,9 @@ from agents.mpc import MPCConfig
 from envs.errors import unknown_name
 
 DEFAULT = MPCConfig()
+
+# Begun at standing still rather than at a proposal, a search has farther to go.
+WIDE = CEMConfig(samples=128, elites=16, iterations=3, initial_std=0.7, min_std=0.05)
 
 # V-JEPA 2-AC's own (arXiv 2506.09985, section 4.2): distance of features, one step ahead, no rotation; mean and deviations
 # keep 0.15 of their old values.
@@ -20,11 +23,18 @@ REFERENCE = MPCConfig(
     searched=(0, 1, 2, 6),
 )
 
+
+def _without(term: str) -> MPCConfig:
+    """The default without one of its energy's terms."""
+    return replace(DEFAULT, energy=replace(DEFAULT.energy, **{term: 0.0}))
+
+
 PLANNERS = {
     "default": DEFAULT,
     "reference": REFERENCE,
     "policy": replace(DEFAULT, search=False),
-    "unguided": replace(DEFAULT, guided=False),
+    "unguided": replace(DEFAULT, guided=False, cem=WIDE),
+    **{f"no-{term.name}": _without(term.name) for term in fields(EnergyConfig)},
 }
 
 

@@ -29,7 +29,7 @@ class Collect:
         cameras: left, or left,right,wrist (several with commas between), or all.
         checkpoint: model that plans where the mix says planner; the expert mends what it leaves, and tells all along what
             it would have done.
-        planner: policy, default, reference or unguided.
+        planner: how it plans, as in eval; policy is quickest.
         workers: parallel processes; 0 is one per core.
     """
 
