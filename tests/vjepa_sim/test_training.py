@@ -99,7 +99,7 @@ def test_a_run_leaves_what_people_look_at(encoder):
 
 def test_stage_two_gets_better(mixture, tmp_path):
     """On the bundled encoder's features the predictor soon beats predicting that nothing changes."""
-    config = replace(STAGE_TWO, steps=61, batch=16, learning_rate=Schedule(4e-4, 2e-3, 2e-5, 5, shape="cosine"))
+    config = replace(STAGE_TWO, steps=41, batch=8, learning_rate=Schedule(4e-4, 2e-3, 2e-5, 5, shape="cosine"))
     model = train(mixture, "tiny", tmp_path / "run", "tiny", config, seed=0, report=quiet)
     lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     losses = [line["train/teacher_forcing"] / line["train/copy"] for line in lines if "train/copy" in line]
