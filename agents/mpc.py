@@ -33,6 +33,7 @@ class MPCConfig:
         search: False sends just that.
         searched: dimensions of an action that are free; the others stay 0.
         grip_threshold: a smaller planned change of the grip is not sent (the reference planner's rule).
+        release_share: but this share of the way to open hands is always enough, or they would never let go of what is wide.
         view_angle: for a camera that stands elsewhere than in the model's training (see :mod:`agents.view`): degrees,
             counterclockwise seen from above, by which a planned motion is turned before it is sent. The state decoder
             misreads places there, present and goal alike, so both are read off their pictures.
@@ -45,6 +46,7 @@ class MPCConfig:
     search: bool = True
     searched: tuple[int, ...] = FREE
     grip_threshold: float = 0.25
+    release_share: float = 0.5
     view_angle: float | None = None
 
     def __post_init__(self) -> None:
@@ -125,12 +127,16 @@ class MPCAgent:
         self.model_evaluations = self.plan.evaluations
         action = self.plan.actions[0].numpy().copy()
         action[:2] = self._turned(action[:2])
-        # Fingers stop at what they hold: to close is to close all the way, or the grip has no force.
-        grip = action[GRIPPER]
-        action[GRIPPER] = (
-            0.0 if abs(grip) < self.config.grip_threshold else np.sign(grip) * float(self._planner.bound[GRIPPER])
-        )
+        action[GRIPPER] = self._decided(action[GRIPPER], float(observation.state[GRIPPER]))
         return action
+
+    def _decided(self, grip: float, closedness: float) -> float:
+        """A change of the grip that is worth sending, or 0."""
+        threshold = self.config.grip_threshold
+        if grip < 0:
+            threshold = min(threshold, self.config.release_share * closedness)
+        # Fingers stop at what they hold: to close is to close all the way, or the grip has no force.
+        return 0.0 if abs(grip) < threshold else np.sign(grip) * float(self._planner.bound[GRIPPER])
 
     def _as_seen(self, state: torch.Tensor, present: Scene) -> torch.Tensor:
         """The arm's state [7], through another camera with the place that the picture shows."""

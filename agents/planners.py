@@ -21,6 +21,7 @@ REFERENCE = MPCConfig(
     energy=EnergyConfig(features=1.0, hand=0.0, grip=0.0, object=0.0, steps=0.0, proposal=0.0),
     guided=False,
     searched=(0, 1, 2, 6),
+    release_share=1.0,
 )
 
 

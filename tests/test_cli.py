@@ -2,10 +2,13 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 import torch
 
+from agents.bench.plan import SEARCHES
+from agents.cem import CEMConfig
 from vjepa_sim.cli import VERBS, main
 
 
@@ -118,7 +121,10 @@ def test_every_verb_has_help(verb, capsys):
 
 
 @pytest.mark.parametrize("arguments", [["model", "--preset", "none"], ["data", "--data", "sim:{episodes}"], ["plan"]])
-def test_benches_write_their_numbers(arguments, episodes_folder, tmp_path):
+def test_benches_write_their_numbers(arguments, episodes_folder, tmp_path, monkeypatch):
+    small = replace(SEARCHES["reference"], cem=CEMConfig(samples=80, elites=10, iterations=2))
+    monkeypatch.setitem(SEARCHES, "reference", small)  # the paper's takes ten seconds a decision
+    monkeypatch.setattr("agents.bench.plan.STARTS", 1)
     path = tmp_path / "bench.json"
     arguments = [argument.format(episodes=episodes_folder) for argument in arguments]
     assert main(["bench", *arguments, "--json", str(path)]) == 0

@@ -97,7 +97,8 @@ def test_the_search_begins_at_what_the_goal_policy_proposes(model):
 
 
 @pytest.mark.parametrize(
-    "logit, closedness, sent", [(-0.5, 0.35, -0.75), (0.5, 0.35, 0.75), (-0.5, 0.0, 0.0), (0.5, 0.0, 0.75)]
+    "logit, closedness, sent",
+    [(-0.5, 0.35, -0.75), (0.5, 0.35, 0.75), (-0.5, 0.1, -0.75), (-0.5, 0.0, 0.0), (0.5, 0.0, 0.75)],
 )
 def test_a_policy_that_is_not_sure_opens_or_closes_all_the_same(model, logit, closedness, sent):
     model = deepcopy(model)
