@@ -27,11 +27,11 @@ class CEMConfig:
         momentum: weight of the old mean and deviation in the new ones.
     """
 
-    samples: int = 64
-    elites: int = 8
+    samples: int = 32
+    elites: int = 6
     iterations: int = 2
     horizon: int = 1
-    initial_std: float = 0.5
+    initial_std: float = 0.3
     min_std: float = 0.02
     momentum: float = 0.1
 

@@ -31,7 +31,7 @@ class EnergyConfig:
     grip: float = 0.2
     object: float = 0.2
     steps: float = 0.6
-    proposal: float = 0.6
+    proposal: float = 3.0
 
 
 @dataclass(frozen=True)
