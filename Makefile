@@ -6,13 +6,13 @@ BIN := $(VENV)/bin
 .PHONY: demo test lint install clean checkpoint
 
 demo: install
-	$(BIN)/vjepa-sim eval --agent mpc --checkpoint tiny --task reach,grasp,pick-and-place --goals dense --episodes 3 --seed 0 \
+	$(BIN)/vjepa-sim eval --agent mpc --checkpoint tiny --task reach,grasp,pick-and-place --episodes 3 --seed 0 \
 		--out outputs/demo-$$(date +%Y%m%d-%H%M%S)
 
 test: install
 	$(BIN)/pytest -n 2
 
-# How the next bundled model is made: about four hours on two cores. Stopped, it goes on where it was.
+# How the bundled model is made: about four hours on two cores. Stopped, it goes on where it was.
 # Stage two learns from episodes that the encoder hasn't seen: what it reads off those is as exact as it will be in use.
 # Then the planner acts, the expert mends what it leaves, and stage two learns from that too.
 MADE := outputs/checkpoint

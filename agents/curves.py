@@ -22,6 +22,10 @@ COLORS: tuple[Color, ...] = (
     (180, 150, 20),
     (60, 60, 60),
     (200, 60, 90),
+    (0, 150, 160),
+    (140, 95, 60),
+    (225, 130, 175),
+    (110, 180, 60),
 )
 PAUSE = 600.0  # s; where more lie between two lines, the run had been stopped
 SMOOTHED = 5  # lines that a training loss is the mean of
