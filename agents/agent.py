@@ -53,15 +53,16 @@ def load_agent(
         limits: the arm's step limits; None for the defaults.
         env: for ``expert`` only: the environment whose truth it reads. No other agent is ever given one.
         view: for ``mpc``: what was found out about the camera with this checkpoint, see :func:`agents.view.load_view`.
-        planner: for ``mpc``: one of :data:`agents.planners.PLANNERS`.
+        planner: for ``mpc``: see :func:`agents.planners.get_planner`.
     """
     if name == "mpc":
         from agents.mpc import MPCAgent
         from agents.planners import get_planner
         from vjepa_sim.world_model import WorldModel
 
-        config = replace(get_planner(planner), view_angle=None if view is None else view.angle)
-        return MPCAgent(WorldModel.from_pretrained(checkpoint), config, limits, seed)
+        model = WorldModel.from_pretrained(checkpoint)
+        config = get_planner(planner, guided=model.goal_policy is not None)
+        return MPCAgent(model, replace(config, view_angle=None if view is None else view.angle), limits, seed)
     if view is not None:
         raise UserError(f"A view turns what a model plans; agent {name!r} has no model. Leave out --view, or take mpc.")
     if name == "random":

@@ -39,8 +39,16 @@ PLANNERS = {
 }
 
 
-def get_planner(name: str) -> MPCConfig:
-    """Look up a planner; an unknown name is a :class:`envs.errors.UserError` with a suggestion."""
+def get_planner(name: str, guided: bool = True) -> MPCConfig:
+    """Look up a planner.
+
+    Args:
+        name: one of :data:`PLANNERS`.
+        guided: whether the model has a goal policy; for one without, the default is ``unguided``.
+
+    Raises:
+        UserError: no planner has this name.
+    """
     if name not in PLANNERS:
         raise unknown_name("planner", name, PLANNERS)
-    return PLANNERS[name]
+    return PLANNERS["unguided" if name == "default" and not guided else name]

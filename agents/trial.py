@@ -6,6 +6,7 @@ import numpy as np
 
 from agents.evaluate import EvaluationConfig, make_env, run_episode, usable_seeds
 from agents.mpc import MPCAgent
+from agents.planners import get_planner
 from envs.errors import UserError
 from envs.safety import default_limits
 from envs.scene.names import OBJECTS
@@ -50,7 +51,8 @@ class Trial:
         )
 
     def _share(self, model: WorldModel, config: EvaluationConfig) -> float:
-        agent = MPCAgent(model, limits=default_limits(config.gripper))
+        planner = get_planner("default", guided=model.goal_policy is not None)
+        agent = MPCAgent(model, planner, default_limits(config.gripper))
         env = make_env(config, config.tasks[0], config.objects[0], agent)
         try:
             seeds, _ = usable_seeds(env, config.seed, config.episodes)

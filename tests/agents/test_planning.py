@@ -93,6 +93,7 @@ def test_the_search_begins_at_what_the_goal_policy_proposes(model):
     first = begun[0][0]
     torch.testing.assert_close(first[:3], intent.motion[:3].clamp(-0.075, 0.075))
     assert torch.all(first[3:5] == 0)
+    assert float(first[6]) == pytest.approx(0.75 if intent.grip > 0 else 0.0, abs=1e-6)
     assert begun[0].shape == (2, 7)
 
 
@@ -169,6 +170,20 @@ def test_the_reference_is_the_papers():
     assert REFERENCE.polish == 0
     with pytest.raises(UserError, match="Did you mean 'reference'"):
         get_planner("referense")
+
+
+def test_a_model_without_a_policy_is_searched_widely_by_default():
+    assert get_planner("default") == MPCConfig()
+    assert get_planner("default", guided=False) == PLANNERS["unguided"]
+    assert get_planner("reference", guided=False) == REFERENCE
+
+
+@pytest.mark.parametrize("term", EnergyConfig.__dataclass_fields__)
+def test_a_lever_is_off_and_the_others_as_in_the_default(term):
+    config, default = get_planner(f"no-{term}"), get_planner("default")
+    assert getattr(default.energy, term) > 0
+    assert getattr(config.energy, term) == 0
+    assert replace(config, energy=replace(config.energy, **{term: getattr(default.energy, term)})) == default
 
 
 def test_a_goal_of_another_shape_is_refused(model):
