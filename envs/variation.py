@@ -15,6 +15,9 @@ from envs.scene.objects import OBJECT_BOUND
 from envs.scene.room import FLOOR_TEXTURES, TABLE_TEXTURES, WALL_TEXTURES
 
 OBJECT_COLORS = {"box": (0.75, 0.20, 0.15), "cup": (0.15, 0.35, 0.75)}
+# How far cameras are off at full strength: metres along each axis, degrees to the side and upward, degrees of fovy.
+SHIFT, TURN, ZOOM = 0.05, 5.0, 2.0
+WRIST_SHIFT, WRIST_TURN = 0.004, 3.0
 DISTRACTOR_SHAPES = (mujoco.mjtGeom.mjGEOM_BOX, mujoco.mjtGeom.mjGEOM_CYLINDER, mujoco.mjtGeom.mjGEOM_ELLIPSOID)
 
 
@@ -103,12 +106,9 @@ def _sample_all(rng: np.random.Generator, strength: float, left: Viewpoint) -> V
         return tuple((np.asarray(center) + strength * rng.uniform(-width, width, np.shape(center))).tolist())
 
     def move(view: Viewpoint, width: float, turn: float, rng: np.random.Generator = rng) -> Viewpoint:
-        return replace(
-            view,
-            position=jitter(view.position, width, rng),
-            target=jitter(view.target, turn, rng),
-            fovy=view.fovy + strength * rng.uniform(-2, 2),
-        )
+        offset = jitter(np.zeros(3), width, rng)
+        pan, tilt, zoom = strength * rng.uniform(-1, 1, 3) * [turn, turn, ZOOM]
+        return replace(view.moved(offset, float(pan), float(tilt)), fovy=view.fovy + float(zoom))
 
     def swap(count: int) -> int:
         return int(rng.integers(count)) if rng.random() < strength else 0
@@ -119,9 +119,9 @@ def _sample_all(rng: np.random.Generator, strength: float, left: Viewpoint) -> V
     # A stream of their own: the numbers that a seed gave before there were these cameras stay what they were.
     child = rng.spawn(1)[0]
     return Variation(
-        left=move(left, 0.06, 0.03),
-        right=move(nominal.right, 0.06, 0.03, child),
-        wrist=move(nominal.wrist, 0.004, 0.004, child),
+        left=move(left, SHIFT, TURN),
+        right=move(nominal.right, SHIFT, TURN, child),
+        wrist=move(nominal.wrist, WRIST_SHIFT, WRIST_TURN, child),
         light_direction=jitter(nominal.light_direction, 0.4),
         light_color=jitter(nominal.light_color, 0.15),
         ambient=nominal.ambient + strength * rng.uniform(-0.1, 0.1),

@@ -50,8 +50,8 @@ class Viewpoint:
         right = np.cross(forward, self.up)
         turn = Rotation.from_rotvec(np.radians(pan) * np.array(self.up) / np.linalg.norm(self.up))
         turn *= Rotation.from_rotvec(np.radians(tilt) * right / np.linalg.norm(right))
-        position = np.add(self.position, offset)
-        return replace(self, position=tuple(position.tolist()), target=tuple((position + turn.apply(forward)).tolist()))
+        position, target = np.add(self.position, offset), np.add(self.target, offset) + (turn.apply(forward) - forward)
+        return replace(self, position=tuple(position.tolist()), target=tuple(target.tolist()))
 
     def quaternion(self) -> np.ndarray:
         """Orientation [4] (w, x, y, z) of MuJoCo's camera, which looks along -z with y up."""
