@@ -22,7 +22,8 @@ PERIODS = {
 HELD_OUT = 0.05  # share of the episodes that is kept out of training, at least one
 CHECKED = 8  # so few held-out episodes are looked at beforehand: if they were bad, nothing could be measured
 MAX_GAP = 2.5  # row periods; where more lie between two rows, some were lost
-ENDINGS = 0.5  # share of pairs whose goal is an episode's end
+ENDINGS, TURNS = 0.5, 0.2  # shares of pairs whose goal is an episode's end, and a moment at which the fingers begin or stop
+FINGERS_MOVE = 0.2  # closedness per second: slower fingers stand still
 TRIES = 1000  # draws, one after another, that may meet bad episodes and gaps
 
 
@@ -41,6 +42,23 @@ class Sample:
     states: np.ndarray
     objects: np.ndarray
     episodes: np.ndarray
+
+
+@dataclass(frozen=True)
+class _Draw:
+    """Which clip was drawn.
+
+    Attributes:
+        episode: number.
+        stride: periods from one frame to the next.
+        kind: of its last frame: the episode's ``end``, a ``turn`` (the fingers begin or stop to move there), or ``any``.
+        share: which of those that there are, from 0 to 1.
+    """
+
+    episode: int
+    stride: int
+    kind: str
+    share: float
 
 
 class Clips:
@@ -150,15 +168,18 @@ class Clips:
             UserError: no episode is long enough, too many are bad, or no clip without gaps is found.
         """
         draw_episode = self._episodes_with_room(frames, stride, held_out)
-        return self._first_good(frames, pictures, lambda: (draw_episode(rng), stride, rng.random()))
+        return self._first_good(frames, pictures, lambda: _Draw(draw_episode(rng), stride, "any", rng.random()))
 
     def draw_pair(self, rng: np.random.Generator, farthest: int, held_out: bool = False, pictures: bool = True) -> Clip:
-        """A random moment of an episode that solved its task, and a later one: what was done led there.
+        """A random moment of an episode that solved its task, and a goal: the same moment or a later one, to which led what
+        was done between.
 
-        Every other pair's later moment is the episode's last, where its task was achieved: that is what goals are like, and
+        Every other pair's goal is the episode's last moment, where its task was achieved: that is what goals are like, and
         the commands of such a pair are what was meant toward it. Toward any other moment they are what was done on purpose:
-        noise, mistakes and detours led there too, and shouldn't be learned. If no episode says that it solved its task, all
-        are taken.
+        noise, mistakes and detours led there too, and shouldn't be learned. Two in five of
+        those are moments at which the fingers begin or stop to move, such as sub-goals show: around the object with open
+        hands, and with closed ones. Where the goal is the moment itself, the command is to stay. If no episode says that it
+        solved its task, all are taken.
 
         Args:
             rng: equal ones give equal pairs.
@@ -167,29 +188,31 @@ class Clips:
             pictures: whether they are decoded.
 
         Returns:
-            A clip of two frames.
+            A clip of two frames; its stride is 0 where the goal is the moment itself.
         """
         draw_episode = self._episodes_with_room(2, 1, held_out, solved=True)
 
-        def draw() -> tuple[int, int, float | None]:
+        def draw() -> _Draw:
             episode = draw_episode(rng)
             room = int(self._durations[episode] / self.period * (1 + 1e-6))
-            stride = int(rng.integers(1, min(farthest, room), endpoint=True))
-            return episode, stride, None if rng.random() < ENDINGS else rng.random()
+            stride = int(rng.integers(0, min(farthest, room), endpoint=True))
+            kind = rng.choice(["end", "turn", "any"], p=[ENDINGS, TURNS, 1 - ENDINGS - TURNS])
+            return _Draw(episode, stride, str(kind), rng.random())
 
         return self._first_good(2, pictures, draw)
 
-    def _first_good(self, frames: int, pictures: bool, draw: Callable[[], tuple[int, int, float | None]]) -> Clip:
-        """The first clip without gaps of those drawn: an episode, a stride, and where, from 0 to 1, or None: at the end."""
+    def _first_good(self, frames: int, pictures: bool, draw: Callable[[], _Draw]) -> Clip:
+        """The first clip without gaps of those drawn."""
         reason: object = "the recordings have too many gaps; `vjepa-sim lint` tells where"
         for _ in range(TRIES):
             # A draw that fails takes as many random numbers as one that doesn't: when it was found bad makes no difference.
-            episode, stride, where = draw()
+            drawn = draw()
+            episode, span = drawn.episode, drawn.stride * self.period
             if episode in self._excluded:
                 continue
             try:
                 motion = self.footage.motion(episode)
-                found = _rows_in_time(motion.stamps, 1.0 if where is None else where, frames, stride * self.period)
+                found = _rows_in_time(motion.stamps, _where(drawn, motion, span), frames, span)
                 if found is None:
                     continue
                 times, rows = found
@@ -199,12 +222,14 @@ class Clips:
                 self.footage.leave_out(episode, error)
                 continue
             states = pose.interpolate(motion.states, motion.stamps, times).astype(np.float32)
-            # In a recording with several rows a period, what counts is where the arm was sent last.
-            sent = np.searchsorted(motion.stamps, times + (1 - 1e-6) * self.period) - 1
-            commands = (motion.meant if where is None else motion.commands)[sent]
-            return Clip(shown, states, motion.objects[rows], commands, self.starts[episode] + rows, stride)
+            if drawn.stride == 0:  # to stay is to be sent again where the arm was sent before
+                commands = _commands_at(motion.commands, motion.stamps, times - self.period, self.period)
+            else:
+                meant = motion.meant if drawn.kind == "end" else motion.commands
+                commands = _commands_at(meant, motion.stamps, times, self.period)
+            return Clip(shown, states, motion.objects[rows], commands, self.starts[episode] + rows, drawn.stride)
         raise UserError(
-            f"{self._source}: {TRIES} draws found no clip of {frames} frames {stride * self.period:.4g} s apart: {reason}"
+            f"{self._source}: {TRIES} draws found no clip of {frames} frames {span:.4g} s apart: {reason}"
         )
 
     @cached_property
@@ -310,6 +335,35 @@ def _check_period(rows: float, period: float, source: str) -> None:
         )
 
 
+def _where(drawn: _Draw, motion: Motion, span: float) -> float:
+    """Where in its episode a clip of two frames, or one of any kind, begins: a share of where it can."""
+    if drawn.kind == "end":
+        return 1.0
+    starts = motion.stamps[motion.stamps <= motion.stamps[-1] - span + 1e-6]
+    turns = motion.stamps[_finger_turns(motion)]
+    turns = turns[turns >= motion.stamps[0] + span - 1e-6]
+    if drawn.kind == "any" or not len(turns) or not len(starts):
+        return drawn.share
+    first = np.abs(starts - (turns[int(drawn.share * len(turns))] - span)).argmin()
+    return (first + 0.5) / len(starts)
+
+
+def _finger_turns(motion: Motion) -> np.ndarray:
+    """Rows at which the fingers begin to move, and rows at which they have stopped."""
+    rates = np.abs(np.diff(motion.states[:, pose.GRIPPER])) / np.diff(motion.stamps)
+    moving = np.concatenate([[False], rates > FINGERS_MOVE, [False]])  # before each row, and after the last
+    return np.flatnonzero(moving[1:] != moving[:-1])
+
+
+def _commands_at(commands: np.ndarray, stamps: np.ndarray, times: np.ndarray, period: float) -> np.ndarray:
+    """Where the arm was sent in the periods that begin at times [T]; NaN before the first row.
+
+    In a recording with several rows a period, what counts is where it was sent last.
+    """
+    rows = np.searchsorted(stamps, times + (1 - 1e-6) * period) - 1
+    return np.where(rows[:, None] >= 0, commands[rows], np.nan).astype(commands.dtype)
+
+
 def _rows_in_time(stamps: np.ndarray, where: float, frames: int, step: float) -> tuple[np.ndarray, np.ndarray] | None:
     """Times [frames] that are ``step`` seconds apart, and the nearest rows [frames].
 
@@ -326,6 +380,6 @@ def _rows_in_time(stamps: np.ndarray, where: float, frames: int, step: float) ->
     after = np.clip(np.searchsorted(stamps, times), 1, len(stamps) - 1)
     rows = np.where(times - stamps[after - 1] <= stamps[after] - times, after - 1, after)
     waits = np.diff(stamps)
-    if frames > 1 and waits[rows[0] : max(rows[-1], after[-1])].max() > MAX_GAP * np.median(waits):
+    if frames > 1 and waits[rows[0] : max(rows[-1], after[-1])].max(initial=0) > MAX_GAP * np.median(waits):
         return None
     return times, rows

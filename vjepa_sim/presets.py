@@ -100,6 +100,7 @@ class TrainConfig:
         object_weight: likewise of reading where the object is, where the data tell.
         policy_weight: of cloning the policy toward goals, where the preset has one.
         pairs: moments and their goals that it learns from, per clip.
+        heads_only: leave the predictor as it is, and train what reads latents and acts on them: decoders and goal policy.
         first_release_rollout: repeat the mistake that the first released V-JEPA 2-AC was trained with, until June 2025:
             the rollout's second frame was the prediction for the third.
     """
@@ -115,6 +116,7 @@ class TrainConfig:
     object_weight: float = 0.0
     policy_weight: float = 1.0
     pairs: int = 8
+    heads_only: bool = False
     first_release_rollout: bool = False
 
     def __post_init__(self) -> None:

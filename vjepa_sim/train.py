@@ -49,10 +49,11 @@ class StageTwo(nn.Module):
             ``loss``, its terms, and ``copy``: the error of predicting that nothing changes.
         """
         z = batch.z
-        predicted = self.predictor(z[:, :-1], batch.actions, batch.states[:, :-1])  # frame t holds what follows it
-        losses = {"teacher_forcing": (predicted - z[:, 1:]).abs().mean()}
-        losses["rollout"] = self._rollout_loss(batch, predicted)
-        losses["loss"] = losses["teacher_forcing"] + losses["rollout"]
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self._config.heads_only):
+            predicted = self.predictor(z[:, :-1], batch.actions, batch.states[:, :-1])  # frame t holds what follows it
+            losses = {"teacher_forcing": (predicted - z[:, 1:]).abs().mean()}
+            losses["rollout"] = self._rollout_loss(batch, predicted)
+        losses["loss"] = z.new_zeros(()) if self._config.heads_only else losses["teacher_forcing"] + losses["rollout"]
         seen_and_imagined = torch.cat([z, predicted], 1)
         if self.state_decoder is not None:
             wanted = state_target(torch.cat([batch.states, batch.states[:, 1:]], 1))
@@ -138,15 +139,19 @@ def train(
     # The loaded model's parts are used as they are: no weight of a large encoder lies in memory twice.
     model = WorldModel.from_pretrained(encoder)
     encoder_scores = {name: value for name, value in model.card.measured.items() if isinstance(value, float)}
-    model.card = _card(model.card, mixture, out.name, preset_name, seed, config)
-    model.mask_predictor = None
-    try:
-        model.predictor = ACPredictor(model.card.predictor, model.card.encoder)
-    except UserError as error:
-        raise UserError(f"Preset {preset_name!r} doesn't fit the encoder {encoder}: {error}") from error
+    if config.heads_only:
+        if model.predictor is None or model.goal_policy is None:
+            raise UserError(f"Only a whole model's heads can be trained alone; {encoder} has no predictor or no goal policy.")
+        model.card = _card(model.card, mixture, out.name, "heads", asdict(config) | {"seed": seed})
+    else:
+        preset = get_preset(preset_name)
+        model.card = _card(model.card, mixture, out.name, "train", {"preset": preset_name, "seed": seed, **asdict(config)})
+        model.card = replace(
+            model.card, predictor=preset.ac_predictor, goal_policy=preset.goal_policy if model.card.decoders else None
+        )
+        _grow(model, f"Preset {preset_name!r} doesn't fit the encoder {encoder}")
     policy = model.card.goal_policy
-    model.goal_policy = GoalPolicy(policy, model.card.encoder, model.card.object_decoder) if policy else None
-    for part in (model.encoder, model.pixel_decoder):
+    for part in (model.encoder, model.pixel_decoder, model.predictor if config.heads_only else None):
         if part is not None:
             part.requires_grad_(False)
     settings = {"stage": "train", "preset": preset_name, "seed": seed, "encoder": str(Path(encoder))}
@@ -197,16 +202,25 @@ def _forget_features(out: Path, compute: Compute) -> None:
         shutil.rmtree(out / FEATURES_FOLDER, ignore_errors=True)
 
 
-def _card(start: ModelCard, mixture: Mixture, name: str, preset_name: str, seed: int, config: TrainConfig) -> ModelCard:
+def _grow(model: WorldModel, misfit: str) -> None:
+    """Give a model stage two's parts, untrained."""
+    card = model.card
+    model.mask_predictor = None
+    try:
+        model.predictor = ACPredictor(card.predictor, card.encoder)
+    except UserError as error:
+        raise UserError(f"{misfit}: {error}") from error
+    model.goal_policy = GoalPolicy(card.goal_policy, card.encoder, card.object_decoder) if card.goal_policy else None
+
+
+def _card(start: ModelCard, mixture: Mixture, name: str, stage: str, settings: dict) -> ModelCard:
     return replace(
         start,
         name=name,
-        predictor=get_preset(preset_name).ac_predictor,
-        goal_policy=get_preset(preset_name).goal_policy if start.decoders else None,
         mask_predictor=None,
         period=mixture.period,
         data=(*start.data, *(record for record in mixture.records if record not in start.data)),
-        training={**start.training, "train": {"preset": preset_name, "seed": seed, **asdict(config)}},
+        training={**start.training, stage: settings},
     )
 
 

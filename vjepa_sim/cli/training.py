@@ -138,6 +138,8 @@ class Train(_Training):
 
     Attributes:
         encoder: checkpoint of stage one: a folder, a bundled name, or a released .pt file.
+        heads_only: the checkpoint is a whole model: leave its predictor as it is, and train its decoders and goal policy
+            on, which takes minutes.
         plan_every: try the planner in the simulator every so many steps, and log its success; 0 is never.
         plan_episodes: episodes of that trial, per task and object.
         first_release_rollout: repeat the mistake in the first released V-JEPA 2-AC's rollout loss.
@@ -146,6 +148,7 @@ class Train(_Training):
     encoder: str
     plan_every: int = 0
     plan_episodes: int = 4
+    heads_only: bool = False
     first_release_rollout: bool = False
 
     def run(self) -> int:
@@ -156,7 +159,8 @@ class Train(_Training):
         from vjepa_sim.train import train
         from vjepa_sim.world_model import input_size
 
-        config = replace(self._adjust(get_preset(self.preset).train), first_release_rollout=self.first_release_rollout)
+        config = self._adjust(get_preset(self.preset).train)
+        config = replace(config, heads_only=self.heads_only, first_release_rollout=self.first_release_rollout)
         check_output(self.out, RUN_FILE)  # before the data are read, which takes long
         plan = Trial(self.plan_every, self.plan_episodes) if self.plan_every else None
         image_size = input_size(self.encoder)
