@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -136,7 +136,7 @@ def _parted(against: Against) -> str:
 
 def _compare_cells(runs: list[RunFolder]) -> Comparison:
     first, *others = runs
-    lines = [f"# {', '.join(run.name for run in runs)}\n", *(warnings := _warnings(runs, EVAL_FREE))]
+    lines = [f"# {', '.join(run.name for run in runs)}\n", *(warnings := _warnings(runs, EVAL_FREE)), *_overview(runs)]
     numbers = []
     for other in others:
         lines += [
@@ -164,6 +164,33 @@ def _compare_cells(runs: list[RunFolder]) -> Comparison:
         "More episodes: to tell the two apart at 5 % in 80 % of all cases, if their rates stay as they are here.\n"
     )
     return Comparison("\n".join(lines), {"compare": "eval", "cells": numbers, "warnings": warnings})
+
+
+def _overview(runs: list[RunFolder]) -> list[str]:
+    """All runs in one table: a row for each, a column for each task and object, and what all their episodes together say."""
+    first = runs[0]
+    columns = list(dict.fromkeys((cell["task"], cell["object"]) for run in runs for cell in run.cells))
+    lines = [
+        f"| run | {' | '.join(f'{task} {name}' for task, name in columns)} | all | against {first.name} | p (McNemar) |",
+        "|---" * (len(columns) + 4) + "|",
+    ]
+    for run in runs:
+        cells = {(cell["task"], cell["object"]): cell for cell in run.cells if cell["agent"] == run.config["agent"]}
+        counts = [(cell["n_success"], cell["n_episodes"]) for cell in cells.values()]
+        rates = [f"{cells[c]['n_success']}/{cells[c]['n_episodes']}" if c in cells else "" for c in columns]
+        whole = f"{sum(k for k, _ in counts)}/{sum(n for _, n in counts)}"
+        paired, against, p_value = _all_episodes(first, run), "", ""
+        if run is not first and paired.n:
+            difference = 100 * (paired.only_second - paired.only_first) / paired.n
+            against, p_value = f"{difference:+.1f} points over {paired.n}", f"{paired.p_value:.3g}"
+        lines.append(f"| {run.name} | {' | '.join(rates)} | {whole} | {against} | {p_value} |")
+    return [*lines, ""]
+
+
+def _all_episodes(first: RunFolder, other: RunFolder) -> Paired:
+    """The shared episodes of all tasks and objects together."""
+    parts = [Paired.of(_successes(a), _successes(b)) for a, b in _pairs(first, other)]
+    return Paired(*(sum(getattr(part, field.name) for part in parts) for field in fields(Paired)))
 
 
 def _warnings(runs: list[RunFolder], free: tuple[str, ...]) -> list[str]:

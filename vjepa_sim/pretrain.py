@@ -30,6 +30,7 @@ from vjepa_sim.world_model import WorldModel
 PROBE_FRAMES = 4000
 PROBE_VALUES = PROBE_FRAMES * 64 * 128  # numbers in their features; larger models are probed on fewer frames
 PROBE_EVERY = 500
+DECODERS = ("state_decoder", "object_decoder", "pixel_decoder")
 
 
 class StageOne(nn.Module):
@@ -175,7 +176,7 @@ def _check_clips(clips: Clips, config: PretrainConfig) -> None:
 
 
 def _begin_with(model: WorldModel, start: str) -> None:
-    """Take the encoder and, where there is one, the mask predictor of another checkpoint, and what its card tells.
+    """Take another checkpoint's encoder, of its mask predictor and decoders what both have, and what its card tells.
 
     Raises:
         UserError: it was built differently; both sides are named.
@@ -191,8 +192,10 @@ def _begin_with(model: WorldModel, start: str) -> None:
                 f"Checkpoint {start} is a {their_sizes}; the preset is a {our_sizes}. Choose another preset."
             )
     model.encoder.load_state_dict(other.encoder.state_dict())
-    if other.mask_predictor is not None:
-        model.mask_predictor.load_state_dict(other.mask_predictor.state_dict())
+    for name in ("mask_predictor", *DECODERS):
+        theirs_part, ours_part = getattr(other, name), getattr(model, name)
+        if theirs_part is not None and ours_part is not None:
+            ours_part.load_state_dict(theirs_part.state_dict())
     model.with_card(
         data=(*theirs.data, *ours.data),
         training={"start": {"checkpoint": start, **theirs.training}, **ours.training},
