@@ -23,9 +23,11 @@ class Agent(Protocol):
 
     Attributes:
         model_evaluations: predictor evaluations behind the last action, one per sample and imagined step.
+        current_goal: number of the goal that the last action was toward.
     """
 
     model_evaluations: int
+    current_goal: int
 
     def begin(self, goals: list[Goal]) -> None:
         """Start an episode with these goals, in order."""

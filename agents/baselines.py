@@ -13,6 +13,7 @@ class RandomAgent:
     """Uniform actions within the step limits."""
 
     model_evaluations = 0
+    current_goal = 0
 
     def __init__(self, limits: SafetyLimits | None = None, seed: int = 0):
         self._step = (limits or SafetyLimits()).step
@@ -30,6 +31,7 @@ class StillAgent:
     """Zero actions: whatever it solves was solved at the start."""
 
     model_evaluations = 0
+    current_goal = 0
 
     def begin(self, goals: list[Goal]) -> None:
         """Goals are ignored."""

@@ -294,12 +294,11 @@ def run_episode(
             success is judged by.
 
     Returns:
-        Its score, and frames for people, uint8 [steps + 1, H, 2 W, 3]: what was seen, beside the goal image.
+        Its score, and frames for people, uint8 [steps + 1, H, 2 W, 3]: what was seen, beside the goal image that it was toward.
     """
     _, info = env.reset(seed=seed)
     goals = info["goals"]
     agent.begin(goals if show_goal_states else [goal.image_alone() for goal in goals])
-    deadlines = np.cumsum([goal.steps for goal in goals])
     frames = [np.concatenate([env.observation.rgb, goals[0].rgb], 1)]
     seconds, evaluations, first, fault = [], [], None, ""
     for step in range(env.task.budget):
@@ -314,8 +313,7 @@ def run_episode(
             break
         if info["is_success"] and first is None:
             first = step + 1
-        goal = goals[min(int(np.searchsorted(deadlines, step, side="right")), len(goals) - 1)]
-        frames.append(np.concatenate([env.observation.rgb, goal.rgb], 1))
+        frames.append(np.concatenate([env.observation.rgb, goals[agent.current_goal].rgb], 1))
     away = env.observation.state[POSITION] - goals[-1].state[POSITION]
     score = EpisodeScore(
         seed=seed,

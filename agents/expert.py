@@ -32,6 +32,7 @@ class Expert:
     """
 
     model_evaluations = 0
+    current_goal = 0
 
     def __init__(self, env: FrankaEnv):
         self._env = env
@@ -43,7 +44,7 @@ class Expert:
             raise UserError(
                 "The scripted expert needs the task's own goals: it can't see, so a goal image tells it nothing."
             )
-        self._goals = goals
+        self._goals, self.current_goal = goals, len(goals) - 1
 
     def act(self, observation: Observation) -> np.ndarray:
         """Action [7] float32."""

@@ -33,8 +33,8 @@ class MPCConfig:
         search: False sends just that.
         searched: dimensions of an action that are free; the others stay 0.
         grip_threshold: a smaller planned change of the grip is not sent (the reference planner's rule).
-        reached: a sub-goal is left early once the goal policy expects fewer steps to it; 0 leaves none before its number of
-            steps is over.
+        reached: a sub-goal is left early once the goal policy, if there is one, expects fewer steps to it; 0 leaves none
+            before its number of steps is over, as in the paper.
         release_share: but this share of the way to open hands is always enough, or they would never let go of what is wide.
         view_angle: for a camera that stands elsewhere than in the model's training (see :mod:`agents.view`): degrees,
             counterclockwise seen from above, by which a planned motion is turned before it is sent. The state decoder
@@ -49,7 +49,7 @@ class MPCConfig:
     searched: tuple[int, ...] = FREE
     grip_threshold: float = 0.25
     release_share: float = 0.5
-    reached: float = 0.0
+    reached: float = 1.0
     view_angle: float | None = None
 
     def __post_init__(self) -> None:
@@ -58,7 +58,7 @@ class MPCConfig:
 
 
 class MPCAgent:
-    """Plans each action anew with a world model; changes to the next sub-goal after its number of steps.
+    """Plans each action anew with a world model; changes to the next sub-goal when it is reached, or its steps are over.
 
     It is given images, the arm's own state and goal images, and nothing else.
     """
@@ -82,7 +82,7 @@ class MPCAgent:
         self._planner = CEM(self.config.cem, bound)
         self._seed = seed
         self._goals: list[Scene] = []
-        self.model_evaluations = 0
+        self.model_evaluations = self.current_goal = 0
         self.plan: Plan | None = None
 
     def begin(self, goals: list[Goal]) -> None:
@@ -94,7 +94,7 @@ class MPCAgent:
             )
         self._goals, self._shapes = [look(self.model, goal.rgb) for goal in goals], [goal.rgb.shape for goal in goals]
         self._deadlines = np.cumsum([goal.steps for goal in goals])
-        self._step = self._current = 0
+        self._step = self.current_goal = 0
         self._generator = torch.Generator().manual_seed(self._seed)
 
     def act(self, observation: Observation) -> np.ndarray:
@@ -107,19 +107,14 @@ class MPCAgent:
                 f"{type(observation).__name__} was given."
             )
         due = min(int(np.searchsorted(self._deadlines, self._step, side="right")), len(self._goals) - 1)
-        self._current = max(self._current, due)
+        self.current_goal = max(self.current_goal, due)
         self._step += 1
-        (height, width, _), (goal_height, goal_width, _) = observation.rgb.shape, self._shapes[self._current]
-        if height * goal_width != width * goal_height:
-            raise UserError(
-                f"The camera's pictures have {width} × {height} pixels, the goal's {goal_width} × {goal_height}: they can't "
-                "show the same view. Capture goals with this camera: vjepa-sim capture-goal."
-            )
+        self._check_view(observation)
         with torch.no_grad():
             present, state = look(self.model, observation.rgb), torch.from_numpy(observation.state)
             seen = self._as_seen(state, present)
             self._leave_reached(present, seen)
-            goal = self._goals[self._current]
+            goal = self._goals[self.current_goal]
             proposal = self._propose(present, state, seen, goal)
             bound = self._planner.bound
             energy = Energy(self.model, self.config.energy, present, state, seen, goal, proposal, bound)
@@ -135,16 +130,26 @@ class MPCAgent:
         action[GRIPPER] = self._decided(action[GRIPPER], float(observation.state[GRIPPER]))
         return action
 
+    def _check_view(self, observation: Observation) -> None:
+        """Raise a :class:`UserError` for goals of another shape than the camera's pictures."""
+        height, width, _ = observation.rgb.shape
+        for goal_height, goal_width, _ in self._shapes:
+            if height * goal_width != width * goal_height:
+                raise UserError(
+                    f"The camera's pictures have {width} × {height} pixels, the goal's {goal_width} × {goal_height}: they "
+                    "can't show the same view. Capture goals with this camera: vjepa-sim capture-goal."
+                )
+
     def _leave_reached(self, present: Scene, seen: torch.Tensor) -> None:
         """Go on to the first sub-goal that isn't reached yet, if there is a goal policy to tell."""
         policy = self.model.goal_policy
-        if policy is None or not self.config.guided:
+        if policy is None or not self.config.reached:
             return
-        for goal in self._goals[self._current : -1]:
+        for goal in self._goals[self.current_goal : -1]:
             steps = policy(present.z, present.read, seen.to(present.z.device), goal.z, goal.read).steps
             if float(steps) >= self.config.reached:
                 return
-            self._current += 1
+            self.current_goal += 1
 
     def _decided(self, grip: float, closedness: float) -> float:
         """A change of the grip that is worth sending, or 0."""

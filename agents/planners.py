@@ -15,13 +15,14 @@ DEFAULT = MPCConfig()
 WIDE = CEMConfig(samples=128, elites=16, iterations=3, initial_std=0.7, min_std=0.05)
 
 # V-JEPA 2-AC's own (arXiv 2506.09985, section 4.2): distance of features, one step ahead, no rotation; mean and deviations
-# keep 0.15 of their old values.
+# keep 0.15 of their old values; sub-goals are changed by the clock.
 REFERENCE = MPCConfig(
     cem=CEMConfig(samples=800, elites=10, iterations=10, horizon=1, initial_std=1.0, min_std=0.0, momentum=0.15),
     energy=EnergyConfig(features=1.0, hand=0.0, grip=0.0, object=0.0, steps=0.0, proposal=0.0),
     guided=False,
     searched=(0, 1, 2, 6),
     release_share=1.0,
+    reached=0.0,
 )
 
 
@@ -34,6 +35,7 @@ PLANNERS = {
     "default": DEFAULT,
     "reference": REFERENCE,
     "policy": replace(DEFAULT, search=False),
+    "timed": replace(DEFAULT, reached=0.0),
     "unguided": replace(DEFAULT, guided=False, cem=WIDE),
     **{f"no-{term.name}": _without(term.name) for term in fields(EnergyConfig)},
 }

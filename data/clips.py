@@ -12,6 +12,7 @@ import numpy as np
 from data.clip import Clip
 from data.footage import Footage
 from data.formats.format import Progress, Reader, no_progress
+from data.moments import Draw, begin, commands_at, rows_in_time
 from envs import pose
 from envs.errors import UserError, unknown_name
 
@@ -21,9 +22,8 @@ PERIODS = {
 }  # s: what V-JEPA 2-AC's paper says, and what its released recipe did to DROID
 HELD_OUT = 0.05  # share of the episodes that is kept out of training, at least one
 CHECKED = 8  # so few held-out episodes are looked at beforehand: if they were bad, nothing could be measured
-MAX_GAP = 2.5  # row periods; where more lie between two rows, some were lost
-ENDINGS, TURNS = 0.5, 0.2  # shares of pairs whose goal is an episode's end, and a moment at which the fingers begin or stop
-FINGERS_MOVE = 0.2  # closedness per second: slower fingers stand still
+# Shares of pairs whose goal is an episode's end, and of those at whose goal the fingers begin or stop to move.
+ENDINGS, TURNS = 0.5, 0.2
 TRIES = 1000  # draws, one after another, that may meet bad episodes and gaps
 
 
@@ -42,23 +42,6 @@ class Sample:
     states: np.ndarray
     objects: np.ndarray
     episodes: np.ndarray
-
-
-@dataclass(frozen=True)
-class _Draw:
-    """Which clip was drawn.
-
-    Attributes:
-        episode: number.
-        stride: periods from one frame to the next.
-        kind: of its last frame: the episode's ``end``, a ``turn`` (the fingers begin or stop to move there), or ``any``.
-        share: which of those that there are, from 0 to 1.
-    """
-
-    episode: int
-    stride: int
-    kind: str
-    share: float
 
 
 class Clips:
@@ -168,7 +151,7 @@ class Clips:
             UserError: no episode is long enough, too many are bad, or no clip without gaps is found.
         """
         draw_episode = self._episodes_with_room(frames, stride, held_out)
-        return self._first_good(frames, pictures, lambda: _Draw(draw_episode(rng), stride, "any", rng.random()))
+        return self._first_good(frames, pictures, lambda: Draw(draw_episode(rng), stride, "any", rng.random()))
 
     def draw_pair(self, rng: np.random.Generator, farthest: int, held_out: bool = False, pictures: bool = True) -> Clip:
         """A random moment of an episode that solved its task, and a goal: the same moment or a later one, to which led what
@@ -192,16 +175,16 @@ class Clips:
         """
         draw_episode = self._episodes_with_room(2, 1, held_out, solved=True)
 
-        def draw() -> _Draw:
+        def draw() -> Draw:
             episode = draw_episode(rng)
             room = int(self._durations[episode] / self.period * (1 + 1e-6))
             stride = int(rng.integers(0, min(farthest, room), endpoint=True))
             kind = rng.choice(["end", "turn", "any"], p=[ENDINGS, TURNS, 1 - ENDINGS - TURNS])
-            return _Draw(episode, stride, str(kind), rng.random())
+            return Draw(episode, stride, str(kind), rng.random())
 
         return self._first_good(2, pictures, draw)
 
-    def _first_good(self, frames: int, pictures: bool, draw: Callable[[], _Draw]) -> Clip:
+    def _first_good(self, frames: int, pictures: bool, draw: Callable[[], Draw]) -> Clip:
         """The first clip without gaps of those drawn."""
         reason: object = "the recordings have too many gaps; `vjepa-sim lint` tells where"
         for _ in range(TRIES):
@@ -212,7 +195,7 @@ class Clips:
                 continue
             try:
                 motion = self.footage.motion(episode)
-                found = _rows_in_time(motion.stamps, _where(drawn, motion, span), frames, span)
+                found = rows_in_time(motion.stamps, begin(drawn, motion, span), frames, span)
                 if found is None:
                     continue
                 times, rows = found
@@ -223,14 +206,12 @@ class Clips:
                 continue
             states = pose.interpolate(motion.states, motion.stamps, times).astype(np.float32)
             if drawn.stride == 0:  # to stay is to be sent again where the arm was sent before
-                commands = _commands_at(motion.commands, motion.stamps, times - self.period, self.period)
+                commands = commands_at(motion.commands, motion.stamps, times - self.period, self.period)
             else:
                 meant = motion.meant if drawn.kind == "end" else motion.commands
-                commands = _commands_at(meant, motion.stamps, times, self.period)
+                commands = commands_at(meant, motion.stamps, times, self.period)
             return Clip(shown, states, motion.objects[rows], commands, self.starts[episode] + rows, drawn.stride)
-        raise UserError(
-            f"{self._source}: {TRIES} draws found no clip of {frames} frames {span:.4g} s apart: {reason}"
-        )
+        raise UserError(f"{self._source}: {TRIES} draws found no clip of {frames} frames {span:.4g} s apart: {reason}")
 
     @cached_property
     def _longest(self) -> float:
@@ -333,53 +314,3 @@ def _check_period(rows: float, period: float, source: str) -> None:
             f"{source}: its rows are {rows:.4g} s apart, which gives no frames {period:.4g} s apart. Give a "
             f"--period of {rows:.4g} s, a multiple of it, or more than {3 * rows:.4g} s."
         )
-
-
-def _where(drawn: _Draw, motion: Motion, span: float) -> float:
-    """Where in its episode a clip of two frames, or one of any kind, begins: a share of where it can."""
-    if drawn.kind == "end":
-        return 1.0
-    starts = motion.stamps[motion.stamps <= motion.stamps[-1] - span + 1e-6]
-    turns = motion.stamps[_finger_turns(motion)]
-    turns = turns[turns >= motion.stamps[0] + span - 1e-6]
-    if drawn.kind == "any" or not len(turns) or not len(starts):
-        return drawn.share
-    first = np.abs(starts - (turns[int(drawn.share * len(turns))] - span)).argmin()
-    return (first + 0.5) / len(starts)
-
-
-def _finger_turns(motion: Motion) -> np.ndarray:
-    """Rows at which the fingers begin to move, and rows at which they have stopped."""
-    rates = np.abs(np.diff(motion.states[:, pose.GRIPPER])) / np.diff(motion.stamps)
-    moving = np.concatenate([[False], rates > FINGERS_MOVE, [False]])  # before each row, and after the last
-    return np.flatnonzero(moving[1:] != moving[:-1])
-
-
-def _commands_at(commands: np.ndarray, stamps: np.ndarray, times: np.ndarray, period: float) -> np.ndarray:
-    """Where the arm was sent in the periods that begin at times [T]; NaN before the first row.
-
-    In a recording with several rows a period, what counts is where it was sent last.
-    """
-    rows = np.searchsorted(stamps, times + (1 - 1e-6) * period) - 1
-    return np.where(rows[:, None] >= 0, commands[rows], np.nan).astype(commands.dtype)
-
-
-def _rows_in_time(stamps: np.ndarray, where: float, frames: int, step: float) -> tuple[np.ndarray, np.ndarray] | None:
-    """Times [frames] that are ``step`` seconds apart, and the nearest rows [frames].
-
-    The first is a row's own, at a share ``where`` of what is possible.
-
-    Returns:
-        None if there is no room, or the recording has a gap there.
-    """
-    last = stamps[-1] - (frames - 1) * step
-    room = int(np.searchsorted(stamps, last + 1e-6 * step, side="right"))
-    if room == 0:
-        return None
-    times = stamps[min(int(where * room), room - 1)] + step * np.arange(frames)
-    after = np.clip(np.searchsorted(stamps, times), 1, len(stamps) - 1)
-    rows = np.where(times - stamps[after - 1] <= stamps[after] - times, after - 1, after)
-    waits = np.diff(stamps)
-    if frames > 1 and waits[rows[0] : max(rows[-1], after[-1])].max(initial=0) > MAX_GAP * np.median(waits):
-        return None
-    return times, rows

@@ -141,11 +141,15 @@ def train(
     encoder_scores = {name: value for name, value in model.card.measured.items() if isinstance(value, float)}
     if config.heads_only:
         if model.predictor is None or model.goal_policy is None:
-            raise UserError(f"Only a whole model's heads can be trained alone; {encoder} has no predictor or no goal policy.")
+            raise UserError(
+                f"Only a whole model's heads can be trained alone; {encoder} has no predictor or no goal policy."
+            )
         model.card = _card(model.card, mixture, out.name, "heads", asdict(config) | {"seed": seed})
     else:
         preset = get_preset(preset_name)
-        model.card = _card(model.card, mixture, out.name, "train", {"preset": preset_name, "seed": seed, **asdict(config)})
+        model.card = _card(
+            model.card, mixture, out.name, "train", {"preset": preset_name, "seed": seed, **asdict(config)}
+        )
         model.card = replace(
             model.card, predictor=preset.ac_predictor, goal_policy=preset.goal_policy if model.card.decoders else None
         )

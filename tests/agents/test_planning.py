@@ -14,6 +14,7 @@ from agents.planners import PLANNERS, REFERENCE, get_planner
 from agents.polish import polish
 from envs.errors import UserError
 from envs.observation import Goal, Observation
+from vjepa_sim.goal_policy import STEPS_SCALE
 from vjepa_sim.world_model import WorldModel
 
 STATE = np.array([0.45, 0, 0.3, np.pi, 0, 0, 0], np.float32)
@@ -114,6 +115,37 @@ def test_a_policy_that_is_not_sure_opens_or_closes_all_the_same(model, logit, cl
     assert agent.act(Observation(picture(0), state, 0.0))[6] == pytest.approx(sent)
 
 
+def always(model, steps):
+    """The model with a goal policy that expects so many steps to every goal."""
+    model = deepcopy(model)
+    last = model.goal_policy.layers[-1]
+    with torch.no_grad():
+        last.weight.zero_()
+        last.bias[-1] = steps / STEPS_SCALE
+    return model
+
+
+@pytest.mark.parametrize(
+    "planner, steps, expected",
+    [
+        ("policy", 2.0, [0, 0, 1, 1, 1, 2]),  # none is reached: the clock says when
+        ("policy", 0.5, [2, 2, 2, 2, 2, 2]),  # what is there already is left at once, but never the last
+        ("timed", 0.5, [0, 0, 1, 1, 1, 2]),
+    ],
+)
+def test_a_sub_goal_is_left_when_it_is_reached_or_its_steps_are_over(model, planner, steps, expected):
+    config = replace(PLANNERS[planner], search=False)
+    agent = MPCAgent(always(model, steps), config)
+    agent.begin([Goal(picture(seed), count) for seed, count in ((1, 2), (2, 3), (3, 4))])
+    seen = []
+    for _ in expected:
+        agent.act(Observation(picture(0), STATE, 0.0))
+        seen.append(agent.current_goal)
+    assert seen == expected
+    agent.begin([Goal(picture(1), 2)])
+    assert agent.current_goal == 0
+
+
 def test_without_a_search_the_proposal_is_sent(model):
     agent = MPCAgent(model, PLANNERS["policy"])
     agent.begin([Goal(picture(1), 1)])
@@ -191,6 +223,9 @@ def test_a_goal_of_another_shape_is_refused(model):
     wide = np.zeros((64, 96, 3), np.uint8)
     agent.begin([Goal(wide, 1)])
     with pytest.raises(UserError, match=r"64 × 64 pixels, the goal's 96 × 64.*capture-goal"):
+        agent.act(Observation(picture(0), STATE, 0.0))
+    agent.begin([Goal(picture(1), 1), Goal(wide, 1)])
+    with pytest.raises(UserError, match="capture-goal"):  # before the arm has gone half of the way
         agent.act(Observation(picture(0), STATE, 0.0))
     agent.begin([Goal(np.zeros((128, 128, 3), np.uint8), 1)])
     agent.act(Observation(picture(0), STATE, 0.0))  # more pixels of the same view

@@ -158,6 +158,8 @@ def test_evaluations_are_compared_on_their_shared_seeds(runs, tmp_path):
     counts = {name: cell[name] for name in ("both", "only_first", "only_second", "neither")}
     assert counts == {"both": 0, "only_first": 2, "only_second": 0, "neither": 0}  # seeds 1 and 2
     assert cell["p_value"] == 0.5
+    assert "| expert | 3/3 | 3/3 |  |  |" in made.text
+    assert "| still | 0/3 | 0/3 | -100.0 points over 2 | 0.5 |" in made.text
     assert f"about {cell['more_to_tell']}" in made.text
     with pytest.raises(UserError, match="Deployments and evaluations"):
         compare(tmp_path / "other", [tmp_path / "expert", runs / "sim"])

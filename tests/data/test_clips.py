@@ -374,7 +374,9 @@ def test_where_the_goal_is_the_moment_itself_the_command_is_to_stay():
         first, last = rows_of(pair)
         assert first == last
         np.testing.assert_array_equal(pair.states[0], pair.states[1])
-        sent_before = episode.commands[first - 1] if first else np.full(7, np.nan)  # nobody knows how it came to the start
+        sent_before = (
+            episode.commands[first - 1] if first else np.full(7, np.nan)
+        )  # nobody knows how it came to the start
         np.testing.assert_allclose(pair.commands[0], sent_before, rtol=1e-6)
 
 

@@ -25,6 +25,7 @@ from vjepa_sim.world_model import WorldModel
 
 RATE = Schedule(1e-4, 1e-3, 1e-5, warmup=1, shape="cosine")
 STAGE_ONE = replace(PRESETS["tiny"].pretrain, steps=4, batch=4, learning_rate=RATE, strides=(1, 2))
+SLOW = replace(STAGE_ONE, steps=1, learning_rate=Schedule(1e-9, 1e-8, 1e-9, warmup=1, shape="cosine"))
 STAGE_TWO = replace(PRESETS["tiny"].train, steps=4, batch=4, learning_rate=RATE)
 
 
@@ -230,6 +231,19 @@ def test_encoding_goes_on_where_it_was_stopped(mixture, clips, encoder, tmp_path
     assert done[4] == 8  # of another encoder nothing is taken over
 
 
+def test_heads_alone_are_trained_on_a_whole_model(mixture, encoder, tmp_path):
+    whole = train(mixture, str(encoder), tmp_path / "whole", "tiny", STAGE_TWO, seed=0, report=quiet)
+    heads = replace(STAGE_TWO, heads_only=True)
+    mended = train(mixture, str(tmp_path / "whole"), tmp_path / "heads", "tiny", heads, seed=1, report=quiet)
+    before = whole.state_dict()
+    changed = {name.split(".")[0] for name, value in mended.state_dict().items() if not torch.equal(value, before[name])}
+    assert changed == {"state_decoder", "object_decoder", "goal_policy"}
+    assert {"pretrain", "train", "heads"} <= set(mended.card.training)
+    with pytest.raises(UserError, match="no predictor or no goal policy"):
+        train(mixture, str(encoder), tmp_path / "none", "tiny", heads, seed=0, report=quiet)
+    assert not (tmp_path / "none").exists()
+
+
 def test_a_finished_run_leaves_no_features(mixture, encoder, tmp_path):
     train(mixture, str(encoder), tmp_path / "run", "tiny", STAGE_TWO, seed=0, report=quiet)
     assert not (tmp_path / "run" / "features").exists()
@@ -242,6 +256,9 @@ def test_a_start_hands_on_its_provenance(mixture, clips, encoder, tmp_path):
     assert model.card.license == "theirs"
     assert model.card.training_seeds() == {77, *clips.record["seeds"]}
     assert "pretrain" in model.card.training["start"]
+    begun = {name: value for name, value in other.state_dict().items() if name.startswith("object_decoder")}
+    unchanged = pretrain(mixture, tmp_path / "slow", "tiny", SLOW, 0, quiet, start=str(tmp_path / "other")).state_dict()
+    assert all(torch.allclose(unchanged[name], value, atol=1e-6) for name, value in begun.items())
     shutil.rmtree(tmp_path / "other")  # a finished run doesn't ask for it again
     again = pretrain(mixture, tmp_path / "run", "tiny", STAGE_ONE, 0, quiet, start=str(tmp_path / "other"))
     assert again.card.to_json() == model.card.to_json()

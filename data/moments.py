@@ -1,0 +1,80 @@
+"""Which moments of a recording a clip is made of, and where the arm was sent in them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from data.footage import Motion
+from envs import pose
+
+MAX_GAP = 2.5  # row periods; where more lie between two rows, some were lost
+FINGERS_MOVE = 0.2  # closedness per second: slower fingers stand still
+
+
+@dataclass(frozen=True)
+class Draw:
+    """Which clip was drawn.
+
+    Attributes:
+        episode: number.
+        stride: periods from one frame to the next.
+        kind: of its last frame: the episode's ``end``, a ``turn`` (the fingers begin or stop to move there), or ``any``.
+        share: which of those that there are, from 0 to 1.
+    """
+
+    episode: int
+    stride: int
+    kind: str
+    share: float
+
+
+def begin(drawn: Draw, motion: Motion, span: float) -> float:
+    """Where in its episode a clip of two frames, or one of any kind, begins: a share of where it can."""
+    if drawn.kind == "end":
+        return 1.0
+    starts = motion.stamps[motion.stamps <= motion.stamps[-1] - span + 1e-6]
+    turns = motion.stamps[_finger_turns(motion)]
+    turns = turns[turns >= motion.stamps[0] + span - 1e-6]
+    if drawn.kind == "any" or not len(turns) or not len(starts):
+        return drawn.share
+    first = np.abs(starts - (turns[int(drawn.share * len(turns))] - span)).argmin()
+    return (first + 0.5) / len(starts)
+
+
+def _finger_turns(motion: Motion) -> np.ndarray:
+    """Rows at which the fingers begin to move, and rows at which they have stopped."""
+    rates = np.abs(np.diff(motion.states[:, pose.GRIPPER])) / np.diff(motion.stamps)
+    moving = np.concatenate([[False], rates > FINGERS_MOVE, [False]])  # before each row, and after the last
+    return np.flatnonzero(moving[1:] != moving[:-1])
+
+
+def commands_at(commands: np.ndarray, stamps: np.ndarray, times: np.ndarray, period: float) -> np.ndarray:
+    """Where the arm was sent in the periods that begin at times [T]; NaN before the first row.
+
+    In a recording with several rows a period, what counts is where it was sent last.
+    """
+    rows = np.searchsorted(stamps, times + (1 - 1e-6) * period) - 1
+    return np.where(rows[:, None] >= 0, commands[rows], np.nan).astype(commands.dtype)
+
+
+def rows_in_time(stamps: np.ndarray, where: float, frames: int, step: float) -> tuple[np.ndarray, np.ndarray] | None:
+    """Times [frames] that are ``step`` seconds apart, and the nearest rows [frames].
+
+    The first is a row's own, at a share ``where`` of what is possible.
+
+    Returns:
+        None if there is no room, or the recording has a gap there.
+    """
+    last = stamps[-1] - (frames - 1) * step
+    room = int(np.searchsorted(stamps, last + 1e-6 * step, side="right"))
+    if room == 0:
+        return None
+    times = stamps[min(int(where * room), room - 1)] + step * np.arange(frames)
+    after = np.clip(np.searchsorted(stamps, times), 1, len(stamps) - 1)
+    rows = np.where(times - stamps[after - 1] <= stamps[after] - times, after - 1, after)
+    waits = np.diff(stamps)
+    if frames > 1 and waits[rows[0] : max(rows[-1], after[-1])].max(initial=0) > MAX_GAP * np.median(waits):
+        return None
+    return times, rows
