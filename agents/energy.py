@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from envs.pose import ACTION_DIM
-from vjepa_sim.heads import state_target
+from vjepa_sim.heads import state_target, unshifted, view_shift
 from vjepa_sim.rotation import integrate
 from vjepa_sim.world_model import WorldModel
 
@@ -47,6 +47,40 @@ class Scene:
     read: torch.Tensor | None
 
 
+@dataclass(frozen=True)
+class Present:
+    """What is known of the present moment.
+
+    The arm knows where its hand is, and the picture shows it somewhere: where the two differ by more than readings usually
+    do, the camera was moved, and the object and the goal are as far off. So whatever is read is shifted back.
+
+    Attributes:
+        model: that reads.
+        z: latents of the picture [tokens, dim].
+        state: the arm's [7].
+        shift: by which the camera shifts what is read [3], in the decoders' units; None without decoders.
+    """
+
+    model: WorldModel
+    z: torch.Tensor
+    state: torch.Tensor
+    shift: torch.Tensor | None
+
+    @classmethod
+    def of(cls, model: WorldModel, rgb, state: torch.Tensor, correct: bool) -> Present:
+        """Look at a picture, uint8 [H, W, 3], with the arm in a state [7]; ``correct`` is whether readings are shifted."""
+        scene = look(model, rgb)
+        if scene.read is None:
+            return cls(model, scene.z, state, None)
+        hand = state_target(state)[:3].to(scene.read.device)
+        shift = view_shift(scene.read[:3] - hand) if correct else torch.zeros_like(hand)
+        return cls(model, scene.z, state, shift)
+
+    def read(self, z: torch.Tensor) -> torch.Tensor | None:
+        """What the decoders read off latents [..., tokens, dim] of this camera's pictures [..., 4 or 7], in the arm's frame."""
+        return None if self.shift is None else unshifted(self.model.read(z), self.shift)
+
+
 def look(model: WorldModel, rgb) -> Scene:
     """Encode a picture, uint8 [H, W, 3]."""
     z = model.encode(rgb)[0]
@@ -80,45 +114,39 @@ class Energy:
 
     def __init__(
         self,
-        model: WorldModel,
         config: EnergyConfig,
-        present: Scene,
-        state: torch.Tensor,
-        seen: torch.Tensor,
-        goal: Scene,
+        present: Present,
+        goal: torch.Tensor,
         proposal: torch.Tensor | None,
         bound: torch.Tensor,
     ):
         """
         Args:
-            model: that imagines.
             config: weights.
-            present: what is seen.
-            state: the arm's [7].
-            seen: the same where the picture shows it [7], to compare with what the goal image shows.
-            goal: where to.
+            present: where actions begin.
+            goal: latents of the goal image [tokens, dim].
             proposal: the goal policy's actions [H, 7], or None.
             bound: the step limits [7], 0 where nothing is searched.
         """
-        self._model, self._config = model, config
-        self._present, self._state, self._seen, self._goal = present, state, seen, goal
+        self._config, self._present, self._goal = config, present, goal
+        self._goal_read = present.read(goal)
         self._proposal, self._bound = proposal, bound
 
     def __call__(self, actions: torch.Tensor) -> torch.Tensor:
         """Energies [N] of action sequences [N, H, 7]."""
-        model, config, goal = self._model, self._config, self._goal
-        end = model.rollout(self._present.z, self._state, actions)[:, -1]
-        energy = config.features * _feature_distance(end, goal.z)
-        if goal.read is None:  # a released model reads nothing: features alone, as its authors plan
+        config, present, model = self._config, self._present, self._present.model
+        end = model.rollout(present.z, present.state, actions)[:, -1]
+        energy = config.features * _feature_distance(end, self._goal)
+        if self._goal_read is None:  # a released model reads nothing: features alone, as its authors plan
             return energy
-        state = self._seen.expand(len(actions), ACTION_DIM)
+        state = present.state.expand(len(actions), ACTION_DIM)
         for action in actions.unbind(1):
             state = integrate(state, action)
-        moved, wanted = state_target(state), goal.read.cpu()
+        moved, wanted = state_target(state), self._goal_read.cpu()
         energy = energy + config.hand * (moved[:, :3] - wanted[:3]).norm(dim=1)
         energy = energy + config.grip * (moved[:, 3] - wanted[3]).abs()
         if config.object and model.object_decoder is not None:
-            energy = energy + config.object * (model.read(end)[:, 4:] - goal.read[4:]).norm(dim=1).cpu()
+            energy = energy + config.object * (present.read(end)[:, 4:] - self._goal_read[4:]).norm(dim=1).cpu()
         if self._proposal is not None:
             searched = self._bound > 0
             off = (actions - self._proposal)[..., searched] / self._bound[searched]
@@ -129,8 +157,6 @@ class Energy:
 
     def _steps_left(self, end: torch.Tensor, state: torch.Tensor) -> torch.Tensor:
         """What the goal policy expects at imagined ends [N, tokens, dim] with the arm at states [N, 7]."""
-        goal = self._goal
-        count = len(end)
-        read = self._model.read(end)
-        goal_z, goal_read = goal.z.expand(count, -1, -1), goal.read.expand(count, -1)
-        return self._model.goal_policy(end, read, state.to(end.device), goal_z, goal_read).steps
+        count, policy = len(end), self._present.model.goal_policy
+        goal, goal_read = self._goal.expand(count, -1, -1), self._goal_read.expand(count, -1)
+        return policy(end, self._present.read(end), state.to(end.device), goal, goal_read).steps

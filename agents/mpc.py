@@ -8,13 +8,13 @@ import numpy as np
 import torch
 
 from agents.cem import CEM, CEMConfig, Plan
-from agents.energy import Energy, EnergyConfig, Scene, look
+from agents.energy import Energy, EnergyConfig, Present
 from agents.polish import polish
 from envs.errors import UserError
 from envs.observation import Goal, Observation
-from envs.pose import ACTION_DIM, GRIPPER, POSITION
+from envs.pose import ACTION_DIM, GRIPPER
 from envs.safety import SafetyLimits
-from vjepa_sim.heads import SCALE, STATE_CENTER
+from vjepa_sim.goal_policy import Intent
 from vjepa_sim.rotation import integrate
 from vjepa_sim.world_model import WorldModel
 
@@ -36,9 +36,10 @@ class MPCConfig:
         reached: a sub-goal is left early once the goal policy, if there is one, expects fewer steps to it; 0 leaves none
             before its number of steps is over, as in the paper.
         release_share: but this share of the way to open hands is always enough, or they would never let go of what is wide.
+        correct_view: shift back what is read where the picture shows the hand elsewhere than the arm knows it to be, see
+            :class:`agents.energy.Present`.
         view_angle: for a camera that stands elsewhere than in the model's training (see :mod:`agents.view`): degrees,
-            counterclockwise seen from above, by which a planned motion is turned before it is sent. The state decoder
-            misreads places there, present and goal alike, so both are read off their pictures.
+            counterclockwise seen from above, by which a planned motion is turned before it is sent.
     """
 
     cem: CEMConfig = field(default_factory=CEMConfig)
@@ -50,6 +51,7 @@ class MPCConfig:
     grip_threshold: float = 0.25
     release_share: float = 0.5
     reached: float = 1.0
+    correct_view: bool = True
     view_angle: float | None = None
 
     def __post_init__(self) -> None:
@@ -81,7 +83,7 @@ class MPCAgent:
         bound[free] = torch.tensor(limits.step, dtype=torch.float32)[free]
         self._planner = CEM(self.config.cem, bound)
         self._seed = seed
-        self._goals: list[Scene] = []
+        self._goals: list[torch.Tensor] = []  # latents [tokens, dim]
         self.model_evaluations = self.current_goal = 0
         self.plan: Plan | None = None
 
@@ -92,7 +94,10 @@ class MPCAgent:
                 "begin() takes at least one envs.observation.Goal: info['goals'] after a reset, or [Goal(rgb=image, "
                 "steps=10)] for a picture of your own."
             )
-        self._goals, self._shapes = [look(self.model, goal.rgb) for goal in goals], [goal.rgb.shape for goal in goals]
+        self._goals, self._shapes = (
+            [self.model.encode(goal.rgb)[0] for goal in goals],
+            [goal.rgb.shape for goal in goals],
+        )
         self._deadlines = np.cumsum([goal.steps for goal in goals])
         self._step = self.current_goal = 0
         self._generator = torch.Generator().manual_seed(self._seed)
@@ -111,13 +116,14 @@ class MPCAgent:
         self._step += 1
         self._check_view(observation)
         with torch.no_grad():
-            present, state = look(self.model, observation.rgb), torch.from_numpy(observation.state)
-            seen = self._as_seen(state, present)
-            self._leave_reached(present, seen)
+            present = Present.of(
+                self.model, observation.rgb, torch.from_numpy(observation.state), self.config.correct_view
+            )
+            self._leave_reached(present)
             goal = self._goals[self.current_goal]
-            proposal = self._propose(present, state, seen, goal)
+            proposal = self._propose(present, goal)
             bound = self._planner.bound
-            energy = Energy(self.model, self.config.energy, present, state, seen, goal, proposal, bound)
+            energy = Energy(self.config.energy, present, goal, proposal, bound)
             if self.config.search:
                 self.plan = self._planner.plan(energy, self._generator, proposal)
                 if self.config.polish:
@@ -140,16 +146,18 @@ class MPCAgent:
                     "can't show the same view. Capture goals with this camera: vjepa-sim capture-goal."
                 )
 
-    def _leave_reached(self, present: Scene, seen: torch.Tensor) -> None:
+    def _leave_reached(self, present: Present) -> None:
         """Go on to the first sub-goal that isn't reached yet, if there is a goal policy to tell."""
-        policy = self.model.goal_policy
-        if policy is None or not self.config.reached:
+        if self.model.goal_policy is None or not self.config.reached:
             return
         for goal in self._goals[self.current_goal : -1]:
-            steps = policy(present.z, present.read, seen.to(present.z.device), goal.z, goal.read).steps
-            if float(steps) >= self.config.reached:
+            if float(self._intent(present, present.z, present.state, goal).steps) >= self.config.reached:
                 return
             self.current_goal += 1
+
+    def _intent(self, present: Present, z: torch.Tensor, state: torch.Tensor, goal: torch.Tensor) -> Intent:
+        """What the goal policy makes of latents [tokens, dim], seen or imagined, with the arm in a state [7]."""
+        return self.model.goal_policy(z, present.read(z), state.to(z.device), goal, present.read(goal))
 
     def _decided(self, grip: float, closedness: float) -> float:
         """A change of the grip that is worth sending, or 0."""
@@ -159,29 +167,19 @@ class MPCAgent:
         # Fingers stop at what they hold: to close is to close all the way, or the grip has no force.
         return 0.0 if abs(grip) < threshold else np.sign(grip) * float(self._planner.bound[GRIPPER])
 
-    def _as_seen(self, state: torch.Tensor, present: Scene) -> torch.Tensor:
-        """The arm's state [7], through another camera with the place that the picture shows."""
-        if self.config.view_angle is None or present.read is None:
-            return state
-        seen = state.clone()
-        seen[POSITION] = present.read[:3].cpu() * SCALE + torch.tensor(STATE_CENTER)
-        return seen
-
-    def _propose(self, present: Scene, state: torch.Tensor, seen: torch.Tensor, goal: Scene) -> torch.Tensor | None:
+    def _propose(self, present: Present, goal: torch.Tensor) -> torch.Tensor | None:
         """What the goal policy would do, step after imagined step [H, 7]; None without one."""
-        policy = self.model.goal_policy
-        if policy is None or not self.config.guided:
+        if self.model.goal_policy is None or not self.config.guided:
             return None
-        z, read, actions = present.z, present.read, []
+        z, state, actions = present.z, present.state, []
         for step in range(self.config.cem.horizon):
             if step:
-                z = self.model.rollout(present.z, state, torch.stack(actions)[None])[0, -1]
-                read = self.model.read(z)
-            intent = policy(z, read, seen.to(z.device), goal.z, goal.read)
-            grip = (intent.grip > 0)[None].float().cpu() - seen[GRIPPER]  # hands open or close, nothing between
+                z = self.model.rollout(present.z, present.state, torch.stack(actions)[None])[0, -1]
+            intent = self._intent(present, z, state, goal)
+            grip = (intent.grip > 0)[None].float().cpu() - state[GRIPPER]  # hands open or close, nothing between
             action = torch.cat([intent.motion.cpu(), grip])
             actions.append(action.clamp(-self._planner.bound, self._planner.bound))
-            seen = integrate(seen, actions[-1])
+            state = integrate(state, actions[-1])
         return torch.stack(actions)
 
     def _turned(self, move: np.ndarray) -> np.ndarray:

@@ -23,6 +23,7 @@ REFERENCE = MPCConfig(
     searched=(0, 1, 2, 6),
     release_share=1.0,
     reached=0.0,
+    correct_view=False,
 )
 
 
@@ -36,6 +37,7 @@ PLANNERS = {
     "reference": REFERENCE,
     "policy": replace(DEFAULT, search=False),
     "timed": replace(DEFAULT, reached=0.0),
+    "uncorrected": replace(DEFAULT, correct_view=False),
     "unguided": replace(DEFAULT, guided=False, cem=WIDE),
     **{f"no-{term.name}": _without(term.name) for term in fields(EnergyConfig)},
 }

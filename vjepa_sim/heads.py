@@ -14,6 +14,7 @@ from vjepa_sim.encoder import EncoderConfig
 STATE_CENTER = (0.45, 0.0, 0.25)  # m, the middle of where the flange goes
 OBJECT_CENTER = (0.48, 0.0, 0.1)  # m, the middle of where objects are
 SCALE = 0.1  # m: what the decoders count in
+NOISE = 0.07  # in that unit: how far off the hand is usually read where the camera stands as in training
 
 
 class Reader(nn.Module):
@@ -55,6 +56,26 @@ def state_target(state: torch.Tensor) -> torch.Tensor:
     """States [..., 7] in the units of :class:`StateDecoder`."""
     center = state.new_tensor(STATE_CENTER)
     return torch.cat([(state[..., :3] - center) / SCALE, state[..., 6:]], -1)
+
+
+def view_shift(off: torch.Tensor) -> torch.Tensor:
+    """How far a camera that was moved seems to shift everything.
+
+    Args:
+        off: from where the arm is to where it is read off the picture [..., 3], in the decoders' units; a mean over some
+            pictures is better than one.
+
+    Returns:
+        [..., 3]: the same where it is more than a reading's usual error, next to nothing where it is less.
+    """
+    square = off.square().sum(-1, keepdim=True)
+    return off * square / (square + NOISE**2)
+
+
+def unshifted(read: torch.Tensor, shift: torch.Tensor) -> torch.Tensor:
+    """What decoders read [..., 4 or 7] less a view's shift [..., 3]: places in the arm's own frame."""
+    hand, grip, thing = read[..., :3], read[..., 3:4], read[..., 4:]
+    return torch.cat([hand - shift, grip, thing - shift if thing.shape[-1] else thing], -1)
 
 
 def object_target(position: torch.Tensor) -> torch.Tensor:

@@ -22,7 +22,7 @@ from vjepa_sim.card import ModelCard
 from vjepa_sim.compute import Compute
 from vjepa_sim.features import Features, open_features
 from vjepa_sim.goal_policy import GoalPolicy, imitation_loss
-from vjepa_sim.heads import object_target, reading_error, state_target
+from vjepa_sim.heads import object_target, reading_error, state_target, unshifted, view_shift
 from vjepa_sim.motion_batch import GoalPairs, MotionBatch, draw_motion
 from vjepa_sim.presets import TrainConfig, get_preset
 from vjepa_sim.run import RUN_FILE, Run, make_optimizer
@@ -72,7 +72,8 @@ class StageTwo(nn.Module):
 
     def _cloning_losses(self, pairs: GoalPairs) -> dict[str, torch.Tensor]:
         read = self._read(pairs.z)  # without a gradient: the decoders serve the truth alone
-        read, goal_read = (read + pairs.noise[..., : read.shape[-1]]).unbind(1)
+        shift = view_shift(read[:, :1, :3] - state_target(pairs.states)[:, None, :3])  # as an agent would see it
+        read, goal_read = (unshifted(read, shift) + pairs.noise[..., : read.shape[-1]]).unbind(1)
         z, goal = pairs.z.unbind(1)
         intent = self.goal_policy(z, read, pairs.states, goal, goal_read)
         return imitation_loss(intent, pairs.states, pairs.commands, pairs.steps)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from agents.energy import Energy, EnergyConfig, look
+from agents.energy import EnergyConfig
 from agents.mpc import MPCAgent, MPCConfig
 from agents.view import (
     VIEW_FILE,
@@ -350,22 +350,6 @@ def test_a_plan_is_turned_and_keeps_to_the_limits(model, angle):
     np.testing.assert_allclose(sent[:2], wanted / max(1, np.abs(wanted).max() / limit), atol=1e-6)
     np.testing.assert_allclose(sent[2:6], planned[2:6])
     assert np.abs(sent[:2]).max() <= limit + 1e-7
-
-
-def test_through_another_camera_places_are_compared_as_both_pictures_show_them(model):
-    """Where present and goal look alike, to stay is best, wherever the arm says it is."""
-    agent = MPCAgent(model, MPCConfig(view_angle=30.0))
-    scene = look(model, picture(1))
-    state = torch.tensor([0.60, 0.2, 0.2, np.pi, 0, 0, 0], dtype=torch.float32)
-    seen = agent._as_seen(state, scene)
-    actions = torch.zeros(2, 1, 7)
-    actions[1, 0, 0] = 0.05
-    both = []
-    for hand in (0.0, 0.2):
-        config = EnergyConfig(features=0.0, grip=0.0, hand=hand)
-        both.append(Energy(model, config, scene, state, seen, scene, None, torch.ones(7))(actions).numpy())
-    np.testing.assert_allclose(both[1] - both[0], [0.0, 0.2 * 0.5], atol=1e-4)
-    assert torch.equal(MPCAgent(model)._as_seen(state, scene), state)
 
 
 def test_from_a_calibration_to_a_scored_plan(tmp_path, capsys):

@@ -236,7 +236,9 @@ def test_heads_alone_are_trained_on_a_whole_model(mixture, encoder, tmp_path):
     heads = replace(STAGE_TWO, heads_only=True)
     mended = train(mixture, str(tmp_path / "whole"), tmp_path / "heads", "tiny", heads, seed=1, report=quiet)
     before = whole.state_dict()
-    changed = {name.split(".")[0] for name, value in mended.state_dict().items() if not torch.equal(value, before[name])}
+    changed = {
+        name.split(".")[0] for name, value in mended.state_dict().items() if not torch.equal(value, before[name])
+    }
     assert changed == {"state_decoder", "object_decoder", "goal_policy"}
     assert {"pretrain", "train", "heads"} <= set(mended.card.training)
     with pytest.raises(UserError, match="no predictor or no goal policy"):
