@@ -3,7 +3,7 @@ PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint install clean checkpoint
+.PHONY: demo test lint install clean checkpoint results
 
 demo: install
 	$(BIN)/vjepa-sim eval --agent mpc --checkpoint tiny --task reach,grasp,pick-and-place --episodes 3 --seed 0 \
@@ -34,6 +34,8 @@ checkpoint: install
 	$(BIN)/vjepa-sim train --out $(MADE)/tiny $(STAGE_TWO) --data sim:$(MADE)/mended@0.6
 	test -d $(MADE)/packed || $(BIN)/vjepa-sim convert weights $(MADE)/tiny --half --out $(MADE)/packed
 	for run in encoder first tiny; do $(BIN)/vjepa-sim report $(MADE)/$$run; done
+
+include results.mk
 
 lint: install
 	$(BIN)/ruff check .

@@ -1,0 +1,37 @@
+# Every table of docs/results.md; `make -j2 results` takes about four hours on two cores. Stopped, it goes on where it was.
+RESULTS := outputs/results
+LOOKS := camera light textures color size distractors
+AZIMUTHS := 35 45 65 75 85
+LEVERS := policy unguided timed uncorrected no-features no-hand no-grip no-object no-steps no-proposal
+
+BY_LOOK := $(LOOKS:%=look-%)
+BY_CAMERA := $(AZIMUTHS:%=azimuth-%) $(AZIMUTHS:%=turned-%)
+BY_PLANNER := $(LEVERS:%=planner-%) planner-reference
+
+.PHONY: results
+results: $(patsubst %,$(RESULTS)/%.done,paper dense $(BY_LOOK) $(BY_CAMERA) $(BY_PLANNER))
+	$(call COMPARE,looks,$(BY_LOOK))
+	$(call COMPARE,cameras,$(BY_CAMERA))
+	$(call COMPARE,planners,$(BY_PLANNER))
+	$(BIN)/vjepa-sim bench plan
+
+COMPARE = rm -rf $(RESULTS)/$(1); $(BIN)/vjepa-sim compare $(RESULTS)/paper $(2:%=$(RESULTS)/%) --out $(RESULTS)/$(1)
+
+# The paper's planner thinks 50 times as long as ours: fewer episodes.
+EPISODES = 20
+$(RESULTS)/paper.done $(RESULTS)/dense.done: EPISODES = 100
+$(RESULTS)/planner-reference.done: EPISODES = 4
+
+$(RESULTS)/dense.done: OPTIONS = --goals dense
+$(RESULTS)/look-%.done: OPTIONS = --randomize 1 --vary $(*:look-%=%)
+$(RESULTS)/azimuth-%.done: OPTIONS = --azimuth $(*:azimuth-%=%)
+$(RESULTS)/turned-%.done: OPTIONS = --azimuth $(*:turned-%=%) --view $(*:turned-%=$(RESULTS)/view-%)
+$(RESULTS)/planner-%.done: OPTIONS = --planner $(*:planner-%=%)
+
+$(RESULTS)/%.done: | install
+	$(BIN)/vjepa-sim eval --seed 0 --episodes $(EPISODES) --threads 1 $(OPTIONS) --out $(RESULTS)/$*
+	touch $@
+
+$(AZIMUTHS:%=$(RESULTS)/turned-%.done): $(RESULTS)/turned-%.done: | $(RESULTS)/view-%/view.json
+$(RESULTS)/view-%/view.json: | install
+	$(BIN)/vjepa-sim calibrate-view --azimuth $* --threads 1 --out $(RESULTS)/view-$*
