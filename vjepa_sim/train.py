@@ -18,7 +18,6 @@ from data.mixture import Mixture
 from data.output import claimed
 from envs.errors import UserError
 from vjepa_sim.ac_predictor import ACPredictor
-from vjepa_sim.card import ModelCard
 from vjepa_sim.compute import Compute
 from vjepa_sim.features import Features, open_features
 from vjepa_sim.goal_policy import GoalPolicy, imitation_loss
@@ -117,6 +116,7 @@ def train(
     on_encoded: Callable[[int, int], None] = lambda done, total: None,
     compute: Compute | None = None,
     plan: PlanTrial | None = None,
+    start: str | None = None,
 ) -> WorldModel:
     """Train the predictor, or continue where ``out`` left off.
 
@@ -131,6 +131,7 @@ def train(
         on_encoded: called with the numbers of frames encoded and in all.
         compute: this process's part; by default all of it, on the CPU.
         plan: tries the planner on the way; the losses are a weak proxy for its success.
+        start: a whole model whose predictor and goal policy to begin with, instead of random weights.
     """
     compute = compute or Compute()
     rows = compute.rows(config.batch)
@@ -140,26 +141,27 @@ def train(
     # The loaded model's parts are used as they are: no weight of a large encoder lies in memory twice.
     model = WorldModel.from_pretrained(encoder)
     encoder_scores = {name: value for name, value in model.card.measured.items() if isinstance(value, float)}
-    if config.heads_only:
-        if model.predictor is None or model.goal_policy is None:
-            raise UserError(
-                f"Only a whole model's heads can be trained alone; {encoder} has no predictor or no goal policy."
-            )
-        model.card = _card(model.card, mixture, out.name, "heads", asdict(config) | {"seed": seed})
-    else:
-        preset = get_preset(preset_name)
-        model.card = _card(
-            model.card, mixture, out.name, "train", {"preset": preset_name, "seed": seed, **asdict(config)}
-        )
-        model.card = replace(
-            model.card, predictor=preset.ac_predictor, goal_policy=preset.goal_policy if model.card.decoders else None
-        )
-        _grow(model, f"Preset {preset_name!r} doesn't fit the encoder {encoder}")
+    preset = get_preset(preset_name)
+    model.card = replace(
+        model.card,
+        name=out.name,
+        predictor=preset.ac_predictor,
+        goal_policy=preset.goal_policy if model.card.decoders else None,
+        mask_predictor=None,
+        period=mixture.period,
+        training={**model.card.training, "train": {"preset": preset_name, "seed": seed, **asdict(config)}},
+    )
+    _grow(model, f"Preset {preset_name!r} doesn't fit the encoder {encoder}")
+    if start is not None:
+        _begin_with(model, start)
+    elif config.heads_only:
+        raise UserError("Heads alone are trained on a whole model's predictor: give it as --start.")
+    model.with_card(data=_joined(model.card.data, mixture.records))
     policy = model.card.goal_policy
     for part in (model.encoder, model.pixel_decoder, model.predictor if config.heads_only else None):
         if part is not None:
             part.requires_grad_(False)
-    settings = {"stage": "train", "preset": preset_name, "seed": seed, "encoder": str(Path(encoder))}
+    settings = {"stage": "train", "preset": preset_name, "seed": seed, "encoder": str(Path(encoder)), "start": start}
     settings |= {"encoder_crc32": fingerprint(encoder), "data": mixture.identity}
     settings |= {"bfloat16": compute.bfloat16, **asdict(config)}
     with claimed(out, RUN_FILE, settings) if compute.is_main else nullcontext():
@@ -208,7 +210,7 @@ def _forget_features(out: Path, compute: Compute) -> None:
 
 
 def _grow(model: WorldModel, misfit: str) -> None:
-    """Give a model stage two's parts, untrained."""
+    """Give a model the parts that its card promises for stage two, untrained."""
     card = model.card
     model.mask_predictor = None
     try:
@@ -218,15 +220,26 @@ def _grow(model: WorldModel, misfit: str) -> None:
     model.goal_policy = GoalPolicy(card.goal_policy, card.encoder, card.object_decoder) if card.goal_policy else None
 
 
-def _card(start: ModelCard, mixture: Mixture, name: str, stage: str, settings: dict) -> ModelCard:
-    return replace(
-        start,
-        name=name,
-        mask_predictor=None,
-        period=mixture.period,
-        data=(*start.data, *(record for record in mixture.records if record not in start.data)),
-        training={**start.training, stage: settings},
-    )
+def _begin_with(model: WorldModel, start: str) -> None:
+    """Take another whole model's predictor and goal policy, and what its card tells.
+
+    Raises:
+        UserError: it is no whole model, or was built differently; both sides are named.
+    """
+    other = WorldModel.from_pretrained(start)
+    ours, theirs = model.card, other.card
+    for name in ("predictor", "goal_policy"):
+        our_sizes, their_sizes = getattr(ours, name), getattr(theirs, name)
+        if their_sizes != our_sizes:
+            raise UserError(f"Checkpoint {start} has as its {name} {their_sizes}; this run needs {our_sizes}.")
+        if our_sizes is not None:
+            getattr(model, name).load_state_dict(getattr(other, name).state_dict())
+    told = {"checkpoint": start, "train": theirs.training.get("train")}
+    model.with_card(data=_joined(ours.data, theirs.data), training={**ours.training, "started_from": told})
+
+
+def _joined(data: tuple[dict, ...], more: tuple[dict, ...]) -> tuple[dict, ...]:
+    return (*data, *(record for record in more if record not in data))
 
 
 @torch.no_grad()

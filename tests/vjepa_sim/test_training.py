@@ -234,16 +234,31 @@ def test_encoding_goes_on_where_it_was_stopped(mixture, clips, encoder, tmp_path
 def test_heads_alone_are_trained_on_a_whole_model(mixture, encoder, tmp_path):
     whole = train(mixture, str(encoder), tmp_path / "whole", "tiny", STAGE_TWO, seed=0, report=quiet)
     heads = replace(STAGE_TWO, heads_only=True)
-    mended = train(mixture, str(tmp_path / "whole"), tmp_path / "heads", "tiny", heads, seed=1, report=quiet)
+    start = str(tmp_path / "whole")
+    mended = train(mixture, start, tmp_path / "heads", "tiny", heads, seed=1, report=quiet, start=start)
     before = whole.state_dict()
     changed = {
         name.split(".")[0] for name, value in mended.state_dict().items() if not torch.equal(value, before[name])
     }
     assert changed == {"state_decoder", "object_decoder", "goal_policy"}
-    assert {"pretrain", "train", "heads"} <= set(mended.card.training)
-    with pytest.raises(UserError, match="no predictor or no goal policy"):
+    assert mended.card.training["started_from"]["checkpoint"] == start
+    assert mended.card.training["train"]["heads_only"]
+    with pytest.raises(UserError, match="give it as --start"):
         train(mixture, str(encoder), tmp_path / "none", "tiny", heads, seed=0, report=quiet)
+    with pytest.raises(UserError, match="has as its predictor None"):
+        train(mixture, str(encoder), tmp_path / "none", "tiny", STAGE_TWO, seed=0, report=quiet, start=str(encoder))
     assert not (tmp_path / "none").exists()
+
+
+def test_stage_two_begun_with_another_model_knows_its_data(mixture, encoder, tmp_path):
+    other = train(mixture, str(encoder), tmp_path / "other", "tiny", STAGE_TWO, seed=0, report=quiet)
+    other.with_card(data=({"seeds": [77]},)).save_pretrained(tmp_path / "start")
+    slow, start = replace(STAGE_TWO, steps=1, learning_rate=SLOW.learning_rate), str(tmp_path / "start")
+    model = train(mixture, str(encoder), tmp_path / "run", "tiny", slow, seed=5, report=quiet, start=start)
+    assert 77 in model.card.training_seeds()
+    for name, value in other.state_dict().items():
+        if name.startswith(("predictor", "goal_policy")):
+            torch.testing.assert_close(model.state_dict()[name], value, atol=1e-6, rtol=0)
 
 
 def test_a_finished_run_leaves_no_features(mixture, encoder, tmp_path):

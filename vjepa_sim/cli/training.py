@@ -138,8 +138,8 @@ class Train(_Training):
 
     Attributes:
         encoder: checkpoint of stage one: a folder, a bundled name, or a released .pt file.
-        heads_only: the checkpoint is a whole model: leave its predictor as it is, and train its decoders and goal policy
-            on, which takes minutes.
+        start: a whole model whose predictor and goal policy to begin with, instead of random weights.
+        heads_only: leave that predictor as it is, and train decoders and goal policy alone, which takes minutes.
         plan_every: try the planner in the simulator every so many steps, and log its success; 0 is never.
         plan_episodes: episodes of that trial, per task and object.
         first_release_rollout: repeat the mistake in the first released V-JEPA 2-AC's rollout loss.
@@ -148,6 +148,7 @@ class Train(_Training):
     encoder: str
     plan_every: int = 0
     plan_episodes: int = 4
+    start: str | None = None
     heads_only: bool = False
     first_release_rollout: bool = False
 
@@ -169,7 +170,17 @@ class Train(_Training):
                 mixture = self._mixture(image_size, compute, bar, only_episodes=True)
             with progress("training", before="encoding") as bar:
                 model = train(
-                    mixture, self.encoder, self.out, self.preset, config, self.seed, bar, bar.before, compute, plan
+                    mixture,
+                    self.encoder,
+                    self.out,
+                    self.preset,
+                    config,
+                    self.seed,
+                    bar,
+                    bar.before,
+                    compute,
+                    plan,
+                    self.start,
                 )
         if compute.is_main:
             _tell_branch(model)
