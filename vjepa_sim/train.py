@@ -47,12 +47,16 @@ class StageTwo(nn.Module):
         Returns:
             ``loss``, its terms, and ``copy``: the error of predicting that nothing changes.
         """
-        z = batch.z
-        with torch.set_grad_enabled(torch.is_grad_enabled() and not self._config.heads_only):
+        z, learning = batch.z, torch.is_grad_enabled()
+        frozen = learning and self._config.heads_only
+        with torch.set_grad_enabled(learning and not frozen):
             predicted = self.predictor(z[:, :-1], batch.actions, batch.states[:, :-1])  # frame t holds what follows it
             losses = {"teacher_forcing": (predicted - z[:, 1:]).abs().mean()}
+        if frozen:
+            losses["loss"] = z.new_zeros(())
+        else:
             losses["rollout"] = self._rollout_loss(batch, predicted)
-        losses["loss"] = z.new_zeros(()) if self._config.heads_only else losses["teacher_forcing"] + losses["rollout"]
+            losses["loss"] = losses["teacher_forcing"] + losses["rollout"]
         seen_and_imagined = torch.cat([z, predicted], 1)
         if self.state_decoder is not None:
             wanted = state_target(torch.cat([batch.states, batch.states[:, 1:]], 1))
