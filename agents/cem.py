@@ -10,6 +10,8 @@ import torch
 
 from envs.errors import UserError
 
+FAR = 1.0  # times its bound, in any dimension: half of the box
+
 Cost = Callable[[torch.Tensor], torch.Tensor]  # actions [N, H, A] to costs [N]
 
 
@@ -52,6 +54,7 @@ class Plan:
         evaluations: cost evaluations, one per sample and step.
         curve: best cost after each round.
         seconds: since the search began, likewise.
+        rival: the best sample that is far from the mean [H, A]: the cost may have another valley there. None if none is far.
     """
 
     actions: torch.Tensor
@@ -59,6 +62,7 @@ class Plan:
     evaluations: int
     curve: tuple[float, ...]
     seconds: tuple[float, ...]
+    rival: torch.Tensor | None = None
 
 
 class CEM:
@@ -89,6 +93,7 @@ class CEM:
         mean = torch.zeros(shape) if proposal is None else proposal.clamp(-bound, bound)
         std = (config.initial_std * bound).expand(shape).clone()
         best, curve, seconds, start = float("inf"), [], [], time.perf_counter()
+        drawn: list[tuple[torch.Tensor, torch.Tensor]] = []
         for _ in range(config.iterations):
             samples = mean + std * torch.randn(config.samples, *shape, generator=generator)
             samples[0] = mean  # the mean itself is always a candidate
@@ -96,6 +101,7 @@ class CEM:
             costs = cost(samples)
             if costs.shape != (config.samples,) or not torch.isfinite(costs).all():
                 raise UserError(f"The cost of {config.samples} plans must be as many finite numbers; given {costs}.")
+            drawn.append((samples, costs))
             elites = samples[costs.topk(config.elites, largest=False).indices]
             mean = config.momentum * mean + (1 - config.momentum) * elites.mean(0)
             std = config.momentum * std + (1 - config.momentum) * elites.std(0)
@@ -104,4 +110,10 @@ class CEM:
             curve.append(best)
             seconds.append(time.perf_counter() - start)
         evaluations = config.samples * config.iterations * config.horizon
-        return Plan(mean.clamp(-bound, bound), best, evaluations, tuple(curve), tuple(seconds))
+        mean = mean.clamp(-bound, bound)
+        return Plan(mean, best, evaluations, tuple(curve), tuple(seconds), self._rival(mean, drawn))
+
+    def _rival(self, mean: torch.Tensor, drawn: list[tuple[torch.Tensor, torch.Tensor]]) -> torch.Tensor | None:
+        samples, costs = (torch.cat(parts) for parts in zip(*drawn, strict=True))
+        far = ((samples - mean).abs() > FAR * self.bound).any(-1).any(-1)
+        return samples[far][costs[far].argmin()] if far.any() else None

@@ -12,7 +12,7 @@ from envs.errors import unknown_name
 DEFAULT = MPCConfig()
 
 # Begun at standing still rather than at a proposal, a search has farther to go.
-WIDE = CEMConfig(samples=128, elites=16, iterations=3, initial_std=0.7, min_std=0.05)
+WIDE = CEMConfig(samples=96, elites=8, iterations=3, initial_std=1.0)
 
 # V-JEPA 2-AC's own (arXiv 2506.09985, section 4.2): distance of features, one step ahead, no rotation; mean and deviations
 # keep 0.15 of their old values; sub-goals are changed by the clock.
@@ -39,6 +39,7 @@ PLANNERS = {
     "timed": replace(DEFAULT, reached=0.0),
     "uncorrected": replace(DEFAULT, correct_view=False),
     "unguided": replace(DEFAULT, guided=False, cem=WIDE),
+    "polished": replace(DEFAULT, guided=False, cem=WIDE, polish=15),
     **{f"no-{term.name}": _without(term.name) for term in fields(EnergyConfig)},
 }
 

@@ -212,11 +212,37 @@ def test_polish_finds_the_minimum_within_the_box():
     assert torch.all(found.actions[:, 3:5] == 0)
 
 
+def two_valleys(actions):
+    """One at -0.05, and a slightly deeper one at 0.05."""
+    x = actions[..., 0].sum(1)
+    return torch.minimum((x + 0.05).abs(), (x - 0.05).abs() - 0.002) * 20 + actions[..., 1:].square().sum((1, 2))
+
+
+def test_a_rival_is_the_best_sample_in_another_part_of_the_box():
+    cem = CEM(CEMConfig(samples=64, elites=6, iterations=3, initial_std=1.0), BOUND)
+    found = cem.plan(two_valleys, torch.Generator().manual_seed(0))
+    assert abs(float(found.actions[0, 0])) == pytest.approx(0.05, abs=0.01)
+    assert ((found.rival - found.actions).abs() > BOUND).any()
+    near = CEM(CEMConfig(samples=64, elites=6, iterations=1, initial_std=0.01), BOUND)
+    assert near.plan(two_valleys, torch.Generator().manual_seed(0)).rival is None
+
+
+def test_polish_goes_down_into_the_rivals_valley_too():
+    start, rival = torch.zeros(1, 7), torch.zeros(1, 7)
+    start[0, 0], rival[0, 0] = -0.04, 0.03
+    plan = Plan(start, cost=9.0, evaluations=10, curve=(9.0,), seconds=(0.1,))
+    assert float(polish(plan, two_valleys, BOUND, 20).actions[0, 0]) == pytest.approx(-0.05, abs=1e-3)
+    found = polish(replace(plan, rival=rival), two_valleys, BOUND, 20)
+    assert float(found.actions[0, 0]) == pytest.approx(0.05, abs=1e-3)
+    assert found.curve == (9.0, found.cost)
+    assert found.seconds[1] > found.seconds[0]
+
+
 def test_polish_lowers_an_energy_of_the_model(model):
     agent = MPCAgent(model, MPCConfig(cem=CEMConfig(16, 4, 2), polish=8))
     agent.begin([Goal(picture(1), 1)])
     agent.act(Observation(picture(0), STATE, 0.0))
-    assert agent.plan.cost <= agent.plan.curve[-1] + 1e-6
+    assert agent.plan.cost <= agent.plan.curve[-2] + 1e-6
     assert agent.model_evaluations > 32
 
 
