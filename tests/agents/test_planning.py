@@ -219,9 +219,9 @@ def two_valleys(actions):
 
 
 def test_a_rival_is_the_best_sample_in_another_part_of_the_box():
-    cem = CEM(CEMConfig(samples=64, elites=6, iterations=3, initial_std=1.0), BOUND)
+    cem = CEM(CEMConfig(samples=64, elites=6, iterations=5, initial_std=1.0), BOUND)
     found = cem.plan(two_valleys, torch.Generator().manual_seed(0))
-    assert abs(float(found.actions[0, 0])) == pytest.approx(0.05, abs=0.01)
+    assert float(found.actions[0, 0] * found.rival[0, 0]) < 0  # one in either valley
     assert ((found.rival - found.actions).abs() > BOUND).any()
     near = CEM(CEMConfig(samples=64, elites=6, iterations=1, initial_std=0.01), BOUND)
     assert near.plan(two_valleys, torch.Generator().manual_seed(0)).rival is None
