@@ -23,7 +23,8 @@ PERIODS = {
 HELD_OUT = 0.05  # share of the episodes that is kept out of training, at least one
 CHECKED = 8  # so few held-out episodes are looked at beforehand: if they were bad, nothing could be measured
 # Shares of pairs whose goal is an episode's end, and of those at whose goal the fingers begin or stop to move.
-ENDINGS, TURNS = 0.5, 0.2
+ENDINGS, TURNS = 0.45, 0.3
+NEAR_TURN = 8  # periods from such a goal, at most: what matters happens there
 TRIES = 1000  # draws, one after another, that may meet bad episodes and gaps
 
 
@@ -157,16 +158,15 @@ class Clips:
         """A random moment of an episode that solved its task, and a goal: the same moment or a later one, to which led what
         was done between.
 
-        Every other pair's goal is the episode's last moment, where its task was achieved: that is what goals are like, and
-        the commands of such a pair are what was meant toward it. Toward any other moment they are what was done on purpose:
-        noise, mistakes and detours led there too, and shouldn't be learned. Two in five of
-        those are moments at which the fingers begin or stop to move, such as sub-goals show: around the object with open
-        hands, and with closed ones. Where the goal is the moment itself, the command is to stay. If no episode says that it
-        solved its task, all are taken.
+        Often the goal is the episode's last moment, where its task was achieved: that is what goals are like, and the
+        commands of such a pair are what was meant toward it. Toward any other moment they are what was done on purpose: noise,
+        mistakes and detours led there too, and shouldn't be learned. More than half of those are moments at which the fingers
+        begin or stop to move, such as sub-goals show: around the object with open hands, and with closed ones. Where the goal
+        is the moment itself, the command is to stay. If no episode says that it solved its task, all are taken.
 
         Args:
             rng: equal ones give equal pairs.
-            farthest: periods between the two, at most; every number that the episode has room for is equally likely.
+            farthest: periods between the two, at most; every number that there is room for is equally likely.
             held_out: from the episodes that training never sees.
             pictures: whether they are decoded.
 
@@ -178,9 +178,9 @@ class Clips:
         def draw() -> Draw:
             episode = draw_episode(rng)
             room = int(self._durations[episode] / self.period * (1 + 1e-6))
-            stride = int(rng.integers(0, min(farthest, room), endpoint=True))
-            kind = rng.choice(["end", "turn", "any"], p=[ENDINGS, TURNS, 1 - ENDINGS - TURNS])
-            return Draw(episode, stride, str(kind), rng.random())
+            kind = str(rng.choice(["end", "turn", "any"], p=[ENDINGS, TURNS, 1 - ENDINGS - TURNS]))
+            far = min(farthest, room, NEAR_TURN) if kind == "turn" else min(farthest, room)
+            return Draw(episode, int(rng.integers(0, far, endpoint=True)), kind, rng.random())
 
         return self._first_good(2, pictures, draw)
 

@@ -339,7 +339,7 @@ def test_a_pair_is_a_moment_and_a_later_one_of_its_episode():
         assert np.diff(rows_of(pair)) == pair.stride
         assert np.diff(pair.numbers) == pair.stride
     ends = {int(start + length - 1) for start, length in zip(clips.starts, clips.lengths, strict=True)}
-    assert 0.5 < np.mean([int(pair.numbers[1]) in ends for pair in drawn]) < 0.75  # half of them, and some by chance
+    assert 0.45 < np.mean([int(pair.numbers[1]) in ends for pair in drawn]) < 0.7  # many of them, and some by chance
     assert {pair.stride for pair in pairs(clips, 300, farthest=50)} == set(range(12))  # as far as episodes last
 
 
@@ -387,7 +387,7 @@ def test_goals_are_often_where_the_fingers_begin_or_stop_to_move():
     states[8:, 6], states[9:, 6] = 0.4, 0.6  # they move from row 7 to row 9
     goals = [rows_of(pair)[1] for pair in pairs(Clips(Memory([replace(episode, states=states)] * 3), 0.25), 3000, 5)]
     shares = np.bincount(goals, minlength=21) / len(goals)
-    assert shares[20] > 0.5
+    assert shares[20] > 0.45
     others = np.delete(shares, [7, 9, 20])
     assert min(shares[7], shares[9]) > 0.08 > 0.04 > others.max()
 
