@@ -238,8 +238,10 @@ def _begin_with(model: WorldModel, start: str) -> None:
             raise UserError(f"Checkpoint {start} has as its {name} {their_sizes}; this run needs {our_sizes}.")
         if our_sizes is not None:
             getattr(model, name).load_state_dict(getattr(other, name).state_dict())
-    told = {"checkpoint": start, "train": theirs.training.get("train")}
-    model.with_card(data=_joined(ours.data, theirs.data), training={**ours.training, "started_from": told})
+    model.with_card(
+        data=_joined(ours.data, theirs.data),
+        training={**ours.training, "begun_with": {"checkpoint": start, **theirs.training}},
+    )
 
 
 def _joined(data: tuple[dict, ...], more: tuple[dict, ...]) -> tuple[dict, ...]:

@@ -241,7 +241,8 @@ def test_heads_alone_are_trained_on_a_whole_model(mixture, encoder, tmp_path):
         name.split(".")[0] for name, value in mended.state_dict().items() if not torch.equal(value, before[name])
     }
     assert changed == {"state_decoder", "object_decoder", "goal_policy"}
-    assert mended.card.training["started_from"]["checkpoint"] == start
+    assert mended.card.training["begun_with"]["checkpoint"] == start
+    assert not mended.card.training["begun_with"]["train"]["heads_only"]
     assert mended.card.training["train"]["heads_only"]
     with pytest.raises(UserError, match="give it as --start"):
         train(mixture, str(encoder), tmp_path / "none", "tiny", heads, seed=0, report=quiet)
