@@ -40,7 +40,7 @@ class Scene:
 
     Attributes:
         z: latents [tokens, dim].
-        read: what the decoders read off them [4 or 7]; None without decoders.
+        read: what the decoders read off them [4 or 7], in the arm's frame; None without decoders.
     """
 
     z: torch.Tensor
@@ -69,22 +69,19 @@ class Present:
     @classmethod
     def of(cls, model: WorldModel, rgb, state: torch.Tensor, correct: bool) -> Present:
         """Look at a picture, uint8 [H, W, 3], with the arm in a state [7]; ``correct`` is whether readings are shifted."""
-        scene = look(model, rgb)
-        if scene.read is None:
-            return cls(model, scene.z, state, None)
-        hand = state_target(state)[:3].to(scene.read.device)
-        shift = view_shift(scene.read[:3] - hand) if correct else torch.zeros_like(hand)
-        return cls(model, scene.z, state, shift)
+        z = model.encode(rgb)[0]
+        if model.state_decoder is None:
+            return cls(model, z, state, None)
+        hand = state_target(state)[:3].to(z.device)
+        return cls(model, z, state, view_shift(model.read(z)[:3] - hand) if correct else torch.zeros_like(hand))
 
     def read(self, z: torch.Tensor) -> torch.Tensor | None:
         """What the decoders read off latents [..., tokens, dim] of this camera's pictures [..., 4 or 7], in the arm's frame."""
         return None if self.shift is None else unshifted(self.model.read(z), self.shift)
 
-
-def look(model: WorldModel, rgb) -> Scene:
-    """Encode a picture, uint8 [H, W, 3]."""
-    z = model.encode(rgb)[0]
-    return Scene(z, None if model.state_decoder is None else model.read(z))
+    def scene(self, z: torch.Tensor) -> Scene:
+        """Latents [tokens, dim] of this camera's pictures, seen or imagined, with what is read off them."""
+        return Scene(z, self.read(z))
 
 
 def feature_distance(
@@ -116,7 +113,7 @@ class Energy:
         self,
         config: EnergyConfig,
         present: Present,
-        goal: torch.Tensor,
+        goal: Scene,
         proposal: torch.Tensor | None,
         bound: torch.Tensor,
     ):
@@ -124,29 +121,28 @@ class Energy:
         Args:
             config: weights.
             present: where actions begin.
-            goal: latents of the goal image [tokens, dim].
+            goal: where to.
             proposal: the goal policy's actions [H, 7], or None.
             bound: the step limits [7], 0 where nothing is searched.
         """
         self._config, self._present, self._goal = config, present, goal
-        self._goal_read = present.read(goal)
         self._proposal, self._bound = proposal, bound
 
     def __call__(self, actions: torch.Tensor) -> torch.Tensor:
         """Energies [N] of action sequences [N, H, 7]."""
-        config, present, model = self._config, self._present, self._present.model
+        config, present, goal, model = self._config, self._present, self._goal, self._present.model
         end = model.rollout(present.z, present.state, actions)[:, -1]
-        energy = config.features * _feature_distance(end, self._goal)
-        if self._goal_read is None:  # a released model reads nothing: features alone, as its authors plan
+        energy = config.features * _feature_distance(end, goal.z)
+        if goal.read is None:  # a released model reads nothing: features alone, as its authors plan
             return energy
         state = present.state.expand(len(actions), ACTION_DIM)
         for action in actions.unbind(1):
             state = integrate(state, action)
-        moved, wanted = state_target(state), self._goal_read.cpu()
+        moved, wanted = state_target(state), goal.read.cpu()
         energy = energy + config.hand * (moved[:, :3] - wanted[:3]).norm(dim=1)
         energy = energy + config.grip * (moved[:, 3] - wanted[3]).abs()
         if config.object and model.object_decoder is not None:
-            energy = energy + config.object * (present.read(end)[:, 4:] - self._goal_read[4:]).norm(dim=1).cpu()
+            energy = energy + config.object * (present.read(end)[:, 4:] - goal.read[4:]).norm(dim=1).cpu()
         if self._proposal is not None:
             searched = self._bound > 0
             off = (actions - self._proposal)[..., searched] / self._bound[searched]
@@ -157,6 +153,6 @@ class Energy:
 
     def _steps_left(self, end: torch.Tensor, state: torch.Tensor) -> torch.Tensor:
         """What the goal policy expects at imagined ends [N, tokens, dim] with the arm at states [N, 7]."""
-        count, policy = len(end), self._present.model.goal_policy
-        goal, goal_read = self._goal.expand(count, -1, -1), self._goal_read.expand(count, -1)
-        return policy(end, self._present.read(end), state.to(end.device), goal, goal_read).steps
+        policy, goal, count = self._present.model.goal_policy, self._goal, len(end)
+        goal_z, goal_read = goal.z.expand(count, -1, -1), goal.read.expand(count, -1)
+        return policy(end, self._present.read(end), state.to(end.device), goal_z, goal_read).steps

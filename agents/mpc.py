@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from agents.cem import CEM, CEMConfig, Plan
-from agents.energy import Energy, EnergyConfig, Present
+from agents.energy import Energy, EnergyConfig, Present, Scene
 from agents.polish import polish
 from envs.errors import UserError
 from envs.observation import Goal, Observation
@@ -33,8 +33,8 @@ class MPCConfig:
         search: False sends just that.
         searched: dimensions of an action that are free; the others stay 0.
         grip_threshold: a smaller planned change of the grip is not sent (the reference planner's rule).
-        reached: a sub-goal is left early once the goal policy, if there is one, expects fewer steps to it; 0 leaves none
-            before its number of steps is over, as in the paper.
+        reached: a sub-goal is left early once the goal policy, if there is one, expects fewer steps to it; the steps saved
+            are the next one's. 0 leaves none before its number of steps is over, as in the paper.
         release_share: but this share of the way to open hands is always enough, or they would never let go of what is wide.
         correct_view: shift back what is read where the picture shows the hand elsewhere than the arm knows it to be, see
             :class:`agents.energy.Present`.
@@ -119,8 +119,7 @@ class MPCAgent:
             present = Present.of(
                 self.model, observation.rgb, torch.from_numpy(observation.state), self.config.correct_view
             )
-            self._leave_reached(present)
-            goal = self._goals[self.current_goal]
+            goal = self._next_goal(present)
             proposal = self._propose(present, goal)
             bound = self._planner.bound
             energy = Energy(self.config.energy, present, goal, proposal, bound)
@@ -146,18 +145,22 @@ class MPCAgent:
                     "can't show the same view. Capture goals with this camera: vjepa-sim capture-goal."
                 )
 
-    def _leave_reached(self, present: Present) -> None:
-        """Go on to the first sub-goal that isn't reached yet, if there is a goal policy to tell."""
+    def _next_goal(self, present: Present) -> Scene:
+        """The current goal, or the first after it that isn't reached yet if there is a goal policy to tell."""
+        goal = present.scene(self._goals[self.current_goal])
         if self.model.goal_policy is None or not self.config.reached:
-            return
-        for goal in self._goals[self.current_goal : -1]:
-            if float(self._intent(present, present.z, present.state, goal).steps) >= self.config.reached:
-                return
+            return goal
+        now = present.scene(present.z)
+        while self.current_goal < len(self._goals) - 1:
+            if float(self._intent(now, present.state, goal).steps) >= self.config.reached:
+                break
             self.current_goal += 1
+            goal = present.scene(self._goals[self.current_goal])
+        return goal
 
-    def _intent(self, present: Present, z: torch.Tensor, state: torch.Tensor, goal: torch.Tensor) -> Intent:
-        """What the goal policy makes of latents [tokens, dim], seen or imagined, with the arm in a state [7]."""
-        return self.model.goal_policy(z, present.read(z), state.to(z.device), goal, present.read(goal))
+    def _intent(self, now: Scene, state: torch.Tensor, goal: Scene) -> Intent:
+        """What the goal policy makes of a scene, seen or imagined, with the arm in a state [7]."""
+        return self.model.goal_policy(now.z, now.read, state.to(now.z.device), goal.z, goal.read)
 
     def _decided(self, grip: float, closedness: float) -> float:
         """A change of the grip that is worth sending, or 0."""
@@ -167,7 +170,7 @@ class MPCAgent:
         # Fingers stop at what they hold: to close is to close all the way, or the grip has no force.
         return 0.0 if abs(grip) < threshold else np.sign(grip) * float(self._planner.bound[GRIPPER])
 
-    def _propose(self, present: Present, goal: torch.Tensor) -> torch.Tensor | None:
+    def _propose(self, present: Present, goal: Scene) -> torch.Tensor | None:
         """What the goal policy would do, step after imagined step [H, 7]; None without one."""
         if self.model.goal_policy is None or not self.config.guided:
             return None
@@ -175,7 +178,7 @@ class MPCAgent:
         for step in range(self.config.cem.horizon):
             if step:
                 z = self.model.rollout(present.z, present.state, torch.stack(actions)[None])[0, -1]
-            intent = self._intent(present, z, state, goal)
+            intent = self._intent(present.scene(z), state, goal)
             grip = (intent.grip > 0)[None].float().cpu() - state[GRIPPER]  # hands open or close, nothing between
             action = torch.cat([intent.motion.cpu(), grip])
             actions.append(action.clamp(-self._planner.bound, self._planner.bound))

@@ -33,13 +33,14 @@ def polish(plan: Plan, cost: Cost, bound: torch.Tensor, evaluations: int) -> Pla
     for descent in descents:
         descent.run(evaluations)
     best = min(descents, key=lambda descent: descent.cost)
+    lowest = min(plan.cost, best.cost)  # the search's best sample may be lower still
     count = sum(descent.count for descent in descents) * plan.actions.shape[0]
     return replace(
         plan,
         actions=best.actions,
         cost=best.cost,
         evaluations=plan.evaluations + count,
-        curve=(*plan.curve, best.cost),
+        curve=(*plan.curve, lowest),
         seconds=(*plan.seconds, time.perf_counter() - began),
     )
 

@@ -31,7 +31,7 @@ class Draw:
 
 
 def begin(drawn: Draw, motion: Motion, span: float) -> float:
-    """Where in its episode a clip of two frames, or one of any kind, begins: a share of where it can."""
+    """Where a clip begins, as a share from 0 to 1 of the rows at which it can; where no turn has room, anywhere."""
     if drawn.kind == "end":
         return 1.0
     starts = motion.stamps[motion.stamps <= motion.stamps[-1] - span + 1e-6]

@@ -32,7 +32,7 @@ class Goal:
 
     Attributes:
         rgb: uint8 [H, W, 3]: how the scene should look.
-        steps: control steps after which the next sub-goal takes over (the paper's fixed-step switching).
+        steps: control steps after which the next sub-goal takes over at the latest (in the paper, always).
         state: float32 [7], the arm's own state when the image was captured, or None if it wasn't recorded.
         name: what the image shows, for people.
     """

@@ -107,8 +107,11 @@ def _sample_all(rng: np.random.Generator, strength: float, left: Viewpoint) -> V
 
     def move(view: Viewpoint, width: float, turn: float, rng: np.random.Generator = rng) -> Viewpoint:
         offset = jitter(np.zeros(3), width, rng)
-        pan, tilt, zoom = strength * rng.uniform(-1, 1, 3) * [turn, turn, ZOOM]
-        return replace(view.moved(offset, float(pan), float(tilt)), fovy=view.fovy + float(zoom))
+        pan, tilt, _ = (
+            strength * turn * rng.uniform(-1, 1, 3)
+        )  # three were always drawn: a seed's scene stays what it was
+        fovy = view.fovy + strength * rng.uniform(-ZOOM, ZOOM)
+        return replace(view.moved(offset, float(pan), float(tilt)), fovy=fovy)
 
     def swap(count: int) -> int:
         return int(rng.integers(count)) if rng.random() < strength else 0

@@ -14,7 +14,7 @@ from vjepa_sim.encoder import EncoderConfig
 STATE_CENTER = (0.45, 0.0, 0.25)  # m, the middle of where the flange goes
 OBJECT_CENTER = (0.48, 0.0, 0.1)  # m, the middle of where objects are
 SCALE = 0.1  # m: what the decoders count in
-NOISE = 0.07  # in that unit: how far off the hand is usually read where the camera stands as in training
+READING_ERROR = 0.07  # in that unit: how far off the hand is usually read where the camera stands as in training
 
 
 class Reader(nn.Module):
@@ -62,14 +62,14 @@ def view_shift(off: torch.Tensor) -> torch.Tensor:
     """How far a camera that was moved seems to shift everything.
 
     Args:
-        off: from where the arm is to where it is read off the picture [..., 3], in the decoders' units; a mean over some
-            pictures is better than one.
+        off: from where the arm is to where it is read off the picture [..., 3], in the decoders' units.
 
     Returns:
-        [..., 3]: the same where it is more than a reading's usual error, next to nothing where it is less.
+        [..., 3]: nearly all of it where it is several times a reading's usual error, half where it is just that, and hardly
+        anything of much less.
     """
     square = off.square().sum(-1, keepdim=True)
-    return off * square / (square + NOISE**2)
+    return off * square / (square + READING_ERROR**2)
 
 
 def unshifted(read: torch.Tensor, shift: torch.Tensor) -> torch.Tensor:

@@ -108,7 +108,8 @@ def pretrain(
         seed: of the initial weights and all draws.
         report: called with (step, steps, scalars).
         compute: this process's part; by default all of it, on the CPU.
-        start: a checkpoint of stage one to begin with, such as a released one, instead of random weights.
+        start: a checkpoint to begin with, such as a released one, instead of random weights: its encoder, and its mask
+            predictor and decoders where it has them.
         max_aspect: of the crop, see :class:`ImageTransform`.
     """
     compute = compute or Compute()
@@ -192,7 +193,9 @@ def _begin_with(model: WorldModel, start: str) -> None:
                 f"Checkpoint {start} is a {their_sizes}; the preset is a {our_sizes}. Choose another preset."
             )
     model.encoder.load_state_dict(other.encoder.state_dict())
-    for name in ("mask_predictor", *DECODERS):
+    # What is read off latents depends on how many there are.
+    alike = DECODERS if theirs.encoder.tokens == ours.encoder.tokens else ()
+    for name in ("mask_predictor", *alike):
         theirs_part, ours_part = getattr(other, name), getattr(model, name)
         if theirs_part is not None and ours_part is not None:
             ours_part.load_state_dict(theirs_part.state_dict())

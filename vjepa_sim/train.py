@@ -30,6 +30,7 @@ from vjepa_sim.world_model import WorldModel, fingerprint
 EVALUATE_EVERY = 250
 HELD_OUT_CLIPS, HELD_OUT_SEED = 128, 1
 FEATURES_FOLDER = "features"
+BEGUN_WITH = "begun_with"  # in a card's training: what --start was, and its own training
 
 
 class StageTwo(nn.Module):
@@ -139,13 +140,17 @@ def train(
     """
     compute = compute or Compute()
     rows = compute.rows(config.batch)
+    if config.heads_only and start is None:
+        raise UserError("Heads alone are trained on a whole model's predictor: give it as --start.")
     for clips in mixture.episodes:
         clips.check_span(config.frames)
     torch.manual_seed(seed)
     # The loaded model's parts are used as they are: no weight of a large encoder lies in memory twice.
     model = WorldModel.from_pretrained(encoder)
     encoder_scores = {name: value for name, value in model.card.measured.items() if isinstance(value, float)}
-    preset = get_preset(preset_name)
+    if config.heads_only and not model.card.decoders:
+        raise UserError(f"Checkpoint {encoder} has no decoders and no goal policy: it has no heads to train.")
+    preset, earlier = get_preset(preset_name), model.card.training
     model.card = replace(
         model.card,
         name=out.name,
@@ -153,23 +158,26 @@ def train(
         goal_policy=preset.goal_policy if model.card.decoders else None,
         mask_predictor=None,
         period=mixture.period,
-        training={**model.card.training, "train": {"preset": preset_name, "seed": seed, **asdict(config)}},
+        data=_joined(model.card.data, mixture.records),
+        training={
+            **{stage: told for stage, told in earlier.items() if stage != BEGUN_WITH},
+            "train": {"preset": preset_name, "seed": seed, **asdict(config)},
+        },
     )
     _grow(model, f"Preset {preset_name!r} doesn't fit the encoder {encoder}")
-    if start is not None:
-        _begin_with(model, start)
-    elif config.heads_only:
-        raise UserError("Heads alone are trained on a whole model's predictor: give it as --start.")
-    model.with_card(data=_joined(model.card.data, mixture.records))
     policy = model.card.goal_policy
     for part in (model.encoder, model.pixel_decoder, model.predictor if config.heads_only else None):
         if part is not None:
             part.requires_grad_(False)
     settings = {"stage": "train", "preset": preset_name, "seed": seed, "encoder": str(Path(encoder)), "start": start}
-    settings |= {"encoder_crc32": fingerprint(encoder), "data": mixture.identity}
+    settings |= {"encoder_crc32": fingerprint(encoder), "start_crc32": None if start is None else fingerprint(start)}
+    settings |= {"data": mixture.identity}
     settings |= {"bfloat16": compute.bfloat16, **asdict(config)}
-    with claimed(out, RUN_FILE, settings) if compute.is_main else nullcontext():
+    assumed = {"heads_only": False}  # in runs from before there was a choice
+    with claimed(out, RUN_FILE, settings, assumed=assumed) if compute.is_main else nullcontext():
         run = Run(out, config.steps, compute)
+        if start is not None and run.is_new:
+            _begin_with(model, start, config.heads_only)
         run.restore(model)
         if run.step >= config.steps:
             _forget_features(out, compute)
@@ -224,23 +232,42 @@ def _grow(model: WorldModel, misfit: str) -> None:
     model.goal_policy = GoalPolicy(card.goal_policy, card.encoder, card.object_decoder) if card.goal_policy else None
 
 
-def _begin_with(model: WorldModel, start: str) -> None:
+def _begin_with(model: WorldModel, start: str, same_encoder: bool) -> None:
     """Take another whole model's predictor and goal policy, and what its card tells.
 
+    Args:
+        model: that takes them.
+        start: the other's checkpoint.
+        same_encoder: whether the predictor will stay as it is, and so must know this encoder's latents.
+
     Raises:
-        UserError: it is no whole model, or was built differently; both sides are named.
+        UserError: it is no whole model, or was built or trained differently; both sides are named.
     """
     other = WorldModel.from_pretrained(start)
     ours, theirs = model.card, other.card
+    if other.predictor is None:
+        raise UserError(f"Checkpoint {start} is no whole model to begin with: it has only an encoder.")
+    if abs(theirs.period - ours.period) > 0.01 * ours.period:
+        raise UserError(
+            f"Checkpoint {start} was trained for steps of {theirs.period} s; these data's are {ours.period} s."
+        )
+    pairs = zip(model.encoder.parameters(), other.encoder.parameters(), strict=False)
+    if same_encoder and not (ours.encoder == theirs.encoder and all(torch.equal(a, b) for a, b in pairs)):
+        raise UserError(
+            f"The predictor of {start} stays as it is and knows its own encoder only: give {start} as --encoder."
+        )
     for name in ("predictor", "goal_policy"):
         our_sizes, their_sizes = getattr(ours, name), getattr(theirs, name)
         if their_sizes != our_sizes:
-            raise UserError(f"Checkpoint {start} has as its {name} {their_sizes}; this run needs {our_sizes}.")
+            raise UserError(
+                f"Checkpoint {start} has as its {name} {their_sizes}; the preset has {our_sizes}. Choose another --preset."
+            )
         if our_sizes is not None:
             getattr(model, name).load_state_dict(getattr(other, name).state_dict())
     model.with_card(
-        data=_joined(ours.data, theirs.data),
-        training={**ours.training, "begun_with": {"checkpoint": start, **theirs.training}},
+        data=_joined(theirs.data, ours.data),
+        training={**ours.training, BEGUN_WITH: {"checkpoint": start, **theirs.training}},
+        license=theirs.license,
     )
 
 

@@ -20,7 +20,7 @@ STARTS = 3  # of each task
 EQUAL = 1e-5  # energies that differ by less are equal
 # The same energy for all: what is compared is how it is searched.
 SEARCHES: dict[str, MPCConfig] = {
-    name: replace(PLANNERS[name], energy=REFERENCE.energy, searched=REFERENCE.searched, correct_view=False)
+    name: replace(PLANNERS[name], energy=REFERENCE.energy, searched=REFERENCE.searched, reached=0.0, correct_view=False)
     for name in ("default", "polished", "reference")
 }
 
@@ -58,7 +58,7 @@ def bench_plan(checkpoint: str) -> dict:
             "samples": cem.samples,
             "iterations": cem.iterations,
             "seconds_per_action_median": float(np.median([each.seconds for each in decisions])),
-            "model_evaluations_per_action": decisions[0].evaluations,
+            "model_evaluations_per_action": float(np.median([each.evaluations for each in decisions])),
             "energy_mean": float(np.mean([each.energy for each in decisions])),
             "curve_seconds": np.median([each.at for each in decisions], 0).round(4).tolist(),
             "curve_energy": np.mean([each.curve for each in decisions], 0).round(5).tolist(),
@@ -83,7 +83,7 @@ class _Decision:
         seconds: it took, encoding included.
         evaluations: of the model.
         energy: of the actions it ended with.
-        at, curve: seconds since the search began, and the lowest energy so far, after each round.
+        at, curve: seconds since the search began, and the lowest energy so far, after each round and after the polish.
     """
 
     seconds: float

@@ -48,6 +48,7 @@ class Listener:
     """Notes what it is told."""
 
     model_evaluations = 0
+    current_goal = 0
 
     def begin(self, goals):
         self.goals = goals

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from agents.cem import CEM, CEMConfig, Plan
-from agents.energy import Energy, EnergyConfig, Present, feature_distance, look
+from agents.energy import Energy, EnergyConfig, Present, feature_distance
 from agents.mpc import MPCAgent, MPCConfig
 from agents.planners import PLANNERS, REFERENCE, get_planner
 from agents.polish import polish
@@ -30,13 +30,18 @@ def picture(seed):
     return np.random.default_rng(seed).integers(0, 256, (64, 64, 3), np.uint8)
 
 
+def seen(model, state=STATE, correct=False):
+    """The present and a goal, as the agent sees them."""
+    present = Present.of(model, picture(0), torch.as_tensor(state), correct)
+    return present, present.scene(model.encode(picture(1))[0])
+
+
 def energy(model, actions, proposed=None, **weights):
     nothing = {name: 0.0 for name in EnergyConfig.__dataclass_fields__}
     config = EnergyConfig(**{**nothing, **weights})
-    state, goal = torch.from_numpy(STATE), look(model, picture(1))
     with torch.no_grad():
-        present = Present.of(model, picture(0), state, correct=False)
-        return Energy(config, present, goal.z, proposed, BOUND)(actions), present, goal, state
+        present, goal = seen(model)
+        return Energy(config, present, goal, proposed, BOUND)(actions), present, goal, present.state
 
 
 def some_actions(count=5, horizon=2):
@@ -89,9 +94,9 @@ def test_the_search_begins_at_what_the_goal_policy_proposes(model):
         agent.begin([Goal(picture(1), 1)])
         agent.act(Observation(picture(0), STATE, 0.0))
     assert begun[1] is None
-    present, goal, state = look(model, picture(0)), look(model, picture(1)), torch.from_numpy(STATE)
+    present, goal = seen(model)
     with torch.no_grad():
-        intent = model.goal_policy(present.z, present.read, state, goal.z, goal.read)
+        intent = model.goal_policy(present.z, present.read(present.z), present.state, goal.z, goal.read)
     first = begun[0][0]
     torch.testing.assert_close(first[:3], intent.motion[:3].clamp(-0.075, 0.075))
     assert torch.all(first[3:5] == 0)
@@ -161,36 +166,32 @@ def test_without_a_search_the_proposal_is_sent(model):
 
 def test_a_view_is_corrected_where_the_hand_is_read_farther_off_than_usual(model):
     """A camera that shows everything 5 cm to the side is as good as one that doesn't; a millimetre is a reading's noise."""
-    scene, goal = look(model, picture(0)), look(model, picture(1))
+    _, raw = seen(model)
     state = torch.from_numpy(STATE).clone()
+    hand = model.read(model.encode(picture(0))[0])[:3] * 0.1 + torch.tensor([0.45, 0.0, 0.25])
     for off, share in ((torch.tensor([0.0, 0.05, 0.0]), 0.98), (torch.tensor([0.001, 0.0, 0.0]), 0.02)):
-        state[:3] = scene.read[:3] * 0.1 + torch.tensor([0.45, 0.0, 0.25]) - off
-        with torch.no_grad():
-            present = Present.of(model, picture(0), state, correct=True)
-            read, raw = present.read(goal.z), Present.of(model, picture(0), state, correct=False).read(goal.z)
+        state[:3] = hand - off
+        present, goal = seen(model, state, correct=True)
         torch.testing.assert_close(present.shift, off / 0.1 * share, atol=1e-3, rtol=0.01)
-        torch.testing.assert_close(raw, goal.read)
-        torch.testing.assert_close(read[:3], raw[:3] - present.shift)
-        torch.testing.assert_close(read[4:], raw[4:] - present.shift)
-        assert read[3] == raw[3]
+        torch.testing.assert_close(goal.read[:3], raw.read[:3] - present.shift)
+        torch.testing.assert_close(goal.read[4:], raw.read[4:] - present.shift)
+        assert goal.read[3] == raw.read[3]
 
 
-def test_what_is_corrected_is_what_the_policy_and_the_energy_see(model):
-    """Moved camera, moved arm: proposals and energies of a corrected view are those of the arm where the picture shows it."""
-    scene, goal = look(model, picture(0)), look(model, picture(1))
+def test_what_is_corrected_is_what_the_energy_sees(model):
+    """Moved camera, moved arm: energies of a corrected view are those of the arm where the picture shows it."""
     actions, state = some_actions(), torch.from_numpy(STATE).clone()
-    state[:3] = scene.read[:3] * 0.1 + torch.tensor([0.45, 0.0, 0.25])
+    state[:3] = model.read(model.encode(picture(0))[0])[:3] * 0.1 + torch.tensor([0.45, 0.0, 0.25])
     elsewhere = state.clone()
     elsewhere[:3] += torch.tensor([0.3, -0.3, 0.2])  # so far that next to all of it is corrected
     weights = EnergyConfig(features=0.0, steps=0.0, proposal=0.0)
     with torch.no_grad():
-        here, there = (
-            Energy(weights, Present.of(model, picture(0), each, correct=True), goal.z, None, BOUND)(actions)
-            for each in (state, elsewhere)
+        here, there, uncorrected = (
+            Energy(weights, *seen(model, each, correct), None, BOUND)(actions)
+            for each, correct in ((state, True), (elsewhere, True), (elsewhere, False))
         )
-        uncorrected = Energy(weights, Present.of(model, picture(0), elsewhere, correct=False), goal.z, None, BOUND)
     # The imagined end depends on the arm's state too, so the object may be read elsewhere; hands and grip are as near.
-    assert (here - there).abs().max() < 0.05 < 0.2 < (here - uncorrected(actions)).abs().max()
+    assert (here - there).abs().max() < 0.05 < 0.2 < (here - uncorrected).abs().max()
 
 
 def test_a_search_around_a_proposal_stays_near_it_where_the_cost_is_flat():

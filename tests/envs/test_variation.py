@@ -3,6 +3,7 @@ import pytest
 
 from envs.errors import UserError
 from envs.franka_env import FrankaEnv
+from envs.scene.cameras import LEFT
 from envs.simulation import Simulation
 from envs.variation import ASPECTS, Stage, Variation, sample_variation
 
@@ -49,6 +50,18 @@ def test_aspects_are_all_there_is_and_vary_alone():
             assert getattr(alone, name) == getattr(expected, name), (aspect, name)
     with pytest.raises(UserError, match="Did you mean 'light'"):
         sample_variation(np.random.default_rng(3), 1.0, aspects=["lights"])
+
+
+def test_a_knocked_camera_is_off_by_five_centimetres_and_five_degrees_at_most():
+    turns = []
+    for seed in range(200):
+        left = sample_variation(np.random.default_rng(seed), 1.0).left
+        assert np.abs(np.subtract(left.position, LEFT.position)).max() <= 0.05
+        before, after = (np.subtract(view.target, view.position) for view in (LEFT, left))
+        cosine = before @ after / np.linalg.norm(before) / np.linalg.norm(after)
+        turns.append(np.degrees(np.arccos(np.clip(cosine, -1, 1))))
+    assert 5.0 < max(turns) < 5.0 * np.sqrt(2) + 0.1  # to the side and upward at once
+    assert np.median(turns) > 2.0
 
 
 def test_a_seed_starts_alike_under_every_look():

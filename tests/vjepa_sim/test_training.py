@@ -246,9 +246,19 @@ def test_heads_alone_are_trained_on_a_whole_model(mixture, encoder, tmp_path):
     assert mended.card.training["train"]["heads_only"]
     with pytest.raises(UserError, match="give it as --start"):
         train(mixture, str(encoder), tmp_path / "none", "tiny", heads, seed=0, report=quiet)
-    with pytest.raises(UserError, match="has as its predictor None"):
+    with pytest.raises(UserError, match="it has only an encoder"):
         train(mixture, str(encoder), tmp_path / "none", "tiny", STAGE_TWO, seed=0, report=quiet, start=str(encoder))
-    assert not (tmp_path / "none").exists()
+    odd = WorldModel.from_pretrained(start)
+    torch.nn.init.normal_(odd.encoder.norm.weight)
+    odd.save_pretrained(tmp_path / "odd")
+    with pytest.raises(UserError, match="knows its own encoder only"):
+        train(mixture, str(tmp_path / "odd"), tmp_path / "odd run", "tiny", heads, seed=0, report=quiet, start=start)
+    WorldModel.from_pretrained(start).with_card(period=1.06).save_pretrained(tmp_path / "slow")
+    with pytest.raises(UserError, match=r"steps of 1\.06 s; these data's are 0\.25 s"):
+        train(mixture, start, tmp_path / "slow run", "tiny", heads, seed=0, report=quiet, start=str(tmp_path / "slow"))
+    shutil.rmtree(tmp_path / "whole")
+    with pytest.raises(UserError):
+        train(mixture, start, tmp_path / "heads", "tiny", heads, seed=1, report=quiet, start=start)
 
 
 def test_stage_two_begun_with_another_model_knows_its_data(mixture, encoder, tmp_path):

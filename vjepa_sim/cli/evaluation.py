@@ -17,8 +17,9 @@ class Eval:
         out: a new folder for table, videos and eval_info.json.
         agent: mpc, expert, random or still.
         checkpoint: for mpc: a bundled name, or a folder.
-        planner: for mpc: default, reference (V-JEPA 2-AC's own), policy (no search), unguided (no policy), or
-            no-TERM: default without one of its energy's terms, such as no-steps.
+        planner: for mpc: default, reference (V-JEPA 2-AC's own), policy (no search), unguided (no policy), polished
+            (unguided, and then down the gradient), timed (sub-goals by the clock alone), uncorrected (readings as they
+            are), or no-TERM: default without one of its energy's terms, such as no-steps.
         task: reach, grasp, reach-with-object, pick-and-place, several with commas between, or all.
         object: cup, box, or all.
         episodes: per task and object.

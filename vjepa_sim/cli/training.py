@@ -93,7 +93,8 @@ class Pretrain(_Training):
     Attributes:
         recipe: constant or abbreviated, V-JEPA 2's two schedules; the preset's own if not given.
         crop: square (the centre), or released (Meta's: the centre up to an aspect of 1.35, squashed).
-        start: a checkpoint to begin with, such as a released one, instead of random weights.
+        start: a checkpoint to begin with, such as a released one, instead of random weights: its encoder, and its mask
+            predictor and decoders where it has them.
     """
 
     crop: str = "square"
@@ -139,7 +140,8 @@ class Train(_Training):
     Attributes:
         encoder: checkpoint of stage one: a folder, a bundled name, or a released .pt file.
         start: a whole model whose predictor and goal policy to begin with, instead of random weights.
-        heads_only: leave that predictor as it is, and train decoders and goal policy alone, which takes minutes.
+        heads_only: leave that predictor as it is, and train decoders and goal policy alone, which takes minutes; --encoder
+            is the same model.
         plan_every: try the planner in the simulator every so many steps, and log its success; 0 is never.
         plan_episodes: episodes of that trial, per task and object.
         first_release_rollout: repeat the mistake in the first released V-JEPA 2-AC's rollout loss.
@@ -158,8 +160,12 @@ class Train(_Training):
         from vjepa_sim.presets import get_preset
         from vjepa_sim.run import RUN_FILE
         from vjepa_sim.train import train
-        from vjepa_sim.world_model import input_size
+        from vjepa_sim.world_model import find_checkpoint, input_size
 
+        if self.heads_only and self.start is None:
+            raise UserError("--heads-only trains a whole model's decoders and goal policy: give it as --start, too.")
+        if self.start is not None:
+            find_checkpoint(self.start)
         config = self._adjust(get_preset(self.preset).train)
         config = replace(config, heads_only=self.heads_only, first_release_rollout=self.first_release_rollout)
         check_output(self.out, RUN_FILE)  # before the data are read, which takes long
