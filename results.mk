@@ -2,18 +2,22 @@
 RESULTS := outputs/results
 LOOKS := camera light textures color size distractors
 AZIMUTHS := 35 45 65 75 85
-LEVERS := policy unguided timed uncorrected no-features no-hand no-grip no-object no-steps no-proposal
+LEVERS := policy unguided polished timed uncorrected no-features no-hand no-grip no-object no-steps no-proposal
 
 BY_LOOK := $(LOOKS:%=look-%)
 BY_CAMERA := $(AZIMUTHS:%=azimuth-%) $(AZIMUTHS:%=turned-%)
 BY_PLANNER := $(LEVERS:%=planner-%) planner-reference
 
+RUNS := $(patsubst %,$(RESULTS)/%.done,paper dense $(BY_LOOK) $(BY_CAMERA) $(BY_PLANNER))
+
 .PHONY: results
-results: $(patsubst %,$(RESULTS)/%.done,paper dense $(BY_LOOK) $(BY_CAMERA) $(BY_PLANNER))
+results: $(RESULTS)/plan.json
 	$(call COMPARE,looks,$(BY_LOOK))
 	$(call COMPARE,cameras,$(BY_CAMERA))
 	$(call COMPARE,planners,$(BY_PLANNER))
-	$(BIN)/vjepa-sim bench plan
+
+$(RESULTS)/plan.json: $(RUNS)  # timed when nothing else runs
+	$(BIN)/vjepa-sim bench plan --json $@
 
 COMPARE = rm -rf $(RESULTS)/$(1); $(BIN)/vjepa-sim compare $(RESULTS)/paper $(2:%=$(RESULTS)/%) --out $(RESULTS)/$(1)
 
@@ -28,7 +32,8 @@ $(RESULTS)/azimuth-%.done: OPTIONS = --azimuth $(*:azimuth-%=%)
 $(RESULTS)/turned-%.done: OPTIONS = --azimuth $(*:turned-%=%) --view $(*:turned-%=$(RESULTS)/view-%)
 $(RESULTS)/planner-%.done: OPTIONS = --planner $(*:planner-%=%)
 
-$(RESULTS)/%.done: | install
+MODEL := vjepa_sim/checkpoints/tiny/model.safetensors
+$(RESULTS)/%.done: $(MODEL) | install
 	$(BIN)/vjepa-sim eval --seed 0 --episodes $(EPISODES) --threads 1 $(OPTIONS) --out $(RESULTS)/$*
 	touch $@
 

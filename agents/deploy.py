@@ -257,7 +257,8 @@ def _act(
         info = env.step(action)[4]
         recording.take(info)
         moved = 1000 * np.linalg.norm(info["action_sent"][POSITION])
-        told(f"step {step + 1} of {env.budget}: {recording.seconds[-1]:.2f} s to think, sent {moved:.0f} mm on")
+        toward = f", toward {goals[agent.current_goal].name!r}" if len(goals) > 1 else ""
+        told(f"step {step + 1} of {env.budget}{toward}: {recording.seconds[-1]:.2f} s to think, sent {moved:.0f} mm on")
 
 
 def _judge(index: int, recording: Recording, fault: ArmFault | None, operator: Operator) -> tuple[bool | None, str]:
