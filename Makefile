@@ -41,10 +41,14 @@ checkpoint: install
 	$(HEADS) --out $(MADE)/heads-1 --encoder $(MADE)/whole --start $(MADE)/whole --steps 1000 \
 		--data sim:$(MADE)/wide@0.4 --data sim:$(MADE)/round-1@0.6
 	$(ROUND) --out $(MADE)/round-2 --seed 31 --mix planner=0.9,noisy-expert=0.1 --checkpoint $(MADE)/heads-1
-	$(HEADS) --out $(MADE)/tiny --encoder $(MADE)/heads-1 --start $(MADE)/heads-1 --steps 1400 \
+	$(HEADS) --out $(MADE)/heads-2 --encoder $(MADE)/heads-1 --start $(MADE)/heads-1 --steps 1400 \
 		--data sim:$(MADE)/wide@0.25 --data sim:$(MADE)/round-1@0.35 --data sim:$(MADE)/round-2@0.4
+	$(COLLECT) --randomize 1 --episodes 900 --steps 44 --object cup --task pick-and-place,grasp,pick-and-place,reach-with-object \
+		--out $(MADE)/round-3 --seed 32 --mix planner=0.95,noisy-expert=0.05 --checkpoint $(MADE)/heads-2
+	$(HEADS) --out $(MADE)/tiny --encoder $(MADE)/heads-2 --start $(MADE)/heads-2 --steps 1200 \
+		--data sim:$(MADE)/wide@0.15 --data sim:$(MADE)/round-1@0.2 --data sim:$(MADE)/round-2@0.3 --data sim:$(MADE)/round-3@0.35
 	test -d $(MADE)/packed || $(BIN)/vjepa-sim convert weights $(MADE)/tiny --half --out $(MADE)/packed
-	for run in encoder first whole heads-1 tiny; do $(BIN)/vjepa-sim report $(MADE)/$$run; done
+	for run in encoder first whole heads-1 heads-2 tiny; do $(BIN)/vjepa-sim report $(MADE)/$$run; done
 
 include results.mk
 
