@@ -66,15 +66,6 @@ class Present:
     state: torch.Tensor
     shift: torch.Tensor | None
 
-    @classmethod
-    def of(cls, model: WorldModel, rgb, state: torch.Tensor, correct: bool) -> Present:
-        """Look at a picture, uint8 [H, W, 3], with the arm in a state [7]; ``correct`` is whether readings are shifted."""
-        z = model.encode(rgb)[0]
-        if model.state_decoder is None:
-            return cls(model, z, state, None)
-        hand = state_target(state)[:3].to(z.device)
-        return cls(model, z, state, view_shift(model.read(z)[:3] - hand) if correct else torch.zeros_like(hand))
-
     def read(self, z: torch.Tensor) -> torch.Tensor | None:
         """What the decoders read off latents [..., tokens, dim] of this camera's pictures [..., 4 or 7], in the arm's frame."""
         return None if self.shift is None else unshifted(self.model.read(z), self.shift)
@@ -104,6 +95,36 @@ def feature_distance(
 
 def _feature_distance(end: torch.Tensor, goal: torch.Tensor) -> torch.Tensor:
     return (end - goal).abs().mean((1, 2)).cpu()
+
+
+class Eyes:
+    """Look at an episode's pictures, one after another.
+
+    The camera stands still meanwhile, so it is shifted by no more than every one of them shows: where the newest alone counted,
+    a hand at the edge of what the decoder knows would be misread, the goal taken to be farther out, and the hand led away.
+    """
+
+    def __init__(self, model: WorldModel, correct: bool, newest_only: bool = False):
+        """
+        Args:
+            model: that reads.
+            correct: whether readings are shifted back.
+            newest_only: judge by the newest picture, for cameras whose shift differs from place to place.
+        """
+        self._model, self._correct, self._newest_only = model, correct, newest_only
+        self._offs: list[torch.Tensor] = []
+
+    def look(self, rgb, state: torch.Tensor) -> Present:
+        """Look at a picture, uint8 [H, W, 3], with the arm in a state [7]."""
+        model = self._model
+        z = model.encode(rgb)[0]
+        if model.state_decoder is None:
+            return Present(model, z, state, None)
+        self._offs.append(model.read(z)[:3].cpu() - state_target(state)[:3])
+        offs = torch.stack(self._offs[-1:] if self._newest_only else self._offs)
+        least = offs[offs.norm(dim=1).argmin()]
+        shift = view_shift(least) if self._correct else torch.zeros(3)
+        return Present(model, z, state, shift.to(z.device))
 
 
 class Energy:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from agents.cem import CEM, CEMConfig, Plan
-from agents.energy import Energy, EnergyConfig, Present, Scene
+from agents.energy import Energy, EnergyConfig, Eyes, Present, Scene
 from agents.polish import polish
 from envs.errors import UserError
 from envs.observation import Goal, Observation
@@ -36,8 +36,8 @@ class MPCConfig:
         reached: a sub-goal is left early once the goal policy, if there is one, expects fewer steps to it; the steps saved
             are the next one's. 0 leaves none before its number of steps is over, as in the paper.
         release_share: but this share of the way to open hands is always enough, or they would never let go of what is wide.
-        correct_view: shift back what is read where the picture shows the hand elsewhere than the arm knows it to be, see
-            :class:`agents.energy.Present`.
+        correct_view: shift back what is read where pictures show the hand elsewhere than the arm knows it to be, see
+            :class:`agents.energy.Eyes`.
         view_angle: for a camera that stands elsewhere than in the model's training (see :mod:`agents.view`): degrees,
             counterclockwise seen from above, by which a planned motion is turned before it is sent.
     """
@@ -99,6 +99,8 @@ class MPCAgent:
             [goal.rgb.shape for goal in goals],
         )
         self._deadlines = np.cumsum([goal.steps for goal in goals])
+        # Through a camera that looks from another side, how far things are shifted depends on where they are.
+        self._eyes = Eyes(self.model, self.config.correct_view, newest_only=self.config.view_angle is not None)
         self._step = self.current_goal = 0
         self._generator = torch.Generator().manual_seed(self._seed)
 
@@ -116,9 +118,7 @@ class MPCAgent:
         self._step += 1
         self._check_view(observation)
         with torch.no_grad():
-            present = Present.of(
-                self.model, observation.rgb, torch.from_numpy(observation.state), self.config.correct_view
-            )
+            present = self._eyes.look(observation.rgb, torch.from_numpy(observation.state))
             goal = self._next_goal(present)
             proposal = self._propose(present, goal)
             bound = self._planner.bound

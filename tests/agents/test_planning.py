@@ -8,13 +8,14 @@ import pytest
 import torch
 
 from agents.cem import CEM, CEMConfig, Plan
-from agents.energy import Energy, EnergyConfig, Present, feature_distance
+from agents.energy import Energy, EnergyConfig, Eyes, feature_distance
 from agents.mpc import MPCAgent, MPCConfig
 from agents.planners import PLANNERS, REFERENCE, get_planner
 from agents.polish import polish
 from envs.errors import UserError
 from envs.observation import Goal, Observation
 from vjepa_sim.goal_policy import STEPS_SCALE
+from vjepa_sim.heads import view_shift
 from vjepa_sim.world_model import WorldModel
 
 STATE = np.array([0.45, 0, 0.3, np.pi, 0, 0, 0], np.float32)
@@ -32,7 +33,7 @@ def picture(seed):
 
 def seen(model, state=STATE, correct=False):
     """The present and a goal, as the agent sees them."""
-    present = Present.of(model, picture(0), torch.as_tensor(state), correct)
+    present = Eyes(model, correct).look(picture(0), torch.as_tensor(state))
     return present, present.scene(model.encode(picture(1))[0])
 
 
@@ -176,6 +177,18 @@ def test_a_view_is_corrected_where_the_hand_is_read_farther_off_than_usual(model
         torch.testing.assert_close(goal.read[:3], raw.read[:3] - present.shift)
         torch.testing.assert_close(goal.read[4:], raw.read[4:] - present.shift)
         assert goal.read[3] == raw.read[3]
+
+
+def test_a_view_is_shifted_by_no_more_than_every_picture_of_an_episode_shows(model):
+    """A misread hand does not lead the arm away."""
+    hand = model.read(model.encode(picture(0))[0])[:3] * 0.1 + torch.tensor([0.45, 0.0, 0.25])
+    offs = torch.tensor([[0.0, 0.0, 0.04], [0.0, 0.0, 0.04], [0.0, 0.0, 0.04], [0.08, 0.0, 0.04]])
+    state, eyes, newest = torch.from_numpy(STATE).clone(), Eyes(model, True), Eyes(model, True, newest_only=True)
+    for off in offs:
+        state[:3] = hand - off
+        present, alone = (each.look(picture(0), state) for each in (eyes, newest))
+    torch.testing.assert_close(present.shift, view_shift(torch.tensor([0.0, 0.0, 0.4])), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(alone.shift, view_shift(torch.tensor([0.8, 0.0, 0.4])), atol=1e-4, rtol=1e-4)
 
 
 def test_what_is_corrected_is_what_the_energy_sees(model):
