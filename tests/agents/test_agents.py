@@ -7,6 +7,7 @@ from agents import load_agent
 from agents.evaluate import run_episode
 from agents.expert import Expert
 from agents.mpc import MPCAgent
+from agents.planners import PLANNERS
 from envs.errors import UserError
 from envs.franka_env import FrankaEnv
 from envs.observation import Goal, Observation
@@ -78,14 +79,14 @@ def test_the_planner_moves_toward_a_reach_goal(model):
     assert nearer >= 3
 
 
-def test_sub_goals_follow_each_other(model, monkeypatch):
-    agent = MPCAgent(model)
+def test_the_energy_is_of_the_sub_goal_that_is_due(model, monkeypatch):
+    agent = MPCAgent(model, PLANNERS["timed"])
     goals = [goal(steps=2, seed=1), goal(steps=1, seed=2)]
     agent.begin(goals)
     used = []
 
-    def energy(model, config, present, state, seen, toward, *rest):
-        used.append(next(i for i, each in enumerate(agent._goals) if each is toward))
+    def energy(config, present, toward, *rest):
+        used.append(next(i for i, each in enumerate(agent._goals) if each is toward.z))
         return lambda actions: actions.sum((1, 2))
 
     monkeypatch.setattr("agents.mpc.Energy", energy)
