@@ -8,7 +8,8 @@ import numpy as np
 import torch
 
 from agents.cem import CEM, CEMConfig, Plan
-from agents.energy import Energy, EnergyConfig, Eyes, Present, Scene
+from agents.energy import Energy, EnergyConfig
+from agents.eyes import Eyes, Present, Scene
 from agents.polish import polish
 from envs.errors import UserError
 from envs.observation import Goal, Observation
@@ -37,7 +38,7 @@ class MPCConfig:
             are the next one's. 0 leaves none before its number of steps is over, as in the paper.
         release_share: but this share of the way to open hands is always enough, or they would never let go of what is wide.
         correct_view: shift back what is read where pictures show the hand elsewhere than the arm knows it to be, see
-            :class:`agents.energy.Eyes`.
+            :class:`agents.eyes.Eyes`.
         view_angle: for a camera that stands elsewhere than in the model's training (see :mod:`agents.view`): degrees,
             counterclockwise seen from above, by which a planned motion is turned before it is sent.
     """

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from agents.cem import CEM, CEMConfig, Plan
-from agents.energy import Energy, EnergyConfig, Eyes, feature_distance
+from agents.energy import Energy, EnergyConfig, feature_distance
+from agents.eyes import Eyes
 from agents.mpc import MPCAgent, MPCConfig
 from agents.planners import PLANNERS, REFERENCE, get_planner
 from agents.polish import polish
