@@ -30,8 +30,13 @@ def polish(plan: Plan, cost: Cost, bound: torch.Tensor, evaluations: int) -> Pla
     began = time.perf_counter() - plan.seconds[-1] if plan.seconds else time.perf_counter()
     starts = [plan.actions] if plan.rival is None else [plan.actions, plan.rival]
     descents = [_Descent(start, cost, bound) for start in starts]
-    for descent in descents:
-        descent.run(evaluations)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # one plan at a time is too little for several: they would wait for each other
+    try:
+        for descent in descents:
+            descent.run(evaluations)
+    finally:
+        torch.set_num_threads(threads)
     best = min(descents, key=lambda descent: descent.cost)
     lowest = min(plan.cost, best.cost)  # the search's best sample may be lower still
     count = sum(descent.count for descent in descents) * plan.actions.shape[0]
