@@ -175,7 +175,7 @@ def _overview(runs: list[RunFolder]) -> list[str]:
         "|---" * (len(columns) + 4) + "|",
     ]
     for run in runs:
-        cells = {(cell["task"], cell["object"]): cell for cell in run.cells if cell["agent"] == run.config["agent"]}
+        cells = _scored(run)
         counts = [(cell["n_success"], cell["n_episodes"]) for cell in cells.values()]
         rates = [f"{cells[c]['n_success']}/{cells[c]['n_episodes']}" if c in cells else "" for c in columns]
         whole = f"{sum(k for k, _ in counts)}/{sum(n for _, n in counts)}"
@@ -210,9 +210,13 @@ def _warnings(runs: list[RunFolder], free: tuple[str, ...]) -> list[str]:
 
 def _pairs(first: RunFolder, other: RunFolder) -> list[tuple[dict, dict]]:
     """Cells of the agents that were scored, on the same task and object; baselines are left out."""
-    theirs = {(cell["task"], cell["object"]): cell for cell in other.cells if cell["agent"] == other.config["agent"]}
-    ours = [cell for cell in first.cells if cell["agent"] == first.config["agent"]]
-    return [(cell, theirs[cell["task"], cell["object"]]) for cell in ours if (cell["task"], cell["object"]) in theirs]
+    ours, theirs = _scored(first), _scored(other)
+    return [(cell, theirs[key]) for key, cell in ours.items() if key in theirs]
+
+
+def _scored(run: RunFolder) -> dict[tuple[str, str], dict]:
+    """Cells of the agent that was scored, by task and object."""
+    return {(cell["task"], cell["object"]): cell for cell in run.cells if cell["agent"] == run.config["agent"]}
 
 
 def _agent(run: RunFolder) -> str:

@@ -95,10 +95,8 @@ class MPCAgent:
                 "begin() takes at least one envs.observation.Goal: info['goals'] after a reset, or [Goal(rgb=image, "
                 "steps=10)] for a picture of your own."
             )
-        self._goals, self._shapes = (
-            [self.model.encode(goal.rgb)[0] for goal in goals],
-            [goal.rgb.shape for goal in goals],
-        )
+        self._goals = [self.model.encode(goal.rgb)[0] for goal in goals]
+        self._shapes = [goal.rgb.shape for goal in goals]
         self._deadlines = np.cumsum([goal.steps for goal in goals])
         # Through a camera that looks from another side, how far things are shifted depends on where they are.
         self._eyes = Eyes(self.model, self.config.correct_view, newest_only=self.config.view_angle is not None)

@@ -166,8 +166,8 @@ class Clips:
 
         Args:
             rng: equal ones give equal pairs.
-            farthest: periods between the two, at most; every number that there is room for is equally likely, but where the fingers turn the
-                two lie within a few periods.
+            farthest: periods between the two, at most; every number that there is room for is equally likely, but where the
+                fingers turn the two lie within a few periods.
             held_out: from the episodes that training never sees.
             pictures: whether they are decoded.
 

@@ -107,9 +107,8 @@ def _sample_all(rng: np.random.Generator, strength: float, left: Viewpoint) -> V
 
     def move(view: Viewpoint, width: float, turn: float, rng: np.random.Generator = rng) -> Viewpoint:
         offset = jitter(np.zeros(3), width, rng)
-        pan, tilt, _ = (
-            strength * turn * rng.uniform(-1, 1, 3)
-        )  # three were always drawn: a seed's scene stays what it was
+        # Three were always drawn: a seed's scene stays what it was.
+        pan, tilt, _ = strength * turn * rng.uniform(-1, 1, 3)
         fovy = view.fovy + strength * rng.uniform(-ZOOM, ZOOM)
         return replace(view.moved(offset, float(pan), float(tilt)), fovy=fovy)
 

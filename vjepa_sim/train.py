@@ -18,6 +18,7 @@ from data.mixture import Mixture
 from data.output import claimed
 from envs.errors import UserError
 from vjepa_sim.ac_predictor import ACPredictor
+from vjepa_sim.card import ModelCard
 from vjepa_sim.compute import Compute
 from vjepa_sim.features import Features, open_features
 from vjepa_sim.goal_policy import GoalPolicy, imitation_loss
@@ -150,20 +151,7 @@ def train(
     encoder_scores = {name: value for name, value in model.card.measured.items() if isinstance(value, float)}
     if config.heads_only and not model.card.decoders:
         raise UserError(f"Checkpoint {encoder} has no decoders and no goal policy: it has no heads to train.")
-    preset, earlier = get_preset(preset_name), model.card.training
-    model.card = replace(
-        model.card,
-        name=out.name,
-        predictor=preset.ac_predictor,
-        goal_policy=preset.goal_policy if model.card.decoders else None,
-        mask_predictor=None,
-        period=mixture.period,
-        data=_joined(model.card.data, mixture.records),
-        training={
-            **{stage: told for stage, told in earlier.items() if stage != BEGUN_WITH},
-            "train": {"preset": preset_name, "seed": seed, **asdict(config)},
-        },
-    )
+    model.card = _card(model.card, mixture, out.name, preset_name, seed, config)
     _grow(model, f"Preset {preset_name!r} doesn't fit the encoder {encoder}")
     policy = model.card.goal_policy
     for part in (model.encoder, model.pixel_decoder, model.predictor if config.heads_only else None):
@@ -219,6 +207,20 @@ def train(
 def _forget_features(out: Path, compute: Compute) -> None:
     if compute.is_main:
         shutil.rmtree(out / FEATURES_FOLDER, ignore_errors=True)
+
+
+def _card(start: ModelCard, mixture: Mixture, name: str, preset_name: str, seed: int, config: TrainConfig) -> ModelCard:
+    preset, earlier = get_preset(preset_name), {k: told for k, told in start.training.items() if k != BEGUN_WITH}
+    return replace(
+        start,
+        name=name,
+        predictor=preset.ac_predictor,
+        goal_policy=preset.goal_policy if start.decoders else None,
+        mask_predictor=None,
+        period=mixture.period,
+        data=_joined(start.data, mixture.records),
+        training={**earlier, "train": {"preset": preset_name, "seed": seed, **asdict(config)}},
+    )
 
 
 def _grow(model: WorldModel, misfit: str) -> None:
