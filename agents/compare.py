@@ -23,6 +23,7 @@ DEPLOY_FREE = ("backend", "imperfections", "checkpoint", "goals", "episodes")
 EVAL_SAME = ("goals", "gripper")  # a seed's start and goals are the same under every look
 EVAL_FREE = (
     "agent",
+    "baselines",
     "checkpoint",
     "checkpoint_crc32",
     "planner",
@@ -184,7 +185,23 @@ def _overview(runs: list[RunFolder]) -> list[str]:
             difference = 100 * (paired.only_second - paired.only_first) / paired.n
             against, p_value = f"{difference:+.1f} points over {paired.n}", f"{paired.p_value:.3g}"
         lines.append(f"| {run.name} | {' | '.join(rates)} | {whole} | {against} | {p_value} |")
-    return [*lines, ""]
+    return [*lines, *_baseline_rows(first, columns), ""]
+
+
+def _baseline_rows(run: RunFolder, columns: list[tuple[str, str]]) -> list[str]:
+    """The ceiling and the floors that were scored beside a run's own agent, under the table of all runs."""
+    names = dict.fromkeys(cell["agent"] for cell in run.cells if cell["agent"] != run.config["agent"])
+    rows = []
+    for name in names:
+        counts = {
+            (cell["task"], cell["object"]): (cell["n_success"], cell["n_episodes"])
+            for cell in run.cells
+            if cell["agent"] == name
+        }
+        rates = ["{}/{}".format(*counts[column]) if column in counts else "" for column in columns]
+        whole = f"{sum(k for k, _ in counts.values())}/{sum(n for _, n in counts.values())}"
+        rows.append(f"| {name}, beside {run.name} | {' | '.join(rates)} | {whole} | | |")
+    return rows
 
 
 def _all_episodes(first: RunFolder, other: RunFolder) -> Paired:

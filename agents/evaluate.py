@@ -36,7 +36,7 @@ from vjepa_sim.world_model import fingerprint
 
 CONFIG_FILE = "eval_config.json"
 INFO_FILE = "eval_info.json"
-BASELINES = ("expert", "random", "still")  # in every table: the ceiling and the two floors
+BASELINES = ("expert", "random", "still")  # the ceiling and the two floors
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,9 @@ class EvaluationConfig:
     """What to score.
 
     Attributes:
-        agent: see :data:`agents.AGENTS`; the baselines are always scored beside it, on the same seeds.
+        agent: see :data:`agents.AGENTS`.
+        baselines: of :data:`BASELINES`, scored beside it on the same seeds; none for a run that stands beside another with
+            them in ``vjepa-sim compare``.
         checkpoint: for ``mpc``.
         planner: for ``mpc``, see :data:`agents.planners.PLANNERS`.
         tasks, objects: one cell for each pair.
@@ -62,6 +64,7 @@ class EvaluationConfig:
     """
 
     agent: str = "mpc"
+    baselines: tuple[str, ...] = BASELINES
     checkpoint: str = "tiny"
     planner: str = "default"
     tasks: tuple[str, ...] = tuple(TASKS)
@@ -81,6 +84,7 @@ class EvaluationConfig:
     def __post_init__(self) -> None:
         checks = (
             [(self.agent, "agent", AGENTS)]
+            + [(b, "baseline", BASELINES) for b in self.baselines]
             + [(t, "task", TASKS) for t in self.tasks]
             + [(o, "object", OBJECTS) for o in self.objects]
         )
@@ -94,6 +98,11 @@ class EvaluationConfig:
         if self.videos < 0:
             raise UserError(f"--videos {self.videos}: give 0 or more.")
         evaluation_seed(self.seed, self.episodes)
+
+    @property
+    def agents(self) -> list[str]:
+        """Everyone who is scored, in the table's order."""
+        return list(dict.fromkeys((self.agent, *self.baselines)))
 
 
 def evaluate(out: Path, config: EvaluationConfig, on_episode: Callable[[str, str, str], None]) -> dict:
@@ -213,7 +222,7 @@ def _score_agents(
 ) -> None:
     """Score the agent and the baselines on one task with one object, as far as they are not scored yet."""
     done = {cell["agent"] for cell in info["cells"] if (cell["task"], cell["object"]) == (task, object_name)}
-    names = list(dict.fromkeys((config.agent, *BASELINES)))
+    names = config.agents
     for name in names:
         if name in done:
             for _ in range(config.episodes):

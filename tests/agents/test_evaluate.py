@@ -54,6 +54,13 @@ def test_the_report_has_what_scripts_rely_on(report):
     assert info["provenance"]["versions"]["mujoco"]
 
 
+def test_a_run_may_stand_without_baselines(tmp_path):
+    info = evaluate(tmp_path / "run", replace(CONFIG, episodes=1, baselines=()), lambda *_: None)
+    assert [cell["agent"] for cell in info["cells"]] == ["expert"]
+    with pytest.raises(UserError, match="Did you mean 'still'"):
+        replace(CONFIG, baselines=("stil",))
+
+
 def test_who_stands_still_fails_and_who_knows_succeeds(report):
     rates = {cell["agent"]: cell["pc_success"] for cell in report[1]["cells"]}
     assert rates["expert"] == 100.0

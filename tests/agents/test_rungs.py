@@ -160,6 +160,7 @@ def test_evaluations_are_compared_on_their_shared_seeds(runs, tmp_path):
     assert cell["p_value"] == 0.5
     assert "| expert | 3/3 | 3/3 |  |  |" in made.text
     assert "| still | 0/3 | 0/3 | -100.0 points over 2 | 0.5 |" in made.text
+    assert "| random, beside expert | 0/3 | 0/3 | | |" in made.text
     assert f"about {cell['more_to_tell']}" in made.text
     with pytest.raises(UserError, match="Deployments and evaluations"):
         compare(tmp_path / "other", [tmp_path / "expert", runs / "sim"])

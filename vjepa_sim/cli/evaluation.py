@@ -16,6 +16,8 @@ class Eval:
     Attributes:
         out: a new folder for table, videos and eval_info.json.
         agent: mpc, expert, random or still.
+        baselines: scored beside it: expert, random, still, several with commas between, all, or none: for a run that will
+            stand beside another with them in compare.
         checkpoint: for mpc: a bundled name, or a folder.
         planner: for mpc: default, reference (V-JEPA 2-AC's own), policy (no search), unguided (no policy), polished
             (unguided, and then down the gradient), timed (sub-goals by the clock alone), uncorrected (readings as they
@@ -38,6 +40,7 @@ class Eval:
 
     out: Path
     agent: str = "mpc"
+    baselines: str = "all"
     checkpoint: str = "tiny"
     planner: str = "default"
     task: str = "all"
@@ -64,6 +67,7 @@ class Eval:
 
         config = EvaluationConfig(
             agent=self.agent,
+            baselines=() if self.baselines == "none" else choose(self.baselines, BASELINES),
             checkpoint=self.checkpoint,
             planner=self.planner,
             tasks=choose(self.task, tuple(TASKS)),
@@ -82,8 +86,7 @@ class Eval:
         )
         if self.agent == "mpc":
             set_threads(self.threads)
-        agents = len(dict.fromkeys((self.agent, *BASELINES)))
-        total = len(config.tasks) * len(config.objects) * config.episodes * agents
+        total = len(config.tasks) * len(config.objects) * config.episodes * len(config.agents)
         done = 0
         with progress("episodes") as bar:
 
