@@ -10,7 +10,8 @@ import torch
 
 from envs.errors import UserError
 
-FAR = 1.0  # times its bound, in any dimension: half of the box
+STARTS = 4  # for a descent
+APART = 0.5  # times its bound, in some dimension: a quarter of the box
 
 Cost = Callable[[torch.Tensor], torch.Tensor]  # actions [N, H, A] to costs [N]
 
@@ -54,7 +55,7 @@ class Plan:
         evaluations: cost evaluations, one per sample and step.
         curve: best cost after each round.
         seconds: since the search began, likewise.
-        rival: the best sample that is far from the mean [H, A]: the cost may have another valley there. None if none is far.
+        starts: the best samples that lie apart from each other [K, H, A], best first: the cost may have several valleys.
     """
 
     actions: torch.Tensor
@@ -62,7 +63,7 @@ class Plan:
     evaluations: int
     curve: tuple[float, ...]
     seconds: tuple[float, ...]
-    rival: torch.Tensor | None = None
+    starts: torch.Tensor
 
 
 class CEM:
@@ -111,9 +112,13 @@ class CEM:
             seconds.append(time.perf_counter() - start)
         evaluations = config.samples * config.iterations * config.horizon
         mean = mean.clamp(-bound, bound)
-        return Plan(mean, best, evaluations, tuple(curve), tuple(seconds), self._rival(mean, drawn))
+        return Plan(mean, best, evaluations, tuple(curve), tuple(seconds), self._starts(drawn))
 
-    def _rival(self, mean: torch.Tensor, drawn: list[tuple[torch.Tensor, torch.Tensor]]) -> torch.Tensor | None:
+    def _starts(self, drawn: list[tuple[torch.Tensor, torch.Tensor]]) -> torch.Tensor:
         samples, costs = (torch.cat(parts) for parts in zip(*drawn, strict=True))
-        far = ((samples - mean).abs() > FAR * self.bound).any(-1).any(-1)
-        return samples[far][costs[far].argmin()] if far.any() else None
+        starts = []
+        while len(samples) and len(starts) < STARTS:
+            starts.append(samples[costs.argmin()])
+            apart = ((samples - starts[-1]).abs() > APART * self.bound).any(-1).any(-1)
+            samples, costs = samples[apart], costs[apart]
+        return torch.stack(starts)

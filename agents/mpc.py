@@ -28,7 +28,7 @@ class MPCConfig:
 
     Attributes:
         cem: the search.
-        polish: energies and gradients with which its plan is then polished, about; 0 leaves it as it is.
+        polish: energies and gradients with which its best plan is then polished, about; 0 leaves it as it is.
         energy: what it minimises.
         guided: begin the search at what the model's goal policy would do, if it has one.
         search: False sends just that.
@@ -127,7 +127,7 @@ class MPCAgent:
                 if self.config.polish:
                     self.plan = polish(self.plan, energy, bound, self.config.polish)
             else:
-                self.plan = Plan(proposal, cost=float("nan"), evaluations=0, curve=(), seconds=())
+                self.plan = Plan(proposal, float("nan"), evaluations=0, curve=(), seconds=(), starts=proposal[None])
         self.model_evaluations = self.plan.evaluations
         action = self.plan.actions[0].numpy().copy()
         action[:2] = self._turned(action[:2])

@@ -39,7 +39,7 @@ PLANNERS = {
     "timed": replace(DEFAULT, reached=0.0),
     "uncorrected": replace(DEFAULT, correct_view=False),
     "unguided": replace(DEFAULT, guided=False, cem=WIDE),
-    "polished": replace(DEFAULT, guided=False, cem=WIDE, polish=15),
+    "polished": replace(DEFAULT, guided=False, cem=replace(WIDE, iterations=1), polish=18),
     **{f"no-{term.name}": _without(term.name) for term in fields(EnergyConfig)},
 }
 

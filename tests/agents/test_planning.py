@@ -1,5 +1,6 @@
 """What is searched for, and how: energies, proposals, polish, named planners."""
 
+import itertools
 from copy import deepcopy
 from dataclasses import replace
 
@@ -7,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from agents.cem import CEM, CEMConfig, Plan
+from agents.cem import APART, CEM, STARTS, CEMConfig, Plan
 from agents.energy import Energy, EnergyConfig, feature_distance
 from agents.eyes import Eyes
 from agents.mpc import MPCAgent, MPCConfig
 from agents.planners import PLANNERS, REFERENCE, get_planner
-from agents.polish import polish
+from agents.polish import TOGETHER, polish
 from envs.errors import UserError
 from envs.observation import Goal, Observation
 from vjepa_sim.goal_policy import STEPS_SCALE
@@ -88,7 +89,7 @@ def test_the_search_begins_at_what_the_goal_policy_proposes(model):
 
     def plan(self, cost, generator, proposal=None):
         begun.append(proposal)
-        return Plan(torch.zeros(2, 7), 0.0, 0, (), ())
+        return Plan(torch.zeros(2, 7), 0.0, 0, (), (), torch.zeros(1, 2, 7))
 
     for guided in (True, False):
         agent = MPCAgent(model, MPCConfig(cem=CEMConfig(horizon=2), guided=guided, correct_view=False))
@@ -215,15 +216,20 @@ def test_a_search_around_a_proposal_stays_near_it_where_the_cost_is_flat():
     assert torch.all((found.actions - proposal).abs() <= 0.01 * BOUND + 1e-7)
 
 
+def begun_at(*starts):
+    """A plan with starts [H, 7]."""
+    return Plan(starts[0], cost=9.0, evaluations=10, curve=(9.0,), seconds=(0.1,), starts=torch.stack(starts))
+
+
 def test_polish_finds_the_minimum_within_the_box():
     target = torch.tensor([0.03, -0.2, 0.0, 0.5, 0.0, 0.1, 0.3])
-    start = Plan(torch.zeros(2, 7), cost=9.0, evaluations=10, curve=(9.0,), seconds=(0.1,))
+    start = begun_at(torch.zeros(2, 7))
     cost = lambda actions: (((actions - target) / 0.1) ** 2).sum((1, 2))  # noqa: E731
     found = polish(start, cost, BOUND, evaluations=40)
     expected = torch.minimum(torch.maximum(target, -BOUND), BOUND).expand(2, 7)
     torch.testing.assert_close(found.actions, expected, atol=1e-4, rtol=0)
     assert found.cost == pytest.approx(float(cost(found.actions[None])), rel=1e-5)
-    assert 10 < found.evaluations <= 10 + 2 * 45
+    assert 10 < found.evaluations <= 10 + 2 * (45 + TOGETHER + 5)
     assert torch.all(found.actions[:, 3:5] == 0)
 
 
@@ -233,21 +239,22 @@ def two_valleys(actions):
     return torch.minimum((x + 0.05).abs(), (x - 0.05).abs() - 0.002) * 20 + actions[..., 1:].square().sum((1, 2))
 
 
-def test_a_rival_is_the_best_sample_in_another_part_of_the_box():
-    cem = CEM(CEMConfig(samples=64, elites=6, iterations=5, initial_std=1.0), BOUND)
-    found = cem.plan(two_valleys, torch.Generator().manual_seed(0))
-    assert float(found.actions[0, 0] * found.rival[0, 0]) < 0  # one in either valley
-    assert ((found.rival - found.actions).abs() > BOUND).any()
+def test_starts_are_the_best_samples_of_several_parts_of_the_box():
+    cem = CEM(CEMConfig(samples=64, elites=6, iterations=1, initial_std=1.0), BOUND)
+    starts = cem.plan(two_valleys, torch.Generator().manual_seed(0)).starts
+    assert starts.shape == (STARTS, 1, 7)
+    assert list(two_valleys(starts)) == sorted(two_valleys(starts))
+    for one, other in itertools.combinations(starts, 2):
+        assert ((one - other).abs() > APART * BOUND).any()
     near = CEM(CEMConfig(samples=64, elites=6, iterations=1, initial_std=0.01), BOUND)
-    assert near.plan(two_valleys, torch.Generator().manual_seed(0)).rival is None
+    assert len(near.plan(two_valleys, torch.Generator().manual_seed(0)).starts) == 1
 
 
-def test_polish_goes_down_into_the_rivals_valley_too():
-    start, rival = torch.zeros(1, 7), torch.zeros(1, 7)
-    start[0, 0], rival[0, 0] = -0.04, 0.03
-    plan = Plan(start, cost=9.0, evaluations=10, curve=(9.0,), seconds=(0.1,))
-    assert float(polish(plan, two_valleys, BOUND, 20).actions[0, 0]) == pytest.approx(-0.05, abs=1e-3)
-    found = polish(replace(plan, rival=rival), two_valleys, BOUND, 20)
+def test_polish_ends_in_the_deepest_of_the_valleys():
+    shallow, deep = torch.zeros(1, 7), torch.zeros(1, 7)
+    shallow[0, 0], deep[0, 0] = -0.04, 0.03
+    assert float(polish(begun_at(shallow), two_valleys, BOUND, 20).actions[0, 0]) == pytest.approx(-0.05, abs=1e-3)
+    found = polish(begun_at(shallow, deep), two_valleys, BOUND, 20)
     assert float(found.actions[0, 0]) == pytest.approx(0.05, abs=1e-3)
     assert found.curve == (9.0, found.cost)
     assert found.seconds[1] > found.seconds[0]
@@ -262,7 +269,7 @@ def test_polish_lowers_an_energy_of_the_model(model):
 
 
 def test_polish_refuses_what_is_no_number():
-    start = Plan(torch.zeros(1, 7), 0.0, 0, (), ())
+    start = begun_at(torch.zeros(1, 7))
     with pytest.raises(UserError, match="finite"):
         polish(start, lambda actions: actions.sum((1, 2)) * torch.nan, BOUND, 5)
 

@@ -20,7 +20,7 @@ class Eval:
             stand beside another with them in compare.
         checkpoint: for mpc: a bundled name, or a folder.
         planner: for mpc: default, reference (V-JEPA 2-AC's own), policy (no search), unguided (no policy), polished
-            (unguided, and then down the gradient), timed (sub-goals by the clock alone), uncorrected (readings as they
+            (no policy, and down the gradient), timed (sub-goals by the clock alone), uncorrected (readings as they
             are), or no-TERM: default without one of its energy's terms, such as no-steps.
         task: reach, grasp, reach-with-object, pick-and-place, several with commas between, or all.
         object: cup, box, or all.
