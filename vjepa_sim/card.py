@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, get_args, get_type_hints
 
 from envs.errors import UserError
 from vjepa_sim.ac_predictor import ACPredictorConfig
@@ -19,21 +19,17 @@ CARD_FILE = "card.json"
 STATE_CONVENTION = "flange x y z [m], extrinsic xyz Euler [rad], closedness"
 GRIPPER_CONVENTION = "0 open, 1 closed"
 
+AnyCard = TypeVar("AnyCard", bound="Card")
 
-@dataclass(frozen=True)
-class ModelCard:
-    """See the module.
+
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """What every checkpoint's card tells.
 
     Attributes:
         name: of the checkpoint.
-        encoder: its sizes.
         transform: how a picture becomes its input.
-        predictor: sizes of the action-conditioned predictor, or None after stage one.
-        mask_predictor: sizes of stage one's predictor, or None after stage two.
-        decoders: whether it has decoders of the arm's state and of pixels.
-        object_decoder: whether it has one of the object's place too.
-        goal_policy: sizes of the policy toward goals, or None.
-        period: seconds between two of its frames, or None after stage one.
+        period: seconds between two of its frames, or None if it knows no actions.
         state, gripper: conventions of states and actions.
         data: one record per data set: where it was, how many episodes and frames, which seeds.
         training: settings of the runs that made it.
@@ -42,13 +38,7 @@ class ModelCard:
     """
 
     name: str
-    encoder: EncoderConfig
     transform: ImageTransform
-    predictor: ACPredictorConfig | None = None
-    mask_predictor: PredictorConfig | None = None
-    decoders: bool = True
-    object_decoder: bool = False
-    goal_policy: GoalPolicyConfig | None = None
     period: float | None = None
     state: str = STATE_CONVENTION
     gripper: str = GRIPPER_CONVENTION
@@ -60,12 +50,6 @@ class ModelCard:
     def __post_init__(self) -> None:
         if self.period is not None:
             check_numbers(self, "period", above=0)
-        if self.transform.size != self.encoder.image_size:
-            raise UserError(
-                f"The card's transform gives {self.transform.size} pixels; its encoder takes {self.encoder.image_size}."
-            )
-        if self.goal_policy is not None and not self.decoders:
-            raise UserError("A policy toward goals needs the decoders of the arm's state.")
         if not isinstance(self.data, tuple) or not all(isinstance(record, dict) for record in self.data):
             raise UserError("The card's data must be a list of records.")
 
@@ -118,8 +102,42 @@ class ModelCard:
             raise UserError(misfit)
 
 
-def read_card(path: Path) -> ModelCard:
+@dataclass(frozen=True, kw_only=True)
+class ModelCard(Card):
+    """A world model's.
+
+    Attributes:
+        encoder: its sizes.
+        predictor: sizes of the action-conditioned predictor, or None after stage one.
+        mask_predictor: sizes of stage one's predictor, or None after stage two.
+        decoders: whether it has decoders of the arm's state and of pixels.
+        object_decoder: whether it has one of the object's place too.
+        goal_policy: sizes of the policy toward goals, or None.
+    """
+
+    encoder: EncoderConfig
+    predictor: ACPredictorConfig | None = None
+    mask_predictor: PredictorConfig | None = None
+    decoders: bool = True
+    object_decoder: bool = False
+    goal_policy: GoalPolicyConfig | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.transform.size != self.encoder.image_size:
+            raise UserError(
+                f"The card's transform gives {self.transform.size} pixels; its encoder takes {self.encoder.image_size}."
+            )
+        if self.goal_policy is not None and not self.decoders:
+            raise UserError("A policy toward goals needs the decoders of the arm's state.")
+
+
+def read_card(path: Path, kind: type[AnyCard] = ModelCard) -> AnyCard:
     """Read a card.
+
+    Args:
+        path: of the file.
+        kind: of card.
 
     Raises:
         UserError: it is missing, damaged, or has fields this version doesn't know.
@@ -131,15 +149,7 @@ def read_card(path: Path) -> ModelCard:
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise UserError(f"{path}: the card is not valid JSON ({error}).") from error
     try:
-        content["encoder"] = _from_dict(EncoderConfig, content["encoder"])
-        content["transform"] = _from_dict(ImageTransform, content["transform"])
-        parts = {"predictor": ACPredictorConfig, "mask_predictor": PredictorConfig, "goal_policy": GoalPolicyConfig}
-        for name, kind in parts.items():
-            if content.get(name) is not None:
-                content[name] = _from_dict(kind, content[name])
-        if isinstance(content.get("data"), list):
-            content["data"] = tuple(content["data"])
-        card = _from_dict(ModelCard, content)
+        card = _from_dict(kind, content)
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
     except (KeyError, TypeError, AttributeError) as error:
@@ -153,8 +163,17 @@ def read_card(path: Path) -> ModelCard:
 
 
 def _from_dict(kind: type, values: dict) -> Any:
+    """A configuration, and those within it, from what JSON makes of them."""
     known = {each.name for each in fields(kind)}
     unknown = sorted(set(values) - known)
     if unknown:
         raise KeyError(f"unknown {kind.__name__} fields {unknown}")
-    return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+    hints = get_type_hints(kind)
+    return kind(**{name: _from_json(hints[name], value) for name, value in values.items()})
+
+
+def _from_json(hint: Any, value: Any) -> Any:
+    for kind in (hint, *get_args(hint)):
+        if is_dataclass(kind) and value is not None:
+            return _from_dict(kind, value)
+    return tuple(value) if isinstance(value, list) else value

@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -33,11 +34,11 @@ from torch.distributed.tensor import DTensor
 
 from data.files import write_json
 from envs.errors import UserError
-from vjepa_sim.card import CARD_FILE, read_card
+from vjepa_sim.card import CARD_FILE, Card, read_card
 from vjepa_sim.compute import Compute
 from vjepa_sim.schedule import Schedule
 from vjepa_sim.weights import load_tensors, read_safetensors
-from vjepa_sim.world_model import WEIGHTS_FILE, WorldModel, write_checkpoint
+from vjepa_sim.world_model import WEIGHTS_FILE, write_checkpoint
 
 RUN_FILE = "run.json"
 STATE_FILE = "training_state.safetensors"
@@ -45,6 +46,19 @@ STEP_FILE = "training.json"
 CHECKPOINT_SECONDS = 180
 KEPT_CHECKPOINTS = 2
 LOG_EVERY = 20
+
+
+class Trained(Protocol):
+    """A module whose checkpoints have a card.
+
+    Attributes:
+        card: see :class:`vjepa_sim.card.Card`.
+    """
+
+    card: Card
+
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        """All of its tensors, by name."""
 
 
 class Run:
@@ -73,7 +87,7 @@ class Run:
         """Whether there is no checkpoint to go on from."""
         return self._last is None
 
-    def restore(self, model: WorldModel, **others: nn.Module) -> None:
+    def restore(self, model: Trained, **others: nn.Module) -> None:
         """Load the newest checkpoint's weights, if there is one. Call this before the modules are split up.
 
         Args:
@@ -87,7 +101,7 @@ class Run:
         try:
             weights = self._last / WEIGHTS_FILE
             load_tensors(model, read_safetensors(weights), weights)
-            model.card = read_card(self._last / CARD_FILE)
+            model.card = read_card(self._last / CARD_FILE, type(model.card))
             tensors = read_safetensors(self._last / STATE_FILE)
             self.step = int(json.loads((self._last / STEP_FILE).read_text())["step"])
             for name, module in others.items():

@@ -14,7 +14,7 @@ from torch import nn
 from data.files import write_text
 from envs.errors import UserError, unknown_name
 from vjepa_sim.ac_predictor import ACPredictor
-from vjepa_sim.card import CARD_FILE, ModelCard, read_card
+from vjepa_sim.card import CARD_FILE, Card, ModelCard, read_card
 from vjepa_sim.encoder import Encoder, encode_still
 from vjepa_sim.goal_policy import GoalPolicy
 from vjepa_sim.heads import ObjectDecoder, PixelDecoder, StateDecoder
@@ -175,7 +175,7 @@ class WorldModel(nn.Module):
         return self
 
 
-def write_checkpoint(folder: Path, card: ModelCard, tensors: dict[str, torch.Tensor]) -> None:
+def write_checkpoint(folder: Path, card: Card, tensors: dict[str, torch.Tensor]) -> None:
     """Write a card and the tensors of a model's state into a folder, each whole or not at all."""
     from safetensors.torch import save_file
 

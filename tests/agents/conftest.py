@@ -20,10 +20,10 @@ def untrained():
     encoder = replace(sizes.encoder, image_size=64, dim=24, depth=1, heads=2, mlp_hidden=32)
     predictor = replace(sizes.ac_predictor, dim=48, depth=1, heads=2, mlp_hidden=32)
     card = ModelCard(
-        "test",
-        encoder,
-        ImageTransform(64),
-        predictor,
+        name="test",
+        encoder=encoder,
+        transform=ImageTransform(64),
+        predictor=predictor,
         object_decoder=True,
         period=0.25,
         goal_policy=GoalPolicyConfig(hidden=16, depth=1, looks=2),

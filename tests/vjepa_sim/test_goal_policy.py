@@ -24,7 +24,10 @@ CONFIG = GoalPolicyConfig(hidden=64, depth=2, looks=2, farthest=3)
 
 
 def card(**changes):
-    return replace(ModelCard("test", ENCODER, ImageTransform(32), object_decoder=True, goal_policy=CONFIG), **changes)
+    return replace(
+        ModelCard(name="test", encoder=ENCODER, transform=ImageTransform(32), object_decoder=True, goal_policy=CONFIG),
+        **changes,
+    )
 
 
 def test_differences_equal_those_of_the_arm():

@@ -78,7 +78,9 @@ def stage_two(first_release):
     torch.manual_seed(0)
     encoder = EncoderConfig(image_size=32, patch_size=8, dim=48, depth=1, heads=2, mlp_hidden=48)
     sizes = ACPredictorConfig(dim=48, depth=1, heads=2, mlp_hidden=48)
-    model = WorldModel(ModelCard("test", encoder, ImageTransform(32), sizes, decoders=False))
+    model = WorldModel(
+        ModelCard(name="test", encoder=encoder, transform=ImageTransform(32), predictor=sizes, decoders=False)
+    )
     config = shortened(PRESETS["giant"].train, 10)
     from dataclasses import replace
 
