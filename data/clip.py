@@ -19,6 +19,8 @@ class Clip:
         objects: float32 [T, 3], where the object is, metres, NaN where the data don't tell; to learn from, never to act on.
         commands: float32 [T, 7], the state that the arm was sent to in the period after each frame, or should have been, see
             :meth:`data.clips.Clips.draw_pair`; NaN where the data don't tell.
+        chunk: float32 [K, 7], what the arm was sent to do in the K periods from the first frame on: changes of its pose, and
+            the closedness; None if it wasn't asked for.
         numbers: int64 [T], the frames' numbers when all frames of a data set are counted through; None where the set
             has no episodes.
         stride: periods from one frame to the next.
@@ -29,6 +31,7 @@ class Clip:
     states: np.ndarray | None = None
     objects: np.ndarray | None = None
     commands: np.ndarray | None = None
+    chunk: np.ndarray | None = None
     numbers: np.ndarray | None = None
     stride: int = 1
     source: int = 0

@@ -12,7 +12,7 @@ import numpy as np
 from data.clip import Clip
 from data.footage import Footage
 from data.formats.format import Progress, Reader, no_progress
-from data.moments import Draw, begin, commands_at, rows_in_time
+from data.moments import Draw, begin, chunk_at, commands_at, rows_in_time
 from envs import pose
 from envs.errors import UserError, unknown_name
 
@@ -154,7 +154,9 @@ class Clips:
         draw_episode = self._episodes_with_room(frames, stride, held_out)
         return self._first_good(frames, pictures, lambda: Draw(draw_episode(rng), stride, "any", rng.random()))
 
-    def draw_pair(self, rng: np.random.Generator, farthest: int, held_out: bool = False, pictures: bool = True) -> Clip:
+    def draw_pair(
+        self, rng: np.random.Generator, farthest: int, held_out: bool = False, pictures: bool = True, chunk: int = 0
+    ) -> Clip:
         """A random moment of an episode that solved its task, and a goal: the same moment or a later one, to which led what
         was done between.
 
@@ -170,6 +172,7 @@ class Clips:
                 fingers turn the two lie within a few periods.
             held_out: from the episodes that training never sees.
             pictures: whether they are decoded.
+            chunk: periods of which the clip tells what was done; after the goal it is to stay.
 
         Returns:
             A clip of two frames; its stride is 0 where the goal is the moment itself.
@@ -183,9 +186,9 @@ class Clips:
             far = min(farthest, room, NEAR_TURN) if kind == "turn" else min(farthest, room)
             return Draw(episode, int(rng.integers(0, far, endpoint=True)), kind, rng.random())
 
-        return self._first_good(2, pictures, draw)
+        return self._first_good(2, pictures, draw, chunk)
 
-    def _first_good(self, frames: int, pictures: bool, draw: Callable[[], Draw]) -> Clip:
+    def _first_good(self, frames: int, pictures: bool, draw: Callable[[], Draw], chunk: int = 0) -> Clip:
         """The first clip without gaps of those drawn."""
         reason: object = "the recordings have too many gaps; `vjepa-sim lint` tells where"
         for _ in range(TRIES):
@@ -206,12 +209,13 @@ class Clips:
                 self.footage.leave_out(episode, error)
                 continue
             states = pose.interpolate(motion.states, motion.stamps, times).astype(np.float32)
-            if drawn.stride == 0:  # to stay is to be sent again where the arm was sent before
-                commands = commands_at(motion.commands, motion.stamps, times - self.period, self.period)
-            else:
-                meant = motion.meant if drawn.kind == "end" else motion.commands
-                commands = commands_at(meant, motion.stamps, times, self.period)
-            return Clip(shown, states, motion.objects[rows], commands, self.starts[episode] + rows, drawn.stride)
+            # To stay is to be sent again where the arm was sent before.
+            since = times - self.period if drawn.stride == 0 else times
+            told = motion.meant if drawn.kind == "end" and drawn.stride else motion.commands
+            commands = commands_at(told, motion.stamps, since, self.period)
+            following = chunk_at(motion, told, times[0], times[-1], chunk, self.period) if chunk else None
+            numbers = self.starts[episode] + rows
+            return Clip(shown, states, motion.objects[rows], commands, following, numbers, drawn.stride)
         raise UserError(f"{self._source}: {TRIES} draws found no clip of {frames} frames {span:.4g} s apart: {reason}")
 
     @cached_property

@@ -85,10 +85,10 @@ class Mixture:
         return self._draw(seeds, pictures, lambda clips, rng: clips.draw_clip(rng, frames, 1, held_out, pictures))
 
     def draw_pairs(
-        self, seeds: list[list[int]], farthest: int, held_out: bool = False, pictures: bool = False
+        self, seeds: list[list[int]], farthest: int, held_out: bool = False, pictures: bool = False, chunk: int = 0
     ) -> list[Clip]:
         """A moment and its goal for each seed, see :meth:`data.clips.Clips.draw_pair`; of robot episodes alone."""
-        return self._draw(seeds, pictures, lambda clips, rng: clips.draw_pair(rng, farthest, held_out, pictures))
+        return self._draw(seeds, pictures, lambda clips, rng: clips.draw_pair(rng, farthest, held_out, pictures, chunk))
 
     def _draw(
         self, seeds: list[list[int]], pictures: bool, draw: Callable[[Clips, np.random.Generator], Clip]

@@ -59,6 +59,30 @@ def commands_at(commands: np.ndarray, stamps: np.ndarray, times: np.ndarray, per
     return np.where(rows[:, None] >= 0, commands[rows], np.nan).astype(commands.dtype)
 
 
+def chunk_at(motion: Motion, commands: np.ndarray, begin: float, goal: float, length: int, period: float) -> np.ndarray:
+    """What the arm was sent to do in the periods from a moment on; once the goal is there, to stay where it was sent last.
+
+    Args:
+        motion: of the episode.
+        commands: where it was sent [T, 7], with one row for each of the motion's.
+        begin: the moment, in seconds.
+        goal: likewise.
+        length: number of periods.
+        period: seconds.
+
+    Returns:
+        float32 [length, 7]: changes of its pose, and the closedness; NaN where unknown.
+    """
+    times = begin + period * np.arange(length)
+    states = pose.interpolate(motion.states, motion.stamps, np.minimum(times, goal))
+    sent = commands_at(commands, motion.stamps, np.minimum(times, goal - period), period)
+    known = np.isfinite(sent).all(1)
+    chunk = np.full((length, pose.ACTION_DIM), np.nan, np.float32)
+    chunk[known] = pose.difference(states[known], sent[known])
+    chunk[known, pose.GRIPPER] = sent[known, pose.GRIPPER]
+    return chunk
+
+
 def rows_in_time(stamps: np.ndarray, where: float, frames: int, step: float) -> tuple[np.ndarray, np.ndarray] | None:
     """Times [frames] that are ``step`` seconds apart, and the nearest rows [frames].
 

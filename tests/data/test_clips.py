@@ -380,6 +380,26 @@ def test_where_the_goal_is_the_moment_itself_the_command_is_to_stay():
         np.testing.assert_allclose(pair.commands[0], sent_before, rtol=1e-6)
 
 
+def test_a_chunk_is_what_was_done_until_the_goal_and_then_to_stay():
+    episode = at_rate(4.0, rows=12)
+    clips = Clips(Memory([episode] * 3), 0.25)
+    assert pairs(clips, 1, farthest=5)[0].chunk is None
+    seen = set()
+    for pair in pairs(clips, 300, farthest=5, chunk=4):
+        first, last = rows_of(pair).astype(int)
+        rows = np.arange(first, first + 4)
+        states, sent = episode.states[np.minimum(rows, last)], np.minimum(rows, last - 1)
+        if sent[0] < 0:  # nobody knows how it came to the start
+            assert np.isnan(pair.chunk).all()
+            continue
+        expected = pose.difference(states, episode.commands[sent])
+        expected[:, 6] = episode.commands[sent, 6]
+        np.testing.assert_allclose(pair.chunk, expected, atol=1e-5)
+        np.testing.assert_allclose(pair.chunk[0, :3], (pair.commands[0] - pair.states[0])[:3], atol=1e-5)
+        seen.add(min(pair.stride, 4))
+    assert seen == {0, 1, 2, 3, 4}
+
+
 def test_goals_are_often_where_the_fingers_begin_or_stop_to_move():
     episode = at_rate(4.0, rows=21)
     states = episode.states.copy()
