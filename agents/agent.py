@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from agents.view import ViewCalibration
     from envs.franka_env import FrankaEnv
 
-AGENTS = ("mpc", "expert", "random", "still")
+AGENTS = ("mpc", "bc", "expert", "random", "still")
+LEARNED = ("mpc", "bc")  # those with a checkpoint
 
 
 class Agent(Protocol):
@@ -48,9 +49,9 @@ def load_agent(
     """Make an agent.
 
     Args:
-        name: ``mpc`` (plans with a world model), ``expert`` (scripted, reads the simulator's truth), ``random`` or
+        name: ``mpc`` (plans with a world model), ``bc`` (a cloned policy, see :mod:`agents.cloning`), ``expert`` (scripted, reads the simulator's truth), ``random`` or
             ``still``.
-        checkpoint: for ``mpc``: a bundled name or a folder.
+        checkpoint: for ``mpc`` and ``bc``: a bundled name or a folder.
         seed: of the agent's own randomness.
         limits: the arm's step limits; None for the defaults.
         env: for ``expert`` only: the environment whose truth it reads. No other agent is ever given one.
@@ -66,7 +67,13 @@ def load_agent(
         config = get_planner(planner, guided=model.goal_policy is not None)
         return MPCAgent(model, replace(config, view_angle=None if view is None else view.angle), limits, seed)
     if view is not None:
-        raise UserError(f"A view turns what a model plans; agent {name!r} has no model. Leave out --view, or take mpc.")
+        raise UserError(
+            f"A view turns what a model plans; agent {name!r} plans nothing. Leave out --view, or take mpc."
+        )
+    if name == "bc":
+        from agents.cloning import CloningAgent, Policy
+
+        return CloningAgent(Policy.from_pretrained(checkpoint), limits, seed)
     if name == "random":
         from agents.baselines import RandomAgent
 

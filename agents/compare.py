@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from agents.agent import LEARNED
 from agents.paired import Paired
 from agents.run_folder import RunFolder, differences, read_runs, refuse
 from agents.rung import Against, Motion, measure_against, measure_motion, read_episodes
@@ -238,9 +239,9 @@ def _scored(run: RunFolder) -> dict[tuple[str, str], dict]:
 
 def _agent(run: RunFolder) -> str:
     agent = run.config["agent"]
-    if agent != "mpc":
+    if agent not in LEARNED:
         return agent
-    planner = run.config.get("planner", "default")
+    planner = run.config.get("planner", "default") if agent == "mpc" else "default"
     return f"{agent} with {run.config['checkpoint']}{'' if planner == 'default' else f', {planner} planner'}"
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from agents.agent import AGENTS, Agent, load_agent
+from agents.agent import AGENTS, LEARNED, Agent, load_agent
 from agents.planners import get_planner
 from agents.scoring import Cell, EpisodeScore, markdown_table
 from agents.view import load_view
@@ -47,7 +47,7 @@ class EvaluationConfig:
         agent: see :data:`agents.AGENTS`.
         baselines: of :data:`BASELINES`, scored beside it on the same seeds; none for a run that stands beside another with
             them in ``vjepa-sim compare``.
-        checkpoint: for ``mpc``.
+        checkpoint: for ``mpc`` and ``bc``.
         planner: for ``mpc``, see :data:`agents.planners.PLANNERS`.
         tasks, objects: one cell for each pair.
         episodes: per cell.
@@ -124,16 +124,16 @@ def evaluate(out: Path, config: EvaluationConfig, on_episode: Callable[[str, str
     """
     settings = asdict(config)
     fitted = None
-    if config.agent == "mpc":
+    if config.view is not None and config.agent != "mpc":
+        raise UserError(f"--view turns what a model plans; agent {config.agent!r} plans nothing.")
+    if config.agent in LEARNED:
         view = None if config.view is None else load_view(config.view, config.checkpoint)
         limits = default_limits(config.gripper)
-        fitted = load_agent("mpc", config.checkpoint, config.seed, limits, view=view, planner=config.planner)
+        fitted = load_agent(config.agent, config.checkpoint, config.seed, limits, view=view, planner=config.planner)
         fitted.model.to(find_device(config.device))
         # The same path may hold another model or view tomorrow.
         settings["checkpoint_crc32"] = fingerprint(config.checkpoint) if view is None else view.checkpoint_crc32
-        settings["view_angle"] = fitted.config.view_angle
-    elif config.view is not None:
-        raise UserError(f"--view turns what a model plans; agent {config.agent!r} has no model.")
+        settings["view_angle"] = None if view is None else view.angle
     # Refuses what doesn't fit before anything is written.
     make_env(config, config.tasks[0], config.objects[0], fitted).close()
     with claimed(out, CONFIG_FILE, settings):
@@ -238,7 +238,7 @@ def _score_agents(
             if name in done:
                 continue
             truth = env if name == "expert" else None
-            agent = fitted if name == "mpc" else load_agent(name, seed=config.seed, limits=env.arm.limits, env=truth)
+            agent = fitted if name in LEARNED else load_agent(name, seed=config.seed, limits=env.arm.limits, env=truth)
             films = Films(config.videos if name == config.agent else 0)
             scores = []
             for seed in seeds:

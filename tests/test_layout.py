@@ -60,7 +60,7 @@ def test_importing_loads_only_what_is_needed(module, absent):
 
 def test_only_the_expert_is_given_the_environment():
     """An evaluation may read the simulator's truth; an agent may not."""
-    for name in ("mpc", "baselines", "cem"):
+    for name in ("mpc", "cloning", "baselines", "cem"):
         assert not any(
             "franka_env" in module or "simulation" in module for module in imported(ROOT / "agents" / f"{name}.py")
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_type_hints
+from typing import Any, ClassVar, TypeVar, get_args, get_type_hints
 
 from envs.errors import UserError
 from vjepa_sim.ac_predictor import ACPredictorConfig
@@ -27,6 +27,7 @@ class Card:
     """What every checkpoint's card tells.
 
     Attributes:
+        what: kind of checkpoint, in words.
         name: of the checkpoint.
         transform: how a picture becomes its input.
         period: seconds between two of its frames, or None if it knows no actions.
@@ -37,6 +38,7 @@ class Card:
         license: of the weights.
     """
 
+    what: ClassVar[str] = "checkpoint"
     name: str
     transform: ImageTransform
     period: float | None = None
@@ -115,6 +117,7 @@ class ModelCard(Card):
         goal_policy: sizes of the policy toward goals, or None.
     """
 
+    what: ClassVar[str] = "world model"
     encoder: EncoderConfig
     predictor: ACPredictorConfig | None = None
     mask_predictor: PredictorConfig | None = None
@@ -153,7 +156,9 @@ def read_card(path: Path, kind: type[AnyCard] = ModelCard) -> AnyCard:
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
     except (KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{path}: the card doesn't fit this version of vjepa-sim ({error}).") from error
+        raise UserError(
+            f"{path}: this is no card of a {kind.what}, or of another version of vjepa-sim ({error})."
+        ) from error
     for name, ours in (("state", STATE_CONVENTION), ("gripper", GRIPPER_CONVENTION)):
         if getattr(card, name) != ours:
             raise UserError(

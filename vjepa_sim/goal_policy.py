@@ -106,7 +106,7 @@ class GoalPolicy(nn.Module):
             goal_read: and what is read off those.
         """
         places = _places(read, state, goal_read)  # [..., 2 or 4, 3]
-        x = [_state_features(state), read, goal_read, *_distances(places), self.reader(z), self.reader(goal)]
+        x = [state_features(state), read, goal_read, *_distances(places), self.reader(z), self.reader(goal)]
         offset, mix, turn, others = self.layers(torch.cat(x, -1)).split([3, self._places, 3, 2], -1)
         target = (mix.softmax(-1)[..., None] * places).sum(-2) + offset * COARSE
         way = target - places[..., 0, :]
@@ -164,7 +164,7 @@ def _distances(places: torch.Tensor) -> list[torch.Tensor]:
     return [away / COARSE, torch.tanh(away / FINE)]
 
 
-def _state_features(state: torch.Tensor) -> torch.Tensor:
+def state_features(state: torch.Tensor) -> torch.Tensor:
     """[..., 10]: the arm's place, two columns of its rotation matrix, and its grip."""
     place = (state[..., :3] - state.new_tensor(STATE_CENTER)) / SCALE
     return torch.cat([place, euler_to_matrix(state[..., 3:6])[..., :2].flatten(-2), state[..., 6:]], -1)

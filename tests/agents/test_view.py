@@ -411,4 +411,4 @@ def test_mistakes_are_answered_with_status_2(arguments, message, tmp_path, capsy
 
 def test_a_view_is_for_agents_with_a_model(tmp_path, capsys):
     assert main(["eval", "--agent", "random", "--view", "x", "--out", str(tmp_path / "a")]) == 2
-    assert "has no model" in capsys.readouterr().err
+    assert "plans nothing" in capsys.readouterr().err

@@ -12,6 +12,7 @@ from envs.errors import UserError, unknown_name
 from vjepa_sim.cli.bench import Bench
 from vjepa_sim.cli.calibrate_view import CalibrateView
 from vjepa_sim.cli.capture_goal import CaptureGoal
+from vjepa_sim.cli.clone import Clone
 from vjepa_sim.cli.collect import Collect
 from vjepa_sim.cli.compare import Compare
 from vjepa_sim.cli.convert import Convert, check_kind
@@ -31,6 +32,7 @@ VERBS: dict[str, type] = {
     "lint": Lint,
     "pretrain": Pretrain,
     "train": Train,
+    "clone": Clone,
     "report": Report,
     "eval": Eval,
     "capture-goal": CaptureGoal,
@@ -39,7 +41,7 @@ VERBS: dict[str, type] = {
     "compare": Compare,
     "bench": Bench,
 }
-RESUMABLE = ("collect", "pretrain", "train", "eval")
+RESUMABLE = ("collect", "pretrain", "train", "clone", "eval")
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -30,8 +30,8 @@ class Deploy:
         gripper: robotiq or panda_hand; the goals' own if not given.
         gripper_address: serial device of a Robotiq.
         driver: library that talks to the robot: franky or franka-rs.
-        agent: mpc, random or still.
-        checkpoint: for mpc: a bundled name, or a folder.
+        agent: mpc, bc (a cloned policy), random or still.
+        checkpoint: for mpc and bc: a bundled name, or a folder.
         planner: for mpc: default, reference (V-JEPA 2-AC's own), policy (no search), unguided (no policy), polished
             (no policy, and down the gradient), timed (sub-goals by the clock alone), uncorrected (readings as they
             are), or no-TERM: default without one of its energy's terms, such as no-steps.
@@ -84,7 +84,7 @@ class Deploy:
 
         if self.agent == "expert":
             raise UserError(
-                "The scripted expert reads a simulator's truth; on a robot there is none. Give mpc, random or still."
+                "The scripted expert reads a simulator's truth; on a robot there is none. Give mpc, bc, random or still."
             )
         if self.backend not in BACKENDS:
             raise unknown_name("backend", self.backend, BACKENDS)

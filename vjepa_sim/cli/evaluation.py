@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from vjepa_sim.cli.options import choose, set_threads
+from vjepa_sim.cli.options import choose, refuse_unused, set_threads
 from vjepa_sim.cli.progress import progress
 
 
@@ -15,10 +15,10 @@ class Eval:
 
     Attributes:
         out: a new folder for table, videos and eval_info.json.
-        agent: mpc, expert, random or still.
+        agent: mpc, bc (a cloned policy), expert, random or still.
         baselines: scored beside it: expert, random, still, several with commas between, all, or none: for a run that will
             stand beside another with them in compare.
-        checkpoint: for mpc: a bundled name, or a folder.
+        checkpoint: for mpc and bc: a bundled name, or a folder.
         planner: for mpc: default, reference (V-JEPA 2-AC's own), policy (no search), unguided (no policy), polished
             (no policy, and down the gradient), timed (sub-goals by the clock alone), uncorrected (readings as they
             are), or no-TERM: default without one of its energy's terms, such as no-steps.
@@ -59,12 +59,15 @@ class Eval:
     view: str | None = None
 
     def run(self) -> int:
+        from agents.agent import LEARNED
         from agents.evaluate import BASELINES, EvaluationConfig, evaluate
         from agents.scoring import markdown_table
         from envs.scene.names import OBJECTS
         from envs.tasks import TASKS
         from envs.variation import ASPECTS
 
+        if self.agent != "mpc":
+            refuse_unused(self, ("planner", "view"), f"with --agent {self.agent}, which plans nothing")
         config = EvaluationConfig(
             agent=self.agent,
             baselines=() if self.baselines == "none" else choose(self.baselines, BASELINES),
@@ -84,7 +87,7 @@ class Eval:
             azimuth=self.azimuth,
             view=self.view,
         )
-        if self.agent == "mpc":
+        if self.agent in LEARNED:
             set_threads(self.threads)
         total = len(config.tasks) * len(config.objects) * config.episodes * len(config.agents)
         done = 0

@@ -3,87 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
-
-import tyro
 
 from envs.errors import UserError, unknown_name
-from vjepa_sim.cli.options import set_threads
+from vjepa_sim.cli.learning import Learning, print_measured
 from vjepa_sim.cli.progress import progress
 
-SPARE_DETAIL = 2  # times the model's own image size are pictures kept at, at most
+SPARE_DETAIL = 2  # times the model's own image size are pictures kept at, at most: random parts of them are looked at
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Training:
+class _Stage(Learning):
     """What both stages' options have in common.
 
     Attributes:
-        data: what to learn from, FORMAT:PATH or FORMAT:PATH@WEIGHT, such as droid:PATH@0.5; may be given several times.
-        out: the run's folder.
         preset: sizes and schedule: tiny, small, base, large, huge, giant or giant-384.
-        period: seconds between two frames: a number, paper (0.25) or released (1.06, what Meta's recipe makes of DROID).
-        camera: left, right, ext1, ext2, wrist, or a serial.
-        steps: length of the run; the preset's if not given.
-        batch: clips per step, over all processes; the preset's if not given.
-        learning_rate: at its peak; the preset's if not given.
-        seed: of initial weights and draws.
-        device: auto, cpu, cuda or cuda:NUMBER.
-        precision: auto (bfloat16 where a GPU has it), float32 or bfloat16.
         recompute: gradient checkpointing: a fraction of the memory for a quarter more time.
         shard: split the encoder's weights over torchrun's processes (FSDP2).
-        threads: PyTorch's; 0 leaves the choice to it.
     """
 
-    data: tyro.conf.UseAppendAction[tuple[str, ...]]
-    out: Path
     preset: str = "tiny"
-    period: str = "paper"
-    camera: str = "left"
-    steps: int | None = None
-    batch: int | None = None
-    learning_rate: float | None = None
-    seed: int = 0
-    device: str = "auto"
-    precision: str = "auto"
     recompute: bool = False
     shard: bool = False
-    threads: int = 0
-
-    def _adjust(self, config):
-        """A recipe with the options that were given."""
-        from vjepa_sim.presets import shortened
-
-        config = shortened(config, self.steps)
-        if self.batch is not None:
-            config = replace(config, batch=self.batch)
-        if self.learning_rate is not None:
-            config = replace(config, learning_rate=config.learning_rate.scaled(self.learning_rate))
-        return config
-
-    def _mixture(self, image_size: int, compute, bar, only_episodes: bool = False):
-        """The data, with pictures about twice as large as what the model sees: random parts of them are looked at."""
-        from data.clips import parse_period
-        from data.mixture import load_mixture, look_through
-
-        if not self.data:
-            raise UserError("--data is missing: say what to learn from, for example --data sim:episodes.")
-        period = parse_period(self.period)
-        if compute.ranks > 1:  # once for all processes
-            if compute.is_main:
-                look_through(self.data, bar)
-            compute.wait()
-        return load_mixture(self.data, bar, period, self.camera, SPARE_DETAIL * image_size, only_episodes)
-
-    def _compute(self):
-        from vjepa_sim.compute import computing
-
-        set_threads(self.threads)
-        return computing(self.device, self.precision, self.recompute, self.shard)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pretrain(_Training):
+class Pretrain(_Stage):
     """Stage one: train a video encoder by mask-denoising. A stopped run continues with the same command.
 
     Data are robot episodes (droid:PATH, sim:, lerobot:, rlds:, robomimic:), videos (video:FOLDER) and pictures
@@ -112,18 +56,18 @@ class Pretrain(_Training):
             raise unknown_name("crop", self.crop, CROPS)
         preset = get_preset(self.preset)
         recipe = preset.pretrain if self.recipe is None else get_recipe(self.recipe, self.preset)
-        config = self._adjust(recipe)
+        config = self.adjust(recipe)
         check_output(self.out, RUN_FILE)  # before the data are read, which takes long
-        with self._compute() as compute:
+        with self.computing(self.recompute, self.shard) as compute:
             with progress("reading episodes") as bar:
-                mixture = self._mixture(preset.encoder.image_size, compute, bar)
+                mixture = self.mixture(SPARE_DETAIL * preset.encoder.image_size, compute, bar)
             with progress("pretraining") as bar:
                 model = pretrain(
                     mixture, self.out, self.preset, config, self.seed, bar, compute, self.start, CROPS[self.crop]
                 )
         if compute.is_main:
             _tell_branch(model)
-            _print_measured(model)
+            print_measured(model.card)
             print(
                 f"The encoder lies in {self.out}. "
                 f"Next: vjepa-sim train --data FORMAT:EPISODES --encoder {self.out} --out FOLDER"
@@ -132,7 +76,7 @@ class Pretrain(_Training):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Train(_Training):
+class Train(_Stage):
     """Stage two: train the action-conditioned predictor on a frozen encoder. A stopped run continues likewise.
 
     Several processes: torchrun --nproc-per-node N -m vjepa_sim.cli train …
@@ -166,14 +110,14 @@ class Train(_Training):
             raise UserError("--heads-only trains a whole model's decoders and goal policy: give it as --start, too.")
         if self.start is not None:
             find_checkpoint(self.start)
-        config = self._adjust(get_preset(self.preset).train)
+        config = self.adjust(get_preset(self.preset).train)
         config = replace(config, heads_only=self.heads_only, first_release_rollout=self.first_release_rollout)
         check_output(self.out, RUN_FILE)  # before the data are read, which takes long
         plan = Trial(self.plan_every, self.plan_episodes) if self.plan_every else None
         image_size = input_size(self.encoder)
-        with self._compute() as compute:
+        with self.computing(self.recompute, self.shard) as compute:
             with progress("reading episodes") as bar:
-                mixture = self._mixture(image_size, compute, bar, only_episodes=True)
+                mixture = self.mixture(SPARE_DETAIL * image_size, compute, bar, only_episodes=True)
             with progress("training", before="encoding") as bar:
                 model = train(
                     mixture,
@@ -190,18 +134,12 @@ class Train(_Training):
                 )
         if compute.is_main:
             _tell_branch(model)
-            _print_measured(model)
+            print_measured(model.card)
             print(
                 f"The world model lies in {self.out}. "
                 f"Next: vjepa-sim eval --checkpoint {self.out} --episodes 20 --seed 0 --out FOLDER"
             )
         return 0
-
-
-def _print_measured(model) -> None:
-    for name, value in model.card.measured.items():
-        if isinstance(value, float):
-            print(f"{name}: {value:.4g}")
 
 
 def _tell_branch(model) -> None:

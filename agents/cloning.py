@@ -1,0 +1,449 @@
+"""Behaviour cloning toward goal images the way Octo does it (arXiv 2405.12213, fine-tuned as in arXiv 2506.09985, section 4).
+
+A transformer sees the picture with the goal behind it, channel on channel, and the arm's state; what it makes of them
+conditions a diffusion head, which draws a chunk of actions. Goals are moments of the same episode, up to 20 steps on
+(hindsight). Nothing is imagined, and nothing is planned.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import nn
+
+from data.ahead import Ahead
+from data.mixture import Mixture
+from data.output import claimed
+from envs.errors import UserError
+from envs.observation import Goal, Observation
+from envs.pose import ACTION_DIM, GRIPPER
+from envs.safety import SafetyLimits
+from vjepa_sim.augment import Augmentation
+from vjepa_sim.card import CARD_FILE, Card, read_card
+from vjepa_sim.checks import check_numbers, check_positive
+from vjepa_sim.compute import Compute
+from vjepa_sim.goal_policy import state_features
+from vjepa_sim.run import RUN_FILE, Run, make_optimizer
+from vjepa_sim.schedule import Schedule, constant
+from vjepa_sim.transform import ImageTransform
+from vjepa_sim.transformer import init_weights, make_blocks
+from vjepa_sim.weights import load_tensors, read_safetensors
+from vjepa_sim.world_model import WEIGHTS_FILE, find_checkpoint, write_checkpoint
+
+STATE_FEATURES = 10
+FARTHEST_NOISE = 5.0  # scaled actions lie within; what a draw denoises to is clipped there
+EVALUATE_EVERY = 500
+HELD_OUT_PAIRS, HELD_OUT_SEED = 256, 1
+LEARNING_RATE = Schedule(1e-5, 6e-4, 1e-5, warmup=200, shape="cosine")
+WEIGHT_DECAY, EMA = constant(0.02), constant(0.995)
+AUGMENTATION = Augmentation(scale=(0.8, 1.0), aspect=(0.9, 1.1), flip=False)
+
+
+@dataclass(frozen=True)
+class PolicyConfig:
+    """Sizes.
+
+    Attributes:
+        image_size: height and width of the input in pixels.
+        stem: widths of convolutions, each of which halves the picture; the last one's pixels are the tokens.
+        dim, depth, heads, mlp_hidden: of the transformer.
+        chunk: actions that are drawn at once.
+        head_hidden, head_depth: of the diffusion head.
+        noise_steps: of the diffusion.
+        action_scale: what counts as one, of each dimension of a change of pose.
+    """
+
+    image_size: int = 128
+    stem: tuple[int, ...] = (32, 64, 128, 192)
+    dim: int = 192
+    depth: int = 6
+    heads: int = 6
+    mlp_hidden: int = 768
+    chunk: int = 4
+    head_hidden: int = 256
+    head_depth: int = 3
+    noise_steps: int = 20
+    action_scale: tuple[float, ...] = (0.05, 0.05, 0.05, 0.1, 0.1, 0.1)
+
+    def __post_init__(self) -> None:
+        check_positive(self, "image_size", "dim", "depth", "heads", "mlp_hidden", "chunk", "head_hidden", "head_depth")
+        check_positive(self, "noise_steps")
+        check_numbers(self, "action_scale", length=GRIPPER, above=0)
+        check_numbers(self, "stem", length=len(self.stem), above=0)
+        if self.image_size % 2 ** len(self.stem):
+            raise UserError(f"A picture of {self.image_size} pixels can't be halved {len(self.stem)} times.")
+
+    @property
+    def tokens(self) -> int:
+        """Of a picture."""
+        return (self.image_size >> len(self.stem)) ** 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class PolicyCard(Card):
+    """A cloned policy's.
+
+    Attributes:
+        policy: its sizes.
+    """
+
+    what: ClassVar[str] = "cloned policy"
+    policy: PolicyConfig
+
+
+@dataclass(frozen=True)
+class Demonstrations:
+    """Moments, their goals, and what was done.
+
+    Attributes:
+        images: normalised pictures of the moment and of its goal [B, 2, 3, H, W].
+        states: the arm's at the moment [B, 7].
+        chunks: what was done from there on [B, K, 7], see :class:`data.clip.Clip`; NaN where unknown.
+    """
+
+    images: torch.Tensor
+    states: torch.Tensor
+    chunks: torch.Tensor
+
+    def to(self, device: torch.device) -> Demonstrations:
+        """The same on a device."""
+        return Demonstrations(self.images.to(device), self.states.to(device), self.chunks.to(device))
+
+
+# --- the network --------------------------------------------------------------------------------------------------
+
+
+class Policy(nn.Module):
+    """What to do next, given a picture, the arm's state and a picture of the goal.
+
+    Attributes:
+        card: see :class:`PolicyCard`.
+    """
+
+    def __init__(self, card: PolicyCard):
+        super().__init__()
+        self.card, config = card, card.policy
+        widths = [6, *config.stem]
+        layers = [
+            nn.Sequential(nn.Conv2d(i, o, 3, stride=2, padding=1), nn.GroupNorm(8, o), nn.GELU())
+            for i, o in pairwise(widths)
+        ]
+        self.stem = nn.Sequential(*layers, nn.Conv2d(config.stem[-1], config.dim, 1))
+        self.places = nn.Parameter(torch.randn(config.tokens, config.dim) * 0.02)
+        self.state = nn.Linear(STATE_FEATURES, config.dim)
+        self.readout = nn.Parameter(torch.randn(1, 1, config.dim) * 0.02)
+        self.blocks = make_blocks(config.dim, config.depth, config.heads, config.mlp_hidden)
+        init_weights(self.blocks, self.blocks)
+        self.norm = nn.LayerNorm(config.dim)
+        self.head = DiffusionHead(config)
+        self.register_buffer("_scale", torch.tensor([*config.action_scale, 0.5]), persistent=False)
+        self.register_buffer("_center", torch.tensor([0.0] * GRIPPER + [0.5]), persistent=False)
+
+    def forward(self, batch: Demonstrations, noise: torch.Tensor, levels: torch.Tensor) -> dict[str, torch.Tensor]:
+        """How far the head is from what was done; for ``noise`` and ``levels`` see :meth:`DiffusionHead.forward`."""
+        known = torch.isfinite(batch.chunks)
+        chunks = (torch.where(known, batch.chunks, self._center) - self._center) / self._scale
+        noisy = self.head.add_noise(chunks, noise, levels)
+        off = (self.head(self.embed(batch.images, batch.states), noisy, levels) - noise).square()
+        return {"loss": (off * known).sum() / known.sum().clamp_min(1)}
+
+    def embed(self, images: torch.Tensor, states: torch.Tensor) -> torch.Tensor:
+        """What the transformer makes of pictures and goals [B, 2, 3, H, W] and states [B, 7]: [B, dim]."""
+        tokens = self.stem(images.flatten(1, 2)).flatten(2).transpose(1, 2) + self.places
+        x = torch.cat(
+            [self.readout.expand(len(images), -1, -1), self.state(state_features(states))[:, None], tokens], 1
+        )
+        for block in self.blocks:
+            x = block(x)
+        return self.norm(x[:, 0])
+
+    @torch.no_grad()
+    def draw(
+        self, images: torch.Tensor, states: torch.Tensor, generator: torch.Generator, draws: int = 1
+    ) -> torch.Tensor:
+        """Chunks of actions.
+
+        Args:
+            images: normalised pictures and goals [B, 2, 3, H, W].
+            states: the arm's [B, 7].
+            generator: the source of randomness.
+            draws: for each.
+
+        Returns:
+            [draws, B, K, 7]: changes of pose, and the closedness that the fingers are sent to.
+        """
+        chunks = self.head.draw(self.embed(images, states).expand(draws, -1, -1), generator)
+        return chunks * self._scale + self._center
+
+    @classmethod
+    def from_pretrained(cls, source: str | Path) -> Policy:
+        """Load a checkpoint: a bundled name, or a folder of a policy or of a whole training run.
+
+        Raises:
+            UserError: there is none, it is no policy's, or a file is damaged.
+        """
+        path = find_checkpoint(source)
+        policy = cls(read_card(path / CARD_FILE, PolicyCard))
+        load_tensors(policy, read_safetensors(path / WEIGHTS_FILE), path)
+        return policy.eval()
+
+    def save_pretrained(self, folder: str | Path, half: bool = False) -> None:
+        """Write ``card.json`` and ``model.safetensors`` into a folder; ``half`` stores half precision."""
+        tensors = {name: tensor.half() if half else tensor for name, tensor in self.state_dict().items()}
+        write_checkpoint(Path(folder), self.card, tensors)
+
+
+class DiffusionHead(nn.Module):
+    """Draws chunks of scaled actions by taking noise away, step by step (DDPM, arXiv 2006.11239, with the cosine schedule of
+    arXiv 2102.09672)."""
+
+    def __init__(self, config: PolicyConfig):
+        super().__init__()
+        self._chunk, hidden = config.chunk, config.head_hidden
+        numbers = config.chunk * ACTION_DIM
+        self.level = nn.Embedding(config.noise_steps, hidden)
+        self.begin = nn.Linear(numbers + config.dim, hidden)
+        self.blocks = nn.ModuleList(
+            nn.Sequential(nn.LayerNorm(hidden), nn.Linear(hidden, 4 * hidden), nn.GELU(), nn.Linear(4 * hidden, hidden))
+            for _ in range(config.head_depth)
+        )
+        self.end = nn.Linear(hidden, numbers)
+        kept = torch.cos((torch.arange(config.noise_steps + 1) / config.noise_steps + 0.008) / 1.008 * math.pi / 2) ** 2
+        betas = (1 - kept[1:] / kept[:-1]).clamp(max=0.999)
+        self.register_buffer("_betas", betas, persistent=False)
+        self.register_buffer("_kept", (1 - betas).cumprod(0), persistent=False)  # of the signal's power, at each level
+
+    def forward(self, embedding: torch.Tensor, noisy: torch.Tensor, levels: torch.Tensor) -> torch.Tensor:
+        """The noise in chunks.
+
+        Args:
+            embedding: [..., dim], what they are conditioned on.
+            noisy: [..., K, 7], in units of about 1.
+            levels: int64 [...], how noisy they are.
+
+        Returns:
+            [..., K, 7].
+        """
+        x = self.begin(torch.cat([noisy.flatten(-2), embedding], -1)) + self.level(levels)
+        for block in self.blocks:
+            x = x + block(x)
+        return self.end(x).unflatten(-1, (self._chunk, ACTION_DIM))
+
+    def add_noise(self, chunks: torch.Tensor, noise: torch.Tensor, levels: torch.Tensor) -> torch.Tensor:
+        """Chunks [B, K, 7] with as much noise [B, K, 7] as belongs to levels [B]."""
+        kept = self._kept[levels][:, None, None]
+        return kept.sqrt() * chunks + (1 - kept).sqrt() * noise
+
+    def draw(self, embedding: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Chunks [..., K, 7] for embeddings [..., dim]."""
+        shape = (*embedding.shape[:-1], self._chunk, ACTION_DIM)
+
+        def noise() -> torch.Tensor:
+            return torch.randn(shape, generator=generator).to(embedding.device)
+
+        x = noise()
+        for level in reversed(range(len(self._betas))):
+            levels = torch.full(shape[:-2], level, device=embedding.device)
+            beta, kept = self._betas[level], self._kept[level]
+            x = (x - beta / (1 - kept).sqrt() * self(embedding, x, levels)) / (1 - beta).sqrt()
+            if level:
+                x = x + beta.sqrt() * noise()
+            x = x.clamp(-FARTHEST_NOISE, FARTHEST_NOISE)
+        return x
+
+
+# --- acting -------------------------------------------------------------------------------------------------------
+
+
+class CloningAgent:
+    """Draws chunks of actions, sends the first of the middle one, and looks again; goals are changed by the clock.
+
+    It is given images, the arm's own state and goal images, and nothing else.
+    """
+
+    def __init__(self, policy: Policy, limits: SafetyLimits | None = None, seed: int = 0, draws: int = 9):
+        """
+        Args:
+            policy: that was cloned.
+            limits: the arm's step limits.
+            seed: of the draws.
+            draws: whose median is sent; a single draw is as noisy as the data.
+        """
+        self.model = policy
+        self._bound = torch.tensor((limits or SafetyLimits()).step, dtype=torch.float32)
+        self._seed, self._draws = seed, draws
+        self._goals: list[torch.Tensor] = []
+        self.model_evaluations = self.current_goal = 0
+
+    def begin(self, goals: list[Goal]) -> None:
+        """Start with the first goal."""
+        if not goals or not all(isinstance(goal, Goal) for goal in goals):
+            raise UserError("begin() takes at least one envs.observation.Goal, such as info['goals'] after a reset.")
+        self._goals = [self.model.card.transform(goal.rgb[None])[0] for goal in goals]
+        self._deadlines = np.cumsum([goal.steps for goal in goals])
+        self._step = self.current_goal = 0
+        self._generator = torch.Generator().manual_seed(self._seed)
+
+    def act(self, observation: Observation) -> np.ndarray:
+        """The next action, float32 [7]."""
+        if not self._goals:
+            raise UserError("Call begin(goals) before act(observation).")
+        due = int(np.searchsorted(self._deadlines, self._step, side="right"))
+        self.current_goal = min(due, len(self._goals) - 1)
+        self._step += 1
+        device = self.model.places.device
+        seen = self.model.card.transform(observation.rgb[None])[0]
+        images = torch.stack([seen, self._goals[self.current_goal]])[None].to(device)
+        state = torch.from_numpy(observation.state)
+        chunks = self.model.draw(images, state[None].to(device), self._generator, self._draws)
+        self.model_evaluations = self._draws * self.model.card.policy.noise_steps
+        action = chunks[:, 0, 0].cpu().median(0).values
+        closed = (action[GRIPPER] > 0.5).float()  # hands open or close, nothing between
+        action[GRIPPER] = closed - state[GRIPPER]
+        return action.clamp(-self._bound, self._bound).numpy()
+
+
+# --- learning -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class CloningConfig:
+    """The run.
+
+    Attributes:
+        steps, batch: its length; moments per step, over all processes.
+        learning_rate, weight_decay: AdamW's.
+        ema: share of the kept weights that each step keeps; the others are the learning ones'.
+        farthest: periods from a moment to its goal, at most.
+        augmentation: random parts of the pictures, the same of a moment and its goal; or None.
+        max_gradient_norm: larger gradients are scaled down to it.
+    """
+
+    steps: int = 4000
+    batch: int = 64
+    learning_rate: Schedule = LEARNING_RATE
+    weight_decay: Schedule = WEIGHT_DECAY
+    ema: Schedule = EMA
+    farthest: int = 20
+    augmentation: Augmentation | None = AUGMENTATION
+    max_gradient_norm: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_positive(self, "steps", "batch", "farthest")
+
+
+def clone(
+    mixture: Mixture,
+    out: Path,
+    config: CloningConfig,
+    seed: int,
+    report: Callable[[int, int, dict], None],
+    compute: Compute | None = None,
+    sizes: PolicyConfig | None = None,
+) -> Policy:
+    """Train a policy, or continue where ``out`` left off; what is kept is the moving average of its weights.
+
+    Args:
+        mixture: of robot episodes; its period becomes the policy's.
+        out: the run's folder.
+        config: of the run.
+        seed: of the initial weights and all draws.
+        report: called with (step, steps, scalars).
+        compute: this process's part; by default all of it, on the CPU.
+        sizes: of the network.
+    """
+    compute, sizes = compute or Compute(), sizes or PolicyConfig()
+    rows = compute.rows(config.batch)
+    torch.manual_seed(seed)
+    card = PolicyCard(
+        name=out.name,
+        transform=ImageTransform(sizes.image_size),
+        policy=sizes,
+        period=mixture.period,
+        data=mixture.records,
+        training={"clone": {"seed": seed, **asdict(config)}},
+    )
+    policy, online = Policy(card), Policy(card)
+    settings = {"stage": "clone", "seed": seed, "data": mixture.identity, "period": mixture.period}
+    settings |= {"bfloat16": compute.bfloat16, "sizes": asdict(sizes), **asdict(config)}
+    with claimed(out, RUN_FILE, settings):
+        run = Run(out, config.steps, compute)
+        online.load_state_dict(policy.state_dict())
+        run.restore(policy, online=online)
+        policy.to(compute.device).requires_grad_(False)
+        run.attach(online.to(compute.device), make_optimizer(online))
+        losses_of = compute.replicate(online)
+        drawn = Ahead(lambda step: draw_demonstrations(mixture, card, config, [[seed, step, row] for row in rows]))
+        for step in run.loop(report):
+            run.set_rates(config.learning_rate, config.weight_decay)
+            batch = drawn.take(step, config.steps).to(compute.device)
+            noise, levels = draw_noise(batch, sizes, np.random.default_rng([seed, step, rows.start, 2]))
+            with compute.autocast():
+                losses = losses_of(batch, noise, levels)
+            run.descend(losses["loss"], config.max_gradient_norm)
+            _follow(policy, online, config.ema.at(step, config.steps))
+            run.log_losses("clone", losses)
+            if (step + 1) % EVALUATE_EVERY == 0 or step + 1 == config.steps:
+                scores = measure(policy, mixture, config)
+                run.log({f"held_out/{name}": value for name, value in scores.items()})
+                policy.card = replace(policy.card, measured=scores)
+    return policy.eval()
+
+
+def draw_demonstrations(
+    mixture: Mixture, card: PolicyCard, config: CloningConfig, seeds: list[list[int]], held_out: bool = False
+) -> Demonstrations:
+    """One moment and its goal for each seed; equal seeds give equal ones. Held-out ones are not augmented."""
+    pairs = mixture.draw_pairs(seeds, config.farthest, held_out, pictures=True, chunk=card.policy.chunk)
+    images = []
+    for seed, pair in zip(seeds, pairs, strict=True):
+        frames = pair.frames
+        if config.augmentation is not None and not held_out:
+            frames = config.augmentation(frames, True, np.random.default_rng([*seed, 1]))
+            images.append(card.transform.squash(torch.from_numpy(np.ascontiguousarray(frames))))
+        else:
+            images.append(card.transform(torch.from_numpy(frames)))
+    states, chunks = np.stack([pair.states[0] for pair in pairs]), np.stack([pair.chunk for pair in pairs])
+    return Demonstrations(torch.stack(images), torch.from_numpy(states), torch.from_numpy(chunks))
+
+
+def draw_noise(
+    batch: Demonstrations, sizes: PolicyConfig, rng: np.random.Generator
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Noise [B, K, 7] and its levels [B] for a batch, on its device."""
+    noise = torch.from_numpy(rng.standard_normal(batch.chunks.shape, np.float32))
+    levels = torch.from_numpy(rng.integers(sizes.noise_steps, size=len(noise)))
+    return noise.to(batch.chunks.device), levels.to(batch.chunks.device)
+
+
+@torch.no_grad()
+def _follow(kept: Policy, online: Policy, ema: float) -> None:
+    for ours, theirs in zip(kept.parameters(), online.parameters(), strict=True):
+        ours.lerp_(theirs, 1 - ema)
+
+
+def measure(policy: Policy, mixture: Mixture, config: CloningConfig) -> dict[str, float]:
+    """How far the next action is from what was done, on held-out episodes: centimetres per axis, and the share of wrong grips."""
+    seeds = [[HELD_OUT_SEED, row] for row in range(HELD_OUT_PAIRS)]
+    batch = draw_demonstrations(mixture, policy.card, config, seeds, held_out=True)
+    batch, generator = batch.to(policy.places.device), torch.Generator().manual_seed(HELD_OUT_SEED)
+    policy.eval()
+    drawn = [
+        policy.draw(images, states, generator, draws=9).median(0).values[:, 0]
+        for images, states in zip(batch.images.split(32), batch.states.split(32), strict=True)
+    ]
+    actions, wanted = torch.cat(drawn).cpu(), batch.chunks[:, 0].cpu()
+    known = torch.isfinite(wanted).all(1)
+    actions, wanted = actions[known], wanted[known]
+    wrong = (actions[:, GRIPPER] > 0.5) != (wanted[:, GRIPPER] > 0.5)
+    return {
+        "action_cm": 100 * float((actions - wanted)[:, :3].abs().mean()),
+        "wrong_grips": float(wrong.float().mean()),
+    }
