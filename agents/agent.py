@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from agents.view import ViewCalibration
     from envs.franka_env import FrankaEnv
 
-AGENTS = ("mpc", "bc", "expert", "random", "still")
-LEARNED = ("mpc", "bc")  # those with a checkpoint
+AGENTS = ("mpc", "bc", "oracle", "expert", "random", "still")
+LEARNED = ("mpc", "bc", "oracle")  # those with a checkpoint
+PLANNING = ("mpc", "oracle")  # those with a planner
+TRUTH = ("oracle", "expert")  # those that are given the environment: ceilings, nothing for a robot
 
 
 class Agent(Protocol):
@@ -49,21 +51,27 @@ def load_agent(
     """Make an agent.
 
     Args:
-        name: ``mpc`` (plans with a world model), ``bc`` (a cloned policy, see :mod:`agents.cloning`), ``expert`` (scripted, reads the simulator's truth), ``random`` or
-            ``still``.
-        checkpoint: for ``mpc`` and ``bc``: a bundled name or a folder.
+        name: ``mpc`` (plans with a world model), ``bc`` (a cloned policy, see :mod:`agents.cloning`), ``oracle`` (``mpc`` whose
+            imagination is the simulator), ``expert`` (scripted, reads the simulator's truth), ``random`` or ``still``.
+        checkpoint: for ``mpc``, ``bc`` and ``oracle``: a bundled name or a folder.
         seed: of the agent's own randomness.
         limits: the arm's step limits; None for the defaults.
-        env: for ``expert`` only: the environment whose truth it reads. No other agent is ever given one.
+        env: for ``expert`` and ``oracle`` only: the environment whose truth they read. No other agent is ever given one.
         view: for ``mpc``: what was found out about the camera with this checkpoint, see :func:`agents.view.load_view`.
-        planner: for ``mpc``: see :func:`agents.planners.get_planner`.
+        planner: for ``mpc`` and ``oracle``: see :func:`agents.planners.get_planner`.
     """
-    if name == "mpc":
+    if name in TRUTH and env is None:
+        raise UserError(f"Agent {name!r} reads the simulator's truth: pass env=, an unwrapped FrankaEnv.")
+    if name in PLANNING:
         from agents.mpc import MPCAgent
         from agents.planners import get_planner
         from vjepa_sim.world_model import WorldModel
 
         model = WorldModel.from_pretrained(checkpoint)
+        if name == "oracle":
+            from agents.oracle import TrueWorld
+
+            model = TrueWorld(model, env)
         config = get_planner(planner, guided=model.goal_policy is not None)
         return MPCAgent(model, replace(config, view_angle=None if view is None else view.angle), limits, seed)
     if view is not None:
@@ -85,7 +93,5 @@ def load_agent(
     if name == "expert":
         from agents.expert import Expert
 
-        if env is None:
-            raise UserError("The scripted expert reads the simulator's truth: pass env=, an unwrapped FrankaEnv.")
         return Expert(env)
     raise unknown_name("agent", name, AGENTS)

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from agents.agent import LEARNED
+from agents.agent import LEARNED, PLANNING
 from agents.paired import Paired
 from agents.run_folder import RunFolder, differences, read_runs, refuse
 from agents.rung import Against, Motion, measure_against, measure_motion, read_episodes
@@ -241,7 +241,7 @@ def _agent(run: RunFolder) -> str:
     agent = run.config["agent"]
     if agent not in LEARNED:
         return agent
-    planner = run.config.get("planner", "default") if agent == "mpc" else "default"
+    planner = run.config.get("planner", "default") if agent in PLANNING else "default"
     return f"{agent} with {run.config['checkpoint']}{'' if planner == 'default' else f', {planner} planner'}"
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from agents.agent import AGENTS, LEARNED, Agent, load_agent
+from agents.agent import AGENTS, LEARNED, TRUTH, Agent, load_agent
 from agents.planners import get_planner
 from agents.scoring import Cell, EpisodeScore, markdown_table
 from agents.view import load_view
@@ -47,8 +47,8 @@ class EvaluationConfig:
         agent: see :data:`agents.AGENTS`.
         baselines: of :data:`BASELINES`, scored beside it on the same seeds; none for a run that stands beside another with
             them in ``vjepa-sim compare``.
-        checkpoint: for ``mpc`` and ``bc``.
-        planner: for ``mpc``, see :data:`agents.planners.PLANNERS`.
+        checkpoint: for ``mpc``, ``bc`` and ``oracle``.
+        planner: for ``mpc`` and ``oracle``, see :data:`agents.planners.PLANNERS`.
         tasks, objects: one cell for each pair.
         episodes: per cell.
         seed: of the first episode; the others follow. Below 2³¹, where no training data come from.
@@ -129,7 +129,9 @@ def evaluate(out: Path, config: EvaluationConfig, on_episode: Callable[[str, str
     if config.agent in LEARNED:
         view = None if config.view is None else load_view(config.view, config.checkpoint)
         limits = default_limits(config.gripper)
-        fitted = load_agent(config.agent, config.checkpoint, config.seed, limits, view=view, planner=config.planner)
+        # An oracle's own is made with each environment; what it sees with must fit all the same.
+        name = "mpc" if config.agent == "oracle" else config.agent
+        fitted = load_agent(name, config.checkpoint, config.seed, limits, view=view, planner=config.planner)
         fitted.model.to(find_device(config.device))
         # The same path may hold another model or view tomorrow.
         settings["checkpoint_crc32"] = fingerprint(config.checkpoint) if view is None else view.checkpoint_crc32
@@ -237,8 +239,11 @@ def _score_agents(
         for name in names:
             if name in done:
                 continue
-            truth = env if name == "expert" else None
-            agent = fitted if name in LEARNED else load_agent(name, seed=config.seed, limits=env.arm.limits, env=truth)
+            if name in LEARNED and name not in TRUTH:
+                agent = fitted
+            else:
+                truth = env if name in TRUTH else None
+                agent = load_agent(name, config.checkpoint, config.seed, env.arm.limits, truth, planner=config.planner)
             films = Films(config.videos if name == config.agent else 0)
             scores = []
             for seed in seeds:

@@ -29,7 +29,7 @@ PLACE_FUNNEL = (0.012, 0.04)  # m sideways from where the object should stand
 class Expert:
     """A feedback policy on the true state: it recovers from noise, pushes and lost objects.
 
-    The only agent that is given the environment.
+    A ceiling: it is given the environment.
     """
 
     model_evaluations = 0

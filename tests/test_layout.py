@@ -58,7 +58,7 @@ def test_importing_loads_only_what_is_needed(module, absent):
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
 
 
-def test_only_the_expert_is_given_the_environment():
+def test_only_the_ceilings_are_given_the_environment():
     """An evaluation may read the simulator's truth; an agent may not."""
     for name in ("mpc", "cloning", "baselines", "cem"):
         assert not any(

@@ -75,16 +75,16 @@ class Deploy:
     view: str | None = None
 
     def run(self) -> int:
-        from agents.agent import load_agent
+        from agents.agent import TRUTH, load_agent
         from agents.deploy import DeployConfig, Operator, deploy
         from agents.scoring import markdown_table
         from agents.view import load_view
         from data.goals import load_goals, load_origin
         from envs.make import make_robot
 
-        if self.agent == "expert":
+        if self.agent in TRUTH:
             raise UserError(
-                "The scripted expert reads a simulator's truth; on a robot there is none. Give mpc, bc, random or still."
+                f"Agent {self.agent} reads a simulator's truth; on a robot there is none. Give mpc, bc, random or still."
             )
         if self.backend not in BACKENDS:
             raise unknown_name("backend", self.backend, BACKENDS)

@@ -15,11 +15,11 @@ class Eval:
 
     Attributes:
         out: a new folder for table, videos and eval_info.json.
-        agent: mpc, bc (a cloned policy), expert, random or still.
+        agent: mpc, bc (a cloned policy), oracle (mpc that imagines with the simulator), expert, random or still.
         baselines: scored beside it: expert, random, still, several with commas between, all, or none: for a run that will
             stand beside another with them in compare.
-        checkpoint: for mpc and bc: a bundled name, or a folder.
-        planner: for mpc: default, reference (V-JEPA 2-AC's own), policy (no search), unguided (no policy), polished
+        checkpoint: for mpc, bc and oracle: a bundled name, or a folder.
+        planner: for mpc and oracle: default, reference (V-JEPA 2-AC's own), policy (no search), unguided (no policy), polished
             (no policy, and down the gradient), timed (sub-goals by the clock alone), uncorrected (readings as they
             are), or no-TERM: default without one of its energy's terms, such as no-steps.
         task: reach, grasp, reach-with-object, pick-and-place, several with commas between, or all.
@@ -59,14 +59,14 @@ class Eval:
     view: str | None = None
 
     def run(self) -> int:
-        from agents.agent import LEARNED
+        from agents.agent import LEARNED, PLANNING
         from agents.evaluate import BASELINES, EvaluationConfig, evaluate
         from agents.scoring import markdown_table
         from envs.scene.names import OBJECTS
         from envs.tasks import TASKS
         from envs.variation import ASPECTS
 
-        if self.agent != "mpc":
+        if self.agent not in PLANNING:
             refuse_unused(self, ("planner", "view"), f"with --agent {self.agent}, which plans nothing")
         config = EvaluationConfig(
             agent=self.agent,

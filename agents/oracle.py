@@ -1,0 +1,44 @@
+"""Model-predictive control whose imagination is the simulator itself: what planning would be worth with a perfect model."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import torch
+
+from envs.faults import ArmFault
+from envs.franka_env import FrankaEnv
+from vjepa_sim.world_model import WorldModel
+
+
+class TrueWorld(WorldModel):
+    """A world model's eyes with the simulator's dynamics.
+
+    Plans are carried out in the environment, photographed, encoded, and undone. Like the scripted expert it is given the
+    environment: a ceiling in tables, and no agent.
+    """
+
+    def __init__(self, model: WorldModel, env: FrankaEnv):
+        """
+        Args:
+            model: that encodes and reads pictures.
+            env: in which plans are tried, from the moment that it is in.
+        """
+        super().__init__(model.card)
+        self.load_state_dict(model.state_dict())
+        self.to(model.device).eval()
+        self._env = env
+
+    def rollout(self, z, state, actions) -> torch.Tensor:
+        """As :meth:`WorldModel.rollout`, without gradients: the latents of what would be seen [N, H, tokens, dim]."""
+        env, pictures = self._env, []
+        before = env.simulation.save()
+        for plan in torch.as_tensor(actions).cpu().numpy():
+            env.simulation.restore(before)
+            for action in plan:
+                with suppress(ArmFault):  # it stopped on the way, and that is what is seen
+                    env.arm.command(action)
+                pictures.append(torch.from_numpy(env.arm.observe().rgb))
+        env.simulation.restore(before)
+        z = self.encode(torch.stack(pictures))
+        return z.unflatten(0, (len(actions), -1))

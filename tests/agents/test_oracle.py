@@ -1,0 +1,33 @@
+"""Planning in the simulator itself."""
+
+import numpy as np
+import torch
+
+from agents.mpc import MPCAgent, MPCConfig
+from agents.oracle import TrueWorld
+from envs.franka_env import FrankaEnv
+
+
+def test_what_it_imagines_is_what_then_happens(untrained):
+    env = FrankaEnv("grasp", "box", size=64)
+    env.reset(seed=3)
+    world = TrueWorld(untrained, env)
+    actions = torch.tensor([[[0.03, 0, -0.05, 0, 0, 0, 0], [0, 0.04, 0, 0, 0, 0.1, 0.5]], [[0.0] * 7] * 2])
+    before = env.simulation.save()
+    imagined = world.rollout(world.encode(env.observation.rgb)[0], env.observation.state, actions)
+    assert imagined.shape == (2, 2, *world.encode(env.observation.rgb)[0].shape)
+    np.testing.assert_array_equal(env.simulation.save().physics, before.physics)  # nothing has moved
+    for step, action in enumerate(actions[0].numpy()):
+        env.step(action)
+        assert torch.equal(imagined[0, step], world.encode(env.observation.rgb)[0])
+    env.close()
+
+
+def test_an_agent_plans_in_it(untrained):
+    env = FrankaEnv("reach", "box", size=64)
+    _, info = env.reset(seed=3)
+    agent = MPCAgent(TrueWorld(untrained, env), MPCConfig(), env.arm.limits)
+    agent.begin(info["goals"])
+    assert agent.act(env.observation).shape == (7,)
+    assert agent.model_evaluations == 64
+    env.close()
