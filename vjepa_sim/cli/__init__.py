@@ -22,6 +22,7 @@ from vjepa_sim.cli.evaluation import Eval
 from vjepa_sim.cli.inspect import Inspect
 from vjepa_sim.cli.lint import Lint
 from vjepa_sim.cli.report import Report
+from vjepa_sim.cli.score import Score
 from vjepa_sim.cli.training import Pretrain, Train
 
 VERBS: dict[str, type] = {
@@ -39,6 +40,7 @@ VERBS: dict[str, type] = {
     "calibrate-view": CalibrateView,
     "deploy": Deploy,
     "compare": Compare,
+    "score": Score,
     "bench": Bench,
 }
 RESUMABLE = ("collect", "pretrain", "train", "clone", "eval")

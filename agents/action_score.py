@@ -1,0 +1,133 @@
+"""What a planner would do between two pictures of a recording, beside what was done: a score without robot or simulator.
+
+The action score of jepa-wms (arXiv 2512.24497), with direction and magnitude, since planned motions are known to point the right
+way and to be too short.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from agents.mpc import MPCAgent
+from agents.panel import Color, Sheet
+from agents.planners import get_planner
+from data.clip import Clip
+from data.files import write_image, write_json
+from data.mixture import Mixture
+from data.output import claimed
+from data.provenance import provenance
+from envs.errors import UserError
+from envs.observation import Goal, Observation
+from envs.pose import POSITION
+from vjepa_sim.world_model import WorldModel, fingerprint
+
+CONFIG_FILE, JSON_FILE, PICTURE_FILE = "score_config.json", "score.json", "planned.png"
+SEED = 2  # of the clips that are drawn
+WORST, PER_METRE = 0.1, 800.0  # metres of error that score 0, and points for each metre less
+STANDS_STILL = 0.01  # m: shorter ways have no direction
+AXES: tuple[tuple[str, Color], ...] = (("x", (200, 90, 30)), ("y", (50, 140, 60)), ("z", (30, 110, 170)))
+
+
+@dataclass(frozen=True)
+class ScoreConfig:
+    """What to score.
+
+    Attributes:
+        checkpoint: a world model's.
+        planner: see :data:`agents.planners.PLANNERS`; its horizon becomes ``steps``.
+        clips: of the recordings.
+        steps: periods from a clip's first picture to its last, and of the plan.
+    """
+
+    checkpoint: str = "tiny"
+    planner: str = "default"
+    clips: int = 100
+    steps: int = 3
+
+    def __post_init__(self) -> None:
+        if min(self.clips, self.steps) < 1:
+            raise UserError(f"clips={self.clips} and steps={self.steps} must both be at least 1.")
+
+
+def score_actions(
+    mixture: Mixture, out: Path, config: ScoreConfig, on_clip: Callable[[int, int], None] = lambda done, total: None
+) -> dict[str, Any]:
+    """Plan from the first to the last picture of recorded clips, and write ``score.json`` and a picture into ``out``.
+
+    Args:
+        mixture: of robot episodes.
+        out: a new folder.
+        config: what to score.
+        on_clip: called with the clips done and in all.
+
+    Returns:
+        ``action_score``, ``error_m`` (of the way, summed over x, y and z), ``direction`` (cosine between planned and done ways),
+        ``magnitude`` (of the planned way as a share of the one done), and each clip's ways.
+
+    Raises:
+        UserError: the model plans in steps of another length than the clips', or has no predictor.
+    """
+    model = WorldModel.from_pretrained(config.checkpoint)
+    period = model.card.period
+    if period is not None and abs(period - mixture.period) > 0.01 * period:
+        raise UserError(
+            f"Checkpoint {config.checkpoint} was trained for steps of {period} s; the clips' are {mixture.period} s. "
+            f"Give --period {period}."
+        )
+    planner = get_planner(config.planner, guided=model.goal_policy is not None)
+    agent = MPCAgent(model, replace(planner, cem=replace(planner.cem, horizon=config.steps)))
+    clips = mixture.draw_motion([[SEED, row] for row in range(config.clips)], config.steps + 1, pictures=True)
+    settings = {**asdict(config), "checkpoint_crc32": fingerprint(config.checkpoint), "data": mixture.identity}
+    with claimed(out, CONFIG_FILE, settings):
+        planned = []
+        for number, clip in enumerate(clips, start=1):
+            planned.append(plan_through(agent, clip))
+            on_clip(number, len(clips))
+        done = [clip.states[-1, POSITION] - clip.states[0, POSITION] for clip in clips]
+        scores = summarize(np.array(planned, np.float64), np.array(done, np.float64))
+        report = {**scores, "n_clips": len(clips), "planned_m": np.round(planned, 5).tolist()}
+        report |= {"done_m": np.round(done, 5).tolist(), "config": settings, "provenance": provenance()}
+        write_json(out / JSON_FILE, report)
+        write_image(out / PICTURE_FILE, draw_ways(np.array(planned), np.array(done)))
+    return report
+
+
+def plan_through(agent: MPCAgent, clip: Clip) -> np.ndarray:
+    """The whole way [3] in metres that is planned from a clip's first picture toward its last."""
+    agent.begin([Goal(clip.frames[-1], steps=len(clip.frames) - 1)])
+    agent.act(Observation(clip.frames[0], clip.states[0], 0.0))
+    return agent.plan.actions[:, POSITION].sum(0).numpy()
+
+
+def summarize(planned: np.ndarray, done: np.ndarray) -> dict[str, float | None]:
+    """Scores of planned ways beside those done, [N, 3] metres each; no direction and magnitude where nothing moved."""
+    error = float(np.abs(planned - done).sum(1).mean())
+    lengths, planned_lengths = np.linalg.norm(done, axis=1), np.linalg.norm(planned, axis=1)
+    moves = (lengths > STANDS_STILL) & (planned_lengths > 0)
+    cosines = (planned * done).sum(1)[moves] / (lengths * planned_lengths)[moves]
+    return {
+        "action_score": max(0.0, PER_METRE * (WORST - error)),
+        "error_m": error,
+        "direction": float(cosines.mean()) if moves.any() else None,
+        "magnitude": float(np.median(planned_lengths[moves] / lengths[moves])) if moves.any() else None,
+    }
+
+
+def draw_ways(planned: np.ndarray, done: np.ndarray) -> np.ndarray:
+    """Planned against done, a dot for each clip and axis, in centimetres; uint8 [H, W, 3]."""
+    end = max(1.0, 110 * float(np.abs([planned, done]).max()))
+    sheet = Sheet(1)
+    panel = sheet.panel(0, (-end, -end), (end, end))
+    ticks = np.round(np.linspace(-end, end, 5), 1)
+    panel.axes(ticks, ticks, "done, cm", "planned, cm")
+    panel.line((-end, -end), (end, end), (120, 120, 120))
+    for axis, (_, color) in enumerate(AXES):
+        for x, y in zip(100 * done[:, axis], 100 * planned[:, axis], strict=True):
+            panel.dot((x, y), color)
+    panel.title(list(AXES))
+    return sheet.done()

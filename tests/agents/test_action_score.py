@@ -1,0 +1,39 @@
+"""The action score's arithmetic, and the verb on real recordings."""
+
+import json
+
+import numpy as np
+import pytest
+
+from agents.action_score import summarize
+from vjepa_sim.cli import main
+
+
+def test_plans_as_done_score_all_points():
+    done = np.array([[0.03, 0.0, -0.05], [0.0, 0.04, 0.0]])
+    assert summarize(done, done) == pytest.approx({"action_score": 80, "error_m": 0, "direction": 1, "magnitude": 1})
+
+
+def test_half_the_way_has_the_direction_and_half_the_magnitude():
+    done = np.array([[0.02, 0.0, -0.04], [0.0, 0.04, 0.02]])
+    scores = summarize(done / 2, done)
+    assert scores == pytest.approx({"action_score": 800 * 0.07, "error_m": 0.03, "direction": 1, "magnitude": 0.5})
+
+
+def test_ways_that_stand_still_have_no_direction_and_no_score_is_below_zero():
+    still, far = np.zeros((2, 3)), np.full((2, 3), 0.2)
+    assert summarize(far, still)["direction"] is None
+    assert summarize(far, still)["action_score"] == 0
+    assert summarize(-far, far)["direction"] == pytest.approx(-1)
+
+
+def test_the_verb_scores_recordings(episodes_folder, tmp_path, capsys):
+    few = ["score", "--data", f"sim:{episodes_folder}", "--clips", "3", "--threads", "1"]
+    assert main([*few, "--planner", "policy", "--out", str(tmp_path / "a")]) == 0
+    assert "action score" in capsys.readouterr().out
+    report = json.loads((tmp_path / "a" / "score.json").read_text())
+    assert np.shape(report["planned_m"]) == np.shape(report["done_m"]) == (3, 3)
+    assert report["provenance"]["versions"]["torch"]
+    assert (tmp_path / "a" / "planned.png").exists()
+    assert main([*few, "--period", "0.5", "--out", str(tmp_path / "b")]) == 2
+    assert "Give --period 0.25" in capsys.readouterr().err

@@ -1,0 +1,62 @@
+"""``vjepa-sim score``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+from vjepa_sim.cli.options import set_threads
+from vjepa_sim.cli.progress import progress
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score:
+    """Score a planner on recordings, without robot or simulator: what it plans between two pictures, beside what was done.
+
+    Attributes:
+        data: recorded episodes, FORMAT:PATH or FORMAT:PATH@WEIGHT, such as droid:PATH; may be given several times.
+        out: a new folder for numbers and a picture.
+        checkpoint: a world model's: a bundled name, or a folder.
+        planner: see eval.
+        clips: so many are drawn.
+        horizon: steps from a clip's first picture to its last, and of the plan.
+        period: seconds of a step: a number, paper (0.25) or released (1.06); the model's own if not given.
+        camera: left, right, ext1, ext2, wrist, or a serial.
+        threads: PyTorch's; 0 leaves the choice to it.
+    """
+
+    data: tyro.conf.UseAppendAction[tuple[str, ...]]
+    out: Path
+    checkpoint: str = "tiny"
+    planner: str = "default"
+    clips: int = 100
+    horizon: int = 3
+    period: str | None = None
+    camera: str = "left"
+    threads: int = 0
+
+    def run(self) -> int:
+        from agents.action_score import CONFIG_FILE, ScoreConfig, score_actions
+        from data.clips import parse_period
+        from data.mixture import load_mixture
+        from data.output import check_output
+        from vjepa_sim.world_model import WorldModel
+
+        set_threads(self.threads)
+        check_output(self.out, CONFIG_FILE)  # before the data are read, which takes long
+        card = WorldModel.from_pretrained(self.checkpoint).card
+        period = card.period if self.period is None and card.period else parse_period(self.period or "paper")
+        with progress("reading episodes") as bar:
+            mixture = load_mixture(self.data, bar, period, self.camera, only_episodes=True)
+        with progress("planning") as bar:
+            config = ScoreConfig(self.checkpoint, self.planner, self.clips, self.horizon)
+            report = score_actions(mixture, self.out, config, bar)
+        print(
+            f"action score {report['action_score']:.1f} (off by {100 * report['error_m']:.1f} cm over x, y and z; {report['n_clips']} clips)"
+        )
+        if report["direction"] is not None:
+            print(f"direction {report['direction']:.2f}, magnitude {report['magnitude']:.2f}")
+        print(f"Numbers and picture lie in {self.out}.")
+        return 0
