@@ -13,7 +13,7 @@ from envs.errors import UserError
 from vjepa_sim.checks import check_choice, check_numbers, check_positive
 from vjepa_sim.encoder import EncoderConfig, normalize_tokens
 from vjepa_sim.rope import RopeMode, grid_positions, rope_table
-from vjepa_sim.rotation import euler_to_matrix
+from vjepa_sim.rotation import euler_to_matrix, integrate
 from vjepa_sim.transformer import KeyValueCache, Rope, init_weights, make_blocks, run_blocks
 
 
@@ -113,6 +113,28 @@ class ACPredictor(nn.Module):
         return self._out(z, x)
 
     # --- imagining frame by frame -----------------------------------------------------------------------------
+
+    def imagine(self, z: torch.Tensor, state: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
+        """What N sequences of actions lead to from one present.
+
+        Args:
+            z: the present's latent [tokens, encoder dim].
+            state: the arm's [7].
+            actions: [N, H, 7].
+
+        Returns:
+            The latents after each step [N, H, tokens, encoder dim].
+        """
+        latents, latent, place = [], z[None], state[None]
+        caches = self.new_caches()
+        for t, action in enumerate(actions.unbind(1)):
+            if t == actions.shape[1] - 1:
+                for cache in caches:
+                    cache.closed = True
+            latent = self.step(latent, action, place, caches)  # [N, tokens, dim]
+            latents.append(latent)
+            place = integrate(place, action)
+        return torch.stack(latents, 1)
 
     def new_caches(self) -> list[KeyValueCache]:
         """What :meth:`step` remembers of earlier frames, one per block; empty at first."""

@@ -112,20 +112,18 @@ class Encoder(nn.Module):
             rope = tuple(table[:, None] for table in rope)  # one table per sample, the same for all heads
         return self.norm(run_blocks(self.blocks, x, rope, recompute=self.recompute))
 
+    def still(self, images: torch.Tensor) -> torch.Tensor:
+        """Encode single images, each as a tubelet of equal frames, and layer-norm the tokens without parameters.
 
-def encode_still(encoder: Encoder, images: torch.Tensor) -> torch.Tensor:
-    """Encode single images, each as a tubelet of equal frames, and layer-norm the tokens without parameters.
+        This is how V-JEPA 2-AC sees the world: no mixing over time.
 
-    This is how V-JEPA 2-AC sees the world: no mixing over time.
+        Args:
+            images: normalised, [B, 3, H, W].
 
-    Args:
-        images: normalised, [B, 3, H, W].
-
-    Returns:
-        [B, tokens, dim].
-    """
-    video = images[:, :, None].expand(-1, -1, encoder.config.tubelet_size, -1, -1)
-    return normalize_tokens(encoder(video))
+        Returns:
+            [B, tokens, dim].
+        """
+        return normalize_tokens(self(images[:, :, None].expand(-1, -1, self.config.tubelet_size, -1, -1)))
 
 
 def normalize_tokens(z: torch.Tensor) -> torch.Tensor:

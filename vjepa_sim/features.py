@@ -14,7 +14,6 @@ from data.clip import Clip
 from data.files import write_json
 from data.mixture import Mixture
 from vjepa_sim.compute import Compute
-from vjepa_sim.encoder import encode_still
 from vjepa_sim.world_model import WorldModel
 
 BLOCK = 32  # frames that are encoded at once
@@ -56,7 +55,7 @@ def _encode(model: WorldModel, pictures: list[np.ndarray]) -> torch.Tensor:
     """All in one call of the encoder [N, tokens, dim], though the pictures' sizes may differ."""
     images = torch.cat([model.card.transform(rgb) for rgb in pictures])
     with torch.no_grad():
-        return encode_still(model.encoder, images.to(model.device))
+        return model.encoder.still(images.to(model.device))
 
 
 def open_features(

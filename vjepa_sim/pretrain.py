@@ -19,7 +19,7 @@ from envs.errors import UserError
 from vjepa_sim.batch import Batch, draw_batch
 from vjepa_sim.card import ModelCard
 from vjepa_sim.compute import Compute
-from vjepa_sim.encoder import Encoder, encode_still, normalize_tokens
+from vjepa_sim.encoder import Encoder, normalize_tokens
 from vjepa_sim.heads import object_target, reading_error, state_target
 from vjepa_sim.presets import PretrainConfig, get_preset
 from vjepa_sim.probe import feature_rank, probe_error
@@ -66,7 +66,7 @@ class StageOne(nn.Module):
         losses = {"denoising": torch.stack(denoising).mean()}
         losses["loss"] = losses["denoising"]
         if config.decodes or config.variance_weight or config.covariance_weight:
-            z = encode_still(self.online, batch.stills)
+            z = self.online.still(batch.stills)
             if config.decodes:
                 losses["pixel"] = (self.pixel_decoder(z) - batch.stills).square().mean()
                 losses["state"] = reading_error(self.state_decoder(z), state_target(batch.states))
@@ -239,7 +239,7 @@ def evaluate_encoder(model: WorldModel, mixture: Mixture) -> tuple[dict[str, flo
     if not mixture.episodes:
         drawn = mixture.draw([[0, row] for row in range(min(64, frames))], 1, 1)
         images = [model.card.transform.fit(torch.from_numpy(clip.frames)).to(model.device) for clip in drawn]
-        return {"rank": feature_rank(torch.cat([encode_still(model.encoder, image).cpu() for image in images]))}, None
+        return {"rank": feature_rank(torch.cat([model.encoder.still(image).cpu() for image in images]))}, None
     rng = np.random.default_rng(0)
     sample = mixture.episodes[0].sample(rng, frames)
     test = np.isin(sample.episodes, rng.permutation(np.unique(sample.episodes))[::4])

@@ -15,12 +15,11 @@ from data.files import write_text
 from envs.errors import UserError, unknown_name
 from vjepa_sim.ac_predictor import ACPredictor
 from vjepa_sim.card import CARD_FILE, Card, ModelCard, read_card
-from vjepa_sim.encoder import Encoder, encode_still
+from vjepa_sim.encoder import Encoder
 from vjepa_sim.goal_policy import GoalPolicy
 from vjepa_sim.heads import ObjectDecoder, PixelDecoder, StateDecoder
 from vjepa_sim.predictor import Predictor
 from vjepa_sim.released import Branch, is_released, read_released
-from vjepa_sim.rotation import integrate
 from vjepa_sim.weights import load_tensors, read_safetensors
 
 WEIGHTS_FILE = "model.safetensors"
@@ -71,7 +70,7 @@ class WorldModel(nn.Module):
         """
         images = torch.as_tensor(rgb)
         inputs = self.card.transform(images if images.ndim == 4 else images[None])
-        return encode_still(self.encoder, inputs.to(self.device))
+        return self.encoder.still(inputs.to(self.device))
 
     def rollout(
         self, z: torch.Tensor, state: torch.Tensor | np.ndarray, actions: torch.Tensor | np.ndarray
@@ -98,17 +97,8 @@ class WorldModel(nn.Module):
                 f"rollout() takes z [tokens, dim], state [7] and actions [N, H, 7]; given {tuple(z.shape)}, "
                 f"{tuple(state.shape)} and {tuple(actions.shape)}."
             )
-        latents, latent, place = [], z[None], state[None]
-        caches = self.predictor.new_caches()
         with torch.set_grad_enabled(torch.is_grad_enabled() and actions.requires_grad):
-            for t, action in enumerate(actions.unbind(1)):
-                if t == actions.shape[1] - 1:
-                    for cache in caches:
-                        cache.closed = True
-                latent = self.predictor.step(latent, action, place, caches)  # [N, tokens, dim]
-                latents.append(latent)
-                place = integrate(place, action)
-            return torch.stack(latents, 1)
+            return self.predictor.imagine(z, state, actions)
 
     def read(self, z: torch.Tensor) -> torch.Tensor:
         """What the decoders read off latents, seen or imagined; there must be decoders.

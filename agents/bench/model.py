@@ -12,7 +12,6 @@ from torch import nn
 
 from agents.bench.timing import in_turn
 from vjepa_sim.card import ModelCard
-from vjepa_sim.encoder import encode_still
 from vjepa_sim.presets import PRESETS, get_preset
 from vjepa_sim.transform import ImageTransform
 from vjepa_sim.world_model import WorldModel
@@ -65,7 +64,7 @@ def _measure(checkpoint: str | None, preset: str | None, threads: int) -> dict:
         "weights_gb": _parameters(model) * BYTES / 1e9,
     }
     actions: dict[str, Callable[[], object]] = {"encode": lambda: model.encode(rgb)}
-    flops = {"encode": _flops(lambda: encode_still(model.encoder, model.card.transform(rgb)))}
+    flops = {"encode": _flops(lambda: model.encoder.still(model.card.transform(rgb)))}
     if model.predictor is not None:
         result["predictor_parameters"] = _parameters(model.predictor)
         one = torch.zeros(1, 1, 7)

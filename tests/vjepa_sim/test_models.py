@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from vjepa_sim.ac_predictor import ACPredictor, ACPredictorConfig
-from vjepa_sim.encoder import Encoder, EncoderConfig, encode_still
+from vjepa_sim.encoder import Encoder, EncoderConfig
 from vjepa_sim.masks import LONG_RANGE, SHORT_RANGE, MaskConfig, sample_masks
 from vjepa_sim.predictor import Predictor, PredictorConfig
 from vjepa_sim.rope import axis_width, grid_positions, rope_table, rotate
@@ -59,7 +59,7 @@ def test_what_is_left_of_a_head_is_never_rotated():
 def test_shapes():
     encoder = Encoder(SMALL)
     assert encoder(torch.randn(3, 3, 4, 32, 32)).shape == (3, 2 * 16, 48)
-    assert encode_still(encoder, torch.randn(3, 3, 32, 32)).shape == (3, 16, 48)
+    assert encoder.still(torch.randn(3, 3, 32, 32)).shape == (3, 16, 48)
 
 
 def test_keeping_all_tokens_is_keeping_none_out():
