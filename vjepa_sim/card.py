@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any, ClassVar, TypeVar, get_args, get_type_hints
 
 from envs.errors import UserError
-from vjepa_sim.ac_predictor import ACPredictorConfig
 from vjepa_sim.checks import check_numbers
-from vjepa_sim.encoder import EncoderConfig
 from vjepa_sim.goal_policy import GoalPolicyConfig
+from vjepa_sim.parts import AnyEncoderConfig, AnyPredictorConfig
 from vjepa_sim.predictor import PredictorConfig
 from vjepa_sim.transform import ImageTransform
 
@@ -118,8 +117,8 @@ class ModelCard(Card):
     """
 
     what: ClassVar[str] = "world model"
-    encoder: EncoderConfig
-    predictor: ACPredictorConfig | None = None
+    encoder: AnyEncoderConfig
+    predictor: AnyPredictorConfig | None = None
     mask_predictor: PredictorConfig | None = None
     decoders: bool = True
     object_decoder: bool = False
@@ -179,6 +178,7 @@ def _from_dict(kind: type, values: dict) -> Any:
 
 def _from_json(hint: Any, value: Any) -> Any:
     for kind in (hint, *get_args(hint)):
-        if is_dataclass(kind) and value is not None:
+        # Of several kinds of configuration each but the first tells its name.
+        if is_dataclass(kind) and isinstance(value, dict) and value.get("kind") == getattr(kind, "kind", None):
             return _from_dict(kind, value)
     return tuple(value) if isinstance(value, list) else value

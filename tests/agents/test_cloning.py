@@ -146,7 +146,7 @@ def test_a_policy_and_a_world_model_are_not_taken_for_each_other(policy, tmp_pat
 def test_the_commands_clone_and_score(episodes_folder, tmp_path, capsys):
     run, scored = tmp_path / "run", tmp_path / "scored"
     short = ["--steps", "1", "--batch", "2", "--threads", "1"]
-    assert main(["clone", "--data", f"sim:{episodes_folder}", "--out", str(run), *short]) == 0
+    assert main(["baseline", "bc", "--data", f"sim:{episodes_folder}", "--out", str(run), *short]) == 0
     assert "action_cm" in capsys.readouterr().out
     one = ["--task", "reach", "--object", "box", "--episodes", "1", "--baselines", "none", "--size", "128"]
     assert main(["eval", "--agent", "bc", "--checkpoint", str(run), "--out", str(scored), *one]) == 0

@@ -9,10 +9,10 @@ import tyro
 
 import envs  # noqa: F401
 from envs.errors import UserError, unknown_name
+from vjepa_sim.cli.baseline import Baseline
 from vjepa_sim.cli.bench import Bench
 from vjepa_sim.cli.calibrate_view import CalibrateView
 from vjepa_sim.cli.capture_goal import CaptureGoal
-from vjepa_sim.cli.clone import Clone
 from vjepa_sim.cli.collect import Collect
 from vjepa_sim.cli.compare import Compare
 from vjepa_sim.cli.convert import Convert, check_kind
@@ -33,7 +33,7 @@ VERBS: dict[str, type] = {
     "lint": Lint,
     "pretrain": Pretrain,
     "train": Train,
-    "clone": Clone,
+    "baseline": Baseline,
     "report": Report,
     "eval": Eval,
     "capture-goal": CaptureGoal,
@@ -43,7 +43,7 @@ VERBS: dict[str, type] = {
     "score": Score,
     "bench": Bench,
 }
-RESUMABLE = ("collect", "pretrain", "train", "clone", "eval")
+RESUMABLE = ("collect", "pretrain", "train", "baseline", "eval")
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -1,0 +1,64 @@
+"""``vjepa-sim baseline``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import tyro
+
+from envs.errors import unknown_name
+from vjepa_sim.cli.learning import Learning, print_measured
+from vjepa_sim.cli.progress import progress
+
+
+@dataclass(frozen=True, kw_only=True)
+class Baseline(Learning):
+    """Train one of the others that V-JEPA 2's way is compared with. A stopped run continues with the same command.
+
+    Data are robot episodes: droid:PATH, sim:, lerobot:, rlds: or robomimic:, each with a weight if you like.
+
+    Attributes:
+        method: bc (behaviour cloning toward goal images, Octo's way) or lewm (one token a picture, learned end to end).
+    """
+
+    method: tyro.conf.Positional[str]
+
+    def run(self) -> int:
+        from data.output import check_output
+        from vjepa_sim.run import RUN_FILE
+
+        methods = {"bc": self._bc, "lewm": self._lewm}
+        if self.method not in methods:
+            raise unknown_name("method", self.method, methods)
+        check_output(self.out, RUN_FILE)  # before the data are read, which takes long
+        image_size, agent, learn = methods[self.method]()
+        with self.computing() as compute:
+            with progress("reading episodes") as bar:
+                mixture = self.mixture(image_size, compute, bar, only_episodes=True)
+            with progress("training") as bar:
+                model = learn(mixture, bar, compute)
+        if compute.is_main:
+            print_measured(model.card)
+            chosen = "" if agent == "mpc" else f"--agent {agent} "
+            print(
+                f"What was learned lies in {self.out}. "
+                f"Next: vjepa-sim eval {chosen}--checkpoint {self.out} --episodes 20 --seed 0 --out FOLDER"
+            )
+        return 0
+
+    # Each: the pictures' size in pixels, who acts with what is learned, and what learns it.
+
+    def _bc(self) -> tuple[int, str, Callable[..., Any]]:
+        from agents.cloning import CloningConfig, PolicyConfig, clone
+
+        config = self.adjust(CloningConfig())
+        return PolicyConfig().image_size, "bc", lambda *given: clone(given[0], self.out, config, self.seed, *given[1:])
+
+    def _lewm(self) -> tuple[int, str, Callable[..., Any]]:
+        from vjepa_sim.lewm import LeWMConfig, learn_lewm
+        from vjepa_sim.one_token import OneTokenConfig
+
+        config, size = self.adjust(LeWMConfig()), OneTokenConfig().image_size
+        return size, "mpc", lambda *given: learn_lewm(given[0], self.out, config, self.seed, *given[1:])

@@ -1,0 +1,156 @@
+"""Networks of LeWM's kind (arXiv 2603.19312): a picture is one token, and a small causal transformer says which comes next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import nn
+
+from envs.errors import UserError
+from vjepa_sim.checks import check_numbers, check_positive
+from vjepa_sim.transformer import MLP, Attention, init_weights, make_blocks
+
+MOST_FRAMES = 16  # that a predictor can look back on
+
+
+@dataclass(frozen=True)
+class OneTokenConfig:
+    """Sizes of the encoder.
+
+    Attributes:
+        image_size: height and width of its input in pixels.
+        patch_size: pixels per token within, each way.
+        dim, depth, heads, mlp_hidden: of the transformer; the picture's token has ``dim`` features.
+        kind: tells it from other encoders on a card.
+    """
+
+    image_size: int = 128
+    patch_size: int = 16
+    dim: int = 192
+    depth: int = 6
+    heads: int = 3
+    mlp_hidden: int = 768
+    kind: Literal["one-token"] = "one-token"
+
+    def __post_init__(self) -> None:
+        check_positive(self, "image_size", "patch_size", "dim", "depth", "heads", "mlp_hidden")
+        if self.image_size % self.patch_size:
+            raise UserError(f"Patches of {self.patch_size} pixels don't fill an image of {self.image_size}.")
+
+    @property
+    def tokens(self) -> int:
+        """Per picture."""
+        return 1
+
+
+class OneTokenEncoder(nn.Module):
+    """A vision transformer whose class token, projected, is all that is kept of a picture."""
+
+    def __init__(self, config: OneTokenConfig):
+        super().__init__()
+        self.config = config
+        patches = (config.image_size // config.patch_size) ** 2
+        self.patch_embed = nn.Conv2d(3, config.dim, config.patch_size, stride=config.patch_size)
+        self.token = nn.Parameter(torch.randn(1, 1, config.dim) * 0.02)
+        self.places = nn.Parameter(torch.randn(patches, config.dim) * 0.02)
+        self.blocks = make_blocks(config.dim, config.depth, config.heads, config.mlp_hidden)
+        self.norm = nn.LayerNorm(config.dim)
+        self.project = nn.Sequential(nn.Linear(config.dim, config.dim), nn.BatchNorm1d(config.dim))
+        init_weights(self.blocks, self.blocks)
+
+    def still(self, images: torch.Tensor) -> torch.Tensor:
+        """Normalised pictures [B, 3, H, W] to [B, 1, dim]; trained to be standard normal, so they aren't layer-normed."""
+        x = self.patch_embed(images).flatten(2).transpose(1, 2) + self.places
+        x = torch.cat([self.token.expand(len(x), -1, -1), x], 1)
+        for block in self.blocks:
+            x = block(x)
+        return self.project(self.norm(x[:, 0]))[:, None]
+
+
+@dataclass(frozen=True)
+class TokenPredictorConfig:
+    """Sizes of the predictor.
+
+    Attributes:
+        dim, depth, heads, mlp_hidden: of the transformer.
+        action_scale: actions are divided by this [7] (metres, radians, closedness).
+        kind: tells it from other predictors on a card.
+    """
+
+    dim: int = 192
+    depth: int = 6
+    heads: int = 6
+    mlp_hidden: int = 768
+    action_scale: tuple[float, ...] = (0.05, 0.05, 0.05, 0.1, 0.1, 0.1, 0.5)
+    kind: Literal["one-token"] = "one-token"
+
+    def __post_init__(self) -> None:
+        check_positive(self, "dim", "depth", "heads", "mlp_hidden")
+        check_numbers(self, "action_scale", length=7, above=0)
+
+
+class ConditionedBlock(nn.Module):
+    """A transformer block whose norms are shifted, scaled and gated by a condition (AdaLN-zero, arXiv 2212.09748)."""
+
+    def __init__(self, dim: int, heads: int, mlp_hidden: int):
+        super().__init__()
+        if dim % heads:
+            raise UserError(f"{heads} heads don't divide a width of {dim}.")
+        self.norm1 = nn.LayerNorm(dim, elementwise_affine=False)
+        self.norm2 = nn.LayerNorm(dim, elementwise_affine=False)
+        self.attn, self.mlp = Attention(dim, heads), MLP(dim, mlp_hidden)
+        self.modulate = nn.Linear(dim, 6 * dim)
+        nn.init.zeros_(self.modulate.weight)
+        nn.init.zeros_(self.modulate.bias)
+
+    def forward(self, x: torch.Tensor, condition: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """x and condition [B, T, dim]; mask boolean [T, T], True where attention is allowed."""
+        shift1, scale1, gate1, shift2, scale2, gate2 = self.modulate(nn.functional.silu(condition)).chunk(6, -1)
+        x = x + gate1 * self.attn(self.attn.qkv(self.norm1(x) * (1 + scale1) + shift1), mask=mask)
+        return x + gate2 * self.mlp(self.norm2(x) * (1 + scale2) + shift2)
+
+
+class TokenPredictor(nn.Module):
+    """Causal over frames: from each picture's token, those before it, and the actions, to the next picture's."""
+
+    def __init__(self, config: TokenPredictorConfig, encoder: OneTokenConfig):
+        super().__init__()
+        self.config = config
+        self.embed = nn.Linear(encoder.dim, config.dim)
+        self.times = nn.Parameter(torch.randn(MOST_FRAMES, config.dim) * 0.02)
+        self.act = nn.Sequential(nn.Linear(7, config.dim), nn.GELU(), nn.Linear(config.dim, config.dim))
+        self.blocks = nn.ModuleList(
+            ConditionedBlock(config.dim, config.heads, config.mlp_hidden) for _ in range(config.depth)
+        )
+        self.norm = nn.LayerNorm(config.dim)
+        self.out = nn.Linear(config.dim, encoder.dim)
+        nn.init.zeros_(self.out.weight)  # at first nothing changes
+
+    def forward(self, z: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
+        """Predict each frame's successor.
+
+        Args:
+            z: [B, T, 1, encoder dim], at most 16 frames.
+            actions: [B, T, 7]: what is done at each frame.
+
+        Returns:
+            [B, T, 1, encoder dim]: frame t holds the prediction for t + 1.
+        """
+        frames = z.shape[1]
+        if frames > MOST_FRAMES:
+            raise UserError(f"This predictor looks at {MOST_FRAMES} frames at most; {frames} were given.")
+        x = self.embed(z[:, :, 0]) + self.times[:frames]
+        condition = self.act(actions / actions.new_tensor(self.config.action_scale))
+        mask = torch.ones(frames, frames, dtype=torch.bool, device=z.device).tril()
+        for block in self.blocks:
+            x = block(x, condition, mask)
+        return z + self.out(self.norm(x))[:, :, None]
+
+    def imagine(self, z: torch.Tensor, state: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
+        """What sequences of actions [N, H, 7] lead to from a present [1, dim]: [N, H, 1, dim]; the state isn't looked at."""
+        seen = z[None, None].expand(len(actions), 1, -1, -1)
+        for t in range(actions.shape[1]):
+            seen = torch.cat([seen, self(seen, actions[:, : t + 1])[:, -1:]], 1)
+        return seen[:, 1:]
