@@ -11,11 +11,12 @@ from torch import nn
 from vjepa_sim.ac_predictor import ACPredictor, ACPredictorConfig
 from vjepa_sim.encoder import Encoder, EncoderConfig
 from vjepa_sim.one_token import OneTokenConfig, OneTokenEncoder, TokenPredictor, TokenPredictorConfig
+from vjepa_sim.patch_features import PatchFeatures, PatchFeaturesConfig
 
-AnyEncoderConfig = EncoderConfig | OneTokenConfig
+AnyEncoderConfig = EncoderConfig | OneTokenConfig | PatchFeaturesConfig
 AnyPredictorConfig = ACPredictorConfig | TokenPredictorConfig
 
-ENCODERS = {EncoderConfig: Encoder, OneTokenConfig: OneTokenEncoder}
+ENCODERS = {EncoderConfig: Encoder, OneTokenConfig: OneTokenEncoder, PatchFeaturesConfig: PatchFeatures}
 PREDICTORS = {ACPredictorConfig: ACPredictor, TokenPredictorConfig: TokenPredictor}
 
 

@@ -11,6 +11,7 @@ from vjepa_sim.encoder import EncoderConfig
 from vjepa_sim.goal_policy import GoalPolicyConfig
 from vjepa_sim.heads import SCALE, STATE_CENTER
 from vjepa_sim.masks import LONG_RANGE, SHORT_RANGE, MaskConfig
+from vjepa_sim.patch_features import PatchFeaturesConfig
 from vjepa_sim.predictor import PredictorConfig
 from vjepa_sim.schedule import Schedule, constant
 
@@ -93,11 +94,13 @@ class TrainConfig:
     Attributes:
         steps, batch: length of the run; clips per step, over all processes.
         frames: per clip.
-        rollout: steps that the rollout loss looks ahead.
+        rollout: steps that the rollout loss looks ahead; 0 leaves it out.
+        squared: errors of latents are squared, not absolute.
         learning_rate, weight_decay, max_gradient_norm: as in stage one.
         state_weight: of reading the arm's state off true and imagined latents; it trains the state decoder on, and
             holds the predictor to where the hand goes.
         object_weight: likewise of reading where the object is, where the data tell.
+        reading_guides: whether what is read off imagined latents trains the predictor, or the decoders alone.
         policy_weight: of cloning the policy toward goals, where the preset has one.
         pairs: moments and their goals that it learns from, per clip.
         heads_only: leave the predictor as it is, and train what reads latents and acts on them: decoders and goal policy.
@@ -111,9 +114,11 @@ class TrainConfig:
     learning_rate: Schedule
     weight_decay: Schedule
     rollout: int = 2
+    squared: bool = False
     max_gradient_norm: float | None = None
     state_weight: float = 0.0
     object_weight: float = 0.0
+    reading_guides: bool = True
     policy_weight: float = 1.0
     pairs: int = 8
     heads_only: bool = False
@@ -121,7 +126,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         _check_run(self)
-        if not 1 <= self.rollout < self.frames:
+        if not 0 <= self.rollout < self.frames:
             raise UserError(f"A rollout of {self.rollout} steps needs clips of more frames than {self.frames}.")
 
 
@@ -173,12 +178,12 @@ AC_RECIPE = TrainConfig(
 
 @dataclass(frozen=True)
 class Preset:
-    """Everything that belongs together under one name."""
+    """Everything that belongs together under one name; there is no stage one for an encoder that others trained."""
 
-    encoder: EncoderConfig
-    mask_predictor: PredictorConfig
+    encoder: EncoderConfig | PatchFeaturesConfig
+    mask_predictor: PredictorConfig | None
     ac_predictor: ACPredictorConfig
-    pretrain: PretrainConfig
+    pretrain: PretrainConfig | None
     train: TrainConfig
     goal_policy: GoalPolicyConfig | None = None
 
@@ -245,6 +250,38 @@ PRESETS = {
             object_weight=0.2,
         ),
         goal_policy=GoalPolicyConfig(),
+    ),
+    # DINO-WM's way: frozen features of patches, each predicted on its own grid, teacher forcing alone, and no gradient from
+    # what is read off them. It is trained by `vjepa-sim baseline dino-wm`.
+    "dino-wm": Preset(
+        encoder=PatchFeaturesConfig(),
+        mask_predictor=None,
+        ac_predictor=ACPredictorConfig(
+            dim=192,
+            depth=4,
+            heads=6,
+            mlp_hidden=768,
+            residual=True,
+            action_scale=(0.05, 0.05, 0.05, 0.1, 0.1, 0.1, 0.5),
+            state_center=STATE_CENTER,
+            state_scale=SCALE,
+            state_rotation="matrix",
+            rope="correct",
+        ),
+        pretrain=None,
+        train=TrainConfig(
+            steps=1600,
+            batch=32,
+            frames=4,
+            learning_rate=Schedule(1e-5, 1e-3, 1e-5, warmup=100, shape="cosine"),
+            weight_decay=constant(0.02),
+            rollout=0,
+            squared=True,
+            max_gradient_norm=1.0,
+            state_weight=1.0,
+            object_weight=1.0,
+            reading_guides=False,
+        ),
     ),
 }
 

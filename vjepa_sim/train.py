@@ -17,13 +17,13 @@ from data.ahead import Ahead
 from data.mixture import Mixture
 from data.output import claimed
 from envs.errors import UserError
-from vjepa_sim.ac_predictor import ACPredictor
 from vjepa_sim.card import ModelCard
 from vjepa_sim.compute import Compute
 from vjepa_sim.features import Features, open_features
 from vjepa_sim.goal_policy import GoalPolicy, imitation_loss
 from vjepa_sim.heads import object_target, reading_error, state_target, unshifted, view_shift
 from vjepa_sim.motion_batch import GoalPairs, MotionBatch, draw_motion
+from vjepa_sim.parts import make_predictor
 from vjepa_sim.presets import TrainConfig, get_preset
 from vjepa_sim.run import RUN_FILE, Run, make_optimizer
 from vjepa_sim.world_model import WorldModel, fingerprint
@@ -53,13 +53,12 @@ class StageTwo(nn.Module):
         frozen = learning and self._config.heads_only
         with torch.set_grad_enabled(learning and not frozen):
             predicted = self.predictor(z[:, :-1], batch.actions, batch.states[:, :-1])  # frame t holds what follows it
-            losses = {"teacher_forcing": (predicted - z[:, 1:]).abs().mean()}
-        if frozen:
-            losses["loss"] = z.new_zeros(())
-        else:
+            losses = {"teacher_forcing": self._error(predicted, z[:, 1:])}
+        losses["loss"] = z.new_zeros(()) if frozen else losses["teacher_forcing"]
+        if self._config.rollout and not frozen:
             losses["rollout"] = self._rollout_loss(batch, predicted)
-            losses["loss"] = losses["teacher_forcing"] + losses["rollout"]
-        seen_and_imagined = torch.cat([z, predicted], 1)
+            losses["loss"] = losses["loss"] + losses["rollout"]
+        seen_and_imagined = torch.cat([z, predicted if self._config.reading_guides else predicted.detach()], 1)
         if self.state_decoder is not None:
             wanted = state_target(torch.cat([batch.states, batch.states[:, 1:]], 1))
             losses["state"] = reading_error(self.state_decoder(seen_and_imagined), wanted)
@@ -72,8 +71,12 @@ class StageTwo(nn.Module):
             losses |= self._cloning_losses(batch.pairs)
             losses["loss"] = losses["loss"] + self._config.policy_weight * losses["policy"]
         with torch.no_grad():
-            losses["copy"] = (z[:, 1:] - z[:, :-1]).abs().mean()
+            losses["copy"] = self._error(z[:, :-1], z[:, 1:])
         return losses
+
+    def _error(self, predicted: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
+        off = predicted - seen
+        return off.square().mean() if self._config.squared else off.abs().mean()
 
     def _cloning_losses(self, pairs: GoalPairs) -> dict[str, torch.Tensor]:
         read = self._read(pairs.z)  # without a gradient: the decoders serve the truth alone
@@ -92,7 +95,7 @@ class StageTwo(nn.Module):
         for t in range(1, self._config.rollout):
             following = self.predictor(context, actions[:, : t + 1], states[:, : t + 1])[:, -1:]
             context = torch.cat([context, following], 1)
-        return (context[:, 1:] - z[:, 1 : self._config.rollout + 1]).abs().mean()
+        return self._error(context[:, 1:], z[:, 1 : self._config.rollout + 1])
 
 
 class PlanTrial(Protocol):
@@ -161,7 +164,7 @@ def train(
     settings |= {"encoder_crc32": fingerprint(encoder), "start_crc32": None if start is None else fingerprint(start)}
     settings |= {"data": mixture.identity}
     settings |= {"bfloat16": compute.bfloat16, **asdict(config)}
-    assumed = {"heads_only": False}  # in runs from before there was a choice
+    assumed = {"heads_only": False, "squared": False, "reading_guides": True}  # in runs from before there was a choice
     with claimed(out, RUN_FILE, settings, assumed=assumed) if compute.is_main else nullcontext():
         run = Run(out, config.steps, compute)
         if start is not None and run.is_new:
@@ -228,7 +231,7 @@ def _grow(model: WorldModel, misfit: str) -> None:
     card = model.card
     model.mask_predictor = None
     try:
-        model.predictor = ACPredictor(card.predictor, card.encoder)
+        model.predictor = make_predictor(card.predictor, card.encoder)
     except UserError as error:
         raise UserError(f"{misfit}: {error}") from error
     model.goal_policy = GoalPolicy(card.goal_policy, card.encoder, card.object_decoder) if card.goal_policy else None

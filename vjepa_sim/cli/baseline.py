@@ -20,7 +20,8 @@ class Baseline(Learning):
     Data are robot episodes: droid:PATH, sim:, lerobot:, rlds: or robomimic:, each with a weight if you like.
 
     Attributes:
-        method: bc (behaviour cloning toward goal images, Octo's way) or lewm (one token a picture, learned end to end).
+        method: bc (behaviour cloning toward goal images, Octo's way), dino-wm (a predictor on frozen features of patches), or
+            lewm (one token a picture, learned end to end).
     """
 
     method: tyro.conf.Positional[str]
@@ -29,7 +30,7 @@ class Baseline(Learning):
         from data.output import check_output
         from vjepa_sim.run import RUN_FILE
 
-        methods = {"bc": self._bc, "lewm": self._lewm}
+        methods = {"bc": self._bc, "dino-wm": self._dino_wm, "lewm": self._lewm}
         if self.method not in methods:
             raise unknown_name("method", self.method, methods)
         check_output(self.out, RUN_FILE)  # before the data are read, which takes long
@@ -37,7 +38,7 @@ class Baseline(Learning):
         with self.computing() as compute:
             with progress("reading episodes") as bar:
                 mixture = self.mixture(image_size, compute, bar, only_episodes=True)
-            with progress("training") as bar:
+            with progress("training", before="encoding" if self.method == "dino-wm" else None) as bar:
                 model = learn(mixture, bar, compute)
         if compute.is_main:
             print_measured(model.card)
@@ -55,6 +56,18 @@ class Baseline(Learning):
 
         config = self.adjust(CloningConfig())
         return PolicyConfig().image_size, "bc", lambda *given: clone(given[0], self.out, config, self.seed, *given[1:])
+
+    def _dino_wm(self) -> tuple[int, str, Callable[..., Any]]:
+        from vjepa_sim.dino_wm import PRESET, learn_dino_wm
+        from vjepa_sim.presets import get_preset
+
+        preset = get_preset(PRESET)
+        config = self.adjust(preset.train)
+
+        def learn(mixture, bar, compute):
+            return learn_dino_wm(mixture, self.out, config, self.seed, bar, compute, bar.before)
+
+        return preset.encoder.image_size, "mpc", learn
 
     def _lewm(self) -> tuple[int, str, Callable[..., Any]]:
         from vjepa_sim.lewm import LeWMConfig, learn_lewm

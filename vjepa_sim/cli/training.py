@@ -55,6 +55,8 @@ class Pretrain(_Stage):
         if self.crop not in CROPS:
             raise unknown_name("crop", self.crop, CROPS)
         preset = get_preset(self.preset)
+        if preset.pretrain is None:
+            raise UserError(f"--preset {self.preset}: others trained its encoder; there is no stage one.")
         recipe = preset.pretrain if self.recipe is None else get_recipe(self.recipe, self.preset)
         config = self.adjust(recipe)
         check_output(self.out, RUN_FILE)  # before the data are read, which takes long
