@@ -19,6 +19,8 @@ class EnergyConfig:
 
     Attributes:
         features: of the features' mean absolute difference, which is all of the paper's energy.
+        squared: that difference is squared, as DINO-WM and LeWM have it.
+        pixels: of the mean absolute difference of pictures that are given back of imagined end and goal.
         hand: of the distance from where the actions put the hand to where the state decoder sees it in the goal image, per
             10 cm.
         grip: likewise of the fingers', per full closing.
@@ -28,6 +30,8 @@ class EnergyConfig:
     """
 
     features: float = 1.0
+    squared: bool = False
+    pixels: float = 0.0
     hand: float = 0.2
     grip: float = 0.2
     object: float = 0.2
@@ -53,8 +57,9 @@ def feature_distance(
     return _feature_distance(model.rollout(z, state, actions)[:, -1], goal)
 
 
-def _feature_distance(end: torch.Tensor, goal: torch.Tensor) -> torch.Tensor:
-    return (end - goal).abs().mean((1, 2)).cpu()
+def _feature_distance(end: torch.Tensor, goal: torch.Tensor, squared: bool = False) -> torch.Tensor:
+    off = end - goal
+    return (off.square() if squared else off.abs()).mean((1, 2)).cpu()
 
 
 class Energy:
@@ -78,12 +83,17 @@ class Energy:
         """
         self._config, self._present, self._goal = config, present, goal
         self._proposal, self._bound = proposal, bound
+        self._goal_picture = present.model.pixel_decoder(goal.z[None]) if config.pixels else None
 
     def __call__(self, actions: torch.Tensor) -> torch.Tensor:
         """Energies [N] of action sequences [N, H, 7]."""
         config, present, goal, model = self._config, self._present, self._goal, self._present.model
         end = model.rollout(present.z, present.state, actions)[:, -1]
-        energy = config.features * _feature_distance(end, goal.z)
+        energy = config.features * _feature_distance(end, goal.z, config.squared)
+        if config.pixels:
+            energy = (
+                energy + config.pixels * (model.pixel_decoder(end) - self._goal_picture).abs().mean((1, 2, 3)).cpu()
+            )
         if goal.read is None:  # a released model reads nothing: features alone, as its authors plan
             return energy
         state = present.state.expand(len(actions), ACTION_DIM)

@@ -79,6 +79,10 @@ class MPCAgent:
             raise UserError(
                 f"Without a search the goal policy acts, and checkpoint {model.card.name!r} has none; choose another planner."
             )
+        if self.config.energy.pixels and model.pixel_decoder is None:
+            raise UserError(
+                f"Nothing gives pictures back of what checkpoint {model.card.name!r} imagines; choose another planner than pixels."
+            )
         limits = limits or SafetyLimits()
         bound, free = torch.zeros(ACTION_DIM), list(self.config.searched)
         bound[free] = torch.tensor(limits.step, dtype=torch.float32)[free]

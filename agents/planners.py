@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import replace
 
 from agents.cem import CEMConfig
 from agents.energy import EnergyConfig
@@ -14,11 +14,14 @@ DEFAULT = MPCConfig()
 # Begun at standing still rather than at a proposal, a search has farther to go.
 WIDE = CEMConfig(samples=96, elites=8, iterations=3, initial_std=1.0)
 
+# Distances of features alone.
+ALONE = EnergyConfig(features=1.0, hand=0.0, grip=0.0, object=0.0, steps=0.0, proposal=0.0)
+
 # V-JEPA 2-AC's own (arXiv 2506.09985, section 4.2): distance of features, one step ahead, no rotation; mean and deviations
 # keep 0.15 of their old values; sub-goals are changed by the clock.
 REFERENCE = MPCConfig(
     cem=CEMConfig(samples=800, elites=10, iterations=10, horizon=1, initial_std=1.0, min_std=0.0, momentum=0.15),
-    energy=EnergyConfig(features=1.0, hand=0.0, grip=0.0, object=0.0, steps=0.0, proposal=0.0),
+    energy=ALONE,
     guided=False,
     searched=(0, 1, 2, 6),
     release_share=1.0,
@@ -39,8 +42,10 @@ PLANNERS = {
     "timed": replace(DEFAULT, reached=0.0),
     "uncorrected": replace(DEFAULT, correct_view=False),
     "unguided": replace(DEFAULT, guided=False, cem=WIDE),
+    "latent": replace(DEFAULT, guided=False, cem=WIDE, energy=replace(ALONE, squared=True)),
+    "pixels": replace(DEFAULT, guided=False, cem=WIDE, energy=replace(ALONE, features=0.0, pixels=1.0)),
     "polished": replace(DEFAULT, guided=False, cem=replace(WIDE, iterations=1), polish=18),
-    **{f"no-{term.name}": _without(term.name) for term in fields(EnergyConfig)},
+    **{f"no-{term}": _without(term) for term, weight in vars(DEFAULT.energy).items() if weight},
 }
 
 

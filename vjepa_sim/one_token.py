@@ -10,7 +10,7 @@ from torch import nn
 
 from envs.errors import UserError
 from vjepa_sim.checks import check_numbers, check_positive
-from vjepa_sim.transformer import MLP, Attention, init_weights, make_blocks
+from vjepa_sim.transformer import ConditionedBlock, init_weights, make_blocks
 
 MOST_FRAMES = 16  # that a predictor can look back on
 
@@ -89,27 +89,6 @@ class TokenPredictorConfig:
     def __post_init__(self) -> None:
         check_positive(self, "dim", "depth", "heads", "mlp_hidden")
         check_numbers(self, "action_scale", length=7, above=0)
-
-
-class ConditionedBlock(nn.Module):
-    """A transformer block whose norms are shifted, scaled and gated by a condition (AdaLN-zero, arXiv 2212.09748)."""
-
-    def __init__(self, dim: int, heads: int, mlp_hidden: int):
-        super().__init__()
-        if dim % heads:
-            raise UserError(f"{heads} heads don't divide a width of {dim}.")
-        self.norm1 = nn.LayerNorm(dim, elementwise_affine=False)
-        self.norm2 = nn.LayerNorm(dim, elementwise_affine=False)
-        self.attn, self.mlp = Attention(dim, heads), MLP(dim, mlp_hidden)
-        self.modulate = nn.Linear(dim, 6 * dim)
-        nn.init.zeros_(self.modulate.weight)
-        nn.init.zeros_(self.modulate.bias)
-
-    def forward(self, x: torch.Tensor, condition: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """x and condition [B, T, dim]; mask boolean [T, T], True where attention is allowed."""
-        shift1, scale1, gate1, shift2, scale2, gate2 = self.modulate(nn.functional.silu(condition)).chunk(6, -1)
-        x = x + gate1 * self.attn(self.attn.qkv(self.norm1(x) * (1 + scale1) + shift1), mask=mask)
-        return x + gate2 * self.mlp(self.norm2(x) * (1 + scale2) + shift2)
 
 
 class TokenPredictor(nn.Module):

@@ -9,15 +9,27 @@ from __future__ import annotations
 from torch import nn
 
 from vjepa_sim.ac_predictor import ACPredictor, ACPredictorConfig
+from vjepa_sim.denoiser import Denoiser, DenoiserConfig
 from vjepa_sim.encoder import Encoder, EncoderConfig
+from vjepa_sim.heads import PixelDecoder
 from vjepa_sim.one_token import OneTokenConfig, OneTokenEncoder, TokenPredictor, TokenPredictorConfig
 from vjepa_sim.patch_features import PatchFeatures, PatchFeaturesConfig
+from vjepa_sim.tokeniser import TokeniserConfig, TokeniserDecoder, TokeniserEncoder
 
-AnyEncoderConfig = EncoderConfig | OneTokenConfig | PatchFeaturesConfig
-AnyPredictorConfig = ACPredictorConfig | TokenPredictorConfig
+AnyEncoderConfig = EncoderConfig | OneTokenConfig | PatchFeaturesConfig | TokeniserConfig
+AnyPredictorConfig = ACPredictorConfig | TokenPredictorConfig | DenoiserConfig
 
-ENCODERS = {EncoderConfig: Encoder, OneTokenConfig: OneTokenEncoder, PatchFeaturesConfig: PatchFeatures}
-PREDICTORS = {ACPredictorConfig: ACPredictor, TokenPredictorConfig: TokenPredictor}
+ENCODERS = {
+    EncoderConfig: Encoder,
+    OneTokenConfig: OneTokenEncoder,
+    PatchFeaturesConfig: PatchFeatures,
+    TokeniserConfig: TokeniserEncoder,
+}
+PREDICTORS = {ACPredictorConfig: ACPredictor, TokenPredictorConfig: TokenPredictor, DenoiserConfig: Denoiser}
+PIXEL_DECODERS = {
+    EncoderConfig: PixelDecoder,
+    TokeniserConfig: TokeniserDecoder,
+}  # the others' latents don't give pictures back
 
 
 def make_encoder(config: AnyEncoderConfig) -> nn.Module:
@@ -28,3 +40,8 @@ def make_encoder(config: AnyEncoderConfig) -> nn.Module:
 def make_predictor(config: AnyPredictorConfig, encoder: AnyEncoderConfig) -> nn.Module:
     """The predictor of these sizes for an encoder's latents, untrained."""
     return PREDICTORS[type(config)](config, encoder)
+
+
+def make_pixel_decoder(config: AnyEncoderConfig) -> nn.Module | None:
+    """What gives pictures back of an encoder's latents, untrained; None where nothing does."""
+    return PIXEL_DECODERS[type(config)](config) if type(config) in PIXEL_DECODERS else None

@@ -171,7 +171,7 @@ def train(
             _begin_with(model, start, config.heads_only)
         run.restore(model)
         if run.step >= config.steps:
-            _forget_features(out, compute)
+            forget_features(out, compute)
             return model
         if plan is not None:
             plan.check(model)
@@ -203,11 +203,12 @@ def train(
             # A sharded encoder works only when all processes call it.
             if plan is not None and (step + 1) % plan.every == 0 and (compute.is_main or compute.shard):
                 run.log({f"planning/{name}": value for name, value in plan.success(model).items()})
-        _forget_features(out, compute)
+        forget_features(out, compute)
     return model
 
 
-def _forget_features(out: Path, compute: Compute) -> None:
+def forget_features(out: Path, compute: Compute) -> None:
+    """Remove a finished run's cache."""
     if compute.is_main:
         shutil.rmtree(out / FEATURES_FOLDER, ignore_errors=True)
 

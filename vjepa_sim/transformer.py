@@ -119,6 +119,27 @@ class Block(nn.Module):
         return x + self.mlp(self.norm2(x))
 
 
+class ConditionedBlock(nn.Module):
+    """A transformer block whose norms are shifted, scaled and gated by a condition (AdaLN-zero, arXiv 2212.09748)."""
+
+    def __init__(self, dim: int, heads: int, mlp_hidden: int):
+        super().__init__()
+        if dim % heads:
+            raise UserError(f"{heads} heads don't divide a width of {dim}.")
+        self.norm1 = nn.LayerNorm(dim, elementwise_affine=False)
+        self.norm2 = nn.LayerNorm(dim, elementwise_affine=False)
+        self.attn, self.mlp = Attention(dim, heads), MLP(dim, mlp_hidden)
+        self.modulate = nn.Linear(dim, 6 * dim)
+        nn.init.zeros_(self.modulate.weight)
+        nn.init.zeros_(self.modulate.bias)
+
+    def forward(self, x: torch.Tensor, condition: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
+        """x [B, N, dim]; condition [B, N or 1, dim]; mask as in :class:`Attention`."""
+        shift1, scale1, gate1, shift2, scale2, gate2 = self.modulate(nn.functional.silu(condition)).chunk(6, -1)
+        x = x + gate1 * self.attn(self.attn.qkv(self.norm1(x) * (1 + scale1) + shift1), mask=mask)
+        return x + gate2 * self.mlp(self.norm2(x) * (1 + scale2) + shift2)
+
+
 def make_blocks(dim: int, depth: int, heads: int, mlp_hidden: int) -> nn.ModuleList:
     """``depth`` blocks; ``heads`` must divide ``dim``."""
     if dim % heads:

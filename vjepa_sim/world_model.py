@@ -14,10 +14,9 @@ from torch import nn
 from data.files import write_text
 from envs.errors import UserError, unknown_name
 from vjepa_sim.card import CARD_FILE, Card, ModelCard, read_card
-from vjepa_sim.encoder import EncoderConfig
 from vjepa_sim.goal_policy import GoalPolicy
-from vjepa_sim.heads import ObjectDecoder, PixelDecoder, StateDecoder
-from vjepa_sim.parts import make_encoder, make_predictor
+from vjepa_sim.heads import ObjectDecoder, StateDecoder
+from vjepa_sim.parts import make_encoder, make_pixel_decoder, make_predictor
 from vjepa_sim.predictor import Predictor
 from vjepa_sim.released import Branch, is_released, read_released
 from vjepa_sim.weights import load_tensors, read_safetensors
@@ -46,8 +45,7 @@ class WorldModel(nn.Module):
         self.mask_predictor = Predictor(card.mask_predictor, card.encoder) if card.mask_predictor else None
         self.state_decoder = StateDecoder(card.encoder) if card.decoders else None
         self.object_decoder = ObjectDecoder(card.encoder) if card.object_decoder else None
-        patches = isinstance(card.encoder, EncoderConfig)  # a token for each, which can give it back
-        self.pixel_decoder = PixelDecoder(card.encoder) if card.decoders and patches else None
+        self.pixel_decoder = make_pixel_decoder(card.encoder) if card.decoders else None
         self.predictor = make_predictor(card.predictor, card.encoder) if card.predictor else None
         policy = card.goal_policy
         self.goal_policy = GoalPolicy(policy, card.encoder, card.object_decoder) if policy else None

@@ -20,8 +20,8 @@ class Baseline(Learning):
     Data are robot episodes: droid:PATH, sim:, lerobot:, rlds: or robomimic:, each with a weight if you like.
 
     Attributes:
-        method: bc (behaviour cloning toward goal images, Octo's way), dino-wm (a predictor on frozen features of patches), or
-            lewm (one token a picture, learned end to end).
+        method: bc (behaviour cloning toward goal images, Octo's way), dino-wm (a predictor on frozen features of patches),
+            lewm (one token a picture, learned end to end), or video (a tokeniser and a denoiser that generate the next picture).
     """
 
     method: tyro.conf.Positional[str]
@@ -30,7 +30,7 @@ class Baseline(Learning):
         from data.output import check_output
         from vjepa_sim.run import RUN_FILE
 
-        methods = {"bc": self._bc, "dino-wm": self._dino_wm, "lewm": self._lewm}
+        methods = {"bc": self._bc, "dino-wm": self._dino_wm, "lewm": self._lewm, "video": self._video}
         if self.method not in methods:
             raise unknown_name("method", self.method, methods)
         check_output(self.out, RUN_FILE)  # before the data are read, which takes long
@@ -38,8 +38,7 @@ class Baseline(Learning):
         with self.computing() as compute:
             with progress("reading episodes") as bar:
                 mixture = self.mixture(image_size, compute, bar, only_episodes=True)
-            with progress("training", before="encoding" if self.method == "dino-wm" else None) as bar:
-                model = learn(mixture, bar, compute)
+            model = learn(mixture, compute)
         if compute.is_main:
             print_measured(model.card)
             chosen = "" if agent == "mpc" else f"--agent {agent} "
@@ -55,7 +54,12 @@ class Baseline(Learning):
         from agents.cloning import CloningConfig, PolicyConfig, clone
 
         config = self.adjust(CloningConfig())
-        return PolicyConfig().image_size, "bc", lambda *given: clone(given[0], self.out, config, self.seed, *given[1:])
+
+        def learn(mixture, compute):
+            with progress("training") as bar:
+                return clone(mixture, self.out, config, self.seed, bar, compute)
+
+        return PolicyConfig().image_size, "bc", learn
 
     def _dino_wm(self) -> tuple[int, str, Callable[..., Any]]:
         from vjepa_sim.dino_wm import PRESET, learn_dino_wm
@@ -64,8 +68,9 @@ class Baseline(Learning):
         preset = get_preset(PRESET)
         config = self.adjust(preset.train)
 
-        def learn(mixture, bar, compute):
-            return learn_dino_wm(mixture, self.out, config, self.seed, bar, compute, bar.before)
+        def learn(mixture, compute):
+            with progress("training", before="encoding") as bar:
+                return learn_dino_wm(mixture, self.out, config, self.seed, bar, compute, bar.before)
 
         return preset.encoder.image_size, "mpc", learn
 
@@ -73,5 +78,25 @@ class Baseline(Learning):
         from vjepa_sim.lewm import LeWMConfig, learn_lewm
         from vjepa_sim.one_token import OneTokenConfig
 
-        config, size = self.adjust(LeWMConfig()), OneTokenConfig().image_size
-        return size, "mpc", lambda *given: learn_lewm(given[0], self.out, config, self.seed, *given[1:])
+        config = self.adjust(LeWMConfig())
+
+        def learn(mixture, compute):
+            with progress("training") as bar:
+                return learn_lewm(mixture, self.out, config, self.seed, bar, compute)
+
+        return OneTokenConfig().image_size, "mpc", learn
+
+    def _video(self) -> tuple[int, str, Callable[..., Any]]:
+        from vjepa_sim.tokeniser import TokeniserConfig
+        from vjepa_sim.video import VideoConfig, learn_denoiser, learn_tokeniser
+
+        config = self.adjust(VideoConfig())
+        folder = self.out.with_name(f"{self.out.name}-tokeniser")
+
+        def learn(mixture, compute):
+            with progress("tokeniser") as bar:
+                learn_tokeniser(mixture, folder, config, self.seed, bar, compute)
+            with progress("denoiser", before="encoding") as bar:
+                return learn_denoiser(mixture, str(folder), self.out, config, self.seed, bar, compute, bar.before)
+
+        return TokeniserConfig().image_size, "mpc", learn

@@ -33,7 +33,7 @@ class Deploy:
         agent: mpc, bc (a cloned policy), random or still.
         checkpoint: for mpc and bc: a bundled name, or a folder.
         planner: for mpc: default, reference (V-JEPA 2-AC's own), policy (no search), unguided (no policy), polished
-            (no policy, and down the gradient), timed (sub-goals by the clock alone), uncorrected (readings as they
+            (no policy, and down the gradient), latent or pixels (no policy, distances of features or pictures alone), timed (sub-goals by the clock alone), uncorrected (readings as they
             are), or no-TERM: default without one of its energy's terms, such as no-steps.
         task: reach, grasp, reach-with-object or pick-and-place: its budget of steps; the goals' own if not given.
         object: name of the object in the table; the goals' own if not given.

@@ -20,7 +20,7 @@ class Eval:
             stand beside another with them in compare.
         checkpoint: for mpc, bc and oracle: a bundled name, or a folder.
         planner: for mpc and oracle: default, reference (V-JEPA 2-AC's own), policy (no search), unguided (no policy), polished
-            (no policy, and down the gradient), timed (sub-goals by the clock alone), uncorrected (readings as they
+            (no policy, and down the gradient), latent or pixels (no policy, distances of features or pictures alone), timed (sub-goals by the clock alone), uncorrected (readings as they
             are), or no-TERM: default without one of its energy's terms, such as no-steps.
         task: reach, grasp, reach-with-object, pick-and-place, several with commas between, or all.
         object: cup, box, or all.
