@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from agents.view import ViewCalibration
     from envs.franka_env import FrankaEnv
 
-AGENTS = ("mpc", "bc", "oracle", "expert", "random", "still")
-LEARNED = ("mpc", "bc", "oracle")  # those with a checkpoint
+AGENTS = ("mpc", "bc", "octo", "oracle", "expert", "random", "still")
+LEARNED = ("mpc", "bc", "octo", "oracle")  # those with a checkpoint
 PLANNING = ("mpc", "oracle")  # those with a planner
 TRUTH = ("oracle", "expert")  # those that are given the environment: ceilings, nothing for a robot
 
@@ -51,9 +51,10 @@ def load_agent(
     """Make an agent.
 
     Args:
-        name: ``mpc`` (plans with a world model), ``bc`` (a cloned policy, see :mod:`agents.cloning`), ``oracle`` (``mpc`` whose
-            imagination is the simulator), ``expert`` (scripted, reads the simulator's truth), ``random`` or ``still``.
-        checkpoint: for ``mpc``, ``bc`` and ``oracle``: a bundled name or a folder.
+        name: ``mpc`` (plans with a world model), ``bc`` (a cloned policy, see :mod:`agents.cloning`), ``octo``
+            (a released one, see :mod:`agents.octo`), ``oracle`` (``mpc`` whose imagination is the simulator), ``expert``
+            (scripted, reads the simulator's truth), ``random`` or ``still``.
+        checkpoint: for ``mpc``, ``bc`` and ``oracle``: a bundled name or a folder; for ``octo`` its own.
         seed: of the agent's own randomness.
         limits: the arm's step limits; None for the defaults.
         env: for ``expert`` and ``oracle`` only: the environment whose truth they read. No other agent is ever given one.
@@ -82,6 +83,10 @@ def load_agent(
         from agents.cloning import CloningAgent, Policy
 
         return CloningAgent(Policy.from_pretrained(checkpoint), limits, seed)
+    if name == "octo":
+        from agents.octo import OctoAgent
+
+        return OctoAgent(checkpoint, limits, seed)
     if name == "random":
         from agents.baselines import RandomAgent
 

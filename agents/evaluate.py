@@ -31,6 +31,7 @@ from envs.seeds import evaluation_seed
 from envs.simulation import PERIOD
 from envs.tasks import TASKS
 from envs.variation import ASPECTS, check_aspects
+from vjepa_sim.card import Card
 from vjepa_sim.compute import find_device
 from vjepa_sim.world_model import fingerprint
 
@@ -132,9 +133,10 @@ def evaluate(out: Path, config: EvaluationConfig, on_episode: Callable[[str, str
         # An oracle's own is made with each environment; what it sees with must fit all the same.
         name = "mpc" if config.agent == "oracle" else config.agent
         fitted = load_agent(name, config.checkpoint, config.seed, limits, view=view, planner=config.planner)
-        fitted.model.to(find_device(config.device))
-        # The same path may hold another model or view tomorrow.
-        settings["checkpoint_crc32"] = fingerprint(config.checkpoint) if view is None else view.checkpoint_crc32
+        if _card(fitted) is not None:
+            fitted.model.to(find_device(config.device))
+            # The same path may hold another model or view tomorrow.
+            settings["checkpoint_crc32"] = fingerprint(config.checkpoint) if view is None else view.checkpoint_crc32
         settings["view_angle"] = None if view is None else view.angle
     # Refuses what doesn't fit before anything is written.
     make_env(config, config.tasks[0], config.objects[0], fitted).close()
@@ -154,7 +156,8 @@ def make_env(config: EvaluationConfig, task: str, object_name: str, fitted: Agen
     Raises:
         UserError: the model doesn't fit; it names both sides.
     """
-    period = fitted.model.card.period if fitted is not None else None
+    card = None if fitted is None else _card(fitted)
+    period = None if card is None else card.period
     env = FrankaEnv(
         task,
         object_name,
@@ -167,12 +170,18 @@ def make_env(config: EvaluationConfig, task: str, object_name: str, fitted: Agen
         vary=config.vary,
     )
     try:
-        if fitted is not None:
+        if card is not None:
             check_fit(fitted, env)
     except UserError:
         env.close()
         raise
     return env
+
+
+def _card(agent: Agent) -> Card | None:
+    """The card of what the agent acts with; others' policies have none."""
+    model = getattr(agent, "model", None)
+    return None if model is None else model.card
 
 
 def check_fit(agent: Agent, env: FrankaEnv) -> None:
@@ -234,7 +243,7 @@ def _score_agents(
     env = make_env(config, task, object_name, fitted)
     try:
         seeds, excluded = usable_seeds(env, config.seed, config.episodes)
-        if fitted is not None:
+        if fitted is not None and _card(fitted) is not None:
             check_seeds(fitted, seeds)
         for name in names:
             if name in done:
