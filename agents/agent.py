@@ -12,12 +12,15 @@ from envs.observation import Goal, Observation
 from envs.safety import SafetyLimits
 
 if TYPE_CHECKING:
+    from agents.cosmos import CosmosWorld
     from agents.view import ViewCalibration
     from envs.franka_env import FrankaEnv
+    from vjepa_sim.world_model import WorldModel
 
-AGENTS = ("mpc", "bc", "octo", "oracle", "expert", "random", "still")
-LEARNED = ("mpc", "bc", "octo", "oracle")  # those with a checkpoint
-PLANNING = ("mpc", "oracle")  # those with a planner
+AGENTS = ("mpc", "bc", "octo", "cosmos", "oracle", "expert", "random", "still")
+LEARNED = ("mpc", "bc", "octo", "cosmos", "oracle")  # those with a checkpoint
+OURS = ("mpc", "bc", "oracle")  # those whose checkpoint is of this project's making
+PLANNING = ("mpc", "cosmos", "oracle")  # those with a planner
 TRUTH = ("oracle", "expert")  # those that are given the environment: ceilings, nothing for a robot
 
 
@@ -52,27 +55,23 @@ def load_agent(
 
     Args:
         name: ``mpc`` (plans with a world model), ``bc`` (a cloned policy, see :mod:`agents.cloning`), ``octo``
-            (a released one, see :mod:`agents.octo`), ``oracle`` (``mpc`` whose imagination is the simulator), ``expert``
-            (scripted, reads the simulator's truth), ``random`` or ``still``.
-        checkpoint: for ``mpc``, ``bc`` and ``oracle``: a bundled name or a folder; for ``octo`` its own.
+            (a released one, see :mod:`agents.octo`), ``cosmos`` (``mpc`` with a released video model, see :mod:`agents.cosmos`),
+            ``oracle`` (``mpc`` whose imagination is the simulator), ``expert`` (scripted, reads the simulator's truth),
+            ``random`` or ``still``.
+        checkpoint: for ``mpc``, ``bc`` and ``oracle``: a bundled name or a folder; for ``octo`` and ``cosmos`` their own.
         seed: of the agent's own randomness.
         limits: the arm's step limits; None for the defaults.
         env: for ``expert`` and ``oracle`` only: the environment whose truth they read. No other agent is ever given one.
         view: for ``mpc``: what was found out about the camera with this checkpoint, see :func:`agents.view.load_view`.
-        planner: for ``mpc`` and ``oracle``: see :func:`agents.planners.get_planner`.
+        planner: for ``mpc``, ``cosmos`` and ``oracle``: see :func:`agents.planners.get_planner`.
     """
     if name in TRUTH and env is None:
         raise UserError(f"Agent {name!r} reads the simulator's truth: pass env=, an unwrapped FrankaEnv.")
     if name in PLANNING:
         from agents.mpc import MPCAgent
         from agents.planners import get_planner
-        from vjepa_sim.world_model import WorldModel
 
-        model = WorldModel.from_pretrained(checkpoint)
-        if name == "oracle":
-            from agents.oracle import TrueWorld
-
-            model = TrueWorld(model, env)
+        model = _load_model(name, checkpoint, env)
         config = get_planner(planner, guided=model.goal_policy is not None)
         return MPCAgent(model, replace(config, view_angle=None if view is None else view.angle), limits, seed)
     if view is not None:
@@ -100,3 +99,19 @@ def load_agent(
 
         return Expert(env)
     raise unknown_name("agent", name, AGENTS)
+
+
+def _load_model(name: str, checkpoint: str, env: FrankaEnv | None) -> WorldModel | CosmosWorld:
+    """What a planning agent imagines with."""
+    if name == "cosmos":
+        from agents.cosmos import CosmosWorld
+
+        return CosmosWorld(checkpoint)
+    from vjepa_sim.world_model import WorldModel
+
+    model = WorldModel.from_pretrained(checkpoint)
+    if name == "oracle":
+        from agents.oracle import TrueWorld
+
+        return TrueWorld(model, env)
+    return model

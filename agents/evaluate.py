@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from agents.agent import AGENTS, LEARNED, TRUTH, Agent, load_agent
+from agents.agent import AGENTS, LEARNED, OURS, TRUTH, Agent, load_agent
 from agents.planners import get_planner
 from agents.scoring import Cell, EpisodeScore, markdown_table
 from agents.view import load_view
@@ -133,7 +133,7 @@ def evaluate(out: Path, config: EvaluationConfig, on_episode: Callable[[str, str
         # An oracle's own is made with each environment; what it sees with must fit all the same.
         name = "mpc" if config.agent == "oracle" else config.agent
         fitted = load_agent(name, config.checkpoint, config.seed, limits, view=view, planner=config.planner)
-        if _card(fitted) is not None:
+        if config.agent in OURS:
             fitted.model.to(find_device(config.device))
             # The same path may hold another model or view tomorrow.
             settings["checkpoint_crc32"] = fingerprint(config.checkpoint) if view is None else view.checkpoint_crc32

@@ -38,6 +38,7 @@ def _without(term: str) -> MPCConfig:
 PLANNERS = {
     "default": DEFAULT,
     "reference": REFERENCE,
+    "generated": replace(REFERENCE, cem=replace(REFERENCE.cem, samples=80)),
     "policy": replace(DEFAULT, search=False),
     "timed": replace(DEFAULT, reached=0.0),
     "uncorrected": replace(DEFAULT, correct_view=False),

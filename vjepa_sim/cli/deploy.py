@@ -30,7 +30,7 @@ class Deploy:
         gripper: robotiq or panda_hand; the goals' own if not given.
         gripper_address: serial device of a Robotiq.
         driver: library that talks to the robot: franky or franka-rs.
-        agent: mpc, bc (a cloned policy), octo (a released one), random or still.
+        agent: mpc, bc (a cloned policy), octo and cosmos (released ones), random or still.
         checkpoint: for mpc and bc: a bundled name, or a folder.
         planner: for mpc: default, reference (V-JEPA 2-AC's own), policy (no search), unguided (no policy), polished
             (no policy, and down the gradient), latent or pixels (no policy, distances of features or pictures alone), timed (sub-goals by the clock alone), uncorrected (readings as they

@@ -15,7 +15,7 @@ class Eval:
 
     Attributes:
         out: a new folder for table, videos and eval_info.json.
-        agent: mpc, bc (a cloned policy), octo (a released one), oracle (mpc that imagines with the simulator), expert, random or still.
+        agent: mpc, bc (a cloned policy), octo and cosmos (released ones), oracle (mpc that imagines with the simulator), expert, random or still.
         baselines: scored beside it: expert, random, still, several with commas between, all, or none: for a run that will
             stand beside another with them in compare.
         checkpoint: for mpc, bc and oracle: a bundled name, or a folder.
