@@ -374,7 +374,7 @@ def clone(
     settings = {"stage": "clone", "seed": seed, "data": mixture.identity, "period": mixture.period}
     settings |= {"bfloat16": compute.bfloat16, "sizes": asdict(sizes), **asdict(config)}
     with claimed(out, RUN_FILE, settings):
-        run = Run(out, config.steps, compute)
+        run = Run(out, "clone", config.steps, compute)
         online.load_state_dict(policy.state_dict())
         run.restore(policy, online=online)
         policy.to(compute.device).requires_grad_(False)
@@ -389,7 +389,7 @@ def clone(
                 losses = losses_of(batch, noise, levels)
             run.descend(losses["loss"], config.max_gradient_norm)
             _follow(policy, online, config.ema.at(step, config.steps))
-            run.log_losses("clone", losses)
+            run.log_losses(losses)
             if (step + 1) % EVALUATE_EVERY == 0 or step + 1 == config.steps:
                 scores = measure(policy, mixture, config)
                 run.log({f"held_out/{name}": value for name, value in scores.items()})

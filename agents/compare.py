@@ -138,7 +138,8 @@ def _parted(against: Against) -> str:
 
 def _compare_cells(runs: list[RunFolder]) -> Comparison:
     first, *others = runs
-    lines = [f"# {', '.join(run.name for run in runs)}\n", *(warnings := _warnings(runs, EVAL_FREE)), *_overview(runs)]
+    lines = [f"# {', '.join(run.name for run in runs)}\n", *(warnings := _warnings(runs, EVAL_FREE))]
+    lines += [*_overview(runs), *_methods(runs)]
     numbers = []
     for other in others:
         lines += [
@@ -203,6 +204,27 @@ def _baseline_rows(run: RunFolder, columns: list[tuple[str, str]]) -> list[str]:
         whole = f"{sum(k for k, _ in counts.values())}/{sum(n for _, n in counts.values())}"
         rows.append(f"| {name}, beside {run.name} | {' | '.join(rates)} | {whole} | | |")
     return rows
+
+
+def _methods(runs: list[RunFolder]) -> list[str]:
+    """How each run's agent decides, how long that takes, and what it had learned from; what isn't known is left empty."""
+    lines = [
+        "| run | agent | s / action | model evaluations | samples | rounds | horizon | parameters | episodes learned from "
+        "| frames | training, hours |",
+        "|---" * 11 + "|",
+    ]
+    for run in runs:
+        cells, method = list(_scored(run).values()), run.method
+        seconds = sum(cell["plan_seconds_median"] * cell["n_episodes"] for cell in cells)
+        seconds /= max(1, sum(cell["n_episodes"] for cell in cells))
+        evaluations = max((cell["model_evaluations_per_action"] for cell in cells), default=0)
+        parameters, hours = method.get("parameters"), method.get("training_seconds")
+        row = [run.name, _agent(run), f"{seconds:.3g}", f"{evaluations:.0f}"]
+        row += [method.get(name, "") for name in ("samples", "iterations", "horizon")]
+        row += ["" if parameters is None else f"{parameters / 1e6:.1f} M"]
+        row += [f"{method[name]:,}" if name in method else "" for name in ("episodes", "frames")]
+        lines.append(f"| {' | '.join(map(str, [*row, '' if hours is None else f'{hours / 3600:.1f}']))} |")
+    return [*lines, ""]
 
 
 def _all_episodes(first: RunFolder, other: RunFolder) -> Paired:

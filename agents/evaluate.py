@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import numpy as np
+from torch import nn
 
 from agents.agent import AGENTS, LEARNED, OURS, TRUTH, Agent, load_agent
 from agents.planners import get_planner
@@ -124,7 +125,7 @@ def evaluate(out: Path, config: EvaluationConfig, on_episode: Callable[[str, str
             something else.
     """
     settings = asdict(config)
-    fitted = None
+    fitted, method = None, {}
     if config.view is not None and config.agent != "mpc":
         raise UserError(f"--view turns what a model plans; agent {config.agent!r} plans nothing.")
     if config.agent in LEARNED:
@@ -137,11 +138,12 @@ def evaluate(out: Path, config: EvaluationConfig, on_episode: Callable[[str, str
             fitted.model.to(find_device(config.device))
             # The same path may hold another model or view tomorrow.
             settings["checkpoint_crc32"] = fingerprint(config.checkpoint) if view is None else view.checkpoint_crc32
+        method = describe(fitted)
         settings["view_angle"] = None if view is None else view.angle
     # Refuses what doesn't fit before anything is written.
     make_env(config, config.tasks[0], config.objects[0], fitted).close()
     with claimed(out, CONFIG_FILE, settings):
-        info = _resume(out, settings)
+        info = {**_resume(out, settings), "method": method}
         for task in config.tasks:
             for object_name in config.objects:
                 _score_agents(out, info, config, task, object_name, fitted, on_episode)
@@ -182,6 +184,28 @@ def _card(agent: Agent) -> Card | None:
     """The card of what the agent acts with; others' policies have none."""
     model = getattr(agent, "model", None)
     return None if model is None else model.card
+
+
+def describe(agent: Agent) -> dict:
+    """What the agent learned from and how it searches, as far as is known: for tables that compare methods; JSON-compatible."""
+    told: dict = {}
+    card, search = _card(agent), getattr(agent, "config", None)
+    if isinstance(getattr(agent, "model", None), nn.Module):
+        told["parameters"] = sum(parameter.numel() for parameter in agent.model.parameters())
+    if card is not None and card.data:
+        told |= {name: sum(record.get(name, 0) for record in card.data) for name in ("episodes", "frames")}
+        told["training_seconds"] = _seconds(card.training)
+    if search is not None and search.search:
+        told |= {name: getattr(search.cem, name) for name in ("samples", "iterations", "horizon")}
+    return told
+
+
+def _seconds(training: dict) -> float | None:
+    """All that a card's runs took, those that others began with included; None if one of them doesn't tell."""
+    stages = [stage for stage in training.values() if isinstance(stage, dict) and "seed" in stage]
+    nested = [_seconds(stage) for stage in training.values() if isinstance(stage, dict) and "seed" not in stage]
+    told = [stage.get("seconds") for stage in stages] + nested
+    return None if None in told or not told else float(sum(told))
 
 
 def check_fit(agent: Agent, env: FrankaEnv) -> None:

@@ -27,6 +27,7 @@ class RunFolder:
         kind: ``deploy`` or ``eval``.
         config: its settings.
         cells: its table.
+        method: what is known of how the agent learned and searches, see :func:`agents.evaluate.describe`; of an evaluation.
         complete: whether it came to its end.
         provenance: where it came from.
     """
@@ -36,6 +37,7 @@ class RunFolder:
     kind: str
     config: dict[str, Any]
     cells: list[dict[str, Any]]
+    method: dict[str, Any]
     complete: bool
     provenance: dict[str, Any]
 
@@ -96,7 +98,8 @@ def _read(folder: Path, name: str) -> RunFolder:
         raise UserError(f"{folder / INFO_FILE} is damaged ({error!r}).") from error
     if not cells or not scored:
         raise UserError(f"{folder}: no episode was scored there.")
-    return RunFolder(name, folder, kinds[0], config, cells, complete, info.get("provenance", {}))
+    method, origin = info.get("method", {}), info.get("provenance", {})
+    return RunFolder(name, folder, kinds[0], config, cells, method, complete, origin)
 
 
 def _names(folders: list[Path]) -> list[str]:

@@ -156,7 +156,7 @@ def learn_lewm(
     settings = {"stage": "lewm", "seed": seed, "data": mixture.identity, "period": mixture.period}
     settings |= {"bfloat16": compute.bfloat16, "encoder": asdict(encoder), **asdict(config)}
     with claimed(out, RUN_FILE, settings) if compute.is_main else nullcontext():
-        run = Run(out, config.steps, compute)
+        run = Run(out, "lewm", config.steps, compute)
         run.restore(model)
         objective = LeWM(model.to(compute.device), config, compute)
         run.attach(objective, make_optimizer(objective))
@@ -171,7 +171,7 @@ def learn_lewm(
             with compute.autocast():
                 losses = losses_of(*batch, step)
             run.descend(losses["loss"], config.max_gradient_norm)
-            run.log_losses("lewm", losses)
+            run.log_losses(losses)
             if (step + 1) % EVALUATE_EVERY == 0 or step + 1 == config.steps:
                 scores = _measure(objective, model, mixture, config)
                 run.log({f"held_out/{name}": value for name, value in scores.items()})

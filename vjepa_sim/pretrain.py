@@ -134,7 +134,7 @@ def pretrain(
     settings |= {"period": mixture.period, "max_aspect": max_aspect}
     settings |= {"bfloat16": compute.bfloat16, **asdict(config)}
     with claimed(out, RUN_FILE, settings) if compute.is_main else nullcontext():
-        run = Run(out, config.steps, compute)
+        run = Run(out, "pretrain", config.steps, compute)
         if start is not None and run.is_new:
             _begin_with(model, start)
         online.load_state_dict(model.encoder.state_dict())
@@ -155,7 +155,7 @@ def pretrain(
                 losses = losses_of(batch)
             run.descend(losses["loss"], config.max_gradient_norm)
             objective.follow(config.ema.at(step, config.steps))
-            run.log_losses("pretrain", losses)
+            run.log_losses(losses)
             if (step + 1) % PROBE_EVERY == 0 or step + 1 == config.steps:
                 scores, picture = evaluate_encoder(model, mixture)
                 run.log({f"probe/{name}": value for name, value in scores.items()})

@@ -18,6 +18,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -67,14 +68,16 @@ class Run:
     Every process of a parallel run has one; only the main one writes.
     """
 
-    def __init__(self, out: Path, steps: int, compute: Compute):
+    def __init__(self, out: Path, stage: str, steps: int, compute: Compute):
         """
         Args:
             out: the run's folder, held by :func:`data.output.claimed`.
+            stage: what is trained, as the card's ``training`` calls it; the card is told there how many seconds it took.
             steps: length of the run.
             compute: this process's part.
         """
         self.out = out
+        self._stage, self._began, self._earlier = stage, time.monotonic(), 0.0
         self.steps = steps
         self.step = 0
         self._compute = compute
@@ -102,6 +105,7 @@ class Run:
             weights = self._last / WEIGHTS_FILE
             load_tensors(model, read_safetensors(weights), weights)
             model.card = read_card(self._last / CARD_FILE, type(model.card))
+            self._earlier = float(model.card.training.get(self._stage, {}).get("seconds", 0.0))
             tensors = read_safetensors(self._last / STATE_FILE)
             self.step = int(json.loads((self._last / STEP_FILE).read_text())["step"])
             for name, module in others.items():
@@ -213,12 +217,12 @@ class Run:
         if self._writer is not None and picture is not None:
             self._writer.add_image(title, picture, self.step, dataformats="HWC")
 
-    def log_losses(self, stage: str, losses: dict[str, torch.Tensor]) -> None:
+    def log_losses(self, losses: dict[str, torch.Tensor]) -> None:
         """Write a step's losses and learning rate, every so many steps."""
         if self.step % LOG_EVERY == 0:
             scalars = {name: float(value.detach()) for name, value in losses.items()}
             scalars["learning_rate"] = self._optimizer.param_groups[0]["lr"]
-            self.log({f"{stage}/{name}": value for name, value in scalars.items()})
+            self.log({f"{self._stage}/{name}": value for name, value in scalars.items()})
 
     def set_rates(self, learning_rate: Schedule, weight_decay: Schedule) -> None:
         """What the optimiser does in the present step; biases and norms don't decay."""
@@ -241,6 +245,7 @@ class Run:
         }
         state = get_optimizer_state_dict(self._objective, self._optimizer, options=options).get("state", {})
         if self._compute.is_main:
+            self._tell_seconds()
             others |= {f"optimizer.{name}.{key}": v for name, entry in state.items() for key, v in entry.items()}
             folder = self.out / "checkpoints"
             folder.mkdir(parents=True, exist_ok=True)
@@ -251,6 +256,12 @@ class Run:
             write_json(partial / STEP_FILE, {"step": self.step})
             _put_in_place(folder, partial, f"{self.step:06d}")
         self._compute.wait()
+
+    def _tell_seconds(self) -> None:
+        card = self._model.card
+        seconds = round(self._earlier + time.monotonic() - self._began, 1)
+        stage = {**card.training.get(self._stage, {}), "seconds": seconds}
+        self._model.card = replace(card, training={**card.training, self._stage: stage})
 
 
 def _put_in_place(folder: Path, partial: Path, name: str) -> None:

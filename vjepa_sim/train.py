@@ -166,7 +166,7 @@ def train(
     settings |= {"bfloat16": compute.bfloat16, **asdict(config)}
     assumed = {"heads_only": False, "squared": False, "reading_guides": True}  # in runs from before there was a choice
     with claimed(out, RUN_FILE, settings, assumed=assumed) if compute.is_main else nullcontext():
-        run = Run(out, config.steps, compute)
+        run = Run(out, "train", config.steps, compute)
         if start is not None and run.is_new:
             _begin_with(model, start, config.heads_only)
         run.restore(model)
@@ -194,7 +194,7 @@ def train(
             with compute.autocast():
                 losses = losses_of(batch)
             run.descend(losses["loss"], config.max_gradient_norm)
-            run.log_losses("train", losses)
+            run.log_losses(losses)
             if (step + 1) % EVALUATE_EVERY == 0 or step + 1 == config.steps:
                 scores, picture = evaluate_predictor(objective, model, features, mixture, config, compute)
                 run.log({f"held_out/{name}": value for name, value in scores.items()})

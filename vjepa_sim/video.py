@@ -113,7 +113,7 @@ def learn_tokeniser(
     settings = {"stage": "tokeniser", "seed": seed, "data": mixture.identity, "sizes": asdict(sizes)}
     settings |= {"bfloat16": compute.bfloat16, **asdict(config)}
     with claimed(out, RUN_FILE, settings) if compute.is_main else nullcontext():
-        run = Run(out, config.tokeniser_steps, compute)
+        run = Run(out, "tokeniser", config.tokeniser_steps, compute)
         run.restore(model)
         if run.step >= config.tokeniser_steps:
             return model.eval()
@@ -129,7 +129,7 @@ def learn_tokeniser(
             with compute.autocast():
                 losses = losses_of(images, noise.to(compute.device))
             run.descend(losses["loss"], config.max_gradient_norm)
-            run.log_losses("tokeniser", losses)
+            run.log_losses(losses)
             if (step + 1) % EVALUATE_EVERY == 0 or step + 1 == config.tokeniser_steps:
                 scores, picture = _measure_tokeniser(model.eval(), mixture)
                 run.log({f"held_out/{name}": value for name, value in scores.items()})
@@ -222,7 +222,7 @@ def learn_denoiser(
     settings = {"stage": "denoiser", "seed": seed, "data": mixture.identity, "sizes": asdict(sizes)}
     settings |= {"tokeniser_crc32": fingerprint(tokeniser), "bfloat16": compute.bfloat16, **asdict(config)}
     with claimed(out, RUN_FILE, settings) if compute.is_main else nullcontext():
-        run = Run(out, config.steps, compute)
+        run = Run(out, "denoiser", config.steps, compute)
         run.restore(model)
         if run.step >= config.steps:
             forget_features(out, compute)
@@ -241,7 +241,7 @@ def learn_denoiser(
             with compute.autocast():
                 losses = losses_of(*batch)
             run.descend(losses["loss"], config.max_gradient_norm)
-            run.log_losses("denoiser", losses)
+            run.log_losses(losses)
             if (step + 1) % EVALUATE_EVERY == 0 or step + 1 == config.steps:
                 scores, picture = _measure_denoiser(objective, model, features, mixture)
                 run.log({f"held_out/{name}": value for name, value in scores.items()})

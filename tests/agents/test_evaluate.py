@@ -12,6 +12,7 @@ from agents.evaluate import (
     Films,
     check_fit,
     check_seeds,
+    describe,
     evaluate,
     run_episode,
     usable_seeds,
@@ -115,6 +116,20 @@ def test_starts_that_satisfy_the_goal_do_not_count(monkeypatch):
     assert len(excluded) > 0
     assert not set(seeds) & set(near)
     env.close()
+
+
+def test_what_an_agent_learned_from_is_told():
+    agent = load_agent("mpc", "tiny")
+    told = describe(agent)
+    assert (told["samples"], told["iterations"], told["horizon"]) == (32, 2, 1)
+    assert told["parameters"] == sum(parameter.numel() for parameter in agent.model.parameters())
+    assert told["episodes"] == sum(record["episodes"] for record in agent.model.card.data)
+    runs = {"pretrain": {"seed": 0, "seconds": 60.0}, "train": {"seed": 0, "seconds": 30.0}}
+    agent.model.with_card(training={**runs, "begun_with": {"checkpoint": "x", "train": {"seed": 1, "seconds": 5.0}}})
+    assert describe(agent)["training_seconds"] == 95.0
+    agent.model.with_card(training={**runs, "train": {"seed": 0}})  # from before runs told it
+    assert describe(agent)["training_seconds"] is None
+    assert describe(load_agent("still")) == {}
 
 
 def test_failures_are_filmed_first(tmp_path):

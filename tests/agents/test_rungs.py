@@ -161,6 +161,7 @@ def test_evaluations_are_compared_on_their_shared_seeds(runs, tmp_path):
     assert "| expert | 3/3 | 3/3 |  |  |" in made.text
     assert "| still | 0/3 | 0/3 | -100.0 points over 2 | 0.5 |" in made.text
     assert "| random, beside expert | 0/3 | 0/3 | | |" in made.text
+    assert "| still | still | " in made.text  # how it decides, and how long that takes
     assert f"about {cell['more_to_tell']}" in made.text
     with pytest.raises(UserError, match="Deployments and evaluations"):
         compare(tmp_path / "other", [tmp_path / "expert", runs / "sim"])

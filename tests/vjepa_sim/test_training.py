@@ -299,7 +299,7 @@ def test_a_start_hands_on_its_provenance(mixture, clips, encoder, tmp_path):
 
 def test_a_gradient_that_is_not_a_number_never_reaches_the_weights(tmp_path):
     layer = torch.nn.Linear(1, 1)
-    run = Run(tmp_path, 1, Compute())
+    run = Run(tmp_path, "train", 1, Compute())
     run.restore(WorldModel.from_pretrained("tiny"))
     run.attach(layer, make_optimizer(layer))
     before = layer.weight.clone()
