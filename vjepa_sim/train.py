@@ -164,7 +164,12 @@ def train(
     settings |= {"encoder_crc32": fingerprint(encoder), "start_crc32": None if start is None else fingerprint(start)}
     settings |= {"data": mixture.identity}
     settings |= {"bfloat16": compute.bfloat16, **asdict(config)}
-    assumed = {"heads_only": False, "squared": False, "reading_guides": True}  # in runs from before there was a choice
+    assumed = {
+        "heads_only": False,
+        "squared": False,
+        "reading_guides": True,
+        "farthest": None,
+    }  # in runs from before there was a choice
     with claimed(out, RUN_FILE, settings, assumed=assumed) if compute.is_main else nullcontext():
         run = Run(out, "train", config.steps, compute)
         if start is not None and run.is_new:

@@ -10,6 +10,7 @@ import tyro
 
 from envs.errors import unknown_name
 from vjepa_sim.cli.learning import Learning, print_measured
+from vjepa_sim.cli.options import refuse_unused
 from vjepa_sim.cli.progress import progress
 
 
@@ -20,19 +21,29 @@ class Baseline(Learning):
     Data are robot episodes: droid:PATH, sim:, lerobot:, rlds: or robomimic:, each with a weight if you like.
 
     Attributes:
+        encoder: for inverse: the whole model through whose eyes it looks.
         method: bc (behaviour cloning toward goal images, Octo's way), dino-wm (a predictor on frozen features of patches),
-            lewm (one token a picture, learned end to end), or video (a tokeniser and a denoiser that generate the next picture).
+            lewm (one token a picture, learned end to end), inverse (the action between two pictures), or video (a tokeniser and a denoiser that generate the next picture).
     """
 
     method: tyro.conf.Positional[str]
+    encoder: str = "tiny"
 
     def run(self) -> int:
         from data.output import check_output
         from vjepa_sim.run import RUN_FILE
 
-        methods = {"bc": self._bc, "dino-wm": self._dino_wm, "lewm": self._lewm, "video": self._video}
+        methods = {
+            "bc": self._bc,
+            "dino-wm": self._dino_wm,
+            "lewm": self._lewm,
+            "inverse": self._inverse,
+            "video": self._video,
+        }
         if self.method not in methods:
             raise unknown_name("method", self.method, methods)
+        if self.method != "inverse":
+            refuse_unused(self, ("encoder",), f"for {self.method}, which has eyes of its own")
         check_output(self.out, RUN_FILE)  # before the data are read, which takes long
         image_size, agent, learn = methods[self.method]()
         with self.computing() as compute:
@@ -85,6 +96,19 @@ class Baseline(Learning):
                 return learn_lewm(mixture, self.out, config, self.seed, bar, compute)
 
         return OneTokenConfig().image_size, "mpc", learn
+
+    def _inverse(self) -> tuple[int, str, Callable[..., Any]]:
+        from vjepa_sim.inverse import PRESET, learn_inverse
+        from vjepa_sim.presets import get_preset
+        from vjepa_sim.world_model import input_size
+
+        config = self.adjust(get_preset(PRESET).train)
+
+        def learn(mixture, compute):
+            with progress("training", before="encoding") as bar:
+                return learn_inverse(mixture, self.encoder, self.out, config, self.seed, bar, compute, bar.before)
+
+        return input_size(self.encoder), "mpc", learn
 
     def _video(self) -> tuple[int, str, Callable[..., Any]]:
         from vjepa_sim.tokeniser import TokeniserConfig

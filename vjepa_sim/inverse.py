@@ -1,0 +1,59 @@
+"""An inverse model: which action leads from one picture to the next. Toward a far goal it answers as if one step were left."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from data.mixture import Mixture
+from envs.errors import UserError
+from vjepa_sim.card import CARD_FILE
+from vjepa_sim.compute import Compute
+from vjepa_sim.goal_policy import GoalPolicy
+from vjepa_sim.presets import TrainConfig
+from vjepa_sim.train import train
+from vjepa_sim.world_model import WorldModel
+
+PRESET = "tiny"
+
+
+def learn_inverse(
+    mixture: Mixture,
+    whole: str,
+    out: Path,
+    config: TrainConfig,
+    seed: int,
+    report: Callable[[int, int, dict], None],
+    compute: Compute | None = None,
+    on_encoded: Callable[[int, int], None] = lambda done, total: None,
+) -> WorldModel:
+    """Train it, or continue where ``out`` left off: the goal policy of a whole model, forgotten and learned anew from moments that
+    are at most one step apart. What it begins with lies beside, in ``OUT-start``.
+
+    Args:
+        mixture: of robot episodes.
+        whole: checkpoint of the model whose encoder, decoders and predictor it has.
+        out: the run's folder.
+        config: schedule.
+        seed: of the initial weights and all draws.
+        report, on_encoded: see :func:`vjepa_sim.train.train`.
+        compute: this process's part; by default all of it, on the CPU.
+
+    Raises:
+        UserError: the model has no goal policy.
+    """
+    compute, folder = compute or Compute(), out.with_name(f"{out.name}-start")
+    if compute.is_main and not (folder / CARD_FILE).exists():
+        model = WorldModel.from_pretrained(whole)
+        if model.goal_policy is None:
+            raise UserError(f"Checkpoint {whole} has no goal policy, and so no decoders that one could look through.")
+        torch.manual_seed(seed)
+        model.goal_policy = GoalPolicy(model.card.goal_policy, model.card.encoder, model.card.object_decoder)
+        model.save_pretrained(folder)
+    compute.wait()
+    config = replace(config, heads_only=True, farthest=1)
+    start = str(folder)
+    return train(mixture, start, out, PRESET, config, seed, report, on_encoded, compute, start=start)
