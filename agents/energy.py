@@ -108,8 +108,8 @@ class Energy:
             searched = self._bound > 0
             off = (actions - self._proposal)[..., searched] / self._bound[searched]
             energy = energy + config.proposal * off.square().sum(-1).mean(1)
-            if config.steps:
-                energy = energy + config.steps * self._steps_left(end, state).cpu()
+        if config.steps and model.goal_policy is not None:
+            energy = energy + config.steps * self._steps_left(end, state).cpu()
         return energy
 
     def _steps_left(self, end: torch.Tensor, state: torch.Tensor) -> torch.Tensor:

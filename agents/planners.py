@@ -13,6 +13,7 @@ DEFAULT = MPCConfig()
 
 # Begun at standing still rather than at a proposal, a search has farther to go.
 WIDE = CEMConfig(samples=96, elites=8, iterations=3, initial_std=1.0)
+UNGUIDED = replace(DEFAULT, guided=False, cem=WIDE, energy=replace(DEFAULT.energy, steps=0.0, proposal=0.0))
 
 # Distances of features alone.
 ALONE = EnergyConfig(features=1.0, hand=0.0, grip=0.0, object=0.0, steps=0.0, proposal=0.0)
@@ -42,10 +43,10 @@ PLANNERS = {
     "policy": replace(DEFAULT, search=False),
     "timed": replace(DEFAULT, reached=0.0),
     "uncorrected": replace(DEFAULT, correct_view=False),
-    "unguided": replace(DEFAULT, guided=False, cem=WIDE),
-    "latent": replace(DEFAULT, guided=False, cem=WIDE, energy=replace(ALONE, squared=True)),
-    "pixels": replace(DEFAULT, guided=False, cem=WIDE, energy=replace(ALONE, features=0.0, pixels=1.0)),
-    "polished": replace(DEFAULT, guided=False, cem=replace(WIDE, iterations=1), polish=18),
+    "unguided": UNGUIDED,
+    "latent": replace(UNGUIDED, energy=replace(ALONE, squared=True)),
+    "pixels": replace(UNGUIDED, energy=replace(ALONE, features=0.0, pixels=1.0)),
+    "polished": replace(UNGUIDED, cem=replace(WIDE, iterations=1), polish=18),
     **{f"no-{term}": _without(term) for term, weight in vars(DEFAULT.energy).items() if weight},
 }
 
