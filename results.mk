@@ -8,18 +8,20 @@ BY_LOOK := $(LOOKS:%=look-%)
 BY_CAMERA := $(AZIMUTHS:%=azimuth-%) $(AZIMUTHS:%=turned-%)
 BY_PLANNER := $(LEVERS:%=planner-%) planner-reference
 
-RUNS := $(patsubst %,$(RESULTS)/%.done,paper dense $(BY_LOOK) $(BY_CAMERA) $(BY_PLANNER))
+RUNS := $(patsubst %,$(RESULTS)/%.done,paper dense dense-unguided $(BY_LOOK) $(BY_CAMERA) $(BY_PLANNER))
 
 .PHONY: results
 results: $(RESULTS)/plan.json
-	$(call COMPARE,looks,$(BY_LOOK))
-	$(call COMPARE,cameras,$(BY_CAMERA))
-	$(call COMPARE,planners,$(BY_PLANNER))
+	$(call COMPARE,looks,paper $(BY_LOOK))
+	$(call COMPARE,cameras,paper $(BY_CAMERA))
+	$(call COMPARE,planners,paper $(BY_PLANNER))
+	$(call COMPARE,dense-planners,dense dense-unguided)
 
 $(RESULTS)/plan.json: $(RUNS)  # timed when nothing else runs
 	$(BIN)/vjepa-sim bench plan --json $@
 
-COMPARE = rm -rf $(RESULTS)/$(1); $(BIN)/vjepa-sim compare $(RESULTS)/paper $(2:%=$(RESULTS)/%) --out $(RESULTS)/$(1)
+# Of all of the second argument with its first.
+COMPARE = rm -rf $(RESULTS)/$(1); $(BIN)/vjepa-sim compare $(2:%=$(RESULTS)/%) --out $(RESULTS)/$(1)
 
 # Expert, random and still see no pictures: their rows of the paper's goals hold wherever the physics are the same.
 # The paper's planner thinks 100 times as long as ours, so it has fewer episodes.
@@ -27,9 +29,11 @@ EPISODES = 20
 BASELINES = none
 $(RESULTS)/paper.done $(RESULTS)/dense.done: EPISODES = 100
 $(patsubst %,$(RESULTS)/%.done,paper dense look-size look-distractors): BASELINES = all
-$(RESULTS)/planner-reference.done: EPISODES = 4
+$(RESULTS)/planner-reference.done: EPISODES = 3
 
 $(RESULTS)/dense.done: OPTIONS = --goals dense --task grasp,pick-and-place
+$(RESULTS)/dense-unguided.done: OPTIONS = --goals dense --task grasp,pick-and-place --planner unguided
+$(BY_CAMERA:%=$(RESULTS)/%.done): EPISODES = 10
 $(RESULTS)/look-%.done: OPTIONS = --randomize 1 --vary $(*:look-%=%)
 $(RESULTS)/azimuth-%.done: OPTIONS = --azimuth $(*:azimuth-%=%)
 $(RESULTS)/turned-%.done: OPTIONS = --azimuth $(*:turned-%=%) --view $(*:turned-%=$(RESULTS)/view-%)
