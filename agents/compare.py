@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from agents.paired import Paired
 from agents.run_folder import RunFolder, differences, read_runs, refuse
 from agents.rung import Against, Motion, measure_against, measure_motion, read_episodes
 from agents.rung_plot import draw_first_pictures, draw_trajectories
+from agents.scoring import wilson_interval
 from data.files import write_image, write_json, write_text
 from data.output import claimed
 from data.provenance import provenance
@@ -181,7 +183,7 @@ def _overview(runs: list[RunFolder]) -> list[str]:
         cells = _scored(run)
         counts = [(cell["n_success"], cell["n_episodes"]) for cell in cells.values()]
         rates = [f"{cells[c]['n_success']}/{cells[c]['n_episodes']}" if c in cells else "" for c in columns]
-        whole = f"{sum(k for k, _ in counts)}/{sum(n for _, n in counts)}"
+        whole = _whole(counts)
         paired, against, p_value = _all_episodes(first, run), "", ""
         if run is not first and paired.n:
             difference = 100 * (paired.only_second - paired.only_first) / paired.n
@@ -201,9 +203,15 @@ def _baseline_rows(run: RunFolder, columns: list[tuple[str, str]]) -> list[str]:
             if cell["agent"] == name
         }
         rates = ["{}/{}".format(*counts[column]) if column in counts else "" for column in columns]
-        whole = f"{sum(k for k, _ in counts.values())}/{sum(n for _, n in counts.values())}"
-        rows.append(f"| {name}, beside {run.name} | {' | '.join(rates)} | {whole} | | |")
+        rows.append(f"| {name}, beside {run.name} | {' | '.join(rates)} | {_whole(counts.values())} | | |")
     return rows
+
+
+def _whole(counts: Iterable[tuple[int, int]]) -> str:
+    """Successes of all cells together, with their interval."""
+    successes, episodes = (sum(numbers) for numbers in zip(*counts, strict=True))
+    low, high = wilson_interval(successes, episodes)
+    return f"{successes}/{episodes} ({100 * low:.0f}–{100 * high:.0f} %)"
 
 
 def _methods(runs: list[RunFolder]) -> list[str]:

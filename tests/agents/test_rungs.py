@@ -158,9 +158,9 @@ def test_evaluations_are_compared_on_their_shared_seeds(runs, tmp_path):
     counts = {name: cell[name] for name in ("both", "only_first", "only_second", "neither")}
     assert counts == {"both": 0, "only_first": 2, "only_second": 0, "neither": 0}  # seeds 1 and 2
     assert cell["p_value"] == 0.5
-    assert "| expert | 3/3 | 3/3 |  |  |" in made.text
-    assert "| still | 0/3 | 0/3 | -100.0 points over 2 | 0.5 |" in made.text
-    assert "| random, beside expert | 0/3 | 0/3 | | |" in made.text
+    assert "| expert | 3/3 | 3/3 (44–100 %) |  |  |" in made.text
+    assert "| still | 0/3 | 0/3 (0–56 %) | -100.0 points over 2 | 0.5 |" in made.text
+    assert "| random, beside expert | 0/3 | 0/3 (0–56 %) | | |" in made.text
     assert "| still | still | " in made.text  # how it decides, and how long that takes
     assert f"about {cell['more_to_tell']}" in made.text
     with pytest.raises(UserError, match="Deployments and evaluations"):
