@@ -29,11 +29,12 @@ EPISODES = 20
 BASELINES = none
 $(RESULTS)/paper.done $(RESULTS)/dense.done: EPISODES = 100
 $(patsubst %,$(RESULTS)/%.done,paper dense look-size look-distractors): BASELINES = all
+$(RESULTS)/planner-polished.done: EPISODES = 10
 $(RESULTS)/planner-reference.done: EPISODES = 3
 
 $(RESULTS)/dense.done: OPTIONS = --goals dense --task grasp,pick-and-place
 $(RESULTS)/dense-unguided.done: OPTIONS = --goals dense --task grasp,pick-and-place --planner unguided
-$(BY_CAMERA:%=$(RESULTS)/%.done): EPISODES = 10
+$(BY_CAMERA:%=$(RESULTS)/%.done): EPISODES = 6
 $(RESULTS)/look-%.done: OPTIONS = --randomize 1 --vary $(*:look-%=%)
 $(RESULTS)/azimuth-%.done: OPTIONS = --azimuth $(*:azimuth-%=%)
 $(RESULTS)/turned-%.done: OPTIONS = --azimuth $(*:turned-%=%) --view $(*:turned-%=$(RESULTS)/view-%)
