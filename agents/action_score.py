@@ -17,6 +17,7 @@ from agents.mpc import MPCAgent
 from agents.panel import Color, Sheet
 from agents.planners import get_planner
 from data.clip import Clip
+from data.clips import Clips
 from data.files import write_image, write_json
 from data.mixture import Mixture
 from data.output import claimed
@@ -67,7 +68,8 @@ def score_actions(
 
     Returns:
         ``action_score``, ``error_m`` (of the way, summed over x, y and z), ``direction`` (cosine between planned and done ways),
-        ``magnitude`` (of the planned way as a share of the one done), and each clip's ways.
+        ``magnitude`` (of the planned way as a share of the one done), ``held_out_alone`` (whether the model learned from these data,
+        so that only the episodes that were kept from it count), and each clip's ways.
 
     Raises:
         UserError: the model plans in steps of another length than the clips', or has no predictor.
@@ -81,7 +83,16 @@ def score_actions(
         )
     planner = get_planner(config.planner, guided=model.goal_policy is not None)
     agent = MPCAgent(model, replace(planner, cem=replace(planner.cem, horizon=config.steps)))
-    clips = mixture.draw_motion([[SEED, row] for row in range(config.clips)], config.steps + 1, pictures=True)
+    # Of data that it learned from only those that it was kept from say anything.
+    known = {source for record in model.card.data for source in record.get("sources", [])}
+    seen = [
+        clips
+        for clips in mixture.episodes
+        if set(clips.record["sources"]) & known or _seeds(clips) & model.card.training_seeds()
+    ]
+    clips = mixture.draw_motion(
+        [[SEED, row] for row in range(config.clips)], config.steps + 1, bool(seen), pictures=True
+    )
     settings = {**asdict(config), "checkpoint_crc32": fingerprint(config.checkpoint), "data": mixture.identity}
     with claimed(out, CONFIG_FILE, settings):
         planned = []
@@ -90,11 +101,20 @@ def score_actions(
             on_clip(number, len(clips))
         done = [clip.states[-1, POSITION] - clip.states[0, POSITION] for clip in clips]
         scores = summarize(np.array(planned, np.float64), np.array(done, np.float64))
-        report = {**scores, "n_clips": len(clips), "planned_m": np.round(planned, 5).tolist()}
+        report = {
+            **scores,
+            "n_clips": len(clips),
+            "held_out_alone": bool(seen),
+            "planned_m": np.round(planned, 5).tolist(),
+        }
         report |= {"done_m": np.round(done, 5).tolist(), "config": settings, "provenance": provenance()}
         write_json(out / JSON_FILE, report)
         write_image(out / PICTURE_FILE, draw_ways(np.array(planned), np.array(done)))
     return report
+
+
+def _seeds(clips: Clips) -> set[int]:
+    return set(clips.record["seeds"])
 
 
 def plan_through(agent: MPCAgent, clip: Clip) -> np.ndarray:

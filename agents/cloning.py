@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -25,7 +26,6 @@ from envs.errors import UserError
 from envs.observation import Goal, Observation
 from envs.pose import ACTION_DIM, GRIPPER
 from envs.safety import SafetyLimits
-from vjepa_sim.augment import Augmentation
 from vjepa_sim.card import CARD_FILE, Card, read_card
 from vjepa_sim.checks import check_numbers, check_positive
 from vjepa_sim.compute import Compute
@@ -38,12 +38,12 @@ from vjepa_sim.weights import load_tensors, read_safetensors
 from vjepa_sim.world_model import WEIGHTS_FILE, find_checkpoint, write_checkpoint
 
 STATE_FEATURES = 10
+GROUPS = 8  # that the stem's channels are normalised in
 FARTHEST_NOISE = 5.0  # scaled actions lie within; what a draw denoises to is clipped there
 EVALUATE_EVERY = 500
 HELD_OUT_PAIRS, HELD_OUT_SEED = 256, 1
 LEARNING_RATE = Schedule(1e-5, 6e-4, 1e-5, warmup=200, shape="cosine")
 WEIGHT_DECAY, EMA = constant(0.02), constant(0.995)
-AUGMENTATION = Augmentation(scale=(0.8, 1.0), aspect=(0.9, 1.1), flip=False)
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,8 @@ class PolicyConfig:
         check_positive(self, "noise_steps")
         check_numbers(self, "action_scale", length=GRIPPER, above=0)
         check_numbers(self, "stem", length=len(self.stem), above=0)
+        if any(width % GROUPS for width in self.stem):
+            raise UserError(f"The stem's widths must be multiples of {GROUPS}; given {self.stem}.")
         if self.image_size % 2 ** len(self.stem):
             raise UserError(f"A picture of {self.image_size} pixels can't be halved {len(self.stem)} times.")
 
@@ -132,7 +134,7 @@ class Policy(nn.Module):
         self.card, config = card, card.policy
         widths = [6, *config.stem]
         layers = [
-            nn.Sequential(nn.Conv2d(i, o, 3, stride=2, padding=1), nn.GroupNorm(8, o), nn.GELU())
+            nn.Sequential(nn.Conv2d(i, o, 3, stride=2, padding=1), nn.GroupNorm(GROUPS, o), nn.GELU())
             for i, o in pairwise(widths)
         ]
         self.stem = nn.Sequential(*layers, nn.Conv2d(config.stem[-1], config.dim, 1))
@@ -196,8 +198,7 @@ class Policy(nn.Module):
 
     def save_pretrained(self, folder: str | Path, half: bool = False) -> None:
         """Write ``card.json`` and ``model.safetensors`` into a folder; ``half`` stores half precision."""
-        tensors = {name: tensor.half() if half else tensor for name, tensor in self.state_dict().items()}
-        write_checkpoint(Path(folder), self.card, tensors)
+        write_checkpoint(Path(folder), self.card, self.state_dict(), half)
 
 
 class DiffusionHead(nn.Module):
@@ -268,6 +269,8 @@ class CloningAgent:
     It is given images, the arm's own state and goal images, and nothing else.
     """
 
+    model_evaluations = 0
+
     def __init__(self, policy: Policy, limits: SafetyLimits | None = None, seed: int = 0, draws: int = 9):
         """
         Args:
@@ -280,7 +283,7 @@ class CloningAgent:
         self._bound = torch.tensor((limits or SafetyLimits()).step, dtype=torch.float32)
         self._seed, self._draws = seed, draws
         self._goals: list[torch.Tensor] = []
-        self.model_evaluations = self.current_goal = 0
+        self.current_goal = 0
 
     def begin(self, goals: list[Goal]) -> None:
         """Start with the first goal."""
@@ -303,7 +306,6 @@ class CloningAgent:
         images = torch.stack([seen, self._goals[self.current_goal]])[None].to(device)
         state = torch.from_numpy(observation.state)
         chunks = self.model.draw(images, state[None].to(device), self._generator, self._draws)
-        self.model_evaluations = self._draws * self.model.card.policy.noise_steps
         action = chunks[:, 0, 0].cpu().median(0).values
         closed = (action[GRIPPER] > 0.5).float()  # hands open or close, nothing between
         action[GRIPPER] = closed - state[GRIPPER]
@@ -322,7 +324,8 @@ class CloningConfig:
         learning_rate, weight_decay: AdamW's.
         ema: share of the kept weights that each step keeps; the others are the learning ones'.
         farthest: periods from a moment to its goal, at most.
-        augmentation: random parts of the pictures, the same of a moment and its goal; or None.
+        shift: pixels that pictures are moved by at most, each way, the same of a moment and its goal: as if the camera had turned
+            a little (random shifts, arXiv 2004.13649).
         max_gradient_norm: larger gradients are scaled down to it.
     """
 
@@ -332,7 +335,7 @@ class CloningConfig:
     weight_decay: Schedule = WEIGHT_DECAY
     ema: Schedule = EMA
     farthest: int = 20
-    augmentation: Augmentation | None = AUGMENTATION
+    shift: int = 4
     max_gradient_norm: float = 1.0
 
     def __post_init__(self) -> None:
@@ -373,7 +376,7 @@ def clone(
     policy, online = Policy(card), Policy(card)
     settings = {"stage": "clone", "seed": seed, "data": mixture.identity, "period": mixture.period}
     settings |= {"bfloat16": compute.bfloat16, "sizes": asdict(sizes), **asdict(config)}
-    with claimed(out, RUN_FILE, settings):
+    with claimed(out, RUN_FILE, settings) if compute.is_main else nullcontext():
         run = Run(out, "clone", config.steps, compute)
         online.load_state_dict(policy.state_dict())
         run.restore(policy, online=online)
@@ -400,18 +403,24 @@ def clone(
 def draw_demonstrations(
     mixture: Mixture, card: PolicyCard, config: CloningConfig, seeds: list[list[int]], held_out: bool = False
 ) -> Demonstrations:
-    """One moment and its goal for each seed; equal seeds give equal ones. Held-out ones are not augmented."""
+    """One moment and its goal for each seed; equal seeds give equal ones. Held-out ones are not shifted."""
     pairs = mixture.draw_pairs(seeds, config.farthest, held_out, pictures=True, chunk=card.policy.chunk)
     images = []
     for seed, pair in zip(seeds, pairs, strict=True):
-        frames = pair.frames
-        if config.augmentation is not None and not held_out:
-            frames = config.augmentation(frames, True, np.random.default_rng([*seed, 1]))
-            images.append(card.transform.squash(torch.from_numpy(np.ascontiguousarray(frames))))
-        else:
-            images.append(card.transform(torch.from_numpy(frames)))
+        seen = card.transform.fit(torch.from_numpy(pair.frames))
+        if config.shift and not held_out:
+            seen = _shifted(seen, config.shift, np.random.default_rng([*seed, 1]))
+        images.append(seen)
     states, chunks = np.stack([pair.states[0] for pair in pairs]), np.stack([pair.chunk for pair in pairs])
     return Demonstrations(torch.stack(images), torch.from_numpy(states), torch.from_numpy(chunks))
+
+
+def _shifted(images: torch.Tensor, farthest: int, rng: np.random.Generator) -> torch.Tensor:
+    """Pictures [2, 3, H, W] moved by some pixels; their edges are repeated."""
+    height, width = images.shape[-2:]
+    top, left = rng.integers(0, 2 * farthest, 2, endpoint=True)
+    wide = nn.functional.pad(images, (farthest,) * 4, mode="replicate")
+    return wide[..., top : top + height, left : left + width]
 
 
 def draw_noise(

@@ -49,8 +49,8 @@ class EvaluationConfig:
         agent: see :data:`agents.AGENTS`.
         baselines: of :data:`BASELINES`, scored beside it on the same seeds; none for a run that stands beside another with
             them in ``vjepa-sim compare``.
-        checkpoint: for ``mpc``, ``bc`` and ``oracle``.
-        planner: for ``mpc`` and ``oracle``, see :data:`agents.planners.PLANNERS`.
+        checkpoint: for ``mpc``, ``bc``, ``octo``, ``cosmos`` and ``oracle``.
+        planner: for ``mpc``, ``cosmos`` and ``oracle``, see :data:`agents.planners.PLANNERS`.
         tasks, objects: one cell for each pair.
         episodes: per cell.
         seed: of the first episode; the others follow. Below 2³¹, where no training data come from.
@@ -127,7 +127,9 @@ def evaluate(out: Path, config: EvaluationConfig, on_episode: Callable[[str, str
     settings = asdict(config)
     fitted, method = None, {}
     if config.view is not None and config.agent != "mpc":
-        raise UserError(f"--view turns what a model plans; agent {config.agent!r} plans nothing.")
+        raise UserError(
+            f"--view turns what a world model plans; agent {config.agent!r} has none that it was calibrated with."
+        )
     if config.agent in LEARNED:
         view = None if config.view is None else load_view(config.view, config.checkpoint)
         limits = default_limits(config.gripper)
@@ -201,11 +203,19 @@ def describe(agent: Agent) -> dict:
 
 
 def _seconds(training: dict) -> float | None:
-    """All that a card's runs took, those that others began with included; None if one of them doesn't tell."""
-    stages = [stage for stage in training.values() if isinstance(stage, dict) and "seed" in stage]
-    nested = [_seconds(stage) for stage in training.values() if isinstance(stage, dict) and "seed" not in stage]
-    told = [stage.get("seconds") for stage in stages] + nested
+    """All that a card's runs took, those that others began with included, each once; None if one of them doesn't tell."""
+    told = [stage.get("seconds") for stage in _stages(training)]
     return None if None in told or not told else float(sum(told))
+
+
+def _stages(training: dict) -> list[dict]:
+    """The settings of all runs, also of those that were begun with; a run that is told of twice counts once."""
+    stages: list[dict] = []
+    for each in training.values():
+        if isinstance(each, dict):
+            found = [each] if "seed" in each else _stages(each)
+            stages += [stage for stage in found if stage not in stages]
+    return stages
 
 
 def check_fit(agent: Agent, env: FrankaEnv) -> None:
@@ -277,6 +287,8 @@ def _score_agents(
             else:
                 truth = env if name in TRUTH else None
                 agent = load_agent(name, config.checkpoint, config.seed, env.arm.limits, truth, planner=config.planner)
+                if name == "oracle":
+                    agent.model.to(find_device(config.device))
             films = Films(config.videos if name == config.agent else 0)
             scores = []
             for seed in seeds:

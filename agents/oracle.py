@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-
 import torch
 
 from envs.faults import ArmFault
@@ -35,9 +33,13 @@ class TrueWorld(WorldModel):
         before = env.simulation.save()
         for plan in torch.as_tensor(actions).cpu().numpy():
             env.simulation.restore(before)
+            stopped = False
             for action in plan:
-                with suppress(ArmFault):  # it stopped on the way, and that is what is seen
-                    env.arm.command(action)
+                if not stopped:
+                    try:
+                        env.arm.command(action)
+                    except ArmFault:  # it stays where it stopped, as in an episode
+                        stopped = True
                 pictures.append(torch.from_numpy(env.arm.observe().rgb))
         env.simulation.restore(before)
         z = self.encode(torch.stack(pictures))

@@ -18,6 +18,10 @@ UNGUIDED = replace(DEFAULT, guided=False, cem=WIDE, energy=replace(DEFAULT.energ
 # Distances of features alone.
 ALONE = EnergyConfig(features=1.0, hand=0.0, grip=0.0, object=0.0, steps=0.0, proposal=0.0)
 
+# DINO-WM's and LeWM's energy; and a search of theirs, several steps ahead.
+LATENT = replace(UNGUIDED, energy=replace(ALONE, squared=True), reached=0.0)
+FAR = CEMConfig(samples=300, elites=30, iterations=10, horizon=3, initial_std=1.0, min_std=0.0, momentum=0.0)
+
 # V-JEPA 2-AC's own (arXiv 2506.09985, section 4.2): distance of features, one step ahead, no rotation; mean and deviations
 # keep 0.15 of their old values; sub-goals are changed by the clock.
 REFERENCE = MPCConfig(
@@ -41,11 +45,13 @@ PLANNERS = {
     "reference": REFERENCE,
     "generated": replace(REFERENCE, cem=replace(REFERENCE.cem, samples=80)),
     "policy": replace(DEFAULT, search=False),
+    "inverse": replace(DEFAULT, search=False, reached=0.0),
     "timed": replace(DEFAULT, reached=0.0),
     "uncorrected": replace(DEFAULT, correct_view=False),
     "unguided": UNGUIDED,
-    "latent": replace(UNGUIDED, energy=replace(ALONE, squared=True)),
-    "pixels": replace(UNGUIDED, energy=replace(ALONE, features=0.0, pixels=1.0)),
+    "latent": LATENT,
+    "lookahead": replace(LATENT, cem=FAR),
+    "pixels": replace(LATENT, energy=replace(ALONE, features=0.0, pixels=1.0)),
     "polished": replace(UNGUIDED, cem=replace(WIDE, iterations=1), polish=18),
     **{f"no-{term}": _without(term) for term, weight in vars(DEFAULT.energy).items() if weight},
 }

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from data.mixture import Mixture
+from data.output import claimed
 from vjepa_sim.card import CARD_FILE, ModelCard
 from vjepa_sim.compute import Compute
 from vjepa_sim.patch_features import MEAN, STD, PatchFeatures, PatchFeaturesConfig
@@ -18,6 +20,7 @@ from vjepa_sim.transform import ImageTransform
 from vjepa_sim.world_model import WorldModel
 
 PRESET = "dino-wm"
+FITTED_FILE = "fitted.json"
 FITTED_FRAMES = 1000  # that the features' means and deviations are taken from
 
 
@@ -44,14 +47,15 @@ def learn_dino_wm(
         UserError: the encoder's packages are missing.
     """
     compute, folder = compute or Compute(), out.with_name(f"{out.name}-encoder")
-    if compute.is_main and not (folder / CARD_FILE).exists():
-        frozen_encoder(mixture, folder.name).save_pretrained(folder)
+    with claimed(folder, FITTED_FILE, {"data": mixture.identity}) if compute.is_main else nullcontext():
+        if compute.is_main and not (folder / CARD_FILE).exists():
+            frozen_encoder(mixture, folder.name).save_pretrained(folder)
     compute.wait()
     return train(mixture, str(folder), out, PRESET, config, seed, report, on_encoded, compute)
 
 
 def frozen_encoder(mixture: Mixture, name: str) -> WorldModel:
-    """The frozen encoder, its features standardised over a mixture's frames, with decoders that have learned nothing yet."""
+    """The frozen encoder, its features standardised over frames of all of a mixture's sources alike, with decoders that have learned nothing yet."""
     config = PatchFeaturesConfig()
     torch.manual_seed(0)
     card = ModelCard(
@@ -64,6 +68,7 @@ def frozen_encoder(mixture: Mixture, name: str) -> WorldModel:
     )
     model = WorldModel(card)
     model.encoder = PatchFeatures.trained(config)
-    frames = mixture.episodes[0].sample(np.random.default_rng(0), FITTED_FRAMES).frames
-    model.encoder.fit(card.transform(torch.from_numpy(frames)))
+    each = FITTED_FRAMES // len(mixture.episodes)
+    frames = [clips.sample(np.random.default_rng(0), each).frames for clips in mixture.episodes]
+    model.encoder.fit(torch.cat([card.transform(torch.from_numpy(part)) for part in frames]))
     return model.eval()

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from data.mixture import Mixture
+from data.output import claimed
 from envs.errors import UserError
 from vjepa_sim.card import CARD_FILE
 from vjepa_sim.compute import Compute
 from vjepa_sim.goal_policy import GoalPolicy
 from vjepa_sim.presets import TrainConfig
 from vjepa_sim.train import train
-from vjepa_sim.world_model import WorldModel
+from vjepa_sim.world_model import WorldModel, fingerprint
 
 PRESET = "tiny"
+START_FILE = "start.json"
 
 
 def learn_inverse(
@@ -30,12 +33,12 @@ def learn_inverse(
     compute: Compute | None = None,
     on_encoded: Callable[[int, int], None] = lambda done, total: None,
 ) -> WorldModel:
-    """Train it, or continue where ``out`` left off: the goal policy of a whole model, forgotten and learned anew from moments that
-    are at most one step apart. What it begins with lies beside, in ``OUT-start``.
+    """Train it, or continue where ``out`` left off: the goal policy of a whole model, forgotten and learned anew from all pairs of
+    neighbouring moments. What it begins with lies beside, in ``OUT-start``.
 
     Args:
         mixture: of robot episodes.
-        whole: checkpoint of the model whose encoder, decoders and predictor it has.
+        whole: checkpoint of the model whose encoder and predictor it has; decoders are trained on.
         out: the run's folder.
         config: schedule.
         seed: of the initial weights and all draws.
@@ -46,14 +49,18 @@ def learn_inverse(
         UserError: the model has no goal policy.
     """
     compute, folder = compute or Compute(), out.with_name(f"{out.name}-start")
-    if compute.is_main and not (folder / CARD_FILE).exists():
-        model = WorldModel.from_pretrained(whole)
-        if model.goal_policy is None:
-            raise UserError(f"Checkpoint {whole} has no goal policy, and so no decoders that one could look through.")
-        torch.manual_seed(seed)
-        model.goal_policy = GoalPolicy(model.card.goal_policy, model.card.encoder, model.card.object_decoder)
-        model.save_pretrained(folder)
+    made_of = {"whole_crc32": fingerprint(whole), "seed": seed}
+    with claimed(folder, START_FILE, made_of) if compute.is_main else nullcontext():
+        if compute.is_main and not (folder / CARD_FILE).exists():
+            model = WorldModel.from_pretrained(whole)
+            if model.goal_policy is None:
+                raise UserError(
+                    f"Checkpoint {whole} has no goal policy, and so no decoders that one could look through."
+                )
+            torch.manual_seed(seed)
+            model.goal_policy = GoalPolicy(model.card.goal_policy, model.card.encoder, model.card.object_decoder)
+            model.save_pretrained(folder)
     compute.wait()
-    config = replace(config, heads_only=True, farthest=1)
+    config = replace(config, heads_only=True, inverse=True)
     start = str(folder)
     return train(mixture, start, out, PRESET, config, seed, report, on_encoded, compute, start=start)

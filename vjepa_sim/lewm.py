@@ -42,7 +42,7 @@ class LeWMConfig:
         steps, batch: its length; clips per step, over all processes.
         frames: per clip.
         learning_rate, weight_decay, max_gradient_norm: AdamW's.
-        normal_weight: of the term that keeps tokens standard normal.
+        normal_weight: of the term that keeps tokens standard normal; that grows with the batch, which is a quarter of theirs.
         projections: random directions in which that is looked at.
     """
 
@@ -52,7 +52,7 @@ class LeWMConfig:
     learning_rate: Schedule = LEARNING_RATE
     weight_decay: Schedule = WEIGHT_DECAY
     max_gradient_norm: float = 1.0
-    normal_weight: float = 0.1
+    normal_weight: float = 0.2
     projections: int = 512
 
     def __post_init__(self) -> None:
@@ -83,8 +83,10 @@ class LeWM(nn.Module):
         z = self.encoder.still(images.flatten(0, 1)).unflatten(0, images.shape[:2])  # [B, T, 1, dim]
         predicted = self.predictor(z[:, :-1], actions)
         losses = {"prediction": (predicted - z[:, 1:]).square().mean()}
-        together = self._compute.gather(z.flatten(0, 2))
-        losses["normal"] = departure_from_normal(together, self._config.projections, seed)
+        together = self._compute.gather(z[:, :, 0]).float()  # [B, T, dim]
+        # Moment by moment: frames of one clip are alike, and would look like samples that repeat each other.
+        normal = [departure_from_normal(moment, self._config.projections, seed) for moment in together.unbind(1)]
+        losses["normal"] = torch.stack(normal).mean()
         losses["loss"] = losses["prediction"] + self._config.normal_weight * losses["normal"]
         read = z.detach()
         losses["state"] = reading_error(self.state_decoder(read), state_target(states))
@@ -105,13 +107,14 @@ def departure_from_normal(x: torch.Tensor, projections: int, seed: int) -> torch
         seed: of the directions.
 
     Returns:
-        The mean over directions; about 1, whatever N, where the samples are normal.
+        The mean over directions; about 1, whatever N, where the samples are independent and normal.
     """
     generator = torch.Generator().manual_seed(seed)
     directions = nn.functional.normalize(torch.randn(x.shape[1], projections, generator=generator), dim=0).to(x.device)
     knots = KNOTS.to(x.device)
     normal = torch.exp(-0.5 * knots.square())
-    angles = (x @ directions)[..., None] * knots  # [N, projections, knots]
+    with torch.autocast(x.device.type, enabled=False):
+        angles = (x @ directions)[..., None] * knots  # [N, projections, knots]
     off = (angles.cos().mean(0) - normal).square() + angles.sin().mean(0).square()
     return len(x) * torch.trapezoid(off * normal, knots, dim=-1).mean()
 

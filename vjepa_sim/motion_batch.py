@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -99,8 +99,10 @@ def draw_motion(
     of_pairs = [[*seed, 1, pair] for seed in seeds for pair in range(config.pairs)]
     noise = [np.random.default_rng([*seed, 2]).standard_normal((config.pairs, 2, 7), np.float32) for seed in seeds]
     noise = np.concatenate(noise) * np.float32(0.0 if held_out else policy.noise)
-    farthest = policy.farthest if config.farthest is None else config.farthest
-    return DrawnMotion(clips, mixture.draw_pairs(of_pairs, farthest, held_out, pictures), noise)
+    if config.inverse:
+        neighbours = mixture.draw_motion(of_pairs, 2, held_out, pictures)
+        return DrawnMotion(clips, [replace(pair, commands=pair.states[1:]) for pair in neighbours], noise)
+    return DrawnMotion(clips, mixture.draw_pairs(of_pairs, policy.farthest, held_out, pictures), noise)
 
 
 def _stacked(clips: list[Clip], name: str, like: torch.Tensor) -> torch.Tensor:

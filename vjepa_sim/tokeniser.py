@@ -12,6 +12,8 @@ from torch import nn
 from envs.errors import UserError
 from vjepa_sim.checks import check_numbers, check_positive
 
+GROUPS = 8  # that channels are normalised in
+
 
 @dataclass(frozen=True)
 class TokeniserConfig:
@@ -32,6 +34,8 @@ class TokeniserConfig:
     def __post_init__(self) -> None:
         check_positive(self, "image_size", "dim")
         check_numbers(self, "widths", length=len(self.widths), above=0)
+        if any(width % GROUPS for width in self.widths):
+            raise UserError(f"The widths must be multiples of {GROUPS}; given {self.widths}.")
         if self.image_size % 2 ** len(self.widths):
             raise UserError(f"A picture of {self.image_size} pixels can't be halved {len(self.widths)} times.")
 
@@ -52,10 +56,10 @@ class Residual(nn.Module):
     def __init__(self, width: int):
         super().__init__()
         self.layers = nn.Sequential(
-            nn.GroupNorm(8, width),
+            nn.GroupNorm(GROUPS, width),
             nn.SiLU(),
             nn.Conv2d(width, width, 3, padding=1),
-            nn.GroupNorm(8, width),
+            nn.GroupNorm(GROUPS, width),
             nn.SiLU(),
             nn.Conv2d(width, width, 3, padding=1),
         )
@@ -84,6 +88,11 @@ class TokeniserEncoder(nn.Module):
         return self.layers(images).flatten(2).transpose(1, 2)
 
 
+def _last_width(config: TokeniserConfig) -> int:
+    """Channels of the full-size picture, before its colours."""
+    return max(GROUPS, config.widths[0] // 2 // GROUPS * GROUPS)
+
+
 class TokeniserDecoder(nn.Module):
     """Latents back to pictures."""
 
@@ -92,10 +101,12 @@ class TokeniserDecoder(nn.Module):
         self._grid = config.grid
         widths = config.widths[::-1]
         doublings = [
-            nn.Sequential(nn.Upsample(scale_factor=2), nn.Conv2d(i, o, 3, padding=1), nn.GroupNorm(8, o), nn.SiLU())
-            for i, o in pairwise((*widths, max(8, widths[-1] // 2)))
+            nn.Sequential(
+                nn.Upsample(scale_factor=2), nn.Conv2d(i, o, 3, padding=1), nn.GroupNorm(GROUPS, o), nn.SiLU()
+            )
+            for i, o in pairwise((*widths, _last_width(config)))
         ]
-        last = max(8, widths[-1] // 2)
+        last = _last_width(config)
         self.layers = nn.Sequential(
             nn.Conv2d(config.dim, widths[0], 3, padding=1),
             Residual(widths[0]),

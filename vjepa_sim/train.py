@@ -164,12 +164,8 @@ def train(
     settings |= {"encoder_crc32": fingerprint(encoder), "start_crc32": None if start is None else fingerprint(start)}
     settings |= {"data": mixture.identity}
     settings |= {"bfloat16": compute.bfloat16, **asdict(config)}
-    assumed = {
-        "heads_only": False,
-        "squared": False,
-        "reading_guides": True,
-        "farthest": None,
-    }  # in runs from before there was a choice
+    # In runs from before there was a choice.
+    assumed = {"heads_only": False, "squared": False, "reading_guides": True, "inverse": False}
     with claimed(out, RUN_FILE, settings, assumed=assumed) if compute.is_main else nullcontext():
         run = Run(out, "train", config.steps, compute)
         if start is not None and run.is_new:
@@ -227,7 +223,7 @@ def _card(start: ModelCard, mixture: Mixture, name: str, preset_name: str, seed:
         goal_policy=preset.goal_policy if start.decoders else None,
         mask_predictor=None,
         period=mixture.period,
-        data=_joined(start.data, mixture.records),
+        data=joined(start.data, mixture.records),
         training={**earlier, "train": {"preset": preset_name, "seed": seed, **asdict(config)}},
     )
 
@@ -276,13 +272,14 @@ def _begin_with(model: WorldModel, start: str, same_encoder: bool) -> None:
         if our_sizes is not None:
             getattr(model, name).load_state_dict(getattr(other, name).state_dict())
     model.with_card(
-        data=_joined(theirs.data, ours.data),
+        data=joined(theirs.data, ours.data),
         training={**ours.training, BEGUN_WITH: {"checkpoint": start, **theirs.training}},
         license=theirs.license,
     )
 
 
-def _joined(data: tuple[dict, ...], more: tuple[dict, ...]) -> tuple[dict, ...]:
+def joined(data: tuple[dict, ...], more: tuple[dict, ...]) -> tuple[dict, ...]:
+    """Records of data sets, each once."""
     return (*data, *(record for record in more if record not in data))
 
 

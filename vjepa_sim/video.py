@@ -26,7 +26,7 @@ from vjepa_sim.parts import make_predictor
 from vjepa_sim.run import RUN_FILE, Run, make_optimizer
 from vjepa_sim.schedule import Schedule, constant
 from vjepa_sim.tokeniser import TokeniserConfig
-from vjepa_sim.train import FEATURES_FOLDER, forget_features
+from vjepa_sim.train import FEATURES_FOLDER, forget_features, joined
 from vjepa_sim.transform import ImageTransform
 from vjepa_sim.world_model import WorldModel, fingerprint
 
@@ -111,7 +111,7 @@ def learn_tokeniser(
     )
     model = WorldModel(card)
     settings = {"stage": "tokeniser", "seed": seed, "data": mixture.identity, "sizes": asdict(sizes)}
-    settings |= {"bfloat16": compute.bfloat16, **asdict(config)}
+    settings |= {"bfloat16": compute.bfloat16, **{k: v for k, v in asdict(config).items() if k != "batch"}}
     with claimed(out, RUN_FILE, settings) if compute.is_main else nullcontext():
         run = Run(out, "tokeniser", config.tokeniser_steps, compute)
         run.restore(model)
@@ -215,7 +215,8 @@ def learn_denoiser(
     torch.manual_seed(seed)
     model = WorldModel.from_pretrained(tokeniser)
     training = {**model.card.training, "denoiser": {"seed": seed, **asdict(config)}}
-    model.with_card(name=out.name, predictor=sizes, period=mixture.period, data=mixture.records, training=training)
+    data = joined(model.card.data, mixture.records)
+    model.with_card(name=out.name, predictor=sizes, period=mixture.period, data=data, training=training)
     model.predictor = make_predictor(sizes, model.card.encoder)
     for part in (model.encoder, model.pixel_decoder):
         part.requires_grad_(False)

@@ -52,5 +52,5 @@ def load_tensors(module: nn.Module, tensors: dict[str, torch.Tensor], source: Pa
         more = f"; and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
         raise UserError(f"{source} doesn't fit the model: {'; '.join(problems[:SHOWN])}{more}.")
     for name in list(tensors):
-        wide = {name: tensors.pop(name).float()}
+        wide = {name: tensors.pop(name).to(expected[name].dtype)}
         module.load_state_dict(wide, strict=False, assign=expected[name].is_meta)

@@ -65,7 +65,7 @@ class WorldModel(nn.Module):
             rgb: uint8 [B, H, W, 3] or [H, W, 3].
 
         Returns:
-            Layer-normed tokens [B, tokens, dim]; B is 1 for a single picture.
+            Tokens [B, tokens, dim], layer-normed by encoders of V-JEPA 2's kind; B is 1 for a single picture.
         """
         images = torch.as_tensor(rgb)
         inputs = self.card.transform(images if images.ndim == 4 else images[None])
@@ -122,8 +122,7 @@ class WorldModel(nn.Module):
             folder: is made if there is none.
             half: store the weights in half precision; they are widened when loaded.
         """
-        tensors = {name: tensor.half() if half else tensor for name, tensor in self.state_dict().items()}
-        write_checkpoint(Path(folder), self.card, tensors)
+        write_checkpoint(Path(folder), self.card, self.state_dict(), half)
 
     @classmethod
     def from_pretrained(
@@ -164,11 +163,20 @@ class WorldModel(nn.Module):
         return self
 
 
-def write_checkpoint(folder: Path, card: Card, tensors: dict[str, torch.Tensor]) -> None:
-    """Write a card and the tensors of a model's state into a folder, each whole or not at all."""
+def write_checkpoint(folder: Path, card: Card, tensors: dict[str, torch.Tensor], half: bool = False) -> None:
+    """Write a card and the tensors of a model's state into a folder, each whole or not at all.
+
+    Args:
+        folder: is made if there is none.
+        card: of the model.
+        tensors: by name.
+        half: store the weights in half precision; counters stay whole numbers.
+    """
     from safetensors.torch import save_file
 
     folder.mkdir(parents=True, exist_ok=True)
+    if half:
+        tensors = {name: each.half() if each.is_floating_point() else each for name, each in tensors.items()}
     partial = folder / f".partial-{WEIGHTS_FILE}"
     save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, partial)
     partial.chmod(0o644)  # readable by others, as files usually are

@@ -99,7 +99,7 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_been(mixture, tmp_path):
     assert resumed.card.training_seeds() == {episode for record in mixture.records for episode in record["seeds"]}
 
 
-def test_demonstrations_are_moments_with_their_goals_cropped_alike(mixture):
+def test_demonstrations_are_moments_with_their_goals_shifted_alike(mixture):
     card = PolicyCard(name="test", transform=ImageTransform(64), policy=SIZES, period=0.25)
     seeds = [[0, row] for row in range(40)]
     pairs = mixture.draw_pairs(seeds, CONFIG.farthest, pictures=True, chunk=2)

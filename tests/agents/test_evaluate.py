@@ -125,7 +125,8 @@ def test_what_an_agent_learned_from_is_told():
     assert told["parameters"] == sum(parameter.numel() for parameter in agent.model.parameters())
     assert told["episodes"] == sum(record["episodes"] for record in agent.model.card.data)
     runs = {"pretrain": {"seed": 0, "seconds": 60.0}, "train": {"seed": 0, "seconds": 30.0}}
-    agent.model.with_card(training={**runs, "begun_with": {"checkpoint": "x", "train": {"seed": 1, "seconds": 5.0}}})
+    earlier = {"checkpoint": "x", "pretrain": runs["pretrain"], "train": {"seed": 1, "seconds": 5.0}}
+    agent.model.with_card(training={**runs, "begun_with": earlier})  # both began with the same encoder
     assert describe(agent)["training_seconds"] == 95.0
     agent.model.with_card(training={**runs, "train": {"seed": 0}})  # from before runs told it
     assert describe(agent)["training_seconds"] is None

@@ -5,6 +5,7 @@ import torch
 
 from agents.mpc import MPCAgent, MPCConfig
 from agents.oracle import TrueWorld
+from envs.faults import ForceExceeded
 from envs.franka_env import FrankaEnv
 
 
@@ -30,4 +31,24 @@ def test_an_agent_plans_in_it(untrained):
     agent.begin(info["goals"])
     assert agent.act(env.observation).shape == (7,)
     assert agent.model_evaluations == 64
+    env.close()
+
+
+def test_an_arm_that_stops_on_the_way_stays_where_it_stopped(untrained):
+    env = FrankaEnv("reach", "box", size=64)
+    env.reset(seed=3)
+    world = TrueWorld(untrained, env)
+    command, told = env.arm.command, []
+
+    def stops(action):
+        told.append(action)
+        if len(told) == 2:
+            raise ForceExceeded("too much", "max_force", 99.0)
+        return command(action)
+
+    env.arm.command = stops
+    imagined = world.rollout(world.encode(env.observation.rgb)[0], env.observation.state, torch.full((1, 3, 7), 0.02))
+    assert len(told) == 2
+    assert torch.equal(imagined[0, 1], imagined[0, 2])
+    assert not torch.equal(imagined[0, 0], world.encode(env.observation.rgb)[0])
     env.close()

@@ -11,7 +11,8 @@ from agents import load_agent
 from envs.observation import Goal, Observation
 from vjepa_sim.card import ModelCard, read_card
 from vjepa_sim.cli import main
-from vjepa_sim.lewm import LeWMConfig, departure_from_normal, learn_lewm
+from vjepa_sim.compute import Compute
+from vjepa_sim.lewm import LeWM, LeWMConfig, departure_from_normal, learn_lewm
 from vjepa_sim.one_token import OneTokenConfig, TokenPredictorConfig
 from vjepa_sim.transform import ImageTransform
 from vjepa_sim.world_model import WorldModel
@@ -24,7 +25,14 @@ CONFIG = LeWMConfig(steps=3, batch=4, projections=32)
 @pytest.fixture(scope="module")
 def model():
     torch.manual_seed(0)
-    card = ModelCard(name="test", encoder=ENCODER, transform=ImageTransform(64), predictor=PREDICTOR, period=0.25)
+    card = ModelCard(
+        name="test",
+        encoder=ENCODER,
+        transform=ImageTransform(64),
+        predictor=PREDICTOR,
+        object_decoder=True,
+        period=0.25,
+    )
     model = WorldModel(card)
     torch.nn.init.normal_(model.predictor.out.weight, std=0.2)
     for block in model.predictor.blocks:
@@ -48,6 +56,22 @@ def test_normal_samples_depart_least_from_normal():
         assert departure_from_normal(other, 256, 0) > 3 * usual
 
 
+def test_frames_of_a_clip_that_are_alike_are_no_departure(model):
+    """Each moment is looked at across clips; what is still within a clip costs nothing."""
+    generator = torch.Generator().manual_seed(0)
+    still = torch.randn(300, 1, 24, generator=generator).expand(-1, 4, -1)
+
+    class Encoder(torch.nn.Module):
+        def still(self, images):
+            return still.flatten(0, 1)[:, None]
+
+    objective = LeWM(model, CONFIG, Compute())
+    objective.encoder = Encoder()
+    images, actions, states = torch.zeros(300, 4, 3, 1, 1), torch.zeros(300, 3, 7), torch.zeros(300, 4, 7)
+    losses = objective(images, actions, states, torch.zeros(300, 4, 3), 0)
+    assert float(losses["normal"]) == pytest.approx(float(departure_from_normal(still[:, 0], 32, 0)), rel=1e-4)
+
+
 def test_descending_it_spreads_samples_that_were_the_same():
     torch.manual_seed(0)
     x = (torch.randn(200, 4) * 0.05).requires_grad_()
@@ -68,6 +92,15 @@ def test_imagining_step_by_step_is_what_forward_predicts(model):
     first_alone = model.rollout(z, torch.zeros(7), actions[:, :1])
     torch.testing.assert_close(imagined[:, :1], first_alone)  # causal: what comes later changes nothing
     assert (model.rollout(z, torch.zeros(7), actions * 2) - imagined).abs().max() > 1e-3
+
+
+def test_counters_stay_whole_numbers_in_half_precision(model, tmp_path):
+    counter = model.encoder.project[1].num_batches_tracked
+    counter.fill_(70_000)  # more than a half can hold
+    model.save_pretrained(tmp_path, half=True)
+    again = WorldModel.from_pretrained(tmp_path)
+    assert torch.equal(again.encoder.project[1].num_batches_tracked, counter)
+    assert again.encoder.places.dtype == torch.float32
 
 
 def test_its_card_says_what_kind_it_is(model, tmp_path):

@@ -45,21 +45,20 @@ class Baseline(Learning):
         if self.method != "inverse":
             refuse_unused(self, ("encoder",), f"for {self.method}, which has eyes of its own")
         check_output(self.out, RUN_FILE)  # before the data are read, which takes long
-        image_size, agent, learn = methods[self.method]()
+        image_size, acts, learn = methods[self.method]()
         with self.computing() as compute:
             with progress("reading episodes") as bar:
                 mixture = self.mixture(image_size, compute, bar, only_episodes=True)
             model = learn(mixture, compute)
         if compute.is_main:
             print_measured(model.card)
-            chosen = "" if agent == "mpc" else f"--agent {agent} "
             print(
                 f"What was learned lies in {self.out}. "
-                f"Next: vjepa-sim eval {chosen}--checkpoint {self.out} --episodes 20 --seed 0 --out FOLDER"
+                f"Next: vjepa-sim eval {acts} --checkpoint {self.out} --episodes 20 --seed 0 --out FOLDER"
             )
         return 0
 
-    # Each: the pictures' size in pixels, who acts with what is learned, and what learns it.
+    # Each: the pictures' size in pixels, eval's options for what is learned, and what learns it.
 
     def _bc(self) -> tuple[int, str, Callable[..., Any]]:
         from agents.cloning import CloningConfig, PolicyConfig, clone
@@ -70,7 +69,7 @@ class Baseline(Learning):
             with progress("training") as bar:
                 return clone(mixture, self.out, config, self.seed, bar, compute)
 
-        return PolicyConfig().image_size, "bc", learn
+        return PolicyConfig().image_size, "--agent bc", learn
 
     def _dino_wm(self) -> tuple[int, str, Callable[..., Any]]:
         from vjepa_sim.dino_wm import PRESET, learn_dino_wm
@@ -83,7 +82,7 @@ class Baseline(Learning):
             with progress("training", before="encoding") as bar:
                 return learn_dino_wm(mixture, self.out, config, self.seed, bar, compute, bar.before)
 
-        return preset.encoder.image_size, "mpc", learn
+        return preset.encoder.image_size, "--planner latent", learn
 
     def _lewm(self) -> tuple[int, str, Callable[..., Any]]:
         from vjepa_sim.lewm import LeWMConfig, learn_lewm
@@ -95,7 +94,7 @@ class Baseline(Learning):
             with progress("training") as bar:
                 return learn_lewm(mixture, self.out, config, self.seed, bar, compute)
 
-        return OneTokenConfig().image_size, "mpc", learn
+        return OneTokenConfig().image_size, "--planner latent", learn
 
     def _inverse(self) -> tuple[int, str, Callable[..., Any]]:
         from vjepa_sim.inverse import PRESET, learn_inverse
@@ -108,7 +107,7 @@ class Baseline(Learning):
             with progress("training", before="encoding") as bar:
                 return learn_inverse(mixture, self.encoder, self.out, config, self.seed, bar, compute, bar.before)
 
-        return input_size(self.encoder), "mpc", learn
+        return input_size(self.encoder), "--planner inverse", learn
 
     def _video(self) -> tuple[int, str, Callable[..., Any]]:
         from vjepa_sim.tokeniser import TokeniserConfig
@@ -123,4 +122,4 @@ class Baseline(Learning):
             with progress("denoiser", before="encoding") as bar:
                 return learn_denoiser(mixture, str(folder), self.out, config, self.seed, bar, compute, bar.before)
 
-        return TokeniserConfig().image_size, "mpc", learn
+        return TokeniserConfig().image_size, "--planner generated", learn

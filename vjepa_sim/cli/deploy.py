@@ -31,10 +31,11 @@ class Deploy:
         gripper_address: serial device of a Robotiq.
         driver: library that talks to the robot: franky or franka-rs.
         agent: mpc, bc (a cloned policy), octo and cosmos (released ones), random or still.
-        checkpoint: for mpc and bc: a bundled name, or a folder.
-        planner: for mpc: default, reference (V-JEPA 2-AC's own), policy (no search), unguided (no policy), polished
-            (no policy, and down the gradient), latent or pixels (no policy, distances of features or pictures alone), timed (sub-goals by the clock alone), uncorrected (readings as they
-            are), or no-TERM: default without one of its energy's terms, such as no-steps.
+        checkpoint: for mpc and bc: a bundled name, or a folder; for octo and cosmos their own.
+        planner: for mpc and cosmos: default, policy (no search), unguided (a search without the policy), polished (and down
+            the gradient), reference (V-JEPA 2-AC's own), latent, lookahead, pixels or generated (distances alone), inverse, timed
+            (sub-goals by the clock alone), uncorrected (readings as they are), or no-TERM: default without one of its energy's
+            terms, such as no-steps; docs/planning.md tells more.
         task: reach, grasp, reach-with-object or pick-and-place: its budget of steps; the goals' own if not given.
         object: name of the object in the table; the goals' own if not given.
         episodes: how many; 5 if not given, and 1 on sim, where all would be alike.
@@ -75,7 +76,7 @@ class Deploy:
     view: str | None = None
 
     def run(self) -> int:
-        from agents.agent import TRUTH, load_agent
+        from agents.agent import PLANNING, TRUTH, load_agent
         from agents.deploy import DeployConfig, Operator, deploy
         from agents.scoring import markdown_table
         from agents.view import load_view
@@ -84,8 +85,10 @@ class Deploy:
 
         if self.agent in TRUTH:
             raise UserError(
-                f"Agent {self.agent} reads a simulator's truth; on a robot there is none. Give mpc, bc, random or still."
+                f"Agent {self.agent} reads a simulator's truth; on a robot there is none. Give mpc, bc, octo, cosmos, random or still."
             )
+        if self.agent not in PLANNING:
+            refuse_unused(self, ("planner", "view"), f"with --agent {self.agent}, which plans nothing")
         if self.backend not in BACKENDS:
             raise unknown_name("backend", self.backend, BACKENDS)
         if self.yes and self.backend == "franka":

@@ -18,10 +18,11 @@ class Eval:
         agent: mpc, bc (a cloned policy), octo and cosmos (released ones), oracle (mpc that imagines with the simulator), expert, random or still.
         baselines: scored beside it: expert, random, still, several with commas between, all, or none: for a run that will
             stand beside another with them in compare.
-        checkpoint: for mpc, bc and oracle: a bundled name, or a folder.
-        planner: for mpc and oracle: default, reference (V-JEPA 2-AC's own), policy (no search), unguided (no policy), polished
-            (no policy, and down the gradient), latent or pixels (no policy, distances of features or pictures alone), timed (sub-goals by the clock alone), uncorrected (readings as they
-            are), or no-TERM: default without one of its energy's terms, such as no-steps.
+        checkpoint: for mpc, bc and oracle: a bundled name, or a folder; for octo and cosmos their own.
+        planner: for mpc, cosmos and oracle: default, policy (no search), unguided (a search without the policy), polished (and down
+            the gradient), reference (V-JEPA 2-AC's own), latent, lookahead, pixels or generated (distances alone), inverse, timed
+            (sub-goals by the clock alone), uncorrected (readings as they are), or no-TERM: default without one of its energy's
+            terms, such as no-steps; docs/planning.md tells more.
         task: reach, grasp, reach-with-object, pick-and-place, several with commas between, or all.
         object: cup, box, or all.
         episodes: per task and object.

@@ -49,7 +49,7 @@ class Score:
         card = WorldModel.from_pretrained(self.checkpoint).card
         period = card.period if self.period is None and card.period else parse_period(self.period or "paper")
         with progress("reading episodes") as bar:
-            mixture = load_mixture(self.data, bar, period, self.camera, only_episodes=True)
+            mixture = load_mixture(self.data, bar, period, self.camera, 2 * card.transform.size, only_episodes=True)
         with progress("planning") as bar:
             config = ScoreConfig(self.checkpoint, self.planner, self.clips, self.horizon)
             report = score_actions(mixture, self.out, config, bar)
