@@ -81,7 +81,13 @@ def load_agent(
     if name == "bc":
         from agents.cloning import CloningAgent, Policy
 
-        return CloningAgent(Policy.from_pretrained(checkpoint), limits, seed)
+        try:
+            policy = Policy.from_pretrained(checkpoint)
+        except UserError as error:
+            raise UserError(
+                f"Agent 'bc' acts by a policy that `vjepa-sim baseline bc` has trained: give its folder as --checkpoint. {error}"
+            ) from error
+        return CloningAgent(policy, limits, seed)
     if name == "octo":
         from agents.octo import OctoAgent
 

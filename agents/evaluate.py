@@ -95,6 +95,10 @@ class EvaluationConfig:
         for name, kind, valid in checks:
             if name not in valid:
                 raise unknown_name(kind, name, valid)
+        if set(self.vary) != set(ASPECTS) and self.randomize == 0:
+            raise UserError(
+                f"--vary {','.join(self.vary)}: nothing varies with --randomize 0. Give a strength, such as 1."
+            )
         if self.episodes < 1:
             raise UserError(f"--episodes {self.episodes}: at least one is needed.")
         if self.videos < 0:

@@ -151,7 +151,7 @@ def load_mixture(
     """
     texts = [texts] if isinstance(texts, str) else list(texts)
     if not texts:
-        raise UserError("No data: give at least one FORMAT:PATH, for example sim:episodes.")
+        raise UserError("No data: give at least one FORMAT:PATH, for example --data sim:episodes.")
     sources: list[Source] = []
     weights = []
     budget = MEMORY_SHARE * _memory() / _processes()

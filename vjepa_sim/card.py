@@ -155,9 +155,7 @@ def read_card(path: Path, kind: type[AnyCard] = ModelCard) -> AnyCard:
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
     except (KeyError, TypeError, AttributeError) as error:
-        raise UserError(
-            f"{path}: this is no card of a {kind.what}, or of another version of vjepa-sim ({error})."
-        ) from error
+        raise UserError(f"{path}: this is no {kind.what}, or one of another version of vjepa-sim ({error}).") from error
     for name, ours in (("state", STATE_CONVENTION), ("gripper", GRIPPER_CONVENTION)):
         if getattr(card, name) != ours:
             raise UserError(

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from agents import load_agent
 from agents.cloning import (
     CloningAgent,
     CloningConfig,
@@ -137,10 +138,12 @@ def test_a_policy_and_a_world_model_are_not_taken_for_each_other(policy, tmp_pat
     policy.save_pretrained(tmp_path / "policy")
     again = Policy.from_pretrained(tmp_path / "policy")
     assert again.card == policy.card
-    with pytest.raises(UserError, match="no card of a world model"):
+    with pytest.raises(UserError, match="this is no world model"):
         WorldModel.from_pretrained(tmp_path / "policy")
-    with pytest.raises(UserError, match="no card of a cloned policy"):
+    with pytest.raises(UserError, match="this is no cloned policy"):
         Policy.from_pretrained("tiny")
+    with pytest.raises(UserError, match=r"vjepa-sim baseline bc.*--checkpoint"):
+        load_agent("bc")
 
 
 def test_the_commands_clone_and_score(episodes_folder, tmp_path, capsys):

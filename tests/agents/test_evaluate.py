@@ -218,6 +218,7 @@ def test_another_model_at_the_same_path_is_noticed(tmp_path):
         ({"tasks": ("reech",)}, "Did you mean 'reach'"),
         ({"objects": ("boxx",)}, "Did you mean 'box'"),
         ({"episodes": 0}, "at least one"),
+        ({"vary": ("light",)}, "nothing varies with --randomize 0"),
         ({"seed": 2**31}, "evaluation seeds"),
     ],
 )

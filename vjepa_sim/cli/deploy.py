@@ -31,7 +31,7 @@ class Deploy:
         gripper_address: serial device of a Robotiq.
         driver: library that talks to the robot: franky or franka-rs.
         agent: mpc, bc (a cloned policy), octo and cosmos (released ones), random or still.
-        checkpoint: for mpc and bc: a bundled name, or a folder; for octo and cosmos their own.
+        checkpoint: for mpc: a bundled name, a folder, or a released .pt file; for bc a folder; for octo and cosmos their own.
         planner: for mpc and cosmos: default, policy (no search), unguided (a search without the policy), polished (and down
             the gradient), reference (V-JEPA 2-AC's own), latent, lookahead, pixels or generated (distances alone), inverse, timed
             (sub-goals by the clock alone), uncorrected (readings as they are), or no-TERM: default without one of its energy's

@@ -18,7 +18,7 @@ class Score:
     Attributes:
         data: recorded episodes, FORMAT:PATH or FORMAT:PATH@WEIGHT, such as droid:PATH; may be given several times.
         out: a new folder for numbers and a picture.
-        checkpoint: a world model's: a bundled name, or a folder.
+        checkpoint: a world model's: a bundled name, a folder, or a released .pt file.
         planner: see eval.
         clips: so many are drawn.
         horizon: steps from a clip's first picture to its last, and of the plan.
