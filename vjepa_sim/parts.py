@@ -9,12 +9,12 @@ from __future__ import annotations
 from torch import nn
 
 from vjepa_sim.ac_predictor import ACPredictor, ACPredictorConfig
-from vjepa_sim.denoiser import Denoiser, DenoiserConfig
 from vjepa_sim.encoder import Encoder, EncoderConfig
 from vjepa_sim.heads import PixelDecoder
-from vjepa_sim.one_token import OneTokenConfig, OneTokenEncoder, TokenPredictor, TokenPredictorConfig
-from vjepa_sim.patch_features import PatchFeatures, PatchFeaturesConfig
-from vjepa_sim.tokeniser import TokeniserConfig, TokeniserDecoder, TokeniserEncoder
+from vjepa_sim.others.denoiser import Denoiser, DenoiserConfig
+from vjepa_sim.others.one_token import OneTokenConfig, OneTokenEncoder, TokenPredictor, TokenPredictorConfig
+from vjepa_sim.others.patch_features import PatchFeatures, PatchFeaturesConfig
+from vjepa_sim.others.tokeniser import TokeniserConfig, TokeniserDecoder, TokeniserEncoder
 
 AnyEncoderConfig = EncoderConfig | OneTokenConfig | PatchFeaturesConfig | TokeniserConfig
 AnyPredictorConfig = ACPredictorConfig | TokenPredictorConfig | DenoiserConfig

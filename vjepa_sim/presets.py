@@ -11,7 +11,7 @@ from vjepa_sim.encoder import EncoderConfig
 from vjepa_sim.goal_policy import GoalPolicyConfig
 from vjepa_sim.heads import SCALE, STATE_CENTER
 from vjepa_sim.masks import LONG_RANGE, SHORT_RANGE, MaskConfig
-from vjepa_sim.patch_features import PatchFeaturesConfig
+from vjepa_sim.others.patch_features import PatchFeaturesConfig
 from vjepa_sim.predictor import PredictorConfig
 from vjepa_sim.schedule import Schedule, constant
 
@@ -103,7 +103,7 @@ class TrainConfig:
         reading_guides: whether what is read off imagined latents trains the predictor, or the decoders alone.
         policy_weight: of cloning the policy toward goals, where the preset has one.
         pairs: moments and their goals that it learns from, per clip.
-        inverse: the policy learns what was done between neighbouring moments, whatever it was for; see :mod:`vjepa_sim.inverse`.
+        inverse: the policy learns what was done between neighbouring moments, whatever it was for; see :mod:`vjepa_sim.others.inverse`.
         heads_only: leave the predictor as it is, and train what reads latents and acts on them: decoders and goal policy.
         first_release_rollout: repeat the mistake that the first released V-JEPA 2-AC was trained with, until June 2025:
             the rollout's second frame was the prediction for the third.

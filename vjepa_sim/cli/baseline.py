@@ -72,7 +72,7 @@ class Baseline(Learning):
         return PolicyConfig().image_size, "--agent bc", learn
 
     def _dino_wm(self) -> tuple[int, str, Callable[..., Any]]:
-        from vjepa_sim.dino_wm import PRESET, learn_dino_wm
+        from vjepa_sim.others.dino_wm import PRESET, learn_dino_wm
         from vjepa_sim.presets import get_preset
 
         preset = get_preset(PRESET)
@@ -85,8 +85,8 @@ class Baseline(Learning):
         return preset.encoder.image_size, "--planner latent", learn
 
     def _lewm(self) -> tuple[int, str, Callable[..., Any]]:
-        from vjepa_sim.lewm import LeWMConfig, learn_lewm
-        from vjepa_sim.one_token import OneTokenConfig
+        from vjepa_sim.others.lewm import LeWMConfig, learn_lewm
+        from vjepa_sim.others.one_token import OneTokenConfig
 
         config = self.adjust(LeWMConfig())
 
@@ -97,7 +97,7 @@ class Baseline(Learning):
         return OneTokenConfig().image_size, "--planner latent", learn
 
     def _inverse(self) -> tuple[int, str, Callable[..., Any]]:
-        from vjepa_sim.inverse import PRESET, learn_inverse
+        from vjepa_sim.others.inverse import PRESET, learn_inverse
         from vjepa_sim.presets import get_preset
         from vjepa_sim.world_model import input_size
 
@@ -110,8 +110,8 @@ class Baseline(Learning):
         return input_size(self.encoder), "--planner inverse", learn
 
     def _video(self) -> tuple[int, str, Callable[..., Any]]:
-        from vjepa_sim.tokeniser import TokeniserConfig
-        from vjepa_sim.video import VideoConfig, learn_denoiser, learn_tokeniser
+        from vjepa_sim.others.tokeniser import TokeniserConfig
+        from vjepa_sim.others.video import VideoConfig, learn_denoiser, learn_tokeniser
 
         config = self.adjust(VideoConfig())
         folder = self.out.with_name(f"{self.out.name}-tokeniser")

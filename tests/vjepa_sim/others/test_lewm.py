@@ -12,8 +12,8 @@ from envs.observation import Goal, Observation
 from vjepa_sim.card import ModelCard, read_card
 from vjepa_sim.cli import main
 from vjepa_sim.compute import Compute
-from vjepa_sim.lewm import LeWM, LeWMConfig, departure_from_normal, learn_lewm
-from vjepa_sim.one_token import OneTokenConfig, TokenPredictorConfig
+from vjepa_sim.others.lewm import LeWM, LeWMConfig, departure_from_normal, learn_lewm
+from vjepa_sim.others.one_token import OneTokenConfig, TokenPredictorConfig
 from vjepa_sim.transform import ImageTransform
 from vjepa_sim.world_model import WorldModel
 

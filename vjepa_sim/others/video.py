@@ -19,13 +19,13 @@ from data.output import claimed
 from vjepa_sim.card import ModelCard
 from vjepa_sim.checks import check_positive
 from vjepa_sim.compute import Compute
-from vjepa_sim.denoiser import DenoiserConfig, denoising_loss
 from vjepa_sim.features import Features, open_features
 from vjepa_sim.heads import object_target, reading_error, state_target
+from vjepa_sim.others.denoiser import DenoiserConfig, denoising_loss
+from vjepa_sim.others.tokeniser import TokeniserConfig
 from vjepa_sim.parts import make_predictor
 from vjepa_sim.run import RUN_FILE, Run, make_optimizer
 from vjepa_sim.schedule import Schedule, constant
-from vjepa_sim.tokeniser import TokeniserConfig
 from vjepa_sim.train import FEATURES_FOLDER, forget_features, joined
 from vjepa_sim.transform import ImageTransform
 from vjepa_sim.world_model import WorldModel, fingerprint
@@ -179,7 +179,7 @@ class Generating(nn.Module):
         noise: torch.Tensor,
         levels: torch.Tensor,
     ) -> dict[str, torch.Tensor]:
-        """Pairs of pictures; see :func:`vjepa_sim.denoiser.denoising_loss`; states [B, 2, 7] and objects [B, 2, 3] of both."""
+        """Pairs of pictures; see :func:`vjepa_sim.others.denoiser.denoising_loss`; states [B, 2, 7] and objects [B, 2, 3] of both."""
         losses = {"denoising": denoising_loss(self.denoiser, z, states[:, 0], actions, noise, levels)}
         losses["state"] = reading_error(self.state_decoder(z), state_target(states))
         losses["object"] = reading_error(self.object_decoder(z), object_target(objects))

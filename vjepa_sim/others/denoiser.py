@@ -15,8 +15,8 @@ from torch import nn
 from envs.errors import UserError
 from vjepa_sim.checks import check_numbers, check_positive
 from vjepa_sim.goal_policy import state_features
+from vjepa_sim.others.tokeniser import TokeniserConfig
 from vjepa_sim.rotation import integrate
-from vjepa_sim.tokeniser import TokeniserConfig
 from vjepa_sim.transformer import ConditionedBlock
 
 STATE_FEATURES = 10

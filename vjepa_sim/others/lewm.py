@@ -21,7 +21,7 @@ from vjepa_sim.card import ModelCard
 from vjepa_sim.checks import check_positive
 from vjepa_sim.compute import Compute
 from vjepa_sim.heads import object_target, reading_error, state_target
-from vjepa_sim.one_token import OneTokenConfig, TokenPredictorConfig
+from vjepa_sim.others.one_token import OneTokenConfig, TokenPredictorConfig
 from vjepa_sim.run import RUN_FILE, Run, make_optimizer
 from vjepa_sim.schedule import Schedule, constant
 from vjepa_sim.transform import ImageTransform

@@ -8,8 +8,8 @@ import torch
 
 from envs.errors import UserError
 from vjepa_sim.cli import main
-from vjepa_sim.inverse import learn_inverse
 from vjepa_sim.motion_batch import draw_motion
+from vjepa_sim.others.inverse import learn_inverse
 from vjepa_sim.presets import get_preset, shortened
 from vjepa_sim.world_model import WorldModel
 

@@ -13,7 +13,7 @@ from data.mixture import Mixture
 from data.output import claimed
 from vjepa_sim.card import CARD_FILE, ModelCard
 from vjepa_sim.compute import Compute
-from vjepa_sim.patch_features import MEAN, STD, PatchFeatures, PatchFeaturesConfig
+from vjepa_sim.others.patch_features import MEAN, STD, PatchFeatures, PatchFeaturesConfig
 from vjepa_sim.presets import TrainConfig
 from vjepa_sim.train import train
 from vjepa_sim.transform import ImageTransform

@@ -9,9 +9,9 @@ import torch
 from envs.errors import UserError
 from vjepa_sim.card import read_card
 from vjepa_sim.cli import main
-from vjepa_sim.dino_wm import frozen_encoder
 from vjepa_sim.motion_batch import MotionBatch
-from vjepa_sim.patch_features import PatchFeatures, PatchFeaturesConfig
+from vjepa_sim.others.dino_wm import frozen_encoder
+from vjepa_sim.others.patch_features import PatchFeatures, PatchFeaturesConfig
 from vjepa_sim.presets import get_preset
 from vjepa_sim.train import StageTwo
 from vjepa_sim.world_model import WorldModel

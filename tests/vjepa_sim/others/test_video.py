@@ -14,11 +14,11 @@ from envs.observation import Goal, Observation
 from vjepa_sim.card import ModelCard
 from vjepa_sim.cli import main
 from vjepa_sim.compute import Compute
-from vjepa_sim.denoiser import Denoiser, DenoiserConfig, denoising_loss
+from vjepa_sim.others.denoiser import Denoiser, DenoiserConfig, denoising_loss
+from vjepa_sim.others.tokeniser import TokeniserConfig
+from vjepa_sim.others.video import VideoConfig, learn_tokeniser
 from vjepa_sim.schedule import constant
-from vjepa_sim.tokeniser import TokeniserConfig
 from vjepa_sim.transform import ImageTransform
-from vjepa_sim.video import VideoConfig, learn_tokeniser
 from vjepa_sim.world_model import WorldModel
 
 TOKENISER = TokeniserConfig(image_size=32, widths=(8, 8), dim=4)
