@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from agents.goal_clock import GoalClock
 from data.ahead import Ahead
 from data.mixture import Mixture
 from data.output import claimed
@@ -287,20 +288,16 @@ class CloningAgent:
 
     def begin(self, goals: list[Goal]) -> None:
         """Start with the first goal."""
-        if not goals or not all(isinstance(goal, Goal) for goal in goals):
-            raise UserError("begin() takes at least one envs.observation.Goal, such as info['goals'] after a reset.")
+        self._clock = GoalClock(goals)
         self._goals = [self.model.card.transform(goal.rgb[None])[0] for goal in goals]
-        self._deadlines = np.cumsum([goal.steps for goal in goals])
-        self._step = self.current_goal = 0
+        self.current_goal = 0
         self._generator = torch.Generator().manual_seed(self._seed)
 
     def act(self, observation: Observation) -> np.ndarray:
         """The next action, float32 [7]."""
         if not self._goals:
             raise UserError("Call begin(goals) before act(observation).")
-        due = int(np.searchsorted(self._deadlines, self._step, side="right"))
-        self.current_goal = min(due, len(self._goals) - 1)
-        self._step += 1
+        self.current_goal = self._clock.tick()
         device = self.model.places.device
         seen = self.model.card.transform(observation.rgb[None])[0]
         images = torch.stack([seen, self._goals[self.current_goal]])[None].to(device)

@@ -10,6 +10,7 @@ import torch
 from agents.cem import CEM, CEMConfig, Plan
 from agents.energy import Energy, EnergyConfig
 from agents.eyes import Eyes, Present, Scene
+from agents.goal_clock import GoalClock
 from agents.polish import polish
 from envs.errors import UserError
 from envs.observation import Goal, Observation
@@ -94,17 +95,12 @@ class MPCAgent:
 
     def begin(self, goals: list[Goal]) -> None:
         """Encode the goals and start with the first."""
-        if not goals or not all(isinstance(goal, Goal) for goal in goals):
-            raise UserError(
-                "begin() takes at least one envs.observation.Goal: info['goals'] after a reset, or [Goal(rgb=image, "
-                "steps=10)] for a picture of your own."
-            )
+        self._clock = GoalClock(goals)
         self._goals = [self.model.encode(goal.rgb)[0] for goal in goals]
         self._shapes = [goal.rgb.shape for goal in goals]
-        self._deadlines = np.cumsum([goal.steps for goal in goals])
         # Through a camera that looks from another side, how far things are shifted depends on where they are.
         self._eyes = Eyes(self.model, self.config.correct_view, newest_only=self.config.view_angle is not None)
-        self._step = self.current_goal = 0
+        self.current_goal = 0
         self._generator = torch.Generator().manual_seed(self._seed)
 
     def act(self, observation: Observation) -> np.ndarray:
@@ -116,9 +112,7 @@ class MPCAgent:
                 f"act() takes an envs.observation.Observation, such as env.unwrapped.observation; a "
                 f"{type(observation).__name__} was given."
             )
-        due = min(int(np.searchsorted(self._deadlines, self._step, side="right")), len(self._goals) - 1)
-        self.current_goal = max(self.current_goal, due)
-        self._step += 1
+        self.current_goal = max(self.current_goal, self._clock.tick())
         self._check_view(observation)
         with torch.no_grad():
             present = self._eyes.look(observation.rgb, torch.from_numpy(observation.state))

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from agents.goal_clock import GoalClock
 from envs.errors import UserError
 from envs.observation import Goal, Observation
 from envs.pose import ACTION_DIM, GRIPPER
@@ -51,20 +52,16 @@ class OctoAgent:
 
     def begin(self, goals: list[Goal]) -> None:
         """Start with the first goal."""
-        if not goals or not all(isinstance(goal, Goal) for goal in goals):
-            raise UserError("begin() takes at least one envs.observation.Goal, such as info['goals'] after a reset.")
+        self._clock = GoalClock(goals)
         self._tasks = [self._policy.create_tasks(goals={"image_primary": _fitted(goal.rgb)[None]}) for goal in goals]
-        self._deadlines = np.cumsum([goal.steps for goal in goals])
-        self._step = self.current_goal = 0
+        self.current_goal = 0
         self._key = self._jax.random.PRNGKey(self._seed)
 
     def act(self, observation: Observation) -> np.ndarray:
         """The first action of a chunk, float32 [7]."""
         if not self._tasks:
             raise UserError("Call begin(goals) before act(observation).")
-        due = int(np.searchsorted(self._deadlines, self._step, side="right"))
-        self.current_goal = min(due, len(self._tasks) - 1)
-        self._step += 1
+        self.current_goal = self._clock.tick()
         self._key, key = self._jax.random.split(self._key)
         seen = {"image_primary": _fitted(observation.rgb)[None, None], "timestep_pad_mask": np.ones((1, 1), bool)}
         chunk = self._policy.sample_actions(
