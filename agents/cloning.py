@@ -21,6 +21,7 @@ from torch import nn
 
 from agents.goal_clock import GoalClock
 from data.ahead import Ahead
+from data.files import read_json_object
 from data.mixture import Mixture
 from data.output import claimed
 from envs.errors import UserError
@@ -200,6 +201,12 @@ class Policy(nn.Module):
     def save_pretrained(self, folder: str | Path, half: bool = False) -> None:
         """Write ``card.json`` and ``model.safetensors`` into a folder; ``half`` stores half precision."""
         write_checkpoint(Path(folder), self.card, self.state_dict(), half)
+
+
+def is_policy(source: str | Path) -> bool:
+    """Whether a checkpoint is a cloned policy's, as its card says."""
+    card = find_checkpoint(source) / CARD_FILE
+    return card.is_file() and "policy" in read_json_object(card)
 
 
 class DiffusionHead(nn.Module):

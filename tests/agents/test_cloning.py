@@ -151,8 +151,13 @@ def test_the_commands_clone_and_score(episodes_folder, tmp_path, capsys):
     short = ["--steps", "1", "--batch", "2", "--threads", "1"]
     assert main(["baseline", "bc", "--data", f"sim:{episodes_folder}", "--out", str(run), *short]) == 0
     assert "action_cm" in capsys.readouterr().out
+    packed = tmp_path / "packed"
+    assert main(["convert", "weights", str(run), "--half", "--out", str(packed)]) == 0
+    assert (packed / "model.safetensors").stat().st_size < 0.6 * 4 * sum(
+        parameter.numel() for parameter in Policy.from_pretrained(packed).parameters()
+    )
     one = ["--task", "reach", "--object", "box", "--episodes", "1", "--baselines", "none", "--size", "128"]
-    assert main(["eval", "--agent", "bc", "--checkpoint", str(run), "--out", str(scored), *one]) == 0
+    assert main(["eval", "--agent", "bc", "--checkpoint", str(packed), "--out", str(scored), *one]) == 0
     assert "| reach | box | bc | image |" in (scored / "table.md").read_text()
     other = ["eval", "--agent", "bc", "--planner", "reference", "--out", str(tmp_path / "other")]
     assert main(other) == 2

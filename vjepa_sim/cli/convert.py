@@ -9,7 +9,7 @@ from typing import Annotated
 import tyro
 
 from envs.errors import UserError, unknown_name
-from vjepa_sim.cli.options import names_in
+from vjepa_sim.cli.options import names_in, refuse_unused
 from vjepa_sim.cli.progress import progress
 
 
@@ -54,7 +54,7 @@ class Weights:
     """Turn weights into a checkpoint folder with a card, which every --checkpoint takes.
 
     Attributes:
-        source: Meta's .pt file, a folder in Hugging Face's VJEPA2Model layout, or a training run.
+        source: Meta's .pt file, a folder in Hugging Face's VJEPA2Model layout, or a training run, also of a cloned policy.
         out: a new folder.
         half: store the weights in half precision, as the bundled ones are; they are widened when loaded.
         branch: which encoder of Meta's file: encoder, or target_encoder (the default where there is one).
@@ -70,10 +70,16 @@ class Weights:
     period: float | None = None
 
     def run(self) -> int:
+        from agents.cloning import Policy, is_policy
         from vjepa_sim.world_model import WorldModel
 
         if self.out.exists():
             raise UserError(f"{self.out} exists already. Give a new folder as --out.")
+        if is_policy(self.source):
+            refuse_unused(self, ("branch", "image_size", "period"), "of a cloned policy")
+            Policy.from_pretrained(self.source).save_pretrained(self.out, self.half)
+            print(f"The policy lies in {self.out}.")
+            return 0
         model = WorldModel.from_pretrained(self.source, self.branch, self.image_size)
         if self.period is not None:
             if model.predictor is None or self.period <= 0:
