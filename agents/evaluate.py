@@ -208,6 +208,8 @@ def describe(agent: Agent) -> dict:
 
 def _seconds(training: dict) -> float | None:
     """All that a card's runs took, those that others began with included, each once; None if one of them doesn't tell."""
+    if "hours" in training:  # of a bundled model, written down for several runs together; collecting is no training
+        return 3600 * sum(hours for what, hours in training["hours"].items() if what != "collect")
     told = [stage.get("seconds") for stage in _stages(training)]
     return None if None in told or not told else float(sum(told))
 

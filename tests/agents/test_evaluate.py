@@ -124,6 +124,7 @@ def test_what_an_agent_learned_from_is_told():
     assert (told["samples"], told["iterations"], told["horizon"]) == (32, 2, 1)
     assert told["parameters"] == sum(parameter.numel() for parameter in agent.model.parameters())
     assert told["episodes"] == sum(record["episodes"] for record in agent.model.card.data)
+    assert told["training_seconds"] == pytest.approx(3600 * 2.75)  # as the bundled model's card says
     runs = {"pretrain": {"seed": 0, "seconds": 60.0}, "train": {"seed": 0, "seconds": 30.0}}
     earlier = {"checkpoint": "x", "pretrain": runs["pretrain"], "train": {"seed": 1, "seconds": 5.0}}
     agent.model.with_card(training={**runs, "begun_with": earlier})  # both began with the same encoder
