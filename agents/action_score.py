@@ -17,7 +17,6 @@ from agents.mpc import MPCAgent
 from agents.panel import Color, Sheet
 from agents.planners import get_planner
 from data.clip import Clip
-from data.clips import Clips
 from data.files import write_image, write_json
 from data.mixture import Mixture
 from data.output import claimed
@@ -56,11 +55,16 @@ class ScoreConfig:
 
 
 def score_actions(
-    mixture: Mixture, out: Path, config: ScoreConfig, on_clip: Callable[[int, int], None] = lambda done, total: None
+    model: WorldModel,
+    mixture: Mixture,
+    out: Path,
+    config: ScoreConfig,
+    on_clip: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, Any]:
     """Plan from the first to the last picture of recorded clips, and write ``score.json`` and a picture into ``out``.
 
     Args:
+        model: the checkpoint's.
         mixture: of robot episodes.
         out: a new folder.
         config: what to score.
@@ -74,7 +78,6 @@ def score_actions(
     Raises:
         UserError: the model plans in steps of another length than the clips', or has no predictor.
     """
-    model = WorldModel.from_pretrained(config.checkpoint)
     period = model.card.period
     if period is not None and abs(period - mixture.period) > 0.01 * period:
         raise UserError(
@@ -85,14 +88,10 @@ def score_actions(
     agent = MPCAgent(model, replace(planner, cem=replace(planner.cem, horizon=config.steps)))
     # Of data that it learned from only those that it was kept from say anything.
     known = {source for record in model.card.data for source in record.get("sources", [])}
-    seen = [
-        clips
-        for clips in mixture.episodes
-        if set(clips.record["sources"]) & known or _seeds(clips) & model.card.training_seeds()
-    ]
-    clips = mixture.draw_motion(
-        [[SEED, row] for row in range(config.clips)], config.steps + 1, bool(seen), pictures=True
-    )
+    seeds = model.card.training_seeds()
+    seen = any(known.intersection(r["sources"]) or seeds.intersection(r["seeds"]) for r in mixture.records)
+    drawn = [[SEED, row] for row in range(config.clips)]
+    clips = mixture.draw_motion(drawn, config.steps + 1, held_out=seen, pictures=True)
     settings = {**asdict(config), "checkpoint_crc32": fingerprint(config.checkpoint), "data": mixture.identity}
     with claimed(out, CONFIG_FILE, settings):
         planned = []
@@ -104,17 +103,13 @@ def score_actions(
         report = {
             **scores,
             "n_clips": len(clips),
-            "held_out_alone": bool(seen),
+            "held_out_alone": seen,
             "planned_m": np.round(planned, 5).tolist(),
         }
         report |= {"done_m": np.round(done, 5).tolist(), "config": settings, "provenance": provenance()}
         write_json(out / JSON_FILE, report)
         write_image(out / PICTURE_FILE, draw_ways(np.array(planned), np.array(done)))
     return report
-
-
-def _seeds(clips: Clips) -> set[int]:
-    return set(clips.record["seeds"])
 
 
 def plan_through(agent: MPCAgent, clip: Clip) -> np.ndarray:

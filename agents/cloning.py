@@ -32,7 +32,7 @@ from vjepa_sim.card import CARD_FILE, Card, read_card
 from vjepa_sim.checks import check_numbers, check_positive
 from vjepa_sim.compute import Compute
 from vjepa_sim.goal_policy import state_features
-from vjepa_sim.run import RUN_FILE, Run, make_optimizer
+from vjepa_sim.run import RUN_FILE, Run, follow, make_optimizer
 from vjepa_sim.schedule import Schedule, constant
 from vjepa_sim.transform import ImageTransform
 from vjepa_sim.transformer import init_weights, make_blocks
@@ -395,7 +395,7 @@ def clone(
             with compute.autocast():
                 losses = losses_of(batch, noise, levels)
             run.descend(losses["loss"], config.max_gradient_norm)
-            _follow(policy, online, config.ema.at(step, config.steps))
+            follow(policy, online, config.ema.at(step, config.steps))
             run.log_losses(losses)
             if (step + 1) % EVALUATE_EVERY == 0 or step + 1 == config.steps:
                 scores = measure(policy, mixture, config)
@@ -434,12 +434,6 @@ def draw_noise(
     noise = torch.from_numpy(rng.standard_normal(batch.chunks.shape, np.float32))
     levels = torch.from_numpy(rng.integers(sizes.noise_steps, size=len(noise)))
     return noise.to(batch.chunks.device), levels.to(batch.chunks.device)
-
-
-@torch.no_grad()
-def _follow(kept: Policy, online: Policy, ema: float) -> None:
-    for ours, theirs in zip(kept.parameters(), online.parameters(), strict=True):
-        ours.lerp_(theirs, 1 - ema)
 
 
 def measure(policy: Policy, mixture: Mixture, config: CloningConfig) -> dict[str, float]:

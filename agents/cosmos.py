@@ -6,13 +6,11 @@ from one frame and twelve actions: changes of pose in the hand's own frame, twen
 
 from __future__ import annotations
 
-import importlib
-from types import ModuleType
-
 import numpy as np
 import torch
 
 from envs.errors import UserError
+from envs.package import load_package
 from envs.pose import GRIPPER, POSITION, ROTATION, difference, euler_to_matrix, integrate, matrix_to_euler
 from vjepa_sim.card import Card
 from vjepa_sim.transform import ImageTransform
@@ -48,8 +46,10 @@ class CosmosWorld:
         Raises:
             UserError: the package is missing, or the weights can't be loaded.
         """
-        configs = _package("cosmos_predict2.configs.action_conditioned.config")
-        pipelines = _package("cosmos_predict2.pipelines.video2world_action")
+        configs, pipelines = (
+            load_package(f"cosmos_predict2.{name}", "Agent 'cosmos'", INSTALL)
+            for name in ("configs.action_conditioned.config", "pipelines.video2world_action")
+        )
         config = configs.get_cosmos_predict2_action_conditioned_pipeline(model_size="2B", resolution="480", fps=4)
         config.guardrail_config.enabled = config.prompt_refiner_config.enabled = False
         try:
@@ -71,9 +71,8 @@ class CosmosWorld:
         frame = (z.view(SIZE, SIZE, 3) * 255).round().to(torch.uint8).numpy()
         made = []
         for plan in actions.numpy():
-            video = self.predictor(
-                frame, its_actions(state.numpy(), plan), num_sampling_step=self._steps
-            )  # [1, 3, T, H, W]
+            told = its_actions(state.numpy(), plan)
+            video = self.predictor(frame, told, num_sampling_step=self._steps)  # [1, 3, T, H, W]
             frames = video[0, :, 1 : 1 + len(plan)].float().cpu().clamp(-1, 1) / 2 + 0.5
             made.append(frames.permute(1, 2, 3, 0).flatten(1, 2))
         return torch.stack(made)
@@ -93,10 +92,3 @@ def its_actions(state: np.ndarray, actions: np.ndarray) -> np.ndarray:
             state = following
         told[row, GRIPPER] = state[GRIPPER]
     return told
-
-
-def _package(name: str) -> ModuleType:
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise UserError(f"Agent 'cosmos' needs the package {name.split('.')[0]} ({error}). {INSTALL}") from error

@@ -164,7 +164,7 @@ def make_env(config: EvaluationConfig, task: str, object_name: str, fitted: Agen
     Raises:
         UserError: the model doesn't fit; it names both sides.
     """
-    card = None if fitted is None else _card(fitted)
+    card = _card(fitted)
     period = None if card is None else card.period
     env = FrankaEnv(
         task,
@@ -186,8 +186,8 @@ def make_env(config: EvaluationConfig, task: str, object_name: str, fitted: Agen
     return env
 
 
-def _card(agent: Agent) -> Card | None:
-    """The card of what the agent acts with; others' policies have none."""
+def _card(agent: Agent | None) -> Card | None:
+    """The card of what the agent acts with; baselines and others' policies have none."""
     model = getattr(agent, "model", None)
     return None if model is None else model.card
 
@@ -283,7 +283,7 @@ def _score_agents(
     env = make_env(config, task, object_name, fitted)
     try:
         seeds, excluded = usable_seeds(env, config.seed, config.episodes)
-        if fitted is not None and _card(fitted) is not None:
+        if _card(fitted) is not None:
             check_seeds(fitted, seeds)
         for name in names:
             if name in done:

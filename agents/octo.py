@@ -6,8 +6,6 @@ the base frame and a grip of which 1 is open; a policy that was fine-tuned with 
 
 from __future__ import annotations
 
-import importlib
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -15,6 +13,7 @@ import numpy as np
 from agents.goal_clock import GoalClock
 from envs.errors import UserError
 from envs.observation import Goal, Observation
+from envs.package import load_package
 from envs.pose import ACTION_DIM, GRIPPER
 from envs.safety import SafetyLimits
 
@@ -39,7 +38,7 @@ class OctoAgent:
             UserError: the package is missing, the weights can't be loaded, or several data sets could be meant.
         """
         checkpoint, _, dataset = checkpoint.partition("#")
-        self._jax, package = _package("jax"), _package("octo.model.octo_model")
+        self._jax, package = (load_package(name, "Agent 'octo'", INSTALL) for name in ("jax", "octo.model.octo_model"))
         try:
             self._policy = package.OctoModel.load_pretrained(checkpoint)
         except Exception as error:  # whatever JAX's storage raises
@@ -98,10 +97,3 @@ def _fitted(rgb: np.ndarray) -> np.ndarray:
     top, left = (height - side) // 2, (width - side) // 2
     middle = Image.fromarray(rgb[top : top + side, left : left + side])
     return np.asarray(middle.resize((SIZE, SIZE), Image.Resampling.LANCZOS))
-
-
-def _package(name: str) -> ModuleType:
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise UserError(f"Agent 'octo' needs the package {name.split('.')[0]} ({error}). {INSTALL}") from error

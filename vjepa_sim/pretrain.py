@@ -23,7 +23,7 @@ from vjepa_sim.encoder import Encoder, normalize_tokens
 from vjepa_sim.heads import object_target, reading_error, state_target
 from vjepa_sim.presets import PretrainConfig, get_preset
 from vjepa_sim.probe import feature_rank, probe_error
-from vjepa_sim.run import RUN_FILE, Run, make_optimizer
+from vjepa_sim.run import RUN_FILE, Run, follow, make_optimizer
 from vjepa_sim.transform import ImageTransform
 from vjepa_sim.world_model import WorldModel
 
@@ -77,12 +77,6 @@ class StageOne(nn.Module):
                 if name in losses:
                     losses["loss"] = losses["loss"] + getattr(config, f"{name}_weight") * losses[name]
         return losses
-
-    @torch.no_grad()
-    def follow(self, ema: float) -> None:
-        """Move the target encoder towards the online one."""
-        for target, source in zip(self.target.parameters(), self.online.parameters(), strict=True):
-            target.lerp_(source, 1 - ema)
 
 
 def pretrain(
@@ -154,7 +148,7 @@ def pretrain(
             with compute.autocast():
                 losses = losses_of(batch)
             run.descend(losses["loss"], config.max_gradient_norm)
-            objective.follow(config.ema.at(step, config.steps))
+            follow(objective.target, objective.online, config.ema.at(step, config.steps))
             run.log_losses(losses)
             if (step + 1) % PROBE_EVERY == 0 or step + 1 == config.steps:
                 scores, picture = evaluate_encoder(model, mixture)

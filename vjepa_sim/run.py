@@ -289,6 +289,13 @@ def _checkpoints(folder: Path) -> list[Path]:
     return sorted((path for path in folder.glob("*") if path.name.isdigit()), key=lambda path: int(path.name))
 
 
+@torch.no_grad()
+def follow(kept: nn.Module, learning: nn.Module, share: float) -> None:
+    """Move weights towards those of a module of the same kind that learns; a share of what they were is kept."""
+    for ours, theirs in zip(kept.parameters(), learning.parameters(), strict=True):
+        ours.lerp_(theirs, 1 - share)
+
+
 def make_optimizer(objective: nn.Module) -> torch.optim.AdamW:
     """AdamW (β 0.9 and 0.999, ε 1e-8) over what is trained; matrices decay, biases and norms don't."""
     parameters = [(name, p) for name, p in objective.named_parameters() if p.requires_grad]

@@ -46,13 +46,14 @@ class Score:
 
         set_threads(self.threads)
         check_output(self.out, CONFIG_FILE)  # before the data are read, which takes long
-        card = WorldModel.from_pretrained(self.checkpoint).card
+        model = WorldModel.from_pretrained(self.checkpoint)
+        card = model.card
         period = card.period if self.period is None and card.period else parse_period(self.period or "paper")
         with progress("reading episodes") as bar:
             mixture = load_mixture(self.data, bar, period, self.camera, 2 * card.transform.size, only_episodes=True)
         with progress("planning") as bar:
             config = ScoreConfig(self.checkpoint, self.planner, self.clips, self.horizon)
-            report = score_actions(mixture, self.out, config, bar)
+            report = score_actions(model, mixture, self.out, config, bar)
         print(
             f"action score {report['action_score']:.1f} (off by {100 * report['error_m']:.1f} cm over x, y and z; {report['n_clips']} clips)"
         )

