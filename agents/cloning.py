@@ -32,6 +32,7 @@ from vjepa_sim.card import CARD_FILE, Card, read_card
 from vjepa_sim.checks import check_numbers, check_positive
 from vjepa_sim.compute import Compute
 from vjepa_sim.goal_policy import state_features
+from vjepa_sim.heads import ACTION_SCALE
 from vjepa_sim.run import RUN_FILE, Run, follow, make_optimizer
 from vjepa_sim.schedule import Schedule, constant
 from vjepa_sim.transform import ImageTransform
@@ -72,7 +73,7 @@ class PolicyConfig:
     head_hidden: int = 256
     head_depth: int = 3
     noise_steps: int = 20
-    action_scale: tuple[float, ...] = (0.05, 0.05, 0.05, 0.1, 0.1, 0.1)
+    action_scale: tuple[float, ...] = ACTION_SCALE[:GRIPPER]
 
     def __post_init__(self) -> None:
         check_positive(self, "image_size", "dim", "depth", "heads", "mlp_hidden", "chunk", "head_hidden", "head_depth")

@@ -14,6 +14,7 @@ from vjepa_sim.encoder import EncoderConfig
 STATE_CENTER = (0.45, 0.0, 0.25)  # m, the middle of where the flange goes
 OBJECT_CENTER = (0.48, 0.0, 0.1)  # m, the middle of where objects are
 SCALE = 0.1  # m: what the decoders count in
+ACTION_SCALE = (0.05, 0.05, 0.05, 0.1, 0.1, 0.1, 0.5)  # m, rad, closedness: what small networks see as one
 READING_ERROR = 0.07  # in that unit: how far off the hand is usually read where the camera stands as in training
 
 

@@ -9,7 +9,7 @@ from vjepa_sim.ac_predictor import ACPredictorConfig
 from vjepa_sim.augment import Augmentation
 from vjepa_sim.encoder import EncoderConfig
 from vjepa_sim.goal_policy import GoalPolicyConfig
-from vjepa_sim.heads import SCALE, STATE_CENTER
+from vjepa_sim.heads import ACTION_SCALE, SCALE, STATE_CENTER
 from vjepa_sim.masks import LONG_RANGE, SHORT_RANGE, MaskConfig
 from vjepa_sim.others.patch_features import PatchFeaturesConfig
 from vjepa_sim.predictor import PredictorConfig
@@ -201,6 +201,20 @@ def _published(image_size: int = 256, **sizes: int) -> Preset:
     )
 
 
+TINY_PREDICTOR = ACPredictorConfig(
+    dim=192,
+    depth=4,
+    heads=6,
+    mlp_hidden=768,
+    residual=True,
+    merge=2,
+    action_scale=ACTION_SCALE,
+    state_center=STATE_CENTER,
+    state_scale=SCALE,
+    state_rotation="matrix",
+    rope="correct",
+)
+
 PRESETS = {
     "small": _published(dim=384, depth=12, heads=6, mlp_hidden=1536),
     "base": _published(dim=768, depth=12, heads=12, mlp_hidden=3072),
@@ -211,19 +225,7 @@ PRESETS = {
     "tiny": Preset(
         encoder=EncoderConfig(image_size=128, dim=128, depth=6, heads=4, mlp_hidden=512, rope="correct"),
         mask_predictor=PredictorConfig(dim=96, depth=3, heads=3, mlp_hidden=384, mask_tokens=2, rope="correct"),
-        ac_predictor=ACPredictorConfig(
-            dim=192,
-            depth=4,
-            heads=6,
-            mlp_hidden=768,
-            residual=True,
-            merge=2,
-            action_scale=(0.05, 0.05, 0.05, 0.1, 0.1, 0.1, 0.5),
-            state_center=STATE_CENTER,
-            state_scale=SCALE,
-            state_rotation="matrix",
-            rope="correct",
-        ),
+        ac_predictor=TINY_PREDICTOR,
         # Half an hour each on two cores.
         pretrain=PretrainConfig(
             steps=1500,
@@ -258,18 +260,7 @@ PRESETS = {
     "dino-wm": Preset(
         encoder=PatchFeaturesConfig(),
         mask_predictor=None,
-        ac_predictor=ACPredictorConfig(
-            dim=192,
-            depth=4,
-            heads=6,
-            mlp_hidden=768,
-            residual=True,
-            action_scale=(0.05, 0.05, 0.05, 0.1, 0.1, 0.1, 0.5),
-            state_center=STATE_CENTER,
-            state_scale=SCALE,
-            state_rotation="matrix",
-            rope="correct",
-        ),
+        ac_predictor=replace(TINY_PREDICTOR, merge=1),
         pretrain=None,
         train=TrainConfig(
             steps=1600,

@@ -15,6 +15,7 @@ from torch import nn
 from envs.errors import UserError
 from vjepa_sim.checks import check_numbers, check_positive
 from vjepa_sim.goal_policy import state_features
+from vjepa_sim.heads import ACTION_SCALE
 from vjepa_sim.others.tokeniser import TokeniserConfig
 from vjepa_sim.rotation import integrate
 from vjepa_sim.transformer import ConditionedBlock
@@ -42,7 +43,7 @@ class DenoiserConfig:
     mlp_hidden: int = 512
     patch: int = 2
     steps: int = 8
-    action_scale: tuple[float, ...] = (0.05, 0.05, 0.05, 0.1, 0.1, 0.1, 0.5)
+    action_scale: tuple[float, ...] = ACTION_SCALE
     kind: Literal["denoiser"] = "denoiser"
 
     def __post_init__(self) -> None:

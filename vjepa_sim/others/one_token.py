@@ -10,6 +10,7 @@ from torch import nn
 
 from envs.errors import UserError
 from vjepa_sim.checks import check_numbers, check_positive
+from vjepa_sim.heads import ACTION_SCALE
 from vjepa_sim.transformer import ConditionedBlock, init_weights, make_blocks
 
 MOST_FRAMES = 16  # that a predictor can look back on
@@ -83,7 +84,7 @@ class TokenPredictorConfig:
     depth: int = 6
     heads: int = 6
     mlp_hidden: int = 768
-    action_scale: tuple[float, ...] = (0.05, 0.05, 0.05, 0.1, 0.1, 0.1, 0.5)
+    action_scale: tuple[float, ...] = ACTION_SCALE
     kind: Literal["one-token"] = "one-token"
 
     def __post_init__(self) -> None:
