@@ -23,7 +23,8 @@ class Baseline(Learning):
     Attributes:
         encoder: for inverse: the whole model through whose eyes it looks.
         method: bc (behaviour cloning toward goal images, Octo's way), dino-wm (a predictor on frozen features of patches),
-            lewm (one token a picture, learned end to end), inverse (the action between two pictures), or video (a tokeniser and a denoiser that generate the next picture).
+            lewm (one token a picture, learned end to end), inverse (the action between two pictures), or video (a tokeniser and a
+            denoiser that generate the next picture).
     """
 
     method: tyro.conf.Positional[str]

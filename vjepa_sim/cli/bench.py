@@ -64,11 +64,8 @@ class Bench:
         from agents.bench import bench_model
         from vjepa_sim.presets import PRESETS
 
-        sizes = (
-            ()
-            if self.preset == "none"
-            else choose(self.preset, tuple(name for name in PRESETS if name not in ("tiny", "dino-wm")))
-        )
+        published = tuple(name for name in PRESETS if name not in ("tiny", "dino-wm"))
+        sizes = () if self.preset == "none" else choose(self.preset, published)
         with progress("models") as bar:
             return bench_model(self.checkpoint, sizes, bar)
 
