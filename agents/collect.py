@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from agents.agent import Agent, load_agent
+from agents.agent import OURS, TRUTH, Agent, load_agent
 from agents.behaviors import BEHAVIORS, DEFAULT_MIX, PLANNER, make_behavior
 from data.formats.droid import VERSION_FOLDER, episode_folder, write_episode
 from data.output import claimed
@@ -32,6 +32,7 @@ from envs.simulation import PERIOD
 from envs.tasks import TASKS
 
 CONFIG_FILE = "collection.json"
+ACTING = tuple(name for name in OURS if name not in TRUTH)  # whose mistakes can be collected
 
 
 @dataclass(frozen=True)
@@ -50,8 +51,9 @@ class CollectConfig:
         gripper: ``robotiq`` or ``panda_hand``.
         mix: share of each behaviour.
         cameras: that are recorded, of ``left``, ``right`` and ``wrist``.
-        checkpoint: whose planner acts where the mix says ``planner``; for nothing else.
-        planner: how it plans, see :data:`agents.planners.PLANNERS`.
+        checkpoint: of the agent that acts where the mix says ``planner``; for nothing else.
+        agent: ``mpc``, or ``bc`` for a cloned policy.
+        planner: how ``mpc`` plans, see :data:`agents.planners.PLANNERS`.
     """
 
     episodes: int
@@ -65,6 +67,7 @@ class CollectConfig:
     mix: dict[str, float] = field(default_factory=lambda: dict(DEFAULT_MIX))
     cameras: tuple[str, ...] = (CAMERA,)
     checkpoint: str | None = None
+    agent: str = "mpc"
     planner: str = "policy"
 
     def __post_init__(self) -> None:
@@ -90,6 +93,8 @@ class CollectConfig:
             raise UserError(
                 f"mix={self.mix} and checkpoint={self.checkpoint}: the behavior {PLANNER!r} needs a checkpoint, and no other does."
             )
+        if self.agent not in ACTING:
+            raise unknown_name("agent", self.agent, ACTING)
         if self.planner != CollectConfig.planner:
             from agents.planners import get_planner  # loads PyTorch, which most collections do without
 
@@ -148,11 +153,11 @@ def collect(
         from vjepa_sim.world_model import fingerprint
 
         # What doesn't fit is told here, not by a worker.
-        agent = load_agent("mpc", config.checkpoint, planner=config.planner)
+        agent = load_agent(config.agent, config.checkpoint, planner=config.planner)
         agent.model.card.check_fit(PERIOD, config.size, config.gripper)
         settings["checkpoint_crc32"] = fingerprint(config.checkpoint)  # the same path may hold another model tomorrow
     # In collections from before there was a choice.
-    assumed = {"cameras": [CAMERA], "checkpoint": None, "planner": "policy"}
+    assumed = {"cameras": [CAMERA], "checkpoint": None, "agent": "mpc", "planner": "policy"}
     with claimed(out, CONFIG_FILE, settings, may_differ=("episodes",), assumed=assumed):
         for left_over in out.glob(".partial-*"):  # of a run that was killed
             shutil.rmtree(left_over, ignore_errors=True)
@@ -220,12 +225,12 @@ _ENVIRONMENTS: dict = {}  # of one worker process: a scene takes a moment to loa
 
 
 @cache
-def _load_planner(checkpoint: str, planner: str, gripper: str) -> Agent:
+def _load_acting(name: str, checkpoint: str, planner: str, gripper: str) -> Agent:
     """Once in a worker process, on one core: the others are the other workers'."""
     import torch
 
     torch.set_num_threads(1)
-    return load_agent("mpc", checkpoint, limits=default_limits(gripper), planner=planner)
+    return load_agent(name, checkpoint, limits=default_limits(gripper), planner=planner)
 
 
 def _collect_one(out: Path, index: int, config: CollectConfig) -> tuple[str, bool, int]:
@@ -246,7 +251,9 @@ def _collect_one(out: Path, index: int, config: CollectConfig) -> tuple[str, boo
     env = _ENVIRONMENTS[key]
     env.reset(seed=seed, options={"randomize": strength})
     details = {"task": task, "object": object_name, "randomize": strength, "gripper": config.gripper}
-    agent = _load_planner(config.checkpoint, config.planner, config.gripper) if behavior == PLANNER else None
+    agent = None
+    if behavior == PLANNER:
+        agent = _load_acting(config.agent, config.checkpoint, config.planner, config.gripper)
     policy = make_behavior(behavior, env, rng, agent)
     episode = record(
         env, policy.act, config.steps, behavior, seed, details, config.cameras, policy.disturb, policy.finished

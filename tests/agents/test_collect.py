@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from agents.cloning import Policy, PolicyCard, PolicyConfig
 from agents.collect import CollectConfig, collect
 from data.episode import Episode
 from data.formats.droid import find_episodes, read_episode
@@ -19,6 +20,7 @@ from envs.errors import UserError
 from envs.pose import difference
 from envs.scene.names import CAMERAS
 from envs.seeds import training_seed
+from vjepa_sim.transform import ImageTransform
 
 SMALL = CollectConfig(episodes=3, seed=1, tasks=("reach",), objects=("box",), steps=4, size=64)
 
@@ -108,6 +110,7 @@ def test_a_collection_from_before_there_were_cameras_to_choose_is_continued(tmp_
         ({"mix": {"planner": 1.0}}, "needs a checkpoint"),
         ({"checkpoint": "tiny"}, "no other does"),
         ({"mix": {"planner": 1.0}, "checkpoint": "tiny", "planner": "defalt"}, "Did you mean 'default'"),
+        ({"mix": {"planner": 1.0}, "checkpoint": "tiny", "agent": "oracle"}, "Unknown agent 'oracle'"),
         ({"episodes": 0}, "at least 1"),
         ({"seed": -1}, "0..2146"),
         ({"randomize": 1.1}, "outside 0..1"),
@@ -191,6 +194,18 @@ def test_what_a_planner_leaves_the_expert_mends_and_says_all_along_what_it_would
         if len(first) < 25:  # it left enough steps to the expert, who had the last word
             assert first.success
             assert np.abs(off[-2:, :3]).max() < 1e-4
+
+
+def test_a_cloned_policys_mistakes_are_mended_too(tmp_path):
+    sizes = PolicyConfig(image_size=64, stem=(8, 16), dim=24, depth=1, heads=2, mlp_hidden=32, head_hidden=32)
+    torch.manual_seed(0)
+    policy = Policy(PolicyCard(name="test", transform=ImageTransform(64), policy=sizes, period=0.25))
+    policy.save_pretrained(tmp_path / "policy")
+    config = replace(PLANNED, checkpoint=str(tmp_path / "policy"), agent="bc", episodes=2)
+    collect(tmp_path / "episodes", config, workers=1)
+    for episode in read_all(tmp_path / "episodes"):
+        off = difference(episode.privileged["meant_command"], episode.commands)[:-1]
+        assert np.abs(off[0, :3]).max() > 0.01
 
 
 def test_a_collection_is_not_continued_with_another_model(planned, untrained, tmp_path):

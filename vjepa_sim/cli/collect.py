@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from envs.errors import UserError
-from vjepa_sim.cli.options import choose
+from vjepa_sim.cli.options import choose, refuse_unused
 from vjepa_sim.cli.progress import progress
 
 
@@ -27,9 +27,10 @@ class Collect:
         gripper: robotiq or panda_hand.
         mix: behaviours and their shares, such as expert=0.5,random=0.5; expert, noisy-expert, explore, random, planner.
         cameras: left, or left,right,wrist (several with commas between), or all.
-        checkpoint: model that plans where the mix says planner; the expert mends what it leaves, and tells all along what
-            it would have done.
-        planner: how it plans, as in eval; policy is quickest.
+        checkpoint: of the agent that acts where the mix says planner; the expert mends what it leaves, and tells all along
+            what it would have done.
+        agent: that acts there: mpc, or bc for a cloned policy.
+        planner: how mpc plans, as in eval; policy is quickest.
         workers: parallel processes; 0 is one per core.
     """
 
@@ -45,17 +46,21 @@ class Collect:
     mix: str | None = None
     cameras: str = "left"
     checkpoint: str | None = None
+    agent: str = "mpc"
     planner: str = "policy"
     workers: int = 0
 
     def run(self) -> int:
         import os
 
+        from agents.agent import PLANNING
         from agents.behaviors import DEFAULT_MIX
         from agents.collect import CollectConfig, collect
         from envs.scene.names import CAMERAS, OBJECTS
         from envs.tasks import TASKS
 
+        if self.agent not in PLANNING:
+            refuse_unused(self, ("planner",), f"with --agent {self.agent}, which plans nothing")
         config = CollectConfig(
             episodes=self.episodes,
             seed=self.seed,
@@ -68,6 +73,7 @@ class Collect:
             mix=dict(DEFAULT_MIX) if self.mix is None else _parse_mix(self.mix),
             cameras=choose(self.cameras, CAMERAS),
             checkpoint=self.checkpoint,
+            agent=self.agent,
             planner=self.planner,
         )
         started = time.monotonic()
