@@ -41,6 +41,14 @@ class RunFolder:
     complete: bool
     provenance: dict[str, Any]
 
+    def scored(self) -> dict[tuple[str, str], dict[str, Any]]:
+        """Cells of the agent that was scored, by task and object; baselines are left out."""
+        return {(cell["task"], cell["object"]): cell for cell in self.cells if cell["agent"] == self.config["agent"]}
+
+    def rates(self) -> dict[tuple[str, str], float]:
+        """Success, 0 to 1, of the agent that was scored, by task and object."""
+        return {key: cell["n_success"] / cell["n_episodes"] for key, cell in self.scored().items()}
+
 
 def read_runs(folders: list[Path]) -> list[RunFolder]:
     """Read folders, all of one kind.

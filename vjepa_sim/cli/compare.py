@@ -15,14 +15,16 @@ class Compare:
     Attributes:
         folders: two or more, of deploy or of eval; all are compared with the first.
         out: a new folder for the report, its numbers and pictures.
+        scores: folders of score, of the checkpoints that were evaluated: how alike score and success rank them.
     """
 
     folders: tyro.conf.Positional[tuple[Path, ...]]
     out: Path
+    scores: tuple[Path, ...] = ()
 
     def run(self) -> int:
         from agents.compare import REPORT_FILE, compare
 
-        print(compare(self.out, list(self.folders)).text)
+        print(compare(self.out, list(self.folders), list(self.scores)).text)
         print(f"Report, numbers and pictures lie in {self.out}; begin with {self.out / REPORT_FILE}.")
         return 0

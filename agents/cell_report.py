@@ -1,0 +1,174 @@
+"""Where evaluations of several agents differ: tables of success, of methods, and of every two on the episodes they share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, fields
+from typing import Any
+
+from agents.agent import LEARNED, PLANNING
+from agents.comparison import Comparison, warnings_of
+from agents.paired import Paired
+from agents.run_folder import RunFolder
+from agents.scoring import wilson_interval
+from envs.errors import UserError
+
+SAME = ("goals", "gripper")  # a seed's start and goals are the same under every look
+FREE = (
+    "agent",
+    "baselines",
+    "checkpoint",
+    "checkpoint_crc32",
+    "planner",
+    "tasks",
+    "objects",
+    "episodes",
+    "seed",
+    "videos",
+    "device",
+)
+
+
+def compare_cells(runs: list[RunFolder]) -> Comparison:
+    """Compare all evaluations with the first."""
+    first, *others = runs
+    lines = [f"# {', '.join(run.name for run in runs)}\n", *(warnings := warnings_of(runs, FREE))]
+    lines += [*_overview(runs), *_methods(runs)]
+    numbers = []
+    for other in others:
+        lines += [
+            f"## {first.name} ({_agent(first)}) and {other.name} ({_agent(other)})\n",
+            f"| task | object | {first.name} | {other.name} | shared episodes | both | only {first.name} "
+            f"| only {other.name} | neither | p (McNemar) | more episodes to tell |",
+            "|---|---|---|---|---|---|---|---|---|---|---|",
+        ]
+        pairs = _pairs(first, other)
+        if not pairs:
+            raise UserError(f"{first.folder} and {other.folder} have no task and object in common.")
+        for a, b in pairs:
+            paired = Paired.of(_successes(a), _successes(b))
+            more = paired.more_to_tell() if paired.n else None
+            told = "0: they differ" if more == 0 else "they are even" if more is None else f"about {more}"
+            lines.append(
+                f"| {a['task']} | {a['object']} | {_rate(a)} | {_rate(b)} | {paired.n} | {paired.both} | {paired.only_first} "
+                f"| {paired.only_second} | {paired.neither} | {paired.p_value:.3g} | {told if paired.n else 'none shared'} |"
+            )
+            found = {"p_value": paired.p_value, "more_to_tell": more, **asdict(paired)}
+            names = {"first": first.name, "second": other.name, "task": a["task"], "object": a["object"]}
+            numbers.append({**names, **found})
+        lines.append("")
+    lines.append(
+        "More episodes: to tell the two apart at 5 % in 80 % of all cases, if their rates stay as they are here.\n"
+    )
+    return Comparison(
+        "\n".join(lines),
+        {"compare": "eval", "runs": [_summary(run) for run in runs], "cells": numbers, "warnings": warnings},
+    )
+
+
+def _overview(runs: list[RunFolder]) -> list[str]:
+    """All runs in one table: a row for each, a column for each task and object, and what all their episodes together say."""
+    first = runs[0]
+    columns = list(dict.fromkeys((cell["task"], cell["object"]) for run in runs for cell in run.cells))
+    lines = [
+        f"| run | {' | '.join(f'{task} {name}' for task, name in columns)} | all | against {first.name} | p (McNemar) |",
+        "|---" * (len(columns) + 4) + "|",
+    ]
+    for run in runs:
+        cells = run.scored()
+        counts = [(cell["n_success"], cell["n_episodes"]) for cell in cells.values()]
+        rates = [f"{cells[c]['n_success']}/{cells[c]['n_episodes']}" if c in cells else "" for c in columns]
+        whole = _whole(counts)
+        paired, against, p_value = _all_episodes(first, run), "", ""
+        if run is not first and paired.n:
+            difference = 100 * (paired.only_second - paired.only_first) / paired.n
+            against, p_value = f"{difference:+.1f} points over {paired.n}", f"{paired.p_value:.3g}"
+        lines.append(f"| {run.name} | {' | '.join(rates)} | {whole} | {against} | {p_value} |")
+    return [*lines, *_baseline_rows(first, columns), ""]
+
+
+def _baseline_rows(run: RunFolder, columns: list[tuple[str, str]]) -> list[str]:
+    """The ceiling and the floors that were scored beside a run's own agent, under the table of all runs."""
+    names = dict.fromkeys(cell["agent"] for cell in run.cells if cell["agent"] != run.config["agent"])
+    rows = []
+    for name in names:
+        counts = {
+            (cell["task"], cell["object"]): (cell["n_success"], cell["n_episodes"])
+            for cell in run.cells
+            if cell["agent"] == name
+        }
+        rates = ["{}/{}".format(*counts[column]) if column in counts else "" for column in columns]
+        rows.append(f"| {name}, beside {run.name} | {' | '.join(rates)} | {_whole(counts.values())} | | |")
+    return rows
+
+
+def _whole(counts: Iterable[tuple[int, int]]) -> str:
+    """Successes of all cells together, with their interval."""
+    successes, episodes = (sum(numbers) for numbers in zip(*counts, strict=True))
+    low, high = wilson_interval(successes, episodes)
+    return f"{successes}/{episodes} ({100 * low:.0f}–{100 * high:.0f} %)"
+
+
+def _summary(run: RunFolder) -> dict[str, Any]:
+    """What all cells of a run say together, how its agent decides, and what it had learned from; JSON-compatible."""
+    cells = list(run.scored().values())
+    successes, episodes = (sum(cell[name] for cell in cells) for name in ("n_success", "n_episodes"))
+    seconds = sum(cell["plan_seconds_median"] * cell["n_episodes"] for cell in cells) / max(1, episodes)
+    return {
+        "name": run.name,
+        "agent": _agent(run),
+        "n_success": successes,
+        "n_episodes": episodes,
+        "success_ci95": wilson_interval(successes, episodes),
+        "plan_seconds": seconds,
+        "model_evaluations": max((cell["model_evaluations_per_action"] for cell in cells), default=0),
+        **run.method,
+    }
+
+
+def _methods(runs: list[RunFolder]) -> list[str]:
+    """How each run's agent decides, how long that takes, and what it had learned from; what isn't known is left empty."""
+    lines = [
+        "| run | agent | s / action | model evaluations | samples | rounds | horizon | success | parameters "
+        "| episodes learned from | frames | training, hours |",
+        "|---" * 12 + "|",
+    ]
+    for run in runs:
+        told = _summary(run)
+        parameters, hours = told.get("parameters"), told.get("training_seconds")
+        row = [run.name, told["agent"], f"{told['plan_seconds']:.3g}", f"{told['model_evaluations']:.0f}"]
+        row += [told.get(name, "") for name in ("samples", "iterations", "horizon")]
+        row += [f"{100 * told['n_success'] / max(1, told['n_episodes']):.0f} %"]
+        row += ["" if parameters is None else f"{parameters / 1e6:.1f} M"]
+        row += [f"{told[name]:,}" if name in told else "" for name in ("episodes", "frames")]
+        lines.append(f"| {' | '.join(map(str, [*row, '' if hours is None else f'{hours / 3600:.1f}']))} |")
+    return [*lines, ""]
+
+
+def _all_episodes(first: RunFolder, other: RunFolder) -> Paired:
+    """The shared episodes of all tasks and objects together."""
+    parts = [Paired.of(_successes(a), _successes(b)) for a, b in _pairs(first, other)]
+    return Paired(*(sum(getattr(part, field.name) for part in parts) for field in fields(Paired)))
+
+
+def _pairs(first: RunFolder, other: RunFolder) -> list[tuple[dict, dict]]:
+    """Cells of the agents that were scored, on the same task and object; baselines are left out."""
+    ours, theirs = first.scored(), other.scored()
+    return [(cell, theirs[key]) for key, cell in ours.items() if key in theirs]
+
+
+def _agent(run: RunFolder) -> str:
+    agent = run.config["agent"]
+    if agent not in LEARNED:
+        return agent
+    planner = run.config.get("planner", "default") if agent in PLANNING else "default"
+    return f"{agent} with {run.config['checkpoint']}{'' if planner == 'default' else f', {planner} planner'}"
+
+
+def _successes(cell: dict) -> dict[int, bool]:
+    return {episode["seed"]: bool(episode["success"]) for episode in cell["episodes"]}
+
+
+def _rate(cell: dict) -> str:
+    low, high = cell["pc_success_ci95"]
+    return f"{cell['n_success']}/{cell['n_episodes']} ({low:.0f}–{high:.0f} %)"

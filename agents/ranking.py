@@ -1,0 +1,137 @@
+"""Whether success could have been told from recordings: checkpoints' action scores beside their evaluations, and how alike the
+two rank them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from agents.action_score import JSON_FILE as SCORE_FILE
+from agents.comparison import Comparison
+from agents.panel import Sheet
+from agents.run_folder import RunFolder
+from data.files import read_json_object, write_image
+from envs.errors import UserError
+
+PICTURE_FILE = "ranking.png"
+MEASURES = ("action_score", "direction", "magnitude")
+FEWEST = 3  # that can be ranked
+SHUFFLES = 9999  # up to seven checkpoints all orders are tried
+DOT = (30, 110, 170)
+
+
+def rank(out: Path, runs: list[RunFolder], folders: list[Path]) -> Comparison:
+    """Compare by rank; a picture is written into ``out``.
+
+    Args:
+        out: where the picture goes.
+        runs: evaluations; cells that not all of them have are left out.
+        folders: of scores. A run's is the one of the same checkpoint and planner, or else of the same checkpoint.
+
+    Raises:
+        UserError: a folder holds no score, one run has two, or fewer than three have any, or they share no task and object.
+    """
+    scores = [(folder, _read(folder)) for folder in folders]
+    scored = [(run, score) for run in runs if (score := _score_of(run, scores)) is not None]
+    if len(scored) < FEWEST:
+        raise UserError(
+            f"{len(scored)} of {len(runs)} evaluations have a score of their checkpoint; ranks need {FEWEST} or more. "
+            "Make one with: vjepa-sim score --checkpoint CHECKPOINT --data sim:EPISODES --out FOLDER"
+        )
+    rates = [run.rates() for run, _ in scored]
+    shared = [cell for cell in rates[0] if all(cell in each for each in rates)]
+    if not shared:
+        raise UserError("The evaluations have no task and object in common: nothing to rank by.")
+    success = {f"{task} {name}": [100 * each[task, name] for each in rates] for task, name in shared}
+    success = {"all": [float(np.mean(each)) for each in zip(*success.values(), strict=True)], **success}
+    measured = {name: [score[name] for _, score in scored] for name in MEASURES}
+    found = {
+        name: {column: _spearman(values, rates) for column, rates in success.items()}
+        for name, values in measured.items()
+    }
+    names = [run.name for run, _ in scored]
+    write_image(out / PICTURE_FILE, _draw(measured["action_score"], success["all"]))
+    text = "\n".join(
+        [
+            f"## Could it have been told from recordings? ({len(names)} checkpoints)\n",
+            f"| run | action score | direction | magnitude | {' | '.join(f'{column}, %' for column in success)} |",
+            "|---" * (len(success) + 4) + "|",
+            *(
+                _row(name, [each[i] for each in (*measured.values(), *success.values())])
+                for i, name in enumerate(names)
+            ),
+            "",
+            "Spearman's rank correlation with success, and in brackets how likely one so far from 0 is by chance:\n",
+            f"| | {' | '.join(success)} |",
+            "|---" * (len(success) + 1) + "|",
+            *(
+                f"| {name.replace('_', ' ')} | {' | '.join(map(_told, each.values()))} |"
+                for name, each in found.items()
+            ),
+            "",
+            f"![Success against action score]({PICTURE_FILE})\n",
+        ]
+    )
+    return Comparison(text, {"ranking": {"runs": names, "measured": measured, "success": success, "spearman": found}})
+
+
+def _read(folder: Path) -> dict:
+    """What ``score`` wrote."""
+    if not (folder / SCORE_FILE).is_file():
+        raise UserError(f"{folder} holds no score: expected {SCORE_FILE}, as `vjepa-sim score` writes it.")
+    score = read_json_object(folder / SCORE_FILE)
+    missing = [name for name in (*MEASURES, "config") if score.get(name) is None]
+    if missing:
+        raise UserError(f"{folder / SCORE_FILE} doesn't tell {', '.join(missing)}.")
+    return score
+
+
+def _score_of(run: RunFolder, scores: list[tuple[Path, dict]]) -> dict | None:
+    """The score of a run's checkpoint, by its planner if there is one."""
+    same = [(f, s) for f, s in scores if s["config"].get("checkpoint_crc32") == run.config.get("checkpoint_crc32")]
+    planned = [(f, s) for f, s in same if s["config"].get("planner") == run.config.get("planner")]
+    chosen = planned or same
+    if len(chosen) > 1:
+        raise UserError(
+            f"{run.name} has several scores: {', '.join(str(folder) for folder, _ in chosen)}. Give one of them."
+        )
+    return chosen[0][1] if chosen else None
+
+
+def _spearman(values: list[float], rates: list[float]) -> dict[str, float] | None:
+    """Rank correlation, and a permutation test of it; None where one side is all alike."""
+    from scipy.stats import permutation_test, spearmanr
+
+    if len(set(values)) == 1 or len(set(rates)) == 1:
+        return None
+    found = permutation_test(
+        (values,),
+        lambda order: spearmanr(order, rates).statistic,
+        permutation_type="pairings",
+        n_resamples=SHUFFLES,
+        rng=0,
+    )
+    return {"rho": float(found.statistic), "p_value": float(found.pvalue)}
+
+
+def _told(found: dict[str, float] | None) -> str:
+    return "all alike" if found is None else f"{found['rho']:+.2f} ({found['p_value']:.2g})"
+
+
+def _row(name: str, numbers: Iterable[float]) -> str:
+    score, direction, magnitude, *rates = numbers
+    cells = [f"{score:.1f}", f"{direction:.2f}", f"{magnitude:.2f}", *(f"{rate:.0f}" for rate in rates)]
+    return f"| {name} | {' | '.join(cells)} |"
+
+
+def _draw(scores: list[float], success: list[float]) -> np.ndarray:
+    """Success against action score, a dot for each checkpoint; uint8 [H, W, 3]."""
+    sheet = Sheet(1)
+    panel = sheet.panel(0, (0, 0), (80, 100))
+    panel.axes(np.arange(0, 81, 20), np.arange(0, 101, 20), "action score", "success, %")
+    for point in zip(scores, success, strict=True):
+        panel.dot(point, DOT)
+    return sheet.done()

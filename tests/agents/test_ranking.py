@@ -1,0 +1,99 @@
+"""Success and action scores, ranked: the correlation's laws, which score belongs to which run, what can't be ranked."""
+
+import json
+
+import pytest
+
+from agents.compare import compare
+from agents.ranking import rank
+from agents.run_folder import RunFolder
+from envs.errors import UserError
+
+
+def run_of(name, rates, crc=None, planner="latent"):
+    """An evaluation with these successes of a hundred, by task."""
+    cells = [
+        {"agent": "mpc", "task": task, "object": "cup", "n_success": rate, "n_episodes": 100}
+        for task, rate in rates.items()
+    ]
+    config = {"agent": "mpc", "checkpoint_crc32": crc or name, "planner": planner}
+    return RunFolder(name, None, "eval", config, cells, {}, True, {})
+
+
+def score_of(folder, crc, action_score, planner="latent"):
+    folder.mkdir(exist_ok=True)
+    report = {"action_score": action_score, "direction": action_score / 100, "magnitude": 0.5}
+    (folder / "score.json").write_text(json.dumps({**report, "config": {"checkpoint_crc32": crc, "planner": planner}}))
+    return folder
+
+
+@pytest.fixture
+def scores(tmp_path):
+    return [score_of(tmp_path / name, name, score) for name, score in zip("abcd", (10, 30, 50, 70), strict=True)]
+
+
+def runs(*rates):
+    return [run_of(name, {"reach": rate, "grasp": 100 - rate}) for name, rate in zip("abcd", rates, strict=True)]
+
+
+def test_the_same_order_is_one_the_opposite_minus_one_and_chance_is_told(scores, tmp_path):
+    ranked = rank(tmp_path, runs(1, 5, 20, 90), scores)
+    found = ranked.numbers["ranking"]["spearman"]["action_score"]
+    assert found["reach cup"]["rho"] == pytest.approx(1)
+    assert found["grasp cup"]["rho"] == pytest.approx(-1)
+    assert found["reach cup"]["p_value"] == pytest.approx(2 / 24)  # one order of 24, and its opposite
+    assert "+1.00 (0.083)" in ranked.text
+    assert (tmp_path / "ranking.png").stat().st_size > 1000
+
+
+def test_what_is_all_alike_has_no_ranks(scores, tmp_path):
+    ranked = rank(tmp_path, runs(1, 5, 20, 90), scores)
+    assert ranked.numbers["ranking"]["spearman"]["magnitude"]["all"] is None
+    assert "all alike" in ranked.text
+
+
+def test_a_run_has_the_score_of_its_own_planner(scores, tmp_path):
+    other = score_of(tmp_path / "other", "a", 80, planner="lookahead")
+    ranked = rank(tmp_path, runs(1, 5, 20, 90), [*scores, other])
+    assert ranked.numbers["ranking"]["measured"]["action_score"] == [10, 30, 50, 70]
+
+
+def test_runs_without_a_score_are_left_out_until_too_few_are_left(scores, tmp_path):
+    assert rank(tmp_path, runs(1, 5, 20, 90), scores[1:]).numbers["ranking"]["runs"] == ["b", "c", "d"]
+    with pytest.raises(UserError, match="2 of 4 evaluations have a score"):
+        rank(tmp_path, runs(1, 5, 20, 90), scores[2:])
+
+
+def test_two_scores_of_one_run_are_refused(scores, tmp_path):
+    again = score_of(tmp_path / "again", "a", 11)
+    with pytest.raises(UserError, match="a has several scores"):
+        rank(tmp_path, runs(1, 5, 20, 90), [*scores, again])
+
+
+def test_a_folder_without_a_score_and_a_score_that_tells_too_little_are_named(scores, tmp_path):
+    with pytest.raises(UserError, match="holds no score"):
+        rank(tmp_path, runs(1, 5, 20, 90), [*scores, tmp_path])
+    (tmp_path / "a" / "score.json").write_text('{"action_score": 3}')
+    with pytest.raises(UserError, match="doesn't tell direction"):
+        rank(tmp_path, runs(1, 5, 20, 90), scores)
+
+
+def test_compare_puts_the_ranking_into_its_report(scores, tmp_path):
+    folders = []
+    for name, rate in zip("abcd", (1, 1, 0, 0), strict=True):
+        folder = tmp_path / f"eval-{name}"
+        folder.mkdir()
+        episodes = [{"seed": 0, "success": bool(rate)}]
+        cell = {"agent": "mpc", "task": "reach", "object": "cup", "n_success": rate, "n_episodes": 1}
+        cell |= {"pc_success_ci95": [0, 100], "plan_seconds_median": 0.1, "model_evaluations_per_action": 1}
+        config = {"agent": "mpc", "checkpoint": name, "checkpoint_crc32": name, "planner": "latent"}
+        info = {"config": config, "cells": [{**cell, "episodes": episodes}], "complete": True}
+        (folder / "eval_info.json").write_text(json.dumps(info))
+        (folder / "eval_config.json").write_text("{}")
+        folders.append(folder)
+    made = compare(tmp_path / "out", folders, scores)
+    assert "Could it have been told from recordings?" in (tmp_path / "out" / "compare.md").read_text()
+    numbers = json.loads((tmp_path / "out" / "compare.json").read_text())
+    assert numbers["ranking"]["success"]["all"] == [100, 100, 0, 0]
+    assert [run["n_success"] for run in numbers["runs"]] == [1, 1, 0, 0]
+    assert made.numbers["cells"]
