@@ -1,5 +1,6 @@
 """Generated pictures: the tokeniser, the denoiser's laws, learning, planning in latents and in pixels."""
 
+import signal
 from dataclasses import replace
 
 import numpy as np
@@ -16,7 +17,7 @@ from vjepa_sim.cli import main
 from vjepa_sim.compute import Compute
 from vjepa_sim.others.denoiser import Denoiser, DenoiserConfig, denoising_loss
 from vjepa_sim.others.tokeniser import TokeniserConfig
-from vjepa_sim.others.video import VideoConfig, learn_tokeniser
+from vjepa_sim.others.video import VideoConfig, learn_denoiser, learn_tokeniser
 from vjepa_sim.schedule import constant
 from vjepa_sim.transform import ImageTransform
 from vjepa_sim.world_model import WorldModel
@@ -112,6 +113,38 @@ def test_the_tokeniser_learns_to_give_back(mixture, tmp_path):
     losses = [told["tokeniser/loss"] for told in errors if "tokeniser/loss" in told]
     assert losses[-1] < 0.6 * losses[0]
     assert learned.card.measured["picture_error"] > 0
+
+
+def tokeniser_of(mixture, out, report):
+    sizes = TokeniserConfig(image_size=64, widths=(8, 16), dim=8)
+    return learn_tokeniser(mixture, out, VideoConfig(steps=8, tokeniser_batch=4), 0, report, Compute(), sizes)
+
+
+def denoiser_of(mixture, out, report):
+    folder = out.with_name("tokeniser")
+    tokeniser_of(mixture, folder, lambda *_: None)
+    config = VideoConfig(steps=4, batch=4)
+    return learn_denoiser(mixture, str(folder), out, config, 0, report, Compute(), lambda *_: None, DENOISER)
+
+
+@pytest.mark.parametrize("learn", [tokeniser_of, denoiser_of])
+def test_a_stopped_run_goes_on_as_if_it_had_not_been(learn, mixture, tmp_path):
+    whole = learn(mixture, tmp_path / "whole", lambda *_: None)
+    told = 0
+
+    def report(step, steps, scalars):
+        nonlocal told
+        told += 1
+        if told == 2:  # the first loss is logged at step 0
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        learn(mixture, tmp_path / "stopped", report)
+    resumed = learn(mixture, tmp_path / "stopped", lambda *_: None)
+    for name, tensor in whole.state_dict().items():
+        assert torch.equal(tensor, resumed.state_dict()[name]), name
+    again = learn(mixture, tmp_path / "stopped", lambda *_: None)  # there is nothing left to do
+    assert again.card.measured == resumed.card.measured
 
 
 def test_the_command_learns_one_that_plans(episodes_folder, tmp_path, capsys):
