@@ -37,3 +37,5 @@ def test_the_verb_scores_recordings(episodes_folder, tmp_path, capsys):
     assert (tmp_path / "a" / "planned.png").exists()
     assert main([*few, "--period", "0.5", "--out", str(tmp_path / "b")]) == 2
     assert "Give --period 0.25" in capsys.readouterr().err
+    assert main([*few, "--device", "gpu", "--out", str(tmp_path / "c")]) == 2
+    assert "expected auto, cpu, cuda" in capsys.readouterr().err

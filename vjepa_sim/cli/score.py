@@ -24,6 +24,7 @@ class Score:
         horizon: steps from a clip's first picture to its last, and of the plan.
         period: seconds of a step: a number, paper (0.25) or released (1.06); the model's own if not given.
         camera: left, right, ext1, ext2, wrist, or a serial.
+        device: the planner's: auto, cpu, cuda or cuda:NUMBER.
         threads: PyTorch's; 0 leaves the choice to it.
     """
 
@@ -35,6 +36,7 @@ class Score:
     horizon: int = 3
     period: str | None = None
     camera: str = "left"
+    device: str = "auto"
     threads: int = 0
 
     def run(self) -> int:
@@ -42,11 +44,13 @@ class Score:
         from data.clips import parse_period
         from data.mixture import load_mixture
         from data.output import check_output
+        from vjepa_sim.compute import find_device
         from vjepa_sim.world_model import WorldModel
 
         set_threads(self.threads)
         check_output(self.out, CONFIG_FILE)  # before the data are read, which takes long
-        model = WorldModel.from_pretrained(self.checkpoint)
+        device = find_device(self.device)
+        model = WorldModel.from_pretrained(self.checkpoint).to(device)
         card = model.card
         period = card.period if self.period is None and card.period else parse_period(self.period or "paper")
         with progress("reading episodes") as bar:
