@@ -51,6 +51,7 @@ checkpoint: install
 	for run in encoder first whole heads-1 heads-2 tiny; do $(BIN)/vjepa-sim report $(MADE)/$$run; done
 
 include results.mk
+include arena.mk
 
 lint: install
 	$(BIN)/ruff check .

@@ -1,0 +1,90 @@
+# The others beside ours (docs/baselines.md): what they learn from, how each is trained, and the tables of `make arena`.
+ARENA := outputs/arena
+BASELINE := $(BIN)/vjepa-sim baseline
+
+# One set of recordings for all: the kinds that the bundled model learned from, of the same seeds, and a round in which that model
+# acted and the expert mended what it left. About 40 minutes on two cores.
+RECORDED := wide grasping all reaching mended
+RECORDS := --data sim:$(ARENA)/wide@0.25 --data sim:$(ARENA)/grasping@0.2 --data sim:$(ARENA)/all@0.1 \
+	--data sim:$(ARENA)/reaching@0.1 --data sim:$(ARENA)/mended@0.35
+
+.PHONY: arena-data arena-models
+arena-data: $(RECORDED:%=$(ARENA)/%.done)
+
+$(ARENA)/wide.done: RECORDING = --randomize 1 --episodes 2000 --seed 20 --steps 30 --mix expert=0.1,noisy-expert=0.75,explore=0.15
+$(ARENA)/grasping.done: RECORDING = --randomize 0.6 --episodes 1600 --seed 11 --steps 30 --task grasp,pick-and-place \
+	--mix expert=0.1,noisy-expert=0.75,explore=0.15
+$(ARENA)/all.done: RECORDING = --randomize 0.6 --episodes 1600 --seed 10 --steps 30 \
+	--mix expert=0.1,noisy-expert=0.7,explore=0.15,random=0.05
+$(ARENA)/reaching.done: RECORDING = --randomize 0.6 --episodes 2000 --seed 12 --steps 20 --task reach,reach-with-object \
+	--mix expert=0.1,noisy-expert=0.75,explore=0.15
+MENDED := --randomize 1 --episodes 1300 --steps 44 --task grasp,pick-and-place,reach,grasp,pick-and-place,reach-with-object \
+	--mix planner=0.85,noisy-expert=0.15
+$(ARENA)/mended.done: RECORDING = $(MENDED) --seed 40 --checkpoint tiny
+$(RECORDED:%=$(ARENA)/%.done): $(ARENA)/%.done: | install
+	$(COLLECT) --out $(ARENA)/$* $(RECORDING)
+	touch $@
+
+# Each is one command and less than two hours on two cores. The cloned policy has a round of its own before: what it leaves is mended as
+# what ours left was.
+LEARNED := bc dino-wm lewm inverse video
+arena-models: $(LEARNED:%=$(ARENA)/%-packed.done)
+
+$(ARENA)/bc-first.done: $(RECORDED:%=$(ARENA)/%.done)
+	$(BASELINE) bc $(RECORDS) --steps 2000 --out $(ARENA)/bc-first
+	touch $@
+$(ARENA)/mended-bc.done: $(ARENA)/bc-first.done
+	$(COLLECT) --out $(ARENA)/mended-bc $(MENDED) --seed 41 --agent bc --checkpoint $(ARENA)/bc-first
+	touch $@
+$(ARENA)/bc.done: $(ARENA)/mended-bc.done
+$(ARENA)/bc.done: private RECORDS = --data sim:$(ARENA)/wide@0.2 --data sim:$(ARENA)/grasping@0.15 --data sim:$(ARENA)/all@0.08 \
+	--data sim:$(ARENA)/reaching@0.07 --data sim:$(ARENA)/mended@0.2 --data sim:$(ARENA)/mended-bc@0.3
+$(LEARNED:%=$(ARENA)/%.done): $(ARENA)/%.done: $(RECORDED:%=$(ARENA)/%.done)
+	$(BASELINE) $* $(RECORDS) --out $(ARENA)/$*
+	touch $@
+$(ARENA)/%-packed.done: $(ARENA)/%.done
+	$(BIN)/vjepa-sim convert weights $(ARENA)/$* --half --out $(ARENA)/packed/$*
+	$(BIN)/vjepa-sim report $(ARENA)/$*
+	touch $@
+
+# --- the tables, of the bundled checkpoints ---------------------------------------------------------------------------
+# Ours, the policy alone that it searches around, and the same world model searched by the energy of the two latent alternatives;
+# then these, the others, the floor between neighbouring pictures, and the search with the simulator's own dynamics.
+ROWS := ours ours-policy ours-latent bc lewm dino-wm video video-generated inverse oracle
+SHIFTED := ours bc lewm dino-wm inverse  # those that are quick enough to be scored under every shift
+SHIFTS := camera light objects distractors
+SCORED := $(ROWS:%=nominal/%) $(foreach shift,$(SHIFTS),$(SHIFTED:%=$(shift)/%))
+
+.PHONY: arena
+arena: $(SCORED:%=$(ARENA)/%.done)
+	$(call TABLE,nominal,$(ROWS))
+	$(foreach shift,$(SHIFTS),$(call TABLE,$(shift),$(SHIFTED)) && ) true
+
+TABLE = rm -rf $(ARENA)/$(1)/table && $(BIN)/vjepa-sim compare $(2:%=$(ARENA)/$(1)/%) --out $(ARENA)/$(1)/table
+
+$(ARENA)/%/ours-policy.done: AGENT = --planner policy
+$(ARENA)/%/ours-latent.done: AGENT = --planner latent
+$(ARENA)/%/bc.done: AGENT = --agent bc
+$(ARENA)/%/lewm.done: AGENT = --checkpoint lewm --planner latent
+$(ARENA)/%/dino-wm.done: AGENT = --checkpoint dino-wm --planner latent
+$(ARENA)/%/video.done: AGENT = --checkpoint video --planner latent
+$(ARENA)/%/video-generated.done: AGENT = --checkpoint video --planner generated
+$(ARENA)/%/inverse.done: AGENT = --checkpoint inverse --planner inverse
+$(ARENA)/%/oracle.done: AGENT = --agent oracle --planner latent
+
+$(ARENA)/camera/%.done: SHIFT = --randomize 1 --vary camera
+$(ARENA)/light/%.done: SHIFT = --randomize 1 --vary light
+$(ARENA)/objects/%.done: SHIFT = --randomize 1 --vary textures,color,size
+$(ARENA)/distractors/%.done: SHIFT = --randomize 1 --vary distractors
+
+# Fewer episodes for those that think for long: seconds an action on one core stand in the tables.
+$(ARENA)/%.done: EPISODES = 100
+$(ARENA)/%/dino-wm.done: EPISODES = 20
+$(ARENA)/%/video.done: EPISODES = 10
+$(ARENA)/%/video-generated.done: EPISODES = 2
+$(ARENA)/%/oracle.done: EPISODES = 5
+$(ARENA)/nominal/ours.done: BASELINES = all
+
+$(SCORED:%=$(ARENA)/%.done): $(ARENA)/%.done: | install
+	$(BIN)/vjepa-sim eval --seed 0 --episodes $(EPISODES) --baselines $(BASELINES) --threads 1 $(AGENT) $(SHIFT) --out $(ARENA)/$*
+	touch $@
