@@ -22,6 +22,7 @@ LEARNED = ("mpc", "bc", "octo", "cosmos", "oracle")  # those with a checkpoint
 OURS = ("mpc", "bc", "oracle")  # those whose checkpoint is of this project's making
 PLANNING = ("mpc", "cosmos", "oracle")  # those with a planner
 TRUTH = ("oracle", "expert")  # those that are given the environment: ceilings, nothing for a robot
+BUNDLED = {"mpc": "tiny", "bc": "bc", "oracle": "tiny"}  # what they act with if no checkpoint is named
 
 
 class Agent(Protocol):
@@ -42,9 +43,33 @@ class Agent(Protocol):
         """The next action, float32 [7]."""
 
 
+def checkpoint_of(agent: str, named: str | None = None) -> str | None:
+    """What an agent acts with.
+
+    Args:
+        agent: of :data:`AGENTS`.
+        named: for ``mpc``, ``bc`` and ``oracle`` a bundled name or a folder; for ``octo`` and ``cosmos`` what their packages load.
+
+    Returns:
+        What is named, or else what is bundled for this agent; None for one that has learned nothing.
+
+    Raises:
+        UserError: nothing is named for an agent whose weights aren't bundled, or something for one that has learned nothing.
+    """
+    if agent not in AGENTS:
+        raise unknown_name("agent", agent, AGENTS)
+    if agent not in LEARNED:
+        if named is not None:
+            raise UserError(f"Checkpoint {named!r}: agent {agent!r} has learned nothing. Leave out --checkpoint.")
+        return None
+    if named is None and agent not in BUNDLED:
+        raise UserError(f"Agent {agent!r} has no bundled weights: say with --checkpoint where they are.")
+    return BUNDLED[agent] if named is None else named
+
+
 def load_agent(
     name: str,
-    checkpoint: str = "tiny",
+    checkpoint: str | None = None,
     seed: int = 0,
     limits: SafetyLimits | None = None,
     env: FrankaEnv | None = None,
@@ -58,13 +83,14 @@ def load_agent(
             (a released one, see :mod:`agents.octo`), ``cosmos`` (``mpc`` with a released video model, see :mod:`agents.cosmos`),
             ``oracle`` (``mpc`` whose imagination is the simulator), ``expert`` (scripted, reads the simulator's truth),
             ``random`` or ``still``.
-        checkpoint: for ``mpc``, ``bc`` and ``oracle``: a bundled name or a folder; for ``octo`` and ``cosmos`` their own.
+        checkpoint: see :func:`checkpoint_of`.
         seed: of the agent's own randomness.
         limits: the arm's step limits; None for the defaults.
         env: for ``expert`` and ``oracle`` only: the environment whose truth they read. No other agent is ever given one.
         view: for ``mpc``: what was found out about the camera with this checkpoint, see :func:`agents.view.load_view`.
         planner: for ``mpc``, ``cosmos`` and ``oracle``: see :func:`agents.planners.get_planner`.
     """
+    checkpoint = checkpoint_of(name, checkpoint)
     if name in TRUTH and env is None:
         raise UserError(f"Agent {name!r} reads the simulator's truth: pass env=, an unwrapped FrankaEnv.")
     if name in PLANNING:
@@ -100,14 +126,12 @@ def load_agent(
         from agents.baselines import StillAgent
 
         return StillAgent()
-    if name == "expert":
-        from agents.expert import Expert
+    from agents.expert import Expert
 
-        return Expert(env)
-    raise unknown_name("agent", name, AGENTS)
+    return Expert(env)
 
 
-def _load_model(name: str, checkpoint: str, env: FrankaEnv | None) -> WorldModel | CosmosWorld:
+def _load_model(name: str, checkpoint: str | None, env: FrankaEnv | None) -> WorldModel | CosmosWorld:
     """What a planning agent imagines with."""
     if name == "cosmos":
         from agents.cosmos import CosmosWorld

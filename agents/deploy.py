@@ -57,7 +57,7 @@ class DeployConfig:
 
     backend: str
     agent: str
-    checkpoint: str
+    checkpoint: str | None
     task: str
     object: str
     goals: str

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from torch import nn
 
-from agents.agent import AGENTS, LEARNED, OURS, TRUTH, Agent, load_agent
+from agents.agent import AGENTS, LEARNED, OURS, TRUTH, Agent, checkpoint_of, load_agent
 from agents.planners import get_planner
 from agents.scoring import Cell, EpisodeScore, markdown_table
 from agents.view import load_view
@@ -49,7 +49,7 @@ class EvaluationConfig:
         agent: see :data:`agents.AGENTS`.
         baselines: of :data:`BASELINES`, scored beside it on the same seeds; none for a run that stands beside another with
             them in ``vjepa-sim compare``.
-        checkpoint: for ``mpc``, ``bc``, ``octo``, ``cosmos`` and ``oracle``.
+        checkpoint: see :func:`agents.agent.checkpoint_of`.
         planner: for ``mpc``, ``cosmos`` and ``oracle``, see :data:`agents.planners.PLANNERS`.
         tasks, objects: one cell for each pair.
         episodes: per cell.
@@ -67,7 +67,7 @@ class EvaluationConfig:
 
     agent: str = "mpc"
     baselines: tuple[str, ...] = BASELINES
-    checkpoint: str = "tiny"
+    checkpoint: str | None = None
     planner: str = "default"
     tasks: tuple[str, ...] = tuple(TASKS)
     objects: tuple[str, ...] = OBJECTS
@@ -95,6 +95,7 @@ class EvaluationConfig:
         for name, kind, valid in checks:
             if name not in valid:
                 raise unknown_name(kind, name, valid)
+        object.__setattr__(self, "checkpoint", checkpoint_of(self.agent, self.checkpoint))
         if set(self.vary) != set(ASPECTS) and self.randomize == 0:
             raise UserError(
                 f"--vary {','.join(self.vary)}: nothing varies with --randomize 0. Give a strength, such as 1."
@@ -291,8 +292,8 @@ def _score_agents(
             if name in LEARNED and name not in TRUTH:
                 agent = fitted
             else:
-                truth = env if name in TRUTH else None
-                agent = load_agent(name, config.checkpoint, config.seed, env.arm.limits, truth, planner=config.planner)
+                checkpoint, truth = config.checkpoint if name in LEARNED else None, env if name in TRUTH else None
+                agent = load_agent(name, checkpoint, config.seed, env.arm.limits, truth, planner=config.planner)
                 if name == "oracle":
                     agent.model.to(find_device(config.device))
             films = Films(config.videos if name == config.agent else 0)

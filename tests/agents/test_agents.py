@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from agents import load_agent
+from agents.agent import checkpoint_of
 from agents.evaluate import run_episode
 from agents.expert import Expert
 from agents.mpc import MPCAgent
@@ -118,3 +119,14 @@ def test_bad_requests_are_named():
         load_agent("expert")
     with pytest.raises(UserError, match="takes at least one"):
         load_agent("mpc").begin([])
+
+
+def test_agents_act_with_what_is_bundled_for_them_unless_something_is_named():
+    assert checkpoint_of("mpc") == checkpoint_of("oracle") == "tiny"
+    assert checkpoint_of("bc") == "bc"
+    assert checkpoint_of("mpc", "folder") == "folder"
+    assert checkpoint_of("still") is None
+    with pytest.raises(UserError, match="'octo' has no bundled weights"):
+        checkpoint_of("octo")
+    with pytest.raises(UserError, match="'random' has learned nothing"):
+        checkpoint_of("random", "tiny")

@@ -143,7 +143,7 @@ def test_a_policy_and_a_world_model_are_not_taken_for_each_other(policy, tmp_pat
     with pytest.raises(UserError, match="this is no cloned policy"):
         Policy.from_pretrained("tiny")
     with pytest.raises(UserError, match=r"vjepa-sim baseline bc.*--checkpoint"):
-        load_agent("bc")
+        load_agent("bc", "tiny")
 
 
 def test_the_commands_clone_and_score(episodes_folder, tmp_path, capsys):

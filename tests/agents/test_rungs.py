@@ -55,7 +55,7 @@ def run(out, episode, backend, agent, steps=2, episodes=1):
     start, goals = episode
     env = make_robot("reach", backend, size=128, period=0.25, start=start)
     try:
-        acting = load_agent(agent, "tiny", limits=env.arm.limits)
+        acting = load_agent(agent, limits=env.arm.limits)
         config = replace(CONFIG, backend=backend, agent=agent, episodes=episodes)
         with pytest.MonkeyPatch.context() as patch:
             patch.setitem(BUDGETS, "reach", steps)

@@ -31,7 +31,8 @@ class Deploy:
         gripper_address: serial device of a Robotiq.
         driver: library that talks to the robot: franky or franka-rs.
         agent: mpc, bc (a cloned policy), octo and cosmos (released ones), random or still.
-        checkpoint: for mpc: a bundled name, a folder, or a released .pt file; for bc a folder; for octo and cosmos their own.
+        checkpoint: for mpc and bc: a bundled name or a folder (the bundled tiny or bc if not given), or a released .pt file; for octo
+            and cosmos their own.
         planner: for mpc and cosmos: default, policy (no search), unguided (a search without the policy), polished (and down
             the gradient), reference (V-JEPA 2-AC's own), latent, lookahead, pixels or generated (distances alone), inverse, timed
             (sub-goals by the clock alone), uncorrected (readings as they are), or no-TERM: default without one of its energy's
@@ -60,7 +61,7 @@ class Deploy:
     gripper_address: str | None = None
     driver: str = "franky"
     agent: str = "mpc"
-    checkpoint: str = "tiny"
+    checkpoint: str | None = None
     planner: str = "default"
     task: str | None = None
     object: str | None = None
@@ -76,7 +77,7 @@ class Deploy:
     view: str | None = None
 
     def run(self) -> int:
-        from agents.agent import PLANNING, TRUTH, load_agent
+        from agents.agent import PLANNING, TRUTH, checkpoint_of, load_agent
         from agents.deploy import DeployConfig, Operator, deploy
         from agents.scoring import markdown_table
         from agents.view import load_view
@@ -101,10 +102,11 @@ class Deploy:
         named = self._agreed("object", None if start is None else start.object_name, "box")
         gripper = self._agreed("gripper", None if start is None else start.gripper, "robotiq")
         set_threads(self.threads)
+        checkpoint = checkpoint_of(self.agent, self.checkpoint)
         config = DeployConfig(
             backend=self.backend,
             agent=self.agent,
-            checkpoint=self.checkpoint,
+            checkpoint=checkpoint,
             planner=self.planner,
             task=task,
             object=named,
@@ -118,8 +120,8 @@ class Deploy:
         )
         settings = self._settings(origin, goals[0].rgb.shape[0], named)
         limits = chosen_limits(self.limits, self.backend, gripper)
-        view = None if self.view is None else load_view(self.view, self.checkpoint)
-        agent = load_agent(self.agent, self.checkpoint, limits=limits, view=view, planner=self.planner)
+        view = None if self.view is None else load_view(self.view, checkpoint)
+        agent = load_agent(self.agent, checkpoint, limits=limits, view=view, planner=self.planner)
         model = getattr(agent, "model", None)
         period = round(self.period or (model.card.period if model is not None else None) or 1.0, 4)
         env = make_robot(task, self.backend, gripper=gripper, period=period, limits=limits, **settings)

@@ -18,8 +18,8 @@ class Eval:
         agent: mpc, bc (a cloned policy), octo and cosmos (released ones), oracle (mpc that imagines with the simulator), expert, random or still.
         baselines: scored beside it: expert, random, still, several with commas between, all, or none: for a run that will
             stand beside another with them in compare.
-        checkpoint: for mpc and oracle: a bundled name, a folder, or a released .pt file; for bc a folder; for octo and cosmos their
-            own.
+        checkpoint: for mpc, bc and oracle: a bundled name or a folder (the bundled tiny or bc if not given), or a released .pt file; for
+            octo and cosmos their own.
         planner: for mpc, cosmos and oracle: default, policy (no search), unguided (a search without the policy), polished (and down
             the gradient), reference (V-JEPA 2-AC's own), latent, lookahead, pixels or generated (distances alone), inverse, timed
             (sub-goals by the clock alone), uncorrected (readings as they are), or no-TERM: default without one of its energy's
@@ -43,7 +43,7 @@ class Eval:
     out: Path
     agent: str = "mpc"
     baselines: str = "all"
-    checkpoint: str = "tiny"
+    checkpoint: str | None = None
     planner: str = "default"
     task: str = "all"
     object: str = "all"
