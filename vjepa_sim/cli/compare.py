@@ -23,7 +23,7 @@ class Compare:
     scores: tuple[Path, ...] = ()
 
     def run(self) -> int:
-        from agents.compare import REPORT_FILE, compare
+        from agents.comparing import REPORT_FILE, compare
 
         print(compare(self.out, list(self.folders), list(self.scores)).text)
         print(f"Report, numbers and pictures lie in {self.out}; begin with {self.out / REPORT_FILE}.")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 
-from agents.comparison import Comparison, warnings_of
-from agents.run_folder import RunFolder
-from agents.rung import Against, Motion, measure_against, measure_motion, read_episodes
-from agents.rung_plot import draw_first_pictures, draw_trajectories
+from agents.comparing.comparison import Comparison, warnings_of
+from agents.comparing.run_folder import RunFolder
+from agents.comparing.rung import Against, Motion, measure_against, measure_motion, read_episodes
+from agents.comparing.rung_plot import draw_first_pictures, draw_trajectories
 from data.files import write_image
 
 TRAJECTORIES_FILE, PICTURES_FILE = "trajectories.png", "first_pictures.png"

@@ -12,13 +12,13 @@ from PIL import Image
 
 from agents.agent import load_agent
 from agents.baselines import StillAgent
-from agents.compare import compare
+from agents.comparing import compare
+from agents.comparing.paired import Paired
+from agents.comparing.run_folder import read_runs
+from agents.comparing.rung import Against, measure_against, read_episodes
 from agents.deploy import DeployConfig, Operator, deploy
 from agents.evaluate import EvaluationConfig, evaluate
-from agents.paired import Paired
 from agents.preflight import preflight
-from agents.run_folder import read_runs
-from agents.rung import Against, measure_against, read_episodes
 from agents.view import Moves, fit_view
 from data.episode import Camera, Episode
 from data.formats.droid import find_episodes, read_episode

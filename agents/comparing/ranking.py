@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from agents.action_score import JSON_FILE as SCORE_FILE
-from agents.comparison import Comparison
+from agents.comparing.comparison import Comparison
+from agents.comparing.run_folder import RunFolder
 from agents.panel import Sheet
-from agents.run_folder import RunFolder
 from data.files import read_json_object, write_image
 from envs.errors import UserError
 

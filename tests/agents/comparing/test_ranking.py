@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from agents.compare import compare
-from agents.ranking import rank
-from agents.run_folder import RunFolder
+from agents.comparing import compare
+from agents.comparing.ranking import rank
+from agents.comparing.run_folder import RunFolder
 from envs.errors import UserError
 
 

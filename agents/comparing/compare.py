@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from agents import cell_report, rung_report
-from agents.comparison import Comparison
-from agents.ranking import rank
-from agents.run_folder import read_runs, refuse
+from agents.comparing import cell_report, rung_report
+from agents.comparing.comparison import Comparison
+from agents.comparing.ranking import rank
+from agents.comparing.run_folder import read_runs, refuse
 from data.files import write_json, write_text
 from data.output import claimed
 from data.provenance import provenance

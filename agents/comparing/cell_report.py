@@ -7,9 +7,9 @@ from dataclasses import asdict, fields
 from typing import Any
 
 from agents.agent import LEARNED, PLANNING
-from agents.comparison import Comparison, warnings_of
-from agents.paired import Paired
-from agents.run_folder import RunFolder
+from agents.comparing.comparison import Comparison, warnings_of
+from agents.comparing.paired import Paired
+from agents.comparing.run_folder import RunFolder
 from agents.scoring import wilson_interval
 from envs.errors import UserError
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from agents.run_folder import RunFolder, differences
+from agents.comparing.run_folder import RunFolder, differences
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from agents.comparing.rung import first_picture
 from agents.panel import INK, PAPER, Color, Sheet
-from agents.rung import first_picture
 from data.episode import Episode
 
 LEGEND = 30  # pixels

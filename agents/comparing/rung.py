@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from agents.comparing.run_folder import RunFolder
 from agents.deploy import EPISODES
-from agents.run_folder import RunFolder
 from data.episode import Episode
 from data.formats.droid import find_episodes, read_episode
 from envs.pose import POSITION, ROTATION, difference
