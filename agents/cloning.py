@@ -1,7 +1,8 @@
 """Behaviour cloning toward goal images the way Octo does it (arXiv 2405.12213, fine-tuned as in arXiv 2506.09985, section 4).
 
 A transformer sees the picture with the goal behind it, channel on channel, and the arm's state; what it makes of them
-conditions a diffusion head, which draws a chunk of actions. Goals are moments of the same episode, up to 20 steps on
+conditions a head that draws a chunk of actions out of noise: by flow matching, which at our size learns several times faster than
+Octo's denoising of many levels. Goals are moments of the same episode, up to 20 steps on
 (hindsight). Nothing is imagined, and nothing is planned.
 """
 
@@ -42,10 +43,10 @@ from vjepa_sim.world_model import WEIGHTS_FILE, find_checkpoint, write_checkpoin
 
 STATE_FEATURES = 10
 GROUPS = 8  # that the stem's channels are normalised in
-FARTHEST_NOISE = 5.0  # scaled actions lie within; what a draw denoises to is clipped there
+WAVES = 8  # that a share of noise is seen as
 EVALUATE_EVERY = 500
 HELD_OUT_PAIRS, HELD_OUT_SEED = 256, 1
-LEARNING_RATE = Schedule(1e-5, 6e-4, 1e-5, warmup=200, shape="cosine")
+LEARNING_RATE = Schedule(1e-5, 1e-3, 1e-5, warmup=200, shape="cosine")
 WEIGHT_DECAY, EMA = constant(0.02), constant(0.995)
 
 
@@ -58,26 +59,26 @@ class PolicyConfig:
         stem: widths of convolutions, each of which halves the picture; the last one's pixels are the tokens.
         dim, depth, heads, mlp_hidden: of the transformer.
         chunk: actions that are drawn at once.
-        head_hidden, head_depth: of the diffusion head.
-        noise_steps: of the diffusion.
+        head_hidden, head_depth: of the head.
+        draw_steps: from noise to a chunk.
         action_scale: what counts as one, of each dimension of a change of pose.
     """
 
     image_size: int = 128
     stem: tuple[int, ...] = (32, 64, 128, 192)
     dim: int = 192
-    depth: int = 6
+    depth: int = 3
     heads: int = 6
     mlp_hidden: int = 768
     chunk: int = 4
     head_hidden: int = 256
     head_depth: int = 3
-    noise_steps: int = 20
+    draw_steps: int = 10
     action_scale: tuple[float, ...] = ACTION_SCALE[:GRIPPER]
 
     def __post_init__(self) -> None:
         check_positive(self, "image_size", "dim", "depth", "heads", "mlp_hidden", "chunk", "head_hidden", "head_depth")
-        check_positive(self, "noise_steps")
+        check_positive(self, "draw_steps")
         check_numbers(self, "action_scale", length=GRIPPER, above=0)
         check_numbers(self, "stem", length=len(self.stem), above=0)
         if any(width % GROUPS for width in self.stem):
@@ -147,17 +148,25 @@ class Policy(nn.Module):
         self.blocks = make_blocks(config.dim, config.depth, config.heads, config.mlp_hidden)
         init_weights(self.blocks, self.blocks)
         self.norm = nn.LayerNorm(config.dim)
-        self.head = DiffusionHead(config)
+        self.head = FlowHead(config)
         self.register_buffer("_scale", torch.tensor([*config.action_scale, 0.5]), persistent=False)
         self.register_buffer("_center", torch.tensor([0.0] * GRIPPER + [0.5]), persistent=False)
 
     def forward(self, batch: Demonstrations, noise: torch.Tensor, levels: torch.Tensor) -> dict[str, torch.Tensor]:
-        """How far the head is from what was done; for ``noise`` and ``levels`` see :meth:`DiffusionHead.forward`."""
+        """How far the head is from the way to what was done.
+
+        Args:
+            batch: what was done.
+            noise: [N, B, K, 7], N for each moment: one look at a picture teaches the head N times.
+            levels: shares of noise [N, B], 0 to 1.
+        """
         known = torch.isfinite(batch.chunks)
         chunks = (torch.where(known, batch.chunks, self._center) - self._center) / self._scale
-        noisy = self.head.add_noise(chunks, noise, levels)
-        off = (self.head(self.embed(batch.images, batch.states), noisy, levels) - noise).square()
-        return {"loss": (off * known).sum() / known.sum().clamp_min(1)}
+        share = levels[..., None, None]
+        embedding = self.embed(batch.images, batch.states).expand(len(noise), -1, -1)
+        way = self.head(embedding, (1 - share) * chunks + share * noise, levels)
+        off = (way - (noise - chunks)).square() * known
+        return {"loss": off.sum() / (len(noise) * known.sum()).clamp_min(1)}
 
     def embed(self, images: torch.Tensor, states: torch.Tensor) -> torch.Tensor:
         """What the transformer makes of pictures and goals [B, 2, 3, H, W] and states [B, 7]: [B, dim]."""
@@ -210,62 +219,44 @@ def is_policy(source: str | Path) -> bool:
     return card.is_file() and "policy" in read_json_object(card)
 
 
-class DiffusionHead(nn.Module):
-    """Draws chunks of scaled actions by taking noise away, step by step (DDPM, arXiv 2006.11239, with the cosine schedule of
-    arXiv 2102.09672)."""
+class FlowHead(nn.Module):
+    """Draws chunks of scaled actions: noise is led to them along straight lines (flow matching, arXiv 2210.02747)."""
 
     def __init__(self, config: PolicyConfig):
         super().__init__()
-        self._chunk, hidden = config.chunk, config.head_hidden
+        self._chunk, self._steps, hidden = config.chunk, config.draw_steps, config.head_hidden
         numbers = config.chunk * ACTION_DIM
-        self.level = nn.Embedding(config.noise_steps, hidden)
-        self.begin = nn.Linear(numbers + config.dim, hidden)
+        self.begin = nn.Linear(numbers + 2 * WAVES + config.dim, hidden)
         self.blocks = nn.ModuleList(
             nn.Sequential(nn.LayerNorm(hidden), nn.Linear(hidden, 4 * hidden), nn.GELU(), nn.Linear(4 * hidden, hidden))
             for _ in range(config.head_depth)
         )
         self.end = nn.Linear(hidden, numbers)
-        kept = torch.cos((torch.arange(config.noise_steps + 1) / config.noise_steps + 0.008) / 1.008 * math.pi / 2) ** 2
-        betas = (1 - kept[1:] / kept[:-1]).clamp(max=0.999)
-        self.register_buffer("_betas", betas, persistent=False)
-        self.register_buffer("_kept", (1 - betas).cumprod(0), persistent=False)  # of the signal's power, at each level
 
     def forward(self, embedding: torch.Tensor, noisy: torch.Tensor, levels: torch.Tensor) -> torch.Tensor:
-        """The noise in chunks.
+        """Which way noise lies.
 
         Args:
-            embedding: [..., dim], what they are conditioned on.
-            noisy: [..., K, 7], in units of about 1.
-            levels: int64 [...], how noisy they are.
+            embedding: [..., dim], what chunks are conditioned on.
+            noisy: chunks with noise [..., K, 7], in units of about 1.
+            levels: shares of noise [...], 0 to 1.
 
         Returns:
-            [..., K, 7].
+            Noise minus chunks [..., K, 7].
         """
-        x = self.begin(torch.cat([noisy.flatten(-2), embedding], -1)) + self.level(levels)
+        waves = levels[..., None] * math.pi * torch.arange(1, WAVES + 1, device=levels.device)
+        x = self.begin(torch.cat([noisy.flatten(-2), waves.sin(), waves.cos(), embedding], -1))
         for block in self.blocks:
             x = x + block(x)
         return self.end(x).unflatten(-1, (self._chunk, ACTION_DIM))
 
-    def add_noise(self, chunks: torch.Tensor, noise: torch.Tensor, levels: torch.Tensor) -> torch.Tensor:
-        """Chunks [B, K, 7] with as much noise [B, K, 7] as belongs to levels [B]."""
-        kept = self._kept[levels][:, None, None]
-        return kept.sqrt() * chunks + (1 - kept).sqrt() * noise
-
     def draw(self, embedding: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """Chunks [..., K, 7] for embeddings [..., dim]."""
         shape = (*embedding.shape[:-1], self._chunk, ACTION_DIM)
-
-        def noise() -> torch.Tensor:
-            return torch.randn(shape, generator=generator).to(embedding.device)
-
-        x = noise()
-        for level in reversed(range(len(self._betas))):
-            levels = torch.full(shape[:-2], level, device=embedding.device)
-            beta, kept = self._betas[level], self._kept[level]
-            x = (x - beta / (1 - kept).sqrt() * self(embedding, x, levels)) / (1 - beta).sqrt()
-            if level:
-                x = x + beta.sqrt() * noise()
-            x = x.clamp(-FARTHEST_NOISE, FARTHEST_NOISE)
+        x = torch.randn(shape, generator=generator).to(embedding.device)
+        for step in reversed(range(1, self._steps + 1)):
+            levels = torch.full(shape[:-2], step / self._steps, device=embedding.device)
+            x = x - self(embedding, x, levels) / self._steps
         return x
 
 
@@ -326,6 +317,7 @@ class CloningConfig:
 
     Attributes:
         steps, batch: its length; moments per step, over all processes.
+        noises: that the head is taught with, for each moment.
         learning_rate, weight_decay: AdamW's.
         ema: share of the kept weights that each step keeps; the others are the learning ones'.
         farthest: periods from a moment to its goal, at most.
@@ -336,6 +328,7 @@ class CloningConfig:
 
     steps: int = 4000
     batch: int = 64
+    noises: int = 16
     learning_rate: Schedule = LEARNING_RATE
     weight_decay: Schedule = WEIGHT_DECAY
     ema: Schedule = EMA
@@ -344,7 +337,7 @@ class CloningConfig:
     max_gradient_norm: float = 1.0
 
     def __post_init__(self) -> None:
-        check_positive(self, "steps", "batch", "farthest")
+        check_positive(self, "steps", "batch", "noises", "farthest")
 
 
 def clone(
@@ -392,7 +385,7 @@ def clone(
         for step in run.loop(report):
             run.set_rates(config.learning_rate, config.weight_decay)
             batch = drawn.take(step, config.steps).to(compute.device)
-            noise, levels = draw_noise(batch, sizes, np.random.default_rng([seed, step, rows.start, 2]))
+            noise, levels = draw_noise(batch, config.noises, np.random.default_rng([seed, step, rows.start, 2]))
             with compute.autocast():
                 losses = losses_of(batch, noise, levels)
             run.descend(losses["loss"], config.max_gradient_norm)
@@ -428,12 +421,11 @@ def _shifted(images: torch.Tensor, farthest: int, rng: np.random.Generator) -> t
     return wide[..., top : top + height, left : left + width]
 
 
-def draw_noise(
-    batch: Demonstrations, sizes: PolicyConfig, rng: np.random.Generator
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Noise [B, K, 7] and its levels [B] for a batch, on its device."""
-    noise = torch.from_numpy(rng.standard_normal(batch.chunks.shape, np.float32))
-    levels = torch.from_numpy(rng.integers(sizes.noise_steps, size=len(noise)))
+def draw_noise(batch: Demonstrations, noises: int, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+    """Noise [N, B, K, 7] and its shares [N, B] for a batch, on its device."""
+    shape = (noises, *batch.chunks.shape)
+    noise = torch.from_numpy(rng.standard_normal(shape, np.float32))
+    levels = torch.from_numpy(rng.uniform(size=shape[:2]).astype(np.float32))
     return noise.to(batch.chunks.device), levels.to(batch.chunks.device)
 
 

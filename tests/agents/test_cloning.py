@@ -1,4 +1,4 @@
-"""Behaviour cloning: the diffusion head's laws, learning, stopping and going on, acting."""
+"""Behaviour cloning: the head's laws, learning, stopping and going on, acting."""
 
 import signal
 from dataclasses import replace
@@ -12,7 +12,7 @@ from agents.cloning import (
     CloningAgent,
     CloningConfig,
     Demonstrations,
-    DiffusionHead,
+    FlowHead,
     Policy,
     PolicyCard,
     PolicyConfig,
@@ -41,24 +41,17 @@ def policy():
     return Policy(PolicyCard(name="test", transform=ImageTransform(64), policy=SIZES, period=0.25)).eval()
 
 
-def test_the_noisiest_level_is_noise_and_the_least_noisy_one_is_nearly_none():
-    head, chunks = DiffusionHead(SIZES), torch.ones(2, 2, 7)
-    noise = torch.full((2, 2, 7), 5.0)
-    least, most = head.add_noise(chunks, noise, torch.tensor([0, SIZES.noise_steps - 1]))
-    assert (least - 1).abs().max() < 0.5
-    torch.testing.assert_close(most, noise[1], atol=0.2, rtol=0)
-
-
 def test_a_head_that_learned_two_answers_draws_both_and_nothing_between():
-    """The conditions of a mean are no place for a diffusion head: half of the data go left, half go right."""
+    """Half of the data go left, half go right: their mean is no answer."""
     torch.manual_seed(0)
-    head = DiffusionHead(replace(SIZES, dim=4, chunk=1, head_hidden=64, head_depth=2))
+    head = FlowHead(replace(SIZES, dim=4, chunk=1, head_hidden=64, head_depth=2))
     optimizer, generator = torch.optim.Adam(head.parameters(), 2e-3), torch.Generator().manual_seed(0)
     embedding = torch.zeros(256, 4)
     for _ in range(400):
         chunks = (torch.randint(2, (256, 1, 1), generator=generator) * 2.0 - 1).expand(-1, 1, 7)
-        noise, levels = torch.randn(256, 1, 7, generator=generator), torch.randint(20, (256,), generator=generator)
-        loss = (head(embedding, head.add_noise(chunks, noise, levels), levels) - noise).square().mean()
+        noise, levels = torch.randn(256, 1, 7, generator=generator), torch.rand(256, generator=generator)
+        share = levels[:, None, None]
+        loss = (head(embedding, (1 - share) * chunks + share * noise, levels) - (noise - chunks)).square().mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -70,13 +63,13 @@ def test_a_head_that_learned_two_answers_draws_both_and_nothing_between():
 
 def test_what_is_not_known_teaches_nothing(policy):
     chunks = torch.rand(3, 2, 7)
-    noise, levels = torch.randn(3, 2, 7), torch.tensor([3, 7, 12])
+    noise, levels = torch.randn(5, 3, 2, 7), torch.rand(5, 3)
     images = torch.randn(3, 2, 3, 64, 64)
     states = torch.from_numpy(STATE).expand(3, 7)
     chunks[0] = torch.nan
     batch = Demonstrations(images, states, chunks)
     others = Demonstrations(images[1:], states[1:], chunks[1:])
-    whole, rest = policy(batch, noise, levels)["loss"], policy(others, noise[1:], levels[1:])["loss"]
+    whole, rest = policy(batch, noise, levels)["loss"], policy(others, noise[:, 1:], levels[:, 1:])["loss"]
     torch.testing.assert_close(whole, rest)
 
 
