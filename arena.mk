@@ -31,7 +31,7 @@ LEARNED := bc dino-wm lewm inverse video
 arena-models: $(LEARNED:%=$(ARENA)/%-packed.done) $(ARENA)/ours-2h-packed.done
 
 $(ARENA)/bc-first.done: $(RECORDED:%=$(ARENA)/%.done)
-	$(BASELINE) bc $(RECORDS) --steps 2000 --out $(ARENA)/bc-first
+	$(BASELINE) bc $(RECORDS) --out $(ARENA)/bc-first
 	touch $@
 $(ARENA)/mended-bc.done: $(ARENA)/bc-first.done
 	$(COLLECT) --out $(ARENA)/mended-bc $(MENDED) --seed 41 --agent bc --checkpoint $(ARENA)/bc-first
