@@ -5,15 +5,21 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from agents.cloning import PolicyCard, is_policy
 from agents.evaluate import run_episode
 from envs.franka_env import FrankaEnv
 from envs.seeds import evaluation_seed
 from envs.tasks import TASKS
-from vjepa_sim.card import CARD_FILE, read_card
+from vjepa_sim.card import CARD_FILE, ModelCard, read_card
 from vjepa_sim.world_model import BUNDLED
 
 CARDS = sorted(BUNDLED.glob(f"*/{CARD_FILE}"))
 COMPARED = 12  # episodes of either kind
+
+
+def seeds_of(card):
+    """Every seed that a checkpoint was trained on."""
+    return read_card(card, PolicyCard if is_policy(card.parent) else ModelCard).training_seeds()
 
 
 def drawn(task, seeds):
@@ -29,14 +35,14 @@ def drawn(task, seeds):
 
 @pytest.mark.parametrize("card", CARDS, ids=lambda path: path.parent.name)
 def test_bundled_checkpoints_saw_no_seed_that_is_scored(card):
-    seen = read_card(card).training_seeds()
+    seen = seeds_of(card)
     assert len(seen) > 1000
     assert not seen & {evaluation_seed(0, index) for index in range(100_000)}
 
 
 @pytest.mark.parametrize("task", TASKS)
 def test_places_and_looks_that_are_scored_were_never_in_training(task):
-    trained = sorted(read_card(CARDS[0]).training_seeds())
+    trained = sorted(seeds_of(CARDS[0]))
     chosen = [trained[i] for i in np.linspace(0, len(trained) - 1, COMPARED).astype(int)]
     ours, theirs = drawn(task, [evaluation_seed(0, index) for index in range(COMPARED)]), drawn(task, chosen)
     for column in (slice(0, 2), slice(2, 5), slice(5, 8)):
