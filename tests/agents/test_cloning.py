@@ -20,6 +20,7 @@ from agents.cloning import (
     draw_demonstrations,
 )
 from envs.errors import UserError
+from envs.franka_env import FrankaEnv
 from envs.observation import Goal, Observation
 from envs.safety import SafetyLimits
 from vjepa_sim.cli import main
@@ -137,6 +138,18 @@ def test_a_policy_and_a_world_model_are_not_taken_for_each_other(policy, tmp_pat
         Policy.from_pretrained("tiny")
     with pytest.raises(UserError, match=r"vjepa-sim baseline bc.*--checkpoint"):
         load_agent("bc", "tiny")
+
+
+def test_the_bundled_policy_moves_toward_a_goal_that_lies_ahead():
+    env = FrankaEnv("reach", "box")
+    _, info = env.reset(seed=0)
+    agent = load_agent("bc", limits=env.arm.limits)
+    agent.begin(info["goals"])
+    before = info["error"]
+    for _ in range(4):
+        *_, info = env.step(agent.act(env.observation))
+    assert info["error"] < 0.5 * before
+    env.close()
 
 
 def test_the_commands_clone_and_score(episodes_folder, tmp_path, capsys):
