@@ -8,7 +8,6 @@ Octo's denoising of many levels. Goals are moments of the same episode, up to 20
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
@@ -32,7 +31,8 @@ from envs.safety import SafetyLimits
 from vjepa_sim.card import CARD_FILE, Card, read_card
 from vjepa_sim.checks import check_numbers, check_positive
 from vjepa_sim.compute import Compute
-from vjepa_sim.goal_policy import state_features
+from vjepa_sim.flow import between, waves
+from vjepa_sim.goal_policy import STATE_FEATURES, state_features
 from vjepa_sim.heads import ACTION_SCALE
 from vjepa_sim.run import RUN_FILE, Run, follow, make_optimizer
 from vjepa_sim.schedule import Schedule, constant
@@ -41,7 +41,6 @@ from vjepa_sim.transformer import init_weights, make_blocks
 from vjepa_sim.weights import load_tensors, read_safetensors
 from vjepa_sim.world_model import WEIGHTS_FILE, find_checkpoint, write_checkpoint
 
-STATE_FEATURES = 10
 GROUPS = 8  # that the stem's channels are normalised in
 WAVES = 8  # that a share of noise is seen as
 EVALUATE_EVERY = 500
@@ -162,9 +161,8 @@ class Policy(nn.Module):
         """
         known = torch.isfinite(batch.chunks)
         chunks = (torch.where(known, batch.chunks, self._center) - self._center) / self._scale
-        share = levels[..., None, None]
         embedding = self.embed(batch.images, batch.states).expand(len(noise), -1, -1)
-        way = self.head(embedding, (1 - share) * chunks + share * noise, levels)
+        way = self.head(embedding, between(chunks, noise, levels), levels)
         off = (way - (noise - chunks)).square() * known
         return {"loss": off.sum() / (len(noise) * known.sum()).clamp_min(1)}
 
@@ -244,8 +242,7 @@ class FlowHead(nn.Module):
         Returns:
             Noise minus chunks [..., K, 7].
         """
-        waves = levels[..., None] * math.pi * torch.arange(1, WAVES + 1, device=levels.device)
-        x = self.begin(torch.cat([noisy.flatten(-2), waves.sin(), waves.cos(), embedding], -1))
+        x = self.begin(torch.cat([noisy.flatten(-2), waves(levels, WAVES), embedding], -1))
         for block in self.blocks:
             x = x + block(x)
         return self.end(x).unflatten(-1, (self._chunk, ACTION_DIM))

@@ -1,6 +1,7 @@
 """Real parts, made once per test session."""
 
 import os
+import signal
 
 # Before anything loads PyTorch, here or in a child: the tests run in parallel, and on few cores threads that wait for
 # each other make a step a hundred times slower.
@@ -45,3 +46,17 @@ def mixture(episodes_folder):
 def clips(mixture):
     """The one data set of the mixture."""
     return mixture.episodes[0]
+
+
+@pytest.fixture
+def stopping():
+    """A training run's report that presses Ctrl-C when it is called for the second time: the first loss is logged at step 0."""
+    told = 0
+
+    def report(step, steps, scalars):
+        nonlocal told
+        told += 1
+        if told == 2:
+            signal.raise_signal(signal.SIGINT)
+
+    return report

@@ -21,6 +21,7 @@ from vjepa_sim.rotation import difference, euler_to_matrix
 COARSE, FINE = 0.05, 0.02  # m: scales on which distances are seen
 TURN_SCALE = 0.1  # rad that the network counts as one
 STEPS_SCALE = 5.0  # steps that the network counts as one
+STATE_FEATURES = 10  # of :func:`state_features`
 GOAL_HAND = 1  # which of the places is where the hand is in the goal
 GOAL_HAND_FIRST = 2.0  # logit by which an untrained policy goes there rather than anywhere else
 
@@ -86,7 +87,7 @@ class GoalPolicy(nn.Module):
         self._places = 4 if objects else 2
         self.reader = Reader(encoder.tokens, encoder.dim, config.looks)
         distances = 3 if objects else 1  # hand to goal; hand to object, object to goal
-        inputs = 10 + 2 * (7 if objects else 4) + 2 * 3 * distances + 2 * config.looks
+        inputs = STATE_FEATURES + 2 * (7 if objects else 4) + 2 * 3 * distances + 2 * config.looks
         widths = [inputs, *[config.hidden] * config.depth]
         layers = [nn.Sequential(nn.Linear(i, o), nn.GELU()) for i, o in pairwise(widths)]
         self.layers = nn.Sequential(*layers, nn.Linear(config.hidden, 3 + self._places + 3 + 2))

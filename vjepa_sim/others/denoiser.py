@@ -4,7 +4,6 @@ present's latents, the arm's state and the action.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,13 +13,13 @@ from torch import nn
 
 from envs.errors import UserError
 from vjepa_sim.checks import check_numbers, check_positive
-from vjepa_sim.goal_policy import state_features
+from vjepa_sim.flow import between, waves
+from vjepa_sim.goal_policy import STATE_FEATURES, state_features
 from vjepa_sim.heads import ACTION_SCALE
 from vjepa_sim.others.tokeniser import TokeniserConfig
 from vjepa_sim.rotation import integrate
 from vjepa_sim.transformer import ConditionedBlock
 
-STATE_FEATURES = 10
 WAVES = 32  # that a noise level is seen as
 NOISE_SEED = 0
 
@@ -86,8 +85,7 @@ class Denoiser(nn.Module):
         Returns:
             Noise minus latents [B, tokens, channels].
         """
-        waves = level[:, None] * math.pi * torch.arange(1, WAVES + 1, device=level.device)
-        told = [waves.sin(), waves.cos(), action / action.new_tensor(self.config.action_scale), state_features(state)]
+        told = [waves(level, WAVES), action / action.new_tensor(self.config.action_scale), state_features(state)]
         condition = self.condition(torch.cat(told, -1))[:, None]
         x = self.embed(torch.cat([self._patches(noisy), self._patches(z)], -1)) + self.places
         for block in self.blocks:
@@ -137,6 +135,5 @@ def denoising_loss(
         levels: its shares [B], 0 to 1.
     """
     present, following = z.unbind(1)
-    share = levels[:, None, None]
-    way = denoiser((1 - share) * following + share * noise, levels, present, states, actions)
+    way = denoiser(between(following, noise, levels), levels, present, states, actions)
     return (way - (noise - following)).square().mean()
