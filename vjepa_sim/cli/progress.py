@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
+
+LINE_EVERY = 30.0  # seconds between two lines of a log
 
 
 class Bar:
-    """A progress bar that is called with (done, total), and with scalars or a note to show beside it."""
+    """A progress bar that is called with (done, total), and with scalars or a note to show beside it.
 
-    def __init__(self, bars, title: str):
-        self._bars = bars
+    Where nobody looks on, in a log of ``nohup`` or of a cluster, it writes a line now and then.
+    """
+
+    def __init__(self, bars, title: str, clock: Callable[[], float] = time.monotonic):
+        """
+        Args:
+            bars: a :class:`rich.progress.Progress`.
+            title: what is being done.
+            clock: seconds that pass.
+        """
+        self._bars, self._clock, self._told = bars, clock, clock()
         self._task = bars.add_task(title, total=None, note="")
         self.before: Bar | None = None
 
@@ -19,6 +32,17 @@ class Bar:
         if scalars:
             note = "  ".join(f"{name.split('/')[-1]} {value:.3g}" for name, value in list(scalars.items())[:2])
         self._bars.update(self._task, completed=done, total=total, **({"note": note} if note else {}))
+        if not self._bars.console.is_terminal and self._clock() - self._told >= LINE_EVERY:
+            self._told = self._clock()
+            self._write_line()
+
+    def _write_line(self) -> None:
+        from rich.text import Text
+
+        task = next(task for task in self._bars.tasks if task.id == self._task)
+        left = "" if task.time_remaining is None else f", {timedelta(seconds=round(task.time_remaining))} left"
+        line = f"{task.description} {task.completed}/{task.total}{left}  {task.fields['note']}"
+        self._bars.console.print(Text(line.rstrip()), soft_wrap=True)
 
 
 @contextmanager
