@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -111,6 +112,9 @@ def _read(folder: Path, name: str) -> RunFolder:
 
 
 def _names(folders: list[Path]) -> list[str]:
-    """Folders' own names where those tell them apart, else their paths."""
-    names = [Path(folder).resolve().name for folder in folders]
-    return names if len(set(names)) == len(names) else [str(folder) for folder in folders]
+    """Folders' own names where those tell them apart, else their paths from where these part."""
+    paths = [Path(folder).resolve() for folder in folders]
+    if len({path.name for path in paths}) == len(paths):
+        return [path.name for path in paths]
+    together = os.path.commonpath([path.parent for path in paths])
+    return [path.relative_to(together).as_posix() for path in paths]

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import shutil
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -165,6 +166,16 @@ def test_evaluations_are_compared_on_their_shared_seeds(runs, tmp_path):
     assert f"about {cell['more_to_tell']}" in made.text
     with pytest.raises(UserError, match="Deployments and evaluations"):
         compare(tmp_path / "other", [tmp_path / "expert", runs / "sim"])
+
+
+def test_folders_of_one_name_are_told_apart_by_where_they_part(runs, tmp_path):
+    for look in ("nominal", "light"):
+        shutil.copytree(runs / "still", tmp_path / look / "still")
+    assert [run.name for run in read_runs([tmp_path / "nominal" / "still", tmp_path / "light" / "still"])] == [
+        "nominal/still",
+        "light/still",
+    ]
+    assert [run.name for run in read_runs([tmp_path / "nominal" / "still", runs / "sim"])] == ["still", "sim"]
 
 
 # --- a person at the robot ----------------------------------------------------------------------------------------
