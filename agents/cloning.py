@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
-from itertools import pairwise
 from pathlib import Path
 from typing import ClassVar
 
@@ -36,12 +35,12 @@ from vjepa_sim.goal_policy import STATE_FEATURES, state_features
 from vjepa_sim.heads import ACTION_SCALE
 from vjepa_sim.run import RUN_FILE, Run, follow, make_optimizer
 from vjepa_sim.schedule import Schedule, constant
+from vjepa_sim.stem import check_halvings, make_stem
 from vjepa_sim.transform import ImageTransform
 from vjepa_sim.transformer import init_weights, make_blocks
 from vjepa_sim.weights import load_tensors, read_safetensors
 from vjepa_sim.world_model import WEIGHTS_FILE, find_checkpoint, write_checkpoint
 
-GROUPS = 8  # that the stem's channels are normalised in
 WAVES = 8  # that a share of noise is seen as
 EVALUATE_EVERY = 500
 HELD_OUT_PAIRS, HELD_OUT_SEED = 256, 1
@@ -79,11 +78,7 @@ class PolicyConfig:
         check_positive(self, "image_size", "dim", "depth", "heads", "mlp_hidden", "chunk", "head_hidden", "head_depth")
         check_positive(self, "draw_steps")
         check_numbers(self, "action_scale", length=GRIPPER, above=0)
-        check_numbers(self, "stem", length=len(self.stem), above=0)
-        if any(width % GROUPS for width in self.stem):
-            raise UserError(f"The stem's widths must be multiples of {GROUPS}; given {self.stem}.")
-        if self.image_size % 2 ** len(self.stem):
-            raise UserError(f"A picture of {self.image_size} pixels can't be halved {len(self.stem)} times.")
+        check_halvings(self, "stem")
 
     @property
     def tokens(self) -> int:
@@ -135,12 +130,7 @@ class Policy(nn.Module):
     def __init__(self, card: PolicyCard):
         super().__init__()
         self.card, config = card, card.policy
-        widths = [6, *config.stem]
-        layers = [
-            nn.Sequential(nn.Conv2d(i, o, 3, stride=2, padding=1), nn.GroupNorm(GROUPS, o), nn.GELU())
-            for i, o in pairwise(widths)
-        ]
-        self.stem = nn.Sequential(*layers, nn.Conv2d(config.stem[-1], config.dim, 1))
+        self.stem = make_stem(6, config.stem, config.dim)
         self.places = nn.Parameter(torch.randn(config.tokens, config.dim) * 0.02)
         self.state = nn.Linear(STATE_FEATURES, config.dim)
         self.readout = nn.Parameter(torch.randn(1, 1, config.dim) * 0.02)

@@ -28,7 +28,7 @@ from vjepa_sim.transform import ImageTransform
 from vjepa_sim.world_model import WorldModel
 
 KNOTS = torch.linspace(-5.0, 5.0, 17)  # where characteristic functions are compared
-LEARNING_RATE = Schedule(1e-5, 5e-4, 1e-5, warmup=100, shape="cosine")
+LEARNING_RATE = Schedule(1e-5, 1e-3, 1e-5, warmup=100, shape="cosine")
 WEIGHT_DECAY = constant(1e-3)
 EVALUATE_EVERY = 250
 HELD_OUT_CLIPS, HELD_OUT_SEED = 64, 1

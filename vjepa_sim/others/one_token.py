@@ -11,6 +11,7 @@ from torch import nn
 from envs.errors import UserError
 from vjepa_sim.checks import check_numbers, check_positive
 from vjepa_sim.heads import ACTION_SCALE
+from vjepa_sim.stem import check_halvings, make_stem
 from vjepa_sim.transformer import ConditionedBlock, init_weights, make_blocks
 
 MOST_FRAMES = 16  # that a predictor can look back on
@@ -22,23 +23,22 @@ class OneTokenConfig:
 
     Attributes:
         image_size: height and width of its input in pixels.
-        patch_size: pixels per token within, each way.
+        stem: widths of convolutions, each of which halves the picture; the last one's pixels are the transformer's tokens.
         dim, depth, heads, mlp_hidden: of the transformer; the picture's token has ``dim`` features.
         kind: tells it from other encoders on a card.
     """
 
     image_size: int = 128
-    patch_size: int = 16
+    stem: tuple[int, ...] = (32, 64, 128, 192)
     dim: int = 192
-    depth: int = 6
+    depth: int = 2
     heads: int = 3
     mlp_hidden: int = 768
     kind: Literal["one-token"] = "one-token"
 
     def __post_init__(self) -> None:
-        check_positive(self, "image_size", "patch_size", "dim", "depth", "heads", "mlp_hidden")
-        if self.image_size % self.patch_size:
-            raise UserError(f"Patches of {self.patch_size} pixels don't fill an image of {self.image_size}.")
+        check_positive(self, "image_size", "dim", "depth", "heads", "mlp_hidden")
+        check_halvings(self, "stem")
 
     @property
     def tokens(self) -> int:
@@ -47,15 +47,14 @@ class OneTokenConfig:
 
 
 class OneTokenEncoder(nn.Module):
-    """A vision transformer whose class token, projected, is all that is kept of a picture."""
+    """A transformer on convolutions, whose class token, projected, is all that is kept of a picture."""
 
     def __init__(self, config: OneTokenConfig):
         super().__init__()
         self.config = config
-        patches = (config.image_size // config.patch_size) ** 2
-        self.patch_embed = nn.Conv2d(3, config.dim, config.patch_size, stride=config.patch_size)
+        self.stem = make_stem(3, config.stem, config.dim)
         self.token = nn.Parameter(torch.randn(1, 1, config.dim) * 0.02)
-        self.places = nn.Parameter(torch.randn(patches, config.dim) * 0.02)
+        self.places = nn.Parameter(torch.randn((config.image_size >> len(config.stem)) ** 2, config.dim) * 0.02)
         self.blocks = make_blocks(config.dim, config.depth, config.heads, config.mlp_hidden)
         self.norm = nn.LayerNorm(config.dim)
         self.project = nn.Sequential(nn.Linear(config.dim, config.dim), nn.BatchNorm1d(config.dim))
@@ -63,7 +62,7 @@ class OneTokenEncoder(nn.Module):
 
     def still(self, images: torch.Tensor) -> torch.Tensor:
         """Normalised pictures [B, 3, H, W] to [B, 1, dim]; trained to be standard normal, so they aren't layer-normed."""
-        x = self.patch_embed(images).flatten(2).transpose(1, 2) + self.places
+        x = self.stem(images).flatten(2).transpose(1, 2) + self.places
         x = torch.cat([self.token.expand(len(x), -1, -1), x], 1)
         for block in self.blocks:
             x = block(x)

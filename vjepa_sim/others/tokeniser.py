@@ -9,10 +9,8 @@ from typing import Literal
 import torch
 from torch import nn
 
-from envs.errors import UserError
-from vjepa_sim.checks import check_numbers, check_positive
-
-GROUPS = 8  # that channels are normalised in
+from vjepa_sim.checks import check_positive
+from vjepa_sim.stem import GROUPS, check_halvings
 
 
 @dataclass(frozen=True)
@@ -33,11 +31,7 @@ class TokeniserConfig:
 
     def __post_init__(self) -> None:
         check_positive(self, "image_size", "dim")
-        check_numbers(self, "widths", length=len(self.widths), above=0)
-        if any(width % GROUPS for width in self.widths):
-            raise UserError(f"The widths must be multiples of {GROUPS}; given {self.widths}.")
-        if self.image_size % 2 ** len(self.widths):
-            raise UserError(f"A picture of {self.image_size} pixels can't be halved {len(self.widths)} times.")
+        check_halvings(self, "widths")
 
     @property
     def grid(self) -> int:

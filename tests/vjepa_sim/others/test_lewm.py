@@ -16,7 +16,7 @@ from vjepa_sim.others.one_token import OneTokenConfig, TokenPredictorConfig
 from vjepa_sim.transform import ImageTransform
 from vjepa_sim.world_model import WorldModel
 
-ENCODER = OneTokenConfig(image_size=64, dim=24, depth=1, heads=2, mlp_hidden=32)
+ENCODER = OneTokenConfig(image_size=64, stem=(8, 8, 16, 16), dim=24, depth=1, heads=2, mlp_hidden=32)
 PREDICTOR = TokenPredictorConfig(dim=24, depth=2, heads=2, mlp_hidden=32)
 CONFIG = LeWMConfig(steps=3, batch=4, projections=32)
 
