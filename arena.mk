@@ -62,10 +62,10 @@ SCORED := $(ROWS:%=nominal/%) $(foreach shift,$(SHIFTS),$(SHIFTED:%=$(shift)/%))
 
 .PHONY: arena
 arena: $(SCORED:%=$(ARENA)/%.done)
-	$(call TABLE,nominal,$(ROWS))
-	$(foreach shift,$(SHIFTS),$(call TABLE,$(shift),$(SHIFTED)) && ) true
+	$(call TABLE,nominal,$(ROWS:%=nominal/%))
+	$(call TABLE,shifted,$(foreach look,nominal $(SHIFTS),$(SHIFTED:%=$(look)/%)))
 
-TABLE = rm -rf $(ARENA)/$(1)/table && $(BIN)/vjepa-sim compare $(2:%=$(ARENA)/$(1)/%) --out $(ARENA)/$(1)/table
+TABLE = rm -rf $(ARENA)/table-$(1) && $(BIN)/vjepa-sim compare $(2:%=$(ARENA)/%) --out $(ARENA)/table-$(1)
 
 $(ARENA)/%/ours-policy.done: AGENT = --planner policy
 $(ARENA)/%/ours-latent.done: AGENT = --planner latent

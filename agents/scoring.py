@@ -97,6 +97,12 @@ def wilson_interval(successes: int, n: int) -> tuple[float, float]:
     return float(interval.low), float(interval.high)
 
 
+def told_rate(successes: int, n: int) -> str:
+    """A rate as tables tell it, with its 95 % interval: ``9/10 (60–98 %)``."""
+    low, high = wilson_interval(successes, n)
+    return f"{successes}/{n} ({100 * low:.0f}–{100 * high:.0f} %)"
+
+
 def markdown_table(cells: Sequence[dict]) -> str:
     """The success table, one row per cell."""
     columns = [

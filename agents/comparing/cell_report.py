@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from typing import Any
 
-from agents.agent import LEARNED, PLANNING
 from agents.comparing.comparison import Comparison, warnings_of
+from agents.comparing.looks import compare_looks
 from agents.comparing.paired import Paired
-from agents.comparing.run_folder import RunFolder
-from agents.scoring import wilson_interval
+from agents.comparing.run_folder import RunFolder, successes_of
+from agents.scoring import told_rate, wilson_interval
 from envs.errors import UserError
 
 SAME = ("goals", "gripper")  # a seed's start and goals are the same under every look
@@ -33,20 +32,22 @@ def compare_cells(runs: list[RunFolder]) -> Comparison:
     """Compare all evaluations with the first."""
     first, *others = runs
     lines = [f"# {', '.join(run.name for run in runs)}\n", *(warnings := warnings_of(runs, FREE))]
-    lines += [*_overview(runs), *_methods(runs)]
+    looks = compare_looks(runs)
+    lines += [*_overview(runs), *_methods(runs), looks.text]
     numbers = []
     for other in others:
         lines += [
-            f"## {first.name} ({_agent(first)}) and {other.name} ({_agent(other)})\n",
+            f"## {first.name} ({first.agent}) and {other.name} ({other.agent})\n",
             f"| task | object | {first.name} | {other.name} | shared episodes | both | only {first.name} "
             f"| only {other.name} | neither | p (McNemar) | more episodes to tell |",
             "|---|---|---|---|---|---|---|---|---|---|---|",
         ]
-        pairs = _pairs(first, other)
+        ours, theirs = first.scored(), other.scored()
+        pairs = [(cell, theirs[key]) for key, cell in ours.items() if key in theirs]
         if not pairs:
             raise UserError(f"{first.folder} and {other.folder} have no task and object in common.")
         for a, b in pairs:
-            paired = Paired.of(_successes(a), _successes(b))
+            paired = Paired.of(successes_of(a), successes_of(b))
             more = paired.more_to_tell() if paired.n else None
             told = "0: they differ" if more == 0 else "they are even" if more is None else f"about {more}"
             lines.append(
@@ -62,7 +63,13 @@ def compare_cells(runs: list[RunFolder]) -> Comparison:
     )
     return Comparison(
         "\n".join(lines),
-        {"compare": "eval", "runs": [_summary(run) for run in runs], "cells": numbers, "warnings": warnings},
+        {
+            "compare": "eval",
+            "runs": [_summary(run) for run in runs],
+            "cells": numbers,
+            "warnings": warnings,
+            **looks.numbers,
+        },
     )
 
 
@@ -76,13 +83,11 @@ def _overview(runs: list[RunFolder]) -> list[str]:
     ]
     for run in runs:
         cells = run.scored()
-        counts = [(cell["n_success"], cell["n_episodes"]) for cell in cells.values()]
         rates = [f"{cells[c]['n_success']}/{cells[c]['n_episodes']}" if c in cells else "" for c in columns]
-        whole = _whole(counts)
-        paired, against, p_value = _all_episodes(first, run), "", ""
+        whole = told_rate(*run.counts())
+        paired, against, p_value = Paired.of(first.successes(), run.successes()), "", ""
         if run is not first and paired.n:
-            difference = 100 * (paired.only_second - paired.only_first) / paired.n
-            against, p_value = f"{difference:+.1f} points over {paired.n}", f"{paired.p_value:.3g}"
+            against, p_value = f"{paired.points:+.1f} points over {paired.n}", f"{paired.p_value:.3g}"
         lines.append(f"| {run.name} | {' | '.join(rates)} | {whole} | {against} | {p_value} |")
     return [*lines, *_baseline_rows(first, columns), ""]
 
@@ -98,25 +103,19 @@ def _baseline_rows(run: RunFolder, columns: list[tuple[str, str]]) -> list[str]:
             if cell["agent"] == name
         }
         rates = ["{}/{}".format(*counts[column]) if column in counts else "" for column in columns]
-        rows.append(f"| {name}, beside {run.name} | {' | '.join(rates)} | {_whole(counts.values())} | | |")
+        whole = told_rate(*(sum(numbers) for numbers in zip(*counts.values(), strict=True)))
+        rows.append(f"| {name}, beside {run.name} | {' | '.join(rates)} | {whole} | | |")
     return rows
-
-
-def _whole(counts: Iterable[tuple[int, int]]) -> str:
-    """Successes of all cells together, with their interval."""
-    successes, episodes = (sum(numbers) for numbers in zip(*counts, strict=True))
-    low, high = wilson_interval(successes, episodes)
-    return f"{successes}/{episodes} ({100 * low:.0f}–{100 * high:.0f} %)"
 
 
 def _summary(run: RunFolder) -> dict[str, Any]:
     """What all cells of a run say together, how its agent decides, and what it had learned from; JSON-compatible."""
     cells = list(run.scored().values())
-    successes, episodes = (sum(cell[name] for cell in cells) for name in ("n_success", "n_episodes"))
+    successes, episodes = run.counts()
     seconds = sum(cell["plan_seconds_median"] * cell["n_episodes"] for cell in cells) / max(1, episodes)
     return {
         "name": run.name,
-        "agent": _agent(run),
+        "agent": run.agent,
         "n_success": successes,
         "n_episodes": episodes,
         "success_ci95": wilson_interval(successes, episodes),
@@ -145,30 +144,5 @@ def _methods(runs: list[RunFolder]) -> list[str]:
     return [*lines, ""]
 
 
-def _all_episodes(first: RunFolder, other: RunFolder) -> Paired:
-    """The shared episodes of all tasks and objects together."""
-    parts = [Paired.of(_successes(a), _successes(b)) for a, b in _pairs(first, other)]
-    return Paired(*(sum(getattr(part, field.name) for part in parts) for field in fields(Paired)))
-
-
-def _pairs(first: RunFolder, other: RunFolder) -> list[tuple[dict, dict]]:
-    """Cells of the agents that were scored, on the same task and object; baselines are left out."""
-    ours, theirs = first.scored(), other.scored()
-    return [(cell, theirs[key]) for key, cell in ours.items() if key in theirs]
-
-
-def _agent(run: RunFolder) -> str:
-    agent = run.config["agent"]
-    if agent not in LEARNED:
-        return agent
-    planner = run.config.get("planner", "default") if agent in PLANNING else "default"
-    return f"{agent} with {run.config['checkpoint']}{'' if planner == 'default' else f', {planner} planner'}"
-
-
-def _successes(cell: dict) -> dict[int, bool]:
-    return {episode["seed"]: bool(episode["success"]) for episode in cell["episodes"]}
-
-
 def _rate(cell: dict) -> str:
-    low, high = cell["pc_success_ci95"]
-    return f"{cell['n_success']}/{cell['n_episodes']} ({low:.0f}–{high:.0f} %)"
+    return told_rate(cell["n_success"], cell["n_episodes"])

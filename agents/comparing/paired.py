@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Hashable
 from dataclasses import dataclass
 
 CONFIDENCE, POWER = 0.95, 0.8
@@ -22,19 +23,24 @@ class Paired:
     neither: int
 
     @classmethod
-    def of(cls, first: dict[int, bool], second: dict[int, bool]) -> Paired:
+    def of(cls, first: dict[Hashable, bool], second: dict[Hashable, bool]) -> Paired:
         """Count the episodes that both have.
 
         Args:
-            first, second: success by seed.
+            first, second: success by seed, or by whatever else tells episodes apart.
         """
-        outcomes = [(first[seed], second[seed]) for seed in first.keys() & second.keys()]
+        outcomes = [(first[episode], second[episode]) for episode in first.keys() & second.keys()]
         return cls(*(outcomes.count(kind) for kind in ((True, True), (True, False), (False, True), (False, False))))
 
     @property
     def n(self) -> int:
         """How many episodes are shared."""
         return self.both + self.only_first + self.only_second + self.neither
+
+    @property
+    def points(self) -> float:
+        """By how many of a hundred shared episodes the second is better."""
+        return 100 * (self.only_second - self.only_first) / self.n
 
     @property
     def p_value(self) -> float:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from agents.agent import LEARNED, PLANNING
 from agents.deploy import CONFIG_FILE as DEPLOY_FILE
 from agents.evaluate import CONFIG_FILE as EVAL_FILE
 from agents.evaluate import INFO_FILE
@@ -42,6 +43,15 @@ class RunFolder:
     complete: bool
     provenance: dict[str, Any]
 
+    @property
+    def agent(self) -> str:
+        """Who acted, with which checkpoint and planner."""
+        name = self.config["agent"]
+        if name not in LEARNED:
+            return name
+        planner = self.config.get("planner", "default") if name in PLANNING else "default"
+        return f"{name} with {self.config['checkpoint']}{'' if planner == 'default' else f', {planner} planner'}"
+
     def scored(self) -> dict[tuple[str, str], dict[str, Any]]:
         """Cells of the agent that was scored, by task and object; baselines are left out."""
         return {(cell["task"], cell["object"]): cell for cell in self.cells if cell["agent"] == self.config["agent"]}
@@ -49,6 +59,20 @@ class RunFolder:
     def rates(self) -> dict[tuple[str, str], float]:
         """Success, 0 to 1, of the agent that was scored, by task and object."""
         return {key: cell["n_success"] / cell["n_episodes"] for key, cell in self.scored().items()}
+
+    def counts(self) -> tuple[int, int]:
+        """Successes and episodes of the agent that was scored, over all tasks and objects."""
+        cells = self.scored().values()
+        return sum(cell["n_success"] for cell in cells), sum(cell["n_episodes"] for cell in cells)
+
+    def successes(self) -> dict[tuple[str, str, int], bool]:
+        """Whether it succeeded, by task, object and seed."""
+        return {(*key, seed): won for key, cell in self.scored().items() for seed, won in successes_of(cell).items()}
+
+
+def successes_of(cell: dict[str, Any]) -> dict[int, bool]:
+    """Whether a cell's episodes succeeded, by seed."""
+    return {episode["seed"]: bool(episode["success"]) for episode in cell["episodes"]}
 
 
 def read_runs(folders: list[Path]) -> list[RunFolder]:

@@ -1,0 +1,61 @@
+"""The same agents under several looks of the scene: what a look costs them, on the same starts and goals."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from agents.comparing.comparison import Comparison
+from agents.comparing.paired import Paired
+from agents.comparing.run_folder import RunFolder
+from agents.scoring import told_rate
+
+NOMINAL = "nominal"
+
+
+def look_of(config: dict[str, Any]) -> str:
+    """An evaluation's look of the scene, in words: what varied, by which share of full strength, and where the camera stood."""
+    strength, azimuth = config.get("randomize", 0.0), config.get("azimuth")
+    words = []
+    if strength:
+        words.append(", ".join(config["vary"]) + ("" if strength == 1 else f" at {strength:g}"))
+    if azimuth is not None:
+        words.append(f"camera at {azimuth:g}°")
+    return "; ".join(words) or NOMINAL
+
+
+def compare_looks(runs: list[RunFolder]) -> Comparison:
+    """A row for each agent, a column for each look; empty unless an agent was scored under two.
+
+    Differences are to the first look that an agent was scored under, over the episodes that both have.
+    """
+    agents: dict[tuple, dict[str, RunFolder]] = {}
+    for run in runs:
+        key = tuple(run.config.get(name) for name in ("agent", "checkpoint_crc32", "planner", "view_angle"))
+        agents.setdefault(key, {}).setdefault(look_of(run.config), run)
+    agents = {key: looks for key, looks in agents.items() if len(looks) > 1}
+    if not agents:
+        return Comparison("", {})
+    columns = list(dict.fromkeys(look for looks in agents.values() for look in looks))
+    lines = [
+        "## What a look costs\n",
+        f"| agent | {' | '.join(columns)} |",
+        "|---" * (len(columns) + 1) + "|",
+    ]
+    numbers = []
+    for looks in agents.values():
+        first_look, first = next(iter(looks.items()))
+        row = []
+        for look in columns:
+            if look not in looks:
+                row.append("")
+                continue
+            run, told = looks[look], told_rate(*looks[look].counts())
+            paired = Paired.of(first.successes(), run.successes())
+            if look != first_look and paired.n:
+                told += f", {paired.points:+.1f} points, p = {paired.p_value:.2g}"
+                found = {"points": paired.points, "p_value": paired.p_value, "n": paired.n}
+                numbers.append({"agent": run.agent, "look": look, "against": first_look, **found})
+            row.append(told)
+        lines.append(f"| {first.agent} | {' | '.join(row)} |")
+    lines += ["", "Points and p (McNemar): against the same agent's first look here, on the episodes that both have.\n"]
+    return Comparison("\n".join(lines), {"looks": numbers})
