@@ -1,5 +1,6 @@
 """The next picture's latents, generated: noise is led to them along straight lines (flow matching, arXiv 2210.02747), given the
-present's latents, the arm's state and the action.
+present's latents, the arm's state and the action. The network says where a line ends (as in arXiv 2511.13720), as a change of the
+present, since most of a picture stays as it is.
 """
 
 from __future__ import annotations
@@ -69,11 +70,13 @@ class Denoiser(nn.Module):
         )
         self.norm = nn.LayerNorm(config.dim)
         self.out = nn.Linear(config.dim, width)
+        nn.init.zeros_(self.out.weight)  # at first nothing changes
+        nn.init.zeros_(self.out.bias)
 
     def forward(
         self, noisy: torch.Tensor, level: torch.Tensor, z: torch.Tensor, state: torch.Tensor, action: torch.Tensor
     ) -> torch.Tensor:
-        """Which way noise lies.
+        """Where the noise leads.
 
         Args:
             noisy: the next picture's latents with noise [B, tokens, channels].
@@ -83,14 +86,14 @@ class Denoiser(nn.Module):
             action: [B, 7].
 
         Returns:
-            Noise minus latents [B, tokens, channels].
+            The next picture's latents without noise [B, tokens, channels].
         """
         told = [waves(level, WAVES), action / action.new_tensor(self.config.action_scale), state_features(state)]
         condition = self.condition(torch.cat(told, -1))[:, None]
         x = self.embed(torch.cat([self._patches(noisy), self._patches(z)], -1)) + self.places
         for block in self.blocks:
             x = block(x, condition)
-        return self._latents(self.out(self.norm(x)))
+        return z + self._latents(self.out(self.norm(x)))
 
     def imagine(self, z: torch.Tensor, state: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
         """What sequences of actions [N, H, 7] lead to from a present [tokens, channels]: [N, H, tokens, channels].
@@ -103,7 +106,7 @@ class Denoiser(nn.Module):
             x = torch.randn(z.shape, generator=generator).to(z.device).expand_as(latent)
             for step in reversed(range(1, self.config.steps + 1)):
                 level = torch.full((len(actions),), step / self.config.steps, device=z.device)
-                x = x - self(x, level, latent, state, action) / self.config.steps
+                x = x + (self(x, level, latent, state, action) - x) / step
             latent, state = x, integrate(state, action)
             latents.append(latent)
         return torch.stack(latents, 1)
@@ -125,7 +128,7 @@ def denoising_loss(
     noise: torch.Tensor,
     levels: torch.Tensor,
 ) -> torch.Tensor:
-    """Mean squared error of the way that is predicted from somewhere on it.
+    """Mean squared error of the end that is predicted from somewhere on the way.
 
     Args:
         denoiser: that learns.
@@ -135,5 +138,5 @@ def denoising_loss(
         levels: its shares [B], 0 to 1.
     """
     present, following = z.unbind(1)
-    way = denoiser(between(following, noise, levels), levels, present, states, actions)
-    return (way - (noise - following)).square().mean()
+    end = denoiser(between(following, noise, levels), levels, present, states, actions)
+    return (end - following).square().mean()
