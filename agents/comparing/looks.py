@@ -36,26 +36,17 @@ def compare_looks(runs: list[RunFolder]) -> Comparison:
     if not agents:
         return Comparison("", {})
     columns = list(dict.fromkeys(look for looks in agents.values() for look in looks))
-    lines = [
-        "## What a look costs\n",
-        f"| agent | {' | '.join(columns)} |",
-        "|---" * (len(columns) + 1) + "|",
-    ]
+    lines = ["## What a look costs\n", f"| agent | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
     numbers = []
     for looks in agents.values():
-        first_look, first = next(iter(looks.items()))
-        row = []
-        for look in columns:
-            if look not in looks:
-                row.append("")
-                continue
-            run, told = looks[look], told_rate(*looks[look].counts())
+        (first_look, first), *others = looks.items()
+        told = {look: told_rate(*run.counts()) for look, run in looks.items()}
+        for look, run in others:
             paired = Paired.of(first.successes(), run.successes())
-            if look != first_look and paired.n:
-                told += f", {paired.points:+.1f} points, p = {paired.p_value:.2g}"
+            if paired.n:
+                told[look] += f", {paired.points:+.1f} points, p = {paired.p_value:.2g}"
                 found = {"points": paired.points, "p_value": paired.p_value, "n": paired.n}
                 numbers.append({"agent": run.agent, "look": look, "against": first_look, **found})
-            row.append(told)
-        lines.append(f"| {first.agent} | {' | '.join(row)} |")
+        lines.append(f"| {first.agent} | {' | '.join(told.get(look, '') for look in columns)} |")
     lines += ["", "Points and p (McNemar): against the same agent's first look here, on the episodes that both have.\n"]
     return Comparison("\n".join(lines), {"looks": numbers})
