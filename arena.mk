@@ -64,6 +64,7 @@ SCORED := $(ROWS:%=nominal/%) $(foreach shift,$(SHIFTS),$(SHIFTED:%=$(shift)/%))
 arena: $(SCORED:%=$(ARENA)/%.done)
 	$(call TABLE,nominal,$(ROWS:%=nominal/%))
 	$(call TABLE,shifted,$(foreach look,nominal $(SHIFTS),$(SHIFTED:%=$(look)/%)))
+	$(BIN)/vjepa-sim bench agents --evaluations $(ROWS:%=$(ARENA)/nominal/%) --threads 1 --json $(ARENA)/seconds.json
 
 TABLE = rm -rf $(ARENA)/table-$(1) && $(BIN)/vjepa-sim compare $(2:%=$(ARENA)/%) --out $(ARENA)/table-$(1)
 

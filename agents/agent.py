@@ -22,7 +22,7 @@ LEARNED = ("mpc", "bc", "octo", "cosmos", "oracle")  # those with a checkpoint
 OURS = ("mpc", "bc", "oracle")  # those whose checkpoint is of this project's making
 PLANNING = ("mpc", "cosmos", "oracle")  # those with a planner
 TRUTH = ("oracle", "expert")  # those that are given the environment: ceilings, nothing for a robot
-BUNDLED = {"mpc": "tiny", "bc": "bc", "oracle": "tiny"}  # what they act with if no checkpoint is named
+DEFAULT_CHECKPOINTS = {"mpc": "tiny", "bc": "bc", "oracle": "tiny"}  # what they act with if no checkpoint is named
 
 
 class Agent(Protocol):
@@ -62,9 +62,9 @@ def checkpoint_of(agent: str, named: str | None = None) -> str | None:
         if named is not None:
             raise UserError(f"Checkpoint {named!r}: agent {agent!r} has learned nothing. Leave out --checkpoint.")
         return None
-    if named is None and agent not in BUNDLED:
+    if named is None and agent not in DEFAULT_CHECKPOINTS:
         raise UserError(f"Agent {agent!r} has no bundled weights: say with --checkpoint where they are.")
-    return BUNDLED[agent] if named is None else named
+    return DEFAULT_CHECKPOINTS[agent] if named is None else named
 
 
 def load_agent(

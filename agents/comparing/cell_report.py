@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from agents.comparing.comparison import Comparison, warnings_of
-from agents.comparing.looks import compare_looks
+from agents.comparing.looks import SETTINGS, compare_looks
 from agents.comparing.paired import Paired
 from agents.comparing.run_folder import RunFolder, successes_of
 from agents.scoring import told_rate, wilson_interval
@@ -31,8 +31,9 @@ FREE = (
 def compare_cells(runs: list[RunFolder]) -> Comparison:
     """Compare all evaluations with the first."""
     first, *others = runs
-    lines = [f"# {', '.join(run.name for run in runs)}\n", *(warnings := warnings_of(runs, FREE))]
     looks = compare_looks(runs)
+    warnings = warnings_of(runs, (*FREE, *(SETTINGS if looks.text else ())))
+    lines = [f"# {', '.join(run.name for run in runs)}\n", *warnings]
     lines += [*_overview(runs), *_methods(runs), looks.text]
     numbers = []
     for other in others:

@@ -10,6 +10,7 @@ from agents.comparing.run_folder import RunFolder
 from agents.scoring import told_rate
 
 NOMINAL = "nominal"
+SETTINGS = ("randomize", "vary", "azimuth")  # of an evaluation, that a look consists of
 
 
 def look_of(config: dict[str, Any]) -> str:

@@ -18,11 +18,13 @@ class Bench:
     """Measure speed: ratios of things timed in turn in one run.
 
     Attributes:
-        what: sim, model, data, plan or robot.
+        what: sim (physics and pictures), model (its parts, size by size), data (reading clips), plan (our searches beside the
+            paper's), agents (decisions of several that were scored), or robot (a drive on the loopback robot).
         json: where to write the numbers.
         checkpoint: for model and plan.
         preset: for model: sizes to measure beside the checkpoint, several with commas between, all, or none.
         data: for data: a data set such as sim:episodes; without it a small one is made.
+        evaluations: for agents: two or more folders of eval; their agents decide in turn.
         minutes: for robot: how long to drive it.
         threads: PyTorch's; 0 leaves the choice to it.
     """
@@ -32,6 +34,7 @@ class Bench:
     checkpoint: str = "tiny"
     preset: str = "all"
     data: str | None = None
+    evaluations: tuple[Path, ...] = ()
     minutes: float = 1.0
     threads: int = 0
 
@@ -45,11 +48,12 @@ class Bench:
             "model": self._bench_model,
             "data": lambda: bench_data(self.data),
             "plan": lambda: bench_plan(self.checkpoint),
+            "agents": self._bench_agents,
             "robot": self._bench_robot,
         }
         if self.what not in benches:
             raise unknown_name("bench", self.what, benches)
-        if self.what in ("model", "plan"):
+        if self.what in ("model", "plan", "agents"):
             set_threads(self.threads)
         print(f"Measuring {self.what}; other work on this machine would spoil it.", file=sys.stderr)
         result = benches[self.what]()
@@ -68,6 +72,12 @@ class Bench:
         sizes = () if self.preset == "none" else choose(self.preset, published)
         with progress("models") as bar:
             return bench_model(self.checkpoint, sizes, bar)
+
+    def _bench_agents(self) -> dict:
+        from agents.bench import bench_agents
+
+        with progress("decisions") as bar:
+            return bench_agents(list(self.evaluations), bar)
 
     def _bench_robot(self) -> dict:
         from agents.bench import bench_robot

@@ -2,6 +2,7 @@
 
 import pytest
 
+from agents.comparing.cell_report import compare_cells
 from agents.comparing.looks import compare_looks, look_of
 from agents.comparing.run_folder import RunFolder
 
@@ -52,3 +53,14 @@ def test_nothing_is_told_of_one_look():
 )
 def test_looks_have_names(changed, told):
     assert look_of({**NOMINAL, **changed}) == told
+
+
+def test_what_makes_a_look_is_no_warning_beside_its_table():
+    nominal, light = run_of("mpc", NOMINAL, {0: True}), run_of("mpc", LIGHT, {0: True})
+    told = {"goals": "paper", "gripper": "robotiq"}
+    for run in (nominal, light):
+        run.config.update(told)
+        run.cells[0].update(plan_seconds_median=0.1, model_evaluations_per_action=1)
+    assert compare_cells([nominal, light]).numbers["warnings"] == []
+    light.config["checkpoint_crc32"] = "another model"
+    assert "randomize" in compare_cells([nominal, light]).text

@@ -1,0 +1,78 @@
+"""One decision by each of several agents that were scored: time and model evaluations, on the same starts in turn."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from agents.agent import LEARNED, PLANNING, TRUTH, Agent, load_agent
+from agents.comparing.run_folder import RunFolder, read_runs
+from envs.errors import UserError
+from envs.franka_env import FrankaEnv
+from envs.tasks import TASKS
+
+STARTS = 2  # of each task
+
+
+def bench_agents(folders: list[Path], report: Callable[[int, int], None]) -> dict:
+    """The first decision of some episodes of every task, encoding included, by the agent of each evaluation.
+
+    Seconds that evaluations tell depend on what else ran meanwhile; here all agents decide in turn.
+
+    Args:
+        folders: two or more, of ``eval``.
+        report: called with the number of decisions done and in all.
+
+    Returns:
+        For each evaluation its agent, median seconds and model evaluations of a decision, and seconds as a multiple of the
+        first's.
+
+    Raises:
+        UserError: a folder is not of an evaluation, or its agent can't be had any more.
+    """
+    runs = read_runs(folders)
+    if runs[0].kind != "eval":
+        raise UserError(f"{runs[0].folder} holds a deployment; give folders of `vjepa-sim eval`.")
+    agents = {run.name: _agent_of(run) for run in runs if run.config["agent"] not in TRUTH}
+    found: dict[str, list[tuple[float, int]]] = {run.name: [] for run in runs}
+    done, total = 0, len(runs) * len(TASKS) * STARTS
+    report(done, total)
+    for task in TASKS:
+        env = FrankaEnv(task, "box")
+        deciding = {run.name: agents.get(run.name) or _agent_of(run, env) for run in runs}
+        try:
+            for seed in range(STARTS):
+                _, info = env.reset(seed=seed)
+                for name, agent in deciding.items():
+                    agent.begin(info["goals"])
+                    if not found[name]:
+                        agent.act(env.observation)  # warms up
+                    start = time.perf_counter()
+                    agent.act(env.observation)
+                    found[name].append((time.perf_counter() - start, agent.model_evaluations))
+                    done += 1
+                    report(done, total)
+        finally:
+            env.close()
+    result: dict = {"threads": torch.get_num_threads(), "starts": STARTS * len(TASKS)}
+    first = np.median([seconds for seconds, _ in found[runs[0].name]])
+    for run in runs:
+        seconds, evaluations = np.median(found[run.name], 0)
+        result[run.name] = {
+            "agent": run.agent,
+            "seconds_per_action_median": float(seconds),
+            "model_evaluations_per_action": float(evaluations),
+            "times_the_first": float(seconds / first),
+        }
+    return result
+
+
+def _agent_of(run: RunFolder, env: FrankaEnv | None = None) -> Agent:
+    """Who acted in an evaluation, once more."""
+    name, config = run.config["agent"], run.config
+    planner = {"planner": config["planner"]} if name in PLANNING else {}
+    return load_agent(name, config["checkpoint"] if name in LEARNED else None, env=env, **planner)
