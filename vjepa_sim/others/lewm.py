@@ -40,7 +40,6 @@ class LeWMConfig:
 
     Attributes:
         steps, batch: its length; clips per step, over all processes.
-        frames: per clip.
         learning_rate, weight_decay, max_gradient_norm: AdamW's.
         normal_weight: of the term that keeps tokens standard normal; that grows with the batch, which is a quarter of theirs.
         projections: random directions in which that is looked at.
@@ -48,7 +47,6 @@ class LeWMConfig:
 
     steps: int = 3000
     batch: int = 32
-    frames: int = 4
     learning_rate: Schedule = LEARNING_RATE
     weight_decay: Schedule = WEIGHT_DECAY
     max_gradient_norm: float = 1.0
@@ -56,7 +54,7 @@ class LeWMConfig:
     projections: int = 512
 
     def __post_init__(self) -> None:
-        check_positive(self, "steps", "batch", "frames", "projections")
+        check_positive(self, "steps", "batch", "projections")
 
 
 class LeWM(nn.Module):
@@ -140,16 +138,16 @@ def learn_lewm(
         compute: this process's part; by default all of it, on the CPU.
         encoder, predictor: sizes.
     """
-    compute, encoder = compute or Compute(), encoder or OneTokenConfig()
-    rows = compute.rows(config.batch)
+    compute, encoder, predictor = compute or Compute(), encoder or OneTokenConfig(), predictor or TokenPredictorConfig()
+    rows, frames = compute.rows(config.batch), predictor.context + 1
     for clips in mixture.episodes:
-        clips.check_span(config.frames)
+        clips.check_span(frames)
     torch.manual_seed(seed)
     card = ModelCard(
         name=out.name,
         encoder=encoder,
         transform=ImageTransform(encoder.image_size),
-        predictor=predictor or TokenPredictorConfig(),
+        predictor=predictor,
         object_decoder=True,
         period=mixture.period,
         data=mixture.records,
@@ -157,16 +155,15 @@ def learn_lewm(
     )
     model = WorldModel(card)
     settings = {"stage": "lewm", "seed": seed, "data": mixture.identity, "period": mixture.period}
-    settings |= {"bfloat16": compute.bfloat16, "encoder": asdict(encoder), **asdict(config)}
+    settings |= {"bfloat16": compute.bfloat16, "encoder": asdict(encoder), "predictor": asdict(predictor)}
+    settings |= asdict(config)
     with claimed(out, RUN_FILE, settings) if compute.is_main else nullcontext():
         run = Run(out, "lewm", config.steps, compute)
         run.restore(model)
         objective = LeWM(model.to(compute.device), config, compute)
         run.attach(objective, make_optimizer(objective))
         losses_of = compute.replicate(objective)
-        drawn = Ahead(
-            lambda step: mixture.draw_motion([[seed, step, row] for row in rows], config.frames, pictures=True)
-        )
+        drawn = Ahead(lambda step: mixture.draw_motion([[seed, step, row] for row in rows], frames, pictures=True))
         for step in run.loop(report):
             run.set_rates(config.learning_rate, config.weight_decay)
             batch = _tensors(drawn.take(step, config.steps), model)
@@ -196,7 +193,7 @@ def _measure(objective: LeWM, model: WorldModel, mixture: Mixture, config: LeWMC
     sums: dict[str, float] = {}
     for first in range(0, HELD_OUT_CLIPS, config.batch):
         seeds = [[HELD_OUT_SEED, row] for row in range(first, min(first + config.batch, HELD_OUT_CLIPS))]
-        clips = mixture.draw_motion(seeds, config.frames, held_out=True, pictures=True)
+        clips = mixture.draw_motion(seeds, model.predictor.config.context + 1, held_out=True, pictures=True)
         for name, value in objective(*_tensors(clips, model), 0).items():
             sums[name] = sums.get(name, 0.0) + float(value) * len(seeds) / HELD_OUT_CLIPS
     return sums

@@ -14,8 +14,6 @@ from vjepa_sim.heads import ACTION_SCALE
 from vjepa_sim.stem import check_halvings, make_stem
 from vjepa_sim.transformer import ConditionedBlock, init_weights, make_blocks
 
-MOST_FRAMES = 16  # that a predictor can look back on
-
 
 @dataclass(frozen=True)
 class OneTokenConfig:
@@ -75,6 +73,7 @@ class TokenPredictorConfig:
 
     Attributes:
         dim, depth, heads, mlp_hidden: of the transformer.
+        context: newest frames that it looks at; clips to learn from have one more.
         action_scale: actions are divided by this [7] (metres, radians, closedness).
         kind: tells it from other predictors on a card.
     """
@@ -83,11 +82,12 @@ class TokenPredictorConfig:
     depth: int = 6
     heads: int = 6
     mlp_hidden: int = 768
+    context: int = 3
     action_scale: tuple[float, ...] = ACTION_SCALE
     kind: Literal["one-token"] = "one-token"
 
     def __post_init__(self) -> None:
-        check_positive(self, "dim", "depth", "heads", "mlp_hidden")
+        check_positive(self, "dim", "depth", "heads", "mlp_hidden", "context")
         check_numbers(self, "action_scale", length=7, above=0)
 
 
@@ -98,7 +98,7 @@ class TokenPredictor(nn.Module):
         super().__init__()
         self.config = config
         self.embed = nn.Linear(encoder.dim, config.dim)
-        self.times = nn.Parameter(torch.randn(MOST_FRAMES, config.dim) * 0.02)
+        self.times = nn.Parameter(torch.randn(config.context, config.dim) * 0.02)
         self.act = nn.Sequential(nn.Linear(7, config.dim), nn.GELU(), nn.Linear(config.dim, config.dim))
         self.blocks = nn.ModuleList(
             ConditionedBlock(config.dim, config.heads, config.mlp_hidden) for _ in range(config.depth)
@@ -111,15 +111,15 @@ class TokenPredictor(nn.Module):
         """Predict each frame's successor.
 
         Args:
-            z: [B, T, 1, encoder dim], at most 16 frames.
+            z: [B, T, 1, encoder dim], no more frames than ``context``.
             actions: [B, T, 7]: what is done at each frame.
 
         Returns:
             [B, T, 1, encoder dim]: frame t holds the prediction for t + 1.
         """
         frames = z.shape[1]
-        if frames > MOST_FRAMES:
-            raise UserError(f"This predictor looks at {MOST_FRAMES} frames at most; {frames} were given.")
+        if frames > self.config.context:
+            raise UserError(f"This predictor looks at {self.config.context} frames at most; {frames} were given.")
         x = self.embed(z[:, :, 0]) + self.times[:frames]
         condition = self.act(actions / actions.new_tensor(self.config.action_scale))
         mask = torch.ones(frames, frames, dtype=torch.bool, device=z.device).tril()
@@ -130,6 +130,7 @@ class TokenPredictor(nn.Module):
     def imagine(self, z: torch.Tensor, state: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
         """What sequences of actions [N, H, 7] lead to from a present [1, dim]: [N, H, 1, dim]; the state isn't looked at."""
         seen = z[None, None].expand(len(actions), 1, -1, -1)
-        for t in range(actions.shape[1]):
-            seen = torch.cat([seen, self(seen, actions[:, : t + 1])[:, -1:]], 1)
+        for t in range(1, actions.shape[1] + 1):
+            newest = slice(max(0, t - self.config.context), t)
+            seen = torch.cat([seen, self(seen[:, newest], actions[:, newest])[:, -1:]], 1)
         return seen[:, 1:]

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from agents import load_agent
+from envs.errors import UserError
 from envs.observation import Goal, Observation
 from vjepa_sim.card import ModelCard, read_card
 from vjepa_sim.cli import main
@@ -91,6 +92,16 @@ def test_imagining_step_by_step_is_what_forward_predicts(model):
     first_alone = model.rollout(z, torch.zeros(7), actions[:, :1])
     torch.testing.assert_close(imagined[:, :1], first_alone)  # causal: what comes later changes nothing
     assert (model.rollout(z, torch.zeros(7), actions * 2) - imagined).abs().max() > 1e-3
+
+
+def test_it_imagines_from_no_more_frames_than_it_learned_from(model):
+    context = PREDICTOR.context
+    z, actions = torch.randn(1, 24), torch.randn(2, context + 2, 7) * 0.05
+    imagined = model.rollout(z, torch.zeros(7), actions)
+    newest = model.predictor(imagined[:, -context - 1 : -1], actions[:, -context:])
+    torch.testing.assert_close(imagined[:, -1], newest[:, -1])
+    with pytest.raises(UserError, match=f"looks at {context} frames at most; {context + 1}"):
+        model.predictor(torch.randn(1, context + 1, 1, 24), actions[:1, : context + 1])
 
 
 def test_counters_stay_whole_numbers_in_half_precision(model, tmp_path):
