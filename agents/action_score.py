@@ -6,7 +6,7 @@ way and to be too short.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -87,9 +87,8 @@ def score_actions(
     planner = get_planner(config.planner, guided=model.goal_policy is not None)
     agent = MPCAgent(model, replace(planner, cem=replace(planner.cem, horizon=config.steps)))
     # Of data that it learned from only those that it was kept from say anything.
-    known = {source for record in model.card.data for source in record.get("sources", [])}
-    seeds = model.card.training_seeds()
-    seen = any(known.intersection(r["sources"]) or seeds.intersection(r["seeds"]) for r in mixture.records)
+    known, seeds = _places(model.card.data), model.card.training_seeds()
+    seen = bool(known & _places(mixture.records)) or any(seeds.intersection(r["seeds"]) for r in mixture.records)
     drawn = [[SEED, row] for row in range(config.clips)]
     clips = mixture.draw_motion(drawn, config.steps + 1, held_out=seen, pictures=True)
     settings = {**asdict(config), "checkpoint_crc32": fingerprint(config.checkpoint), "data": mixture.identity}
@@ -110,6 +109,11 @@ def score_actions(
         write_json(out / JSON_FILE, report)
         write_image(out / PICTURE_FILE, draw_ways(np.array(planned), np.array(done)))
     return report
+
+
+def _places(records: Iterable[dict]) -> set[Path]:
+    """Where data lie, whatever they are called; the formats' names left out."""
+    return {Path(source.split(":", 1)[-1]).resolve() for record in records for source in record.get("sources", [])}
 
 
 def plan_through(agent: MPCAgent, clip: Clip) -> np.ndarray:

@@ -34,6 +34,7 @@ from envs.tasks import TASKS
 from envs.variation import ASPECTS, check_aspects
 from vjepa_sim.card import Card
 from vjepa_sim.compute import find_device
+from vjepa_sim.train import BEGUN_WITH
 from vjepa_sim.world_model import fingerprint
 
 CONFIG_FILE = "eval_config.json"
@@ -148,7 +149,9 @@ def evaluate(out: Path, config: EvaluationConfig, on_episode: Callable[[str, str
         method = describe(fitted)
         settings["view_angle"] = None if view is None else view.angle
     # Refuses what doesn't fit before anything is written.
-    make_env(config, config.tasks[0], config.objects[0], fitted).close()
+    env = make_env(config, config.tasks[0], config.objects[0], fitted)
+    settings["period"] = env.arm.period
+    env.close()
     with claimed(out, CONFIG_FILE, settings):
         info = {**_resume(out, settings), "method": method}
         for task in config.tasks:
@@ -200,29 +203,43 @@ def describe(agent: Agent) -> dict:
     if isinstance(getattr(agent, "model", None), nn.Module):
         told["parameters"] = sum(parameter.numel() for parameter in agent.model.parameters())
     if card is not None and card.data:
-        told |= {name: sum(record.get(name, 0) for record in card.data) for name in ("episodes", "frames")}
+        told |= _counted(card.data)
         told["training_seconds"] = _seconds(card.training)
     if search is not None and search.search:
         told |= {name: getattr(search.cem, name) for name in ("samples", "iterations", "horizon")}
     return told
 
 
+def _counted(data: tuple[dict, ...]) -> dict[str, int]:
+    """Episodes and frames of a card's data sets; one of the same seeds, wherever it lay, counts once."""
+    counted, seen = {"episodes": 0, "frames": 0}, []
+    for record in data:
+        seeds = sorted(record.get("seeds", []))
+        if not seeds or seeds not in seen:
+            seen.append(seeds)
+            counted = {name: number + record.get(name, 0) for name, number in counted.items()}
+    return counted
+
+
 def _seconds(training: dict) -> float | None:
     """All that a card's runs took, those that others began with included, each once; None if one of them doesn't tell."""
-    if "hours" in training:  # of a bundled model, written down for several runs together; collecting is no training
-        return 3600 * sum(hours for what, hours in training["hours"].items() if what != "collect")
-    told = [stage.get("seconds") for stage in _stages(training)]
-    return None if None in told or not told else float(sum(told))
-
-
-def _stages(training: dict) -> list[dict]:
-    """The settings of all runs, also of those that were begun with; a run that is told of twice counts once."""
-    stages: list[dict] = []
-    for each in training.values():
-        if isinstance(each, dict):
-            found = [each] if "seed" in each else _stages(each)
+    total, told_together, stages = 0.0, [], []
+    for level in _levels(training):
+        found = [each for each in level.values() if isinstance(each, dict) and "seed" in each]
+        if "hours" in level:  # of a bundled model, written down for several runs together; collecting is no training
+            total += 3600 * sum(hours for what, hours in level["hours"].items() if what != "collect")
+            told_together += found
+        else:
             stages += [stage for stage in found if stage not in stages]
-    return stages
+    seconds = [stage.get("seconds") for stage in stages if stage not in told_together]
+    if None in seconds or not (seconds or told_together):
+        return None
+    return total + float(sum(seconds))
+
+
+def _levels(training: dict) -> list[dict]:
+    """What a card tells of its own training, then of that of what it began with, and so on."""
+    return [training, *_levels(training[BEGUN_WITH])] if BEGUN_WITH in training else [training]
 
 
 def check_fit(agent: Agent, env: FrankaEnv) -> None:

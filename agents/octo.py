@@ -24,7 +24,7 @@ INSTALL = "Install it from https://github.com/octo-models/octo, with JAX, or tak
 class OctoAgent:
     """Asks a released or fine-tuned Octo policy for each action; goals are changed by the clock."""
 
-    model_evaluations = 1
+    model_evaluations = 0
 
     def __init__(self, checkpoint: str, limits: SafetyLimits | None = None, seed: int = 0):
         """

@@ -215,7 +215,9 @@ def forget_features(out: Path, compute: Compute) -> None:
 
 
 def _card(start: ModelCard, mixture: Mixture, name: str, preset_name: str, seed: int, config: TrainConfig) -> ModelCard:
-    preset, earlier = get_preset(preset_name), {k: told for k, told in start.training.items() if k != BEGUN_WITH}
+    # What else a card tells is of that model as a whole.
+    preset = get_preset(preset_name)
+    earlier = {k: told for k, told in start.training.items() if isinstance(told, dict) and "seed" in told}
     return replace(
         start,
         name=name,

@@ -6,13 +6,13 @@ from dataclasses import asdict
 from typing import Any
 
 from agents.comparing.comparison import Comparison, warnings_of
-from agents.comparing.looks import SETTINGS, compare_looks
-from agents.comparing.paired import Paired
+from agents.comparing.looks import SETTINGS, compare_looks, identity, look_of
+from agents.comparing.paired import SIGNIFICANCE, Paired
 from agents.comparing.run_folder import RunFolder, successes_of
 from agents.scoring import told_rate, wilson_interval
 from envs.errors import UserError
 
-SAME = ("goals", "gripper")  # a seed's start and goals are the same under every look
+SAME = ("goals", "gripper", "period")  # a seed's start and goals are the same under every look
 FREE = (
     "agent",
     "baselines",
@@ -29,14 +29,15 @@ FREE = (
 
 
 def compare_cells(runs: list[RunFolder]) -> Comparison:
-    """Compare all evaluations with the first."""
-    first, *others = runs
-    looks = compare_looks(runs)
-    warnings = warnings_of(runs, (*FREE, *(SETTINGS if looks.text else ())))
+    """Compare each evaluation with the first one of its look; and the first ones of all looks with the first of all."""
+    looks, pairs = compare_looks(runs), _pairs(runs)
+    # What varies is told by the table of looks, unless some pair differs in its agent besides.
+    mixed = any(look_of(a.config) != look_of(b.config) and identity(a.config) != identity(b.config) for a, b in pairs)
+    warnings = warnings_of(runs, FREE if mixed else (*FREE, *SETTINGS))
     lines = [f"# {', '.join(run.name for run in runs)}\n", *warnings]
-    lines += [*_overview(runs), *_methods(runs), looks.text]
+    lines += [*_overview(runs, pairs), *_methods(runs), looks.text]
     numbers = []
-    for other in others:
+    for first, other in pairs:
         lines += [
             f"## {first.name} ({first.agent}) and {other.name} ({other.agent})\n",
             f"| task | object | {first.name} | {other.name} | shared episodes | both | only {first.name} "
@@ -44,13 +45,13 @@ def compare_cells(runs: list[RunFolder]) -> Comparison:
             "|---|---|---|---|---|---|---|---|---|---|---|",
         ]
         ours, theirs = first.scored(), other.scored()
-        pairs = [(cell, theirs[key]) for key, cell in ours.items() if key in theirs]
-        if not pairs:
+        shared = [(cell, theirs[key]) for key, cell in ours.items() if key in theirs]
+        if not shared:
             raise UserError(f"{first.folder} and {other.folder} have no task and object in common.")
-        for a, b in pairs:
+        for a, b in shared:
             paired = Paired.of(successes_of(a), successes_of(b))
             more = paired.more_to_tell() if paired.n else None
-            told = "0: they differ" if more == 0 else "they are even" if more is None else f"about {more}"
+            told = f"none: p < {SIGNIFICANCE}" if more == 0 else "they are even" if more is None else f"about {more}"
             lines.append(
                 f"| {a['task']} | {a['object']} | {_rate(a)} | {_rate(b)} | {paired.n} | {paired.both} | {paired.only_first} "
                 f"| {paired.only_second} | {paired.neither} | {paired.p_value:.3g} | {told if paired.n else 'none shared'} |"
@@ -60,7 +61,8 @@ def compare_cells(runs: list[RunFolder]) -> Comparison:
             numbers.append({**names, **found})
         lines.append("")
     lines.append(
-        "More episodes: to tell the two apart at 5 % in 80 % of all cases, if their rates stay as they are here.\n"
+        f"More episodes: to tell the two apart at 5 % in 80 % of all cases, if their rates stay as they are here. Of {len(numbers)} "
+        f"tests of agents that are alike {SIGNIFICANCE * len(numbers):.1f} find a difference by chance, or fewer.\n"
     )
     return Comparison(
         "\n".join(lines),
@@ -74,23 +76,38 @@ def compare_cells(runs: list[RunFolder]) -> Comparison:
     )
 
 
-def _overview(runs: list[RunFolder]) -> list[str]:
+def _pairs(runs: list[RunFolder]) -> list[tuple[RunFolder, RunFolder]]:
+    """What each run but the first is held against, and itself."""
+    firsts: dict[str, RunFolder] = {}
+    pairs = []
+    for run in runs:
+        pairs.append((firsts.get(look_of(run.config), runs[0]), run))
+        firsts.setdefault(look_of(run.config), run)
+    return pairs[1:]
+
+
+def _overview(runs: list[RunFolder], pairs: list[tuple[RunFolder, RunFolder]]) -> list[str]:
     """All runs in one table: a row for each, a column for each task and object, and what all their episodes together say."""
-    first = runs[0]
     columns = list(dict.fromkeys((cell["task"], cell["object"]) for run in runs for cell in run.cells))
     lines = [
-        f"| run | {' | '.join(f'{task} {name}' for task, name in columns)} | all | against {first.name} | p (McNemar) |",
+        f"| run | {' | '.join(f'{task} {name}' for task, name in columns)} | all | shared episodes | p (McNemar) |",
         "|---" * (len(columns) + 4) + "|",
     ]
+    held_against = {run.name: first for first, run in pairs}
     for run in runs:
         cells = run.scored()
         rates = [f"{cells[c]['n_success']}/{cells[c]['n_episodes']}" if c in cells else "" for c in columns]
-        whole = told_rate(*run.counts())
-        paired, against, p_value = Paired.of(first.successes(), run.successes()), "", ""
-        if run is not first and paired.n:
-            against, p_value = f"{paired.points:+.1f} points over {paired.n}", f"{paired.p_value:.3g}"
+        whole, against, p_value = told_rate(*run.counts()), "", ""
+        if len(cells) < len(columns):
+            whole += f" of {len(cells)} cells"
+        if run.name in held_against:
+            first = held_against[run.name]
+            paired = Paired.of(first.successes(), run.successes())
+            if paired.n:
+                against = f"{paired.points:+.1f} points over {paired.n} against {first.name}"
+                p_value = f"{paired.p_value:.3g}"
         lines.append(f"| {run.name} | {' | '.join(rates)} | {whole} | {against} | {p_value} |")
-    return [*lines, *_baseline_rows(first, columns), ""]
+    return [*lines, *_baseline_rows(runs[0], columns), ""]
 
 
 def _baseline_rows(run: RunFolder, columns: list[tuple[str, str]]) -> list[str]:

@@ -24,6 +24,12 @@ def look_of(config: dict[str, Any]) -> str:
     return "; ".join(words) or NOMINAL
 
 
+def identity(config: dict[str, Any]) -> tuple:
+    """What makes two evaluations' agents the same one."""
+    model = config.get("checkpoint_crc32") or config.get("checkpoint")
+    return config["agent"], model, config.get("planner", "default"), config.get("view_angle")
+
+
 def compare_looks(runs: list[RunFolder]) -> Comparison:
     """A row for each agent, a column for each look; empty unless an agent was scored under two.
 
@@ -31,8 +37,10 @@ def compare_looks(runs: list[RunFolder]) -> Comparison:
     """
     agents: dict[tuple, dict[str, RunFolder]] = {}
     for run in runs:
-        key = tuple(run.config.get(name) for name in ("agent", "checkpoint_crc32", "planner", "view_angle"))
-        agents.setdefault(key, {}).setdefault(look_of(run.config), run)
+        look, number = look_of(run.config), 0
+        while look in agents.setdefault((identity(run.config), number), {}):  # scored twice: a row of its own
+            number += 1
+        agents[identity(run.config), number][look] = run
     agents = {key: looks for key, looks in agents.items() if len(looks) > 1}
     if not agents:
         return Comparison("", {})

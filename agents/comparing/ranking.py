@@ -11,6 +11,7 @@ import numpy as np
 
 from agents.action_score import JSON_FILE as SCORE_FILE
 from agents.comparing.comparison import Comparison
+from agents.comparing.looks import look_of
 from agents.comparing.run_folder import RunFolder
 from agents.panel import Sheet
 from data.files import read_json_object, write_image
@@ -29,30 +30,33 @@ def rank(out: Path, runs: list[RunFolder], folders: list[Path]) -> Comparison:
     Args:
         out: where the picture goes.
         runs: evaluations; cells that not all of them have are left out.
-        folders: of scores. A run's is the one of the same checkpoint and planner, or else of the same checkpoint.
+        folders: of scores. A run's is the one of the same checkpoint and planner.
 
     Raises:
-        UserError: a folder holds no score, one run has two, or fewer than three have any, or they share no task and object.
+        UserError: a folder holds no score, one run has two, two runs have one, or fewer than three have any; or what should be alike
+            isn't: the scores' clips, the evaluations' look, or their tasks and objects.
     """
     scores = [(folder, _read(folder)) for folder in folders]
-    scored = [(run, score) for run in runs if (score := _score_of(run, scores)) is not None]
+    found_in = [(run, _score_of(run, scores)) for run in runs]
+    scored = [(run, *found) for run, found in found_in if found is not None]
     if len(scored) < FEWEST:
         raise UserError(
             f"{len(scored)} of {len(runs)} evaluations have a score of their checkpoint; ranks need {FEWEST} or more. "
             "Make one with: vjepa-sim score --checkpoint CHECKPOINT --data sim:EPISODES --out FOLDER"
         )
-    rates = [run.rates() for run, _ in scored]
+    _check_alike(scored)
+    rates = [run.rates() for run, _, _ in scored]
     shared = [cell for cell in rates[0] if all(cell in each for each in rates)]
     if not shared:
         raise UserError("The evaluations have no task and object in common: nothing to rank by.")
     success = {f"{task} {name}": [100 * each[task, name] for each in rates] for task, name in shared}
     success = {"all": [float(np.mean(each)) for each in zip(*success.values(), strict=True)], **success}
-    measured = {name: [score[name] for _, score in scored] for name in MEASURES}
+    measured = {name: [score[name] for _, _, score in scored] for name in MEASURES}
     found = {
         name: {column: _spearman(values, rates) for column, rates in success.items()}
         for name, values in measured.items()
     }
-    names = [run.name for run, _ in scored]
+    names = [run.name for run, _, _ in scored]
     write_image(out / PICTURE_FILE, _draw(measured["action_score"], success["all"]))
     text = "\n".join(
         [
@@ -89,29 +93,60 @@ def _read(folder: Path) -> dict:
     return score
 
 
-def _score_of(run: RunFolder, scores: list[tuple[Path, dict]]) -> dict | None:
-    """The score of a run's checkpoint, by its planner if there is one."""
-    same = [(f, s) for f, s in scores if s["config"].get("checkpoint_crc32") == run.config.get("checkpoint_crc32")]
-    planned = [(f, s) for f, s in same if s["config"].get("planner") == run.config.get("planner")]
-    chosen = planned or same
-    if len(chosen) > 1:
+def _score_of(run: RunFolder, scores: list[tuple[Path, dict]]) -> tuple[Path, dict] | None:
+    """The score of a run's checkpoint by its planner, and where it lies."""
+    wanted = ("checkpoint_crc32", "planner")
+    same = [(f, s) for f, s in scores if all(s["config"].get(name) == run.config.get(name) for name in wanted)]
+    if len(same) > 1:
         raise UserError(
-            f"{run.name} has several scores: {', '.join(str(folder) for folder, _ in chosen)}. Give one of them."
+            f"{run.name} has several scores: {', '.join(str(folder) for folder, _ in same)}. Give one of them."
         )
-    return chosen[0][1] if chosen else None
+    return same[0] if same else None
+
+
+def _check_alike(scored: list[tuple[RunFolder, Path, dict]]) -> None:
+    """Refuse what can't be ranked together: each checkpoint counts once, and all were measured alike."""
+    owners: dict[Path, str] = {}
+    for run, folder, _ in scored:
+        if folder in owners:
+            raise UserError(
+                f"{owners[folder]} and {run.name} evaluate the same checkpoint with the same planner, which counts once. Leave one out."
+            )
+        owners[folder] = run.name
+    sides = {
+        "evaluations": [(run.folder, {"look": look_of(run.config)}) for run, _, _ in scored],
+        "scores": [(folder, _settings(score)) for _, folder, score in scored],
+    }
+    for kind, told in sides.items():
+        first, wanted = told[0]
+        for folder, settings in told[1:]:
+            for name, value in settings.items():
+                if value != wanted[name]:
+                    raise UserError(
+                        f"These {kind} can't be ranked together: {name} differs between {first} and {folder}."
+                    )
+
+
+def _settings(score: dict) -> dict:
+    """What two scores must share."""
+    return {name: score["config"].get(name) for name in ("data", "clips", "steps")} | {
+        "held_out_alone": score.get("held_out_alone")
+    }
 
 
 def _spearman(values: list[float], rates: list[float]) -> dict[str, float] | None:
     """Rank correlation, and a permutation test of it; None where one side is all alike."""
-    from scipy.stats import permutation_test, spearmanr
+    from scipy.stats import permutation_test, rankdata
 
     if len(set(values)) == 1 or len(set(rates)) == 1:
         return None
+    ranks, others = (rank - rank.mean() for rank in (rankdata(values), rankdata(rates)))
     found = permutation_test(
-        (values,),
-        lambda order: spearmanr(order, rates).statistic,
+        (ranks,),
+        lambda order, axis: (order * others).sum(axis) / np.sqrt((ranks**2).sum() * (others**2).sum()),
         permutation_type="pairings",
         n_resamples=SHUFFLES,
+        vectorized=True,
         rng=0,
     )
     return {"rho": float(found.statistic), "p_value": float(found.pvalue)}

@@ -134,6 +134,20 @@ def test_what_an_agent_learned_from_is_told():
     assert describe(load_agent("still")) == {}
 
 
+def test_what_an_agent_began_with_counts_and_counts_once():
+    agent = load_agent("mpc", "tiny")
+    card, before = agent.model.card, describe(agent)
+    moved = {**card.data[0], "sources": ["sim:elsewhere"]}
+    more = {"episodes": 5, "frames": 50, "seeds": [7]}
+    own = {"pretrain": card.training["pretrain"], "inverse": {"seed": 0, "seconds": 1800.0}}
+    agent.model.with_card(
+        data=(*card.data, moved, more), training={**own, "begun_with": {"checkpoint": "tiny", **card.training}}
+    )
+    told = describe(agent)
+    assert told["training_seconds"] == pytest.approx(3600 * 2.75 + 1800)
+    assert (told["episodes"], told["frames"]) == (before["episodes"] + 5, before["frames"] + 50)
+
+
 def test_failures_are_filmed_first(tmp_path):
     films = Films(limit=3)
     for seed, success in enumerate([True, True, False, True, False]):

@@ -2,9 +2,10 @@
 
 import pytest
 
-from agents.comparing.cell_report import compare_cells
+from agents.comparing.cell_report import SAME, compare_cells
 from agents.comparing.looks import compare_looks, look_of
-from agents.comparing.run_folder import RunFolder
+from agents.comparing.run_folder import RunFolder, refuse
+from envs.errors import UserError
 
 NOMINAL = {"randomize": 0.0, "vary": ["camera", "light"], "azimuth": None}
 LIGHT = {**NOMINAL, "randomize": 1.0, "vary": ["light"]}
@@ -55,12 +56,48 @@ def test_looks_have_names(changed, told):
     assert look_of({**NOMINAL, **changed}) == told
 
 
-def test_what_makes_a_look_is_no_warning_beside_its_table():
-    nominal, light = run_of("mpc", NOMINAL, {0: True}), run_of("mpc", LIGHT, {0: True})
-    told = {"goals": "paper", "gripper": "robotiq"}
-    for run in (nominal, light):
-        run.config.update(told)
+def alike(*runs):
+    """The same runs with what reports need besides."""
+    for run in runs:
+        run.config.update({"goals": "paper", "gripper": "robotiq", "period": 0.25})
         run.cells[0].update(plan_seconds_median=0.1, model_evaluations_per_action=1)
-    assert compare_cells([nominal, light]).numbers["warnings"] == []
-    light.config["checkpoint_crc32"] = "another model"
-    assert "randomize" in compare_cells([nominal, light]).text
+    return list(runs)
+
+
+def test_agents_are_held_against_those_of_their_own_look():
+    runs = alike(
+        run_of("mpc", NOMINAL, {0: True, 1: True}),
+        run_of("bc", NOMINAL, {0: True, 1: False}),
+        run_of("mpc", LIGHT, {0: True, 1: False}),
+        run_of("bc", LIGHT, {0: False, 1: False}),
+    )
+    made = compare_cells(runs)
+    assert [(cell["first"], cell["second"]) for cell in made.numbers["cells"]] == [
+        ("mpc nominal", "bc nominal"),
+        ("mpc nominal", "mpc light"),
+        ("mpc light", "bc light"),
+    ]
+    assert made.numbers["warnings"] == []  # what a look costs has a table of its own
+    assert "| bc light | 0/2 | 0/2 (0–66 %) | -50.0 points over 2 against mpc light | 1 |" in made.text
+
+
+def test_another_agent_under_another_look_is_warned_of():
+    made = compare_cells(alike(run_of("mpc", NOMINAL, {0: True}), run_of("bc", LIGHT, {0: True})))
+    assert any("randomize" in line for line in made.numbers["warnings"])
+
+
+def test_released_policies_are_told_apart_by_their_names_and_what_is_scored_twice_has_two_rows():
+    small, base = run_of("octo", NOMINAL, {0: True}), run_of("octo", LIGHT, {0: True})
+    for run, name in ((small, "octo-small"), (base, "octo-base")):
+        run.config.update(checkpoint=name, checkpoint_crc32=None)
+    assert compare_looks([small, base]).text == ""
+    again = [run_of("mpc", look, {0: won}) for look, won in ((NOMINAL, True), (NOMINAL, False), (LIGHT, True))]
+    (row,) = [line for line in compare_looks(again).text.splitlines() if line.startswith("| mpc")]
+    assert "| 1/1 (21–100 %) | 1/1 (21–100 %), +0.0 points" in row
+
+
+def test_periods_must_be_the_same():
+    runs = alike(run_of("mpc", NOMINAL, {0: True}), run_of("bc", NOMINAL, {0: True}))
+    runs[1].config["period"] = 1.06
+    with pytest.raises(UserError, match="period"):
+        refuse(runs, SAME)

@@ -20,10 +20,11 @@ def run_of(name, rates, crc=None, planner="latent"):
     return RunFolder(name, None, "eval", config, cells, {}, True, {})
 
 
-def score_of(folder, crc, action_score, planner="latent"):
+def score_of(folder, crc, action_score, planner="latent", clips=100):
     folder.mkdir(exist_ok=True)
     report = {"action_score": action_score, "direction": action_score / 100, "magnitude": 0.5}
-    (folder / "score.json").write_text(json.dumps({**report, "config": {"checkpoint_crc32": crc, "planner": planner}}))
+    config = {"checkpoint_crc32": crc, "planner": planner, "clips": clips}
+    (folder / "score.json").write_text(json.dumps({**report, "config": config}))
     return folder
 
 
@@ -68,6 +69,23 @@ def test_two_scores_of_one_run_are_refused(scores, tmp_path):
     again = score_of(tmp_path / "again", "a", 11)
     with pytest.raises(UserError, match="a has several scores"):
         rank(tmp_path, runs(1, 5, 20, 90), [*scores, again])
+
+
+def test_a_checkpoint_counts_once_and_all_are_measured_alike(scores, tmp_path):
+    four = runs(1, 5, 20, 90)
+    unlike = score_of(tmp_path / "unlike", "c", 50, clips=5)
+    with pytest.raises(UserError, match=r"clips differs between .*a and .*unlike"):
+        rank(tmp_path, four, [scores[0], scores[1], unlike, scores[3]])
+    with pytest.raises(UserError, match="a and twice evaluate the same checkpoint"):
+        rank(tmp_path, [*four, run_of("twice", {"reach": 3}, crc="a")], scores)
+    four[2].config.update(randomize=1.0, vary=["light"])
+    with pytest.raises(UserError, match="look differs"):
+        rank(tmp_path, four, scores)
+
+
+def test_another_planners_score_says_nothing(scores, tmp_path):
+    other = run_of("a", {"reach": 1, "grasp": 1}, planner="lookahead")
+    assert rank(tmp_path, [other, *runs(1, 5, 20, 90)[1:]], scores).numbers["ranking"]["runs"] == ["b", "c", "d"]
 
 
 def test_a_folder_without_a_score_and_a_score_that_tells_too_little_are_named(scores, tmp_path):
