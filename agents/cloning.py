@@ -39,7 +39,7 @@ from vjepa_sim.stem import check_halvings, make_stem
 from vjepa_sim.transform import ImageTransform
 from vjepa_sim.transformer import init_weights, make_blocks
 from vjepa_sim.weights import load_tensors, read_safetensors
-from vjepa_sim.world_model import WEIGHTS_FILE, find_checkpoint, write_checkpoint
+from vjepa_sim.world_model import WEIGHTS_FILE, build, find_checkpoint, write_checkpoint
 
 WAVES = 8  # that a share of noise is seen as
 EVALUATE_EVERY = 500
@@ -138,8 +138,7 @@ class Policy(nn.Module):
         init_weights(self.blocks, self.blocks)
         self.norm = nn.LayerNorm(config.dim)
         self.head = FlowHead(config)
-        self.register_buffer("_scale", torch.tensor([*config.action_scale, 0.5]), persistent=False)
-        self.register_buffer("_center", torch.tensor([0.0] * GRIPPER + [0.5]), persistent=False)
+        self._scale, self._center = (*config.action_scale, 0.5), (*[0.0] * GRIPPER, 0.5)
 
     def forward(self, batch: Demonstrations, noise: torch.Tensor, levels: torch.Tensor) -> dict[str, torch.Tensor]:
         """How far the head is from the way to what was done.
@@ -150,7 +149,8 @@ class Policy(nn.Module):
             levels: shares of noise [N, B], 0 to 1.
         """
         known = torch.isfinite(batch.chunks)
-        chunks = (torch.where(known, batch.chunks, self._center) - self._center) / self._scale
+        center = batch.chunks.new_tensor(self._center)
+        chunks = (torch.where(known, batch.chunks, center) - center) / center.new_tensor(self._scale)
         embedding = self.embed(batch.images, batch.states).expand(len(noise), -1, -1)
         way = self.head(embedding, between(chunks, noise, levels), levels)
         off = (way - (noise - chunks)).square() * known
@@ -182,7 +182,7 @@ class Policy(nn.Module):
             [draws, B, K, 7]: changes of pose, and the closedness that the fingers are sent to.
         """
         chunks = self.head.draw(self.embed(images, states).expand(draws, -1, -1), generator)
-        return chunks * self._scale + self._center
+        return chunks * chunks.new_tensor(self._scale) + chunks.new_tensor(self._center)
 
     @classmethod
     def from_pretrained(cls, source: str | Path) -> Policy:
@@ -192,7 +192,7 @@ class Policy(nn.Module):
             UserError: there is none, it is no policy's, or a file is damaged.
         """
         path = find_checkpoint(source)
-        policy = cls(read_card(path / CARD_FILE, PolicyCard))
+        policy = build(cls, read_card(path / CARD_FILE, PolicyCard), path)
         load_tensors(policy, read_safetensors(path / WEIGHTS_FILE), path)
         return policy.eval()
 
@@ -283,7 +283,7 @@ class CloningAgent:
         """The next action, float32 [7]."""
         if not self._goals:
             raise UserError("Call begin(goals) before act(observation).")
-        self.current_goal = self._clock.tick()
+        self.current_goal = self._clock.tick(observation)
         device = self.model.places.device
         seen = self.model.card.transform(observation.rgb[None])[0]
         images = torch.stack([seen, self._goals[self.current_goal]])[None].to(device)

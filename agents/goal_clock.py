@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from envs.errors import UserError
-from envs.observation import Goal
+from envs.observation import Goal, Observation
 
 
 class GoalClock:
@@ -24,11 +24,28 @@ class GoalClock:
                 "begin() takes at least one envs.observation.Goal: info['goals'] after a reset, or [Goal(rgb=image, "
                 "steps=10)] for a picture of your own."
             )
+        self._shapes = [goal.rgb.shape for goal in goals]
         self._deadlines = np.cumsum([goal.steps for goal in goals])
         self._step = 0
 
-    def tick(self) -> int:
-        """Number of the goal that is due now; the next call is one step later."""
+    def tick(self, observation: Observation) -> int:
+        """Number of the goal that is due now; the next call is one step later.
+
+        Raises:
+            UserError: what is given is no observation, or its picture has another shape than the goals'.
+        """
+        if not isinstance(observation, Observation):
+            raise UserError(
+                f"act() takes an envs.observation.Observation, such as env.unwrapped.observation; a "
+                f"{type(observation).__name__} was given."
+            )
+        height, width, _ = observation.rgb.shape
+        for goal_height, goal_width, _ in self._shapes:
+            if height * goal_width != width * goal_height:
+                raise UserError(
+                    f"The camera's pictures have {width} × {height} pixels, the goal's {goal_width} × {goal_height}: they "
+                    "can't show the same view. Capture goals with this camera: vjepa-sim capture-goal."
+                )
         due = int(np.searchsorted(self._deadlines, self._step, side="right"))
         self._step += 1
         return min(due, len(self._deadlines) - 1)

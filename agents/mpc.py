@@ -97,7 +97,6 @@ class MPCAgent:
         """Encode the goals and start with the first."""
         self._clock = GoalClock(goals)
         self._goals = [self.model.encode(goal.rgb)[0] for goal in goals]
-        self._shapes = [goal.rgb.shape for goal in goals]
         # Through a camera that looks from another side, how far things are shifted depends on where they are.
         self._eyes = Eyes(self.model, self.config.correct_view, newest_only=self.config.view_angle is not None)
         self.current_goal = 0
@@ -107,13 +106,7 @@ class MPCAgent:
         """Plan from what is seen now; returns the first action of the plan, float32 [7]."""
         if not self._goals:
             raise UserError("Call begin(goals) before act(observation).")
-        if not isinstance(observation, Observation):
-            raise UserError(
-                f"act() takes an envs.observation.Observation, such as env.unwrapped.observation; a "
-                f"{type(observation).__name__} was given."
-            )
-        self.current_goal = max(self.current_goal, self._clock.tick())
-        self._check_view(observation)
+        self.current_goal = max(self.current_goal, self._clock.tick(observation))
         with torch.no_grad():
             present = self._eyes.look(observation.rgb, torch.from_numpy(observation.state))
             goal = self._next_goal(present)
@@ -131,16 +124,6 @@ class MPCAgent:
         action[:2] = self._turned(action[:2])
         action[GRIPPER] = self._decided(action[GRIPPER], float(observation.state[GRIPPER]))
         return action
-
-    def _check_view(self, observation: Observation) -> None:
-        """Raise a :class:`UserError` for goals of another shape than the camera's pictures."""
-        height, width, _ = observation.rgb.shape
-        for goal_height, goal_width, _ in self._shapes:
-            if height * goal_width != width * goal_height:
-                raise UserError(
-                    f"The camera's pictures have {width} × {height} pixels, the goal's {goal_width} × {goal_height}: they "
-                    "can't show the same view. Capture goals with this camera: vjepa-sim capture-goal."
-                )
 
     def _next_goal(self, present: Present) -> Scene:
         """The current goal, or the first after it that isn't reached yet if there is a goal policy to tell."""

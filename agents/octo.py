@@ -60,7 +60,7 @@ class OctoAgent:
         """The first action of a chunk, float32 [7]."""
         if not self._tasks:
             raise UserError("Call begin(goals) before act(observation).")
-        self.current_goal = self._clock.tick()
+        self.current_goal = self._clock.tick(observation)
         self._key, key = self._jax.random.split(self._key)
         seen = {"image_primary": _fitted(observation.rgb)[None, None], "timestep_pad_mask": np.ones((1, 1), bool)}
         chunk = self._policy.sample_actions(

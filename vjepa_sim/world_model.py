@@ -6,6 +6,7 @@ import os
 import zlib
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -24,6 +25,9 @@ from vjepa_sim.weights import load_tensors, read_safetensors
 WEIGHTS_FILE = "model.safetensors"
 LARGEST_RELEASED = 384  # pixels
 BUNDLED = Path(__file__).parent / "checkpoints"
+
+
+AnyModel = TypeVar("AnyModel", bound=nn.Module)
 
 
 class WorldModel(nn.Module):
@@ -147,13 +151,7 @@ class WorldModel(nn.Module):
                     f"{source} holds one encoder only, of one size; a branch and a size are for released weights."
                 )
             card, tensors = read_card(path / CARD_FILE), read_safetensors(path / WEIGHTS_FILE)
-        try:
-            with torch.device("meta"):
-                model = cls(card)
-        except UserError:
-            raise
-        except (ValueError, TypeError, RuntimeError) as error:
-            raise UserError(f"{path}: no model can be built from its card: {error}") from error
+        model = build(cls, card, path)
         load_tensors(model, tensors, path)
         return model.eval()
 
@@ -161,6 +159,21 @@ class WorldModel(nn.Module):
         """Replace fields of the card."""
         self.card = replace(self.card, **changes)
         return self
+
+
+def build(kind: type[AnyModel], card: Card, path: Path) -> AnyModel:
+    """A model as its card says, without memory for weights; :func:`load_tensors` gives it theirs.
+
+    Raises:
+        UserError: the card at ``path`` describes none that can be.
+    """
+    try:
+        with torch.device("meta"):
+            return kind(card)
+    except UserError:
+        raise
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise UserError(f"{path}: no model can be built from its card: {error}") from error
 
 
 def write_checkpoint(folder: Path, card: Card, tensors: dict[str, torch.Tensor], half: bool = False) -> None:

@@ -9,11 +9,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from agents.agent import LEARNED, PLANNING, TRUTH, Agent, load_agent
+from agents.agent import LEARNED, OURS, PLANNING, TRUTH, Agent, load_agent
 from agents.comparing.run_folder import RunFolder, read_runs
 from envs.errors import UserError
 from envs.franka_env import FrankaEnv
 from envs.tasks import TASKS
+from vjepa_sim.compute import find_device
+from vjepa_sim.world_model import fingerprint
 
 STARTS = 2  # of each task
 
@@ -34,9 +36,15 @@ def bench_agents(folders: list[Path], report: Callable[[int, int], None]) -> dic
     Raises:
         UserError: a folder is not of an evaluation, or its agent can't be had any more.
     """
+    if len(folders) < 2:
+        raise UserError(
+            "Agents are timed beside each other: give --evaluations and two or more folders of `vjepa-sim eval`."
+        )
     runs = read_runs(folders)
     if runs[0].kind != "eval":
         raise UserError(f"{runs[0].folder} holds a deployment; give folders of `vjepa-sim eval`.")
+    for run in runs:
+        _check_checkpoint(run)
     agents = {run.name: _agent_of(run) for run in runs if run.config["agent"] not in TRUTH}
     found: dict[str, list[tuple[float, int]]] = {run.name: [] for run in runs}
     done, total = 0, len(runs) * len(TASKS) * STARTS
@@ -48,7 +56,7 @@ def bench_agents(folders: list[Path], report: Callable[[int, int], None]) -> dic
             for seed in range(STARTS):
                 _, info = env.reset(seed=seed)
                 for name, agent in deciding.items():
-                    agent.begin(info["goals"])
+                    agent.begin([goal.image_alone() for goal in info["goals"]])
                     if not found[name]:
                         agent.act(env.observation)  # warms up
                     start = time.perf_counter()
@@ -71,8 +79,18 @@ def bench_agents(folders: list[Path], report: Callable[[int, int], None]) -> dic
     return result
 
 
+def _check_checkpoint(run: RunFolder) -> None:
+    """Refuse a path that holds another model by now."""
+    scored = run.config.get("checkpoint_crc32")
+    if scored is not None and fingerprint(run.config["checkpoint"]) != scored:
+        raise UserError(f"{run.folder} evaluates another model than {run.config['checkpoint']} holds now.")
+
+
 def _agent_of(run: RunFolder, env: FrankaEnv | None = None) -> Agent:
     """Who acted in an evaluation, once more."""
     name, config = run.config["agent"], run.config
     planner = {"planner": config["planner"]} if name in PLANNING else {}
-    return load_agent(name, config["checkpoint"] if name in LEARNED else None, env=env, **planner)
+    agent = load_agent(name, config["checkpoint"] if name in LEARNED else None, env=env, **planner)
+    if name in OURS:
+        agent.model.to(find_device(config["device"]))
+    return agent

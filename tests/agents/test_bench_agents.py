@@ -1,4 +1,8 @@
+"""Agents that were scored, timed beside each other: which model, in which order, what can't be timed."""
+
 from __future__ import annotations
+
+import json
 
 import pytest
 
@@ -6,31 +10,46 @@ from agents.bench import bench_agents
 from agents.evaluate import EvaluationConfig, evaluate
 from envs.errors import UserError
 
+AGENTS = {"still": "still", "clone": "bc", "ours": "mpc", "ceiling": "oracle"}
+
 
 @pytest.fixture(scope="module")
 def evaluations(tmp_path_factory):
-    """Of an agent that stands still, and of one that looks where things are."""
+    """Of one agent of each kind: without a model, cloned, planning, and planning with the truth."""
     folders = []
-    for agent in ("still", "expert"):
-        folders.append(tmp_path_factory.mktemp("evaluations") / agent)
-        config = EvaluationConfig(
-            agent, baselines=(), tasks=("reach",), objects=("box",), episodes=1, size=64, videos=0
-        )
+    for name, agent in AGENTS.items():
+        folders.append(tmp_path_factory.mktemp("evaluations") / name)
+        config = EvaluationConfig("still", baselines=(), tasks=("reach",), objects=("box",), episodes=1, videos=0)
         evaluate(folders[-1], config, lambda agent, task, name: None)
+        # What was scored doesn't matter here, and an oracle thinks for long.
+        told = json.loads((folders[-1] / "eval_info.json").read_text())
+        told["config"] |= {"agent": agent, "checkpoint": EvaluationConfig(agent).checkpoint, "planner": "default"}
+        (folders[-1] / "eval_info.json").write_text(json.dumps(told))
     return folders
 
 
 def test_agents_of_evaluations_decide_in_turn(evaluations, monkeypatch):
     monkeypatch.setattr("agents.bench.agents.STARTS", 1)
+    monkeypatch.setattr("agents.bench.agents.TASKS", ["reach"])
     shown = []
     result = bench_agents(evaluations, lambda done, total: shown.append((done, total)))
-    assert list(result)[2:] == ["still", "expert"]
-    assert (result["still"]["agent"], result["still"]["times_the_first"]) == ("still", 1)
-    ratio = result["expert"]["seconds_per_action_median"] / result["still"]["seconds_per_action_median"]
-    assert result["expert"]["times_the_first"] == pytest.approx(ratio)
-    assert shown == [(done, 8) for done in range(9)]  # four tasks, two agents
+    assert list(result)[2:] == list(AGENTS)
+    assert result["still"]["times_the_first"] == 1
+    assert result["clone"]["model_evaluations_per_action"] == result["still"]["model_evaluations_per_action"] == 0
+    assert result["ours"]["model_evaluations_per_action"] == result["ceiling"]["model_evaluations_per_action"] == 64
+    ratio = result["ours"]["seconds_per_action_median"] / result["still"]["seconds_per_action_median"]
+    assert result["ours"]["times_the_first"] == pytest.approx(ratio)
+    assert shown == [(done, 4) for done in range(5)]
 
 
 def test_one_evaluation_is_too_few(evaluations):
-    with pytest.raises(UserError, match="two or more"):
+    with pytest.raises(UserError, match="--evaluations and two or more"):
         bench_agents(evaluations[:1], lambda done, total: None)
+
+
+def test_a_path_that_holds_another_model_now_is_refused(evaluations):
+    told = json.loads((evaluations[2] / "eval_info.json").read_text())
+    told["config"]["checkpoint_crc32"] = 1
+    (evaluations[2] / "eval_info.json").write_text(json.dumps(told))
+    with pytest.raises(UserError, match="another model than tiny holds now"):
+        bench_agents(evaluations, lambda done, total: None)

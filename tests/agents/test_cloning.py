@@ -1,5 +1,6 @@
 """Behaviour cloning: the head's laws, learning, stopping and going on, acting."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -117,6 +118,10 @@ def test_it_acts_within_its_limits_and_changes_goals_by_the_clock(policy):
     np.testing.assert_array_equal(agent.act(Observation(picture(0), STATE, 0.0)), first)
     with pytest.raises(UserError, match="Goal"):
         agent.begin([picture(1)])
+    with pytest.raises(UserError, match="a dict was given"):
+        agent.act({"rgb": picture(0)})
+    with pytest.raises(UserError, match="can't show the same view"):
+        agent.act(Observation(picture(0)[:, :32], STATE, 0.0))
 
 
 def test_a_policy_and_a_world_model_are_not_taken_for_each_other(policy, tmp_path):
@@ -129,6 +134,12 @@ def test_a_policy_and_a_world_model_are_not_taken_for_each_other(policy, tmp_pat
         Policy.from_pretrained("tiny")
     with pytest.raises(UserError, match=r"vjepa-sim baseline bc.*--checkpoint"):
         load_agent("bc", "tiny")
+    card = tmp_path / "policy" / "card.json"
+    told = json.loads(card.read_text())
+    told["policy"]["stem"][0] = float(told["policy"]["stem"][0])
+    card.write_text(json.dumps(told))
+    with pytest.raises(UserError, match="no model can be built"):
+        Policy.from_pretrained(tmp_path / "policy")
 
 
 def test_the_bundled_policy_moves_toward_a_goal_that_lies_ahead():
