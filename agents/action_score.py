@@ -52,10 +52,21 @@ class ScoreConfig:
     def __post_init__(self) -> None:
         if min(self.clips, self.steps) < 1:
             raise UserError(f"clips={self.clips} and steps={self.steps} must both be at least 1.")
+        get_planner(self.planner)
+
+
+def planner_of(model: WorldModel, config: ScoreConfig) -> MPCAgent:
+    """What plans with a model.
+
+    Raises:
+        UserError: this planner needs what the model hasn't.
+    """
+    planner = get_planner(config.planner, guided=model.goal_policy is not None)
+    return MPCAgent(model, replace(planner, cem=replace(planner.cem, horizon=config.steps)))
 
 
 def score_actions(
-    model: WorldModel,
+    agent: MPCAgent,
     mixture: Mixture,
     out: Path,
     config: ScoreConfig,
@@ -64,7 +75,7 @@ def score_actions(
     """Plan from the first to the last picture of recorded clips, and write ``score.json`` and a picture into ``out``.
 
     Args:
-        model: the checkpoint's.
+        agent: of :func:`planner_of`.
         mixture: of robot episodes.
         out: a new folder.
         config: what to score.
@@ -72,22 +83,21 @@ def score_actions(
 
     Returns:
         ``action_score``, ``error_m`` (of the way, summed over x, y and z), ``direction`` (cosine between planned and done ways),
-        ``magnitude`` (of the planned way as a share of the one done), ``held_out_alone`` (whether the model learned from these data,
+        ``magnitude`` (of the planned way as a share of the one done), ``still_score`` (of standing still), ``held_out_alone`` (whether the model learned from these data,
         so that only the episodes that were kept from it count), and each clip's ways.
 
     Raises:
-        UserError: the model plans in steps of another length than the clips', or has no predictor.
+        UserError: the model plans in steps of another length than the clips'.
     """
-    period = model.card.period
+    card = agent.model.card
+    period = card.period
     if period is not None and abs(period - mixture.period) > 0.01 * period:
         raise UserError(
             f"Checkpoint {config.checkpoint} was trained for steps of {period} s; the clips' are {mixture.period} s. "
             f"Give --period {period}."
         )
-    planner = get_planner(config.planner, guided=model.goal_policy is not None)
-    agent = MPCAgent(model, replace(planner, cem=replace(planner.cem, horizon=config.steps)))
     # Of data that it learned from only those that it was kept from say anything.
-    known, seeds = _places(model.card.data), model.card.training_seeds()
+    known, seeds = _places(card.data), card.training_seeds()
     seen = bool(known & _places(mixture.records)) or any(seeds.intersection(r["seeds"]) for r in mixture.records)
     drawn = [[SEED, row] for row in range(config.clips)]
     clips = mixture.draw_motion(drawn, config.steps + 1, held_out=seen, pictures=True)
@@ -101,6 +111,7 @@ def score_actions(
         scores = summarize(np.array(planned, np.float64), np.array(done, np.float64))
         report = {
             **scores,
+            "still_score": summarize(np.zeros_like(done), np.array(done))["action_score"],
             "n_clips": len(clips),
             "held_out_alone": seen,
             "planned_m": np.round(planned, 5).tolist(),

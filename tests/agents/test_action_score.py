@@ -5,8 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from agents.action_score import summarize
+from agents.action_score import ScoreConfig, planner_of, score_actions, summarize
+from data.mixture import load_mixture
 from vjepa_sim.cli import main
+from vjepa_sim.world_model import WorldModel
 
 
 def test_plans_as_done_score_all_points():
@@ -37,5 +39,20 @@ def test_the_verb_scores_recordings(episodes_folder, tmp_path, capsys):
     assert (tmp_path / "a" / "planned.png").exists()
     assert main([*few, "--period", "0.5", "--out", str(tmp_path / "b")]) == 2
     assert "Give --period 0.25" in capsys.readouterr().err
+    assert report["still_score"] == summarize(np.zeros((3, 3)), np.array(report["done_m"]))["action_score"]
+    assert main([*few, "--planner", "polisht", "--out", str(tmp_path / "c")]) == 2
+    assert "Did you mean 'polished'" in capsys.readouterr().err
     assert main([*few, "--device", "gpu", "--out", str(tmp_path / "c")]) == 2
     assert "expected auto, cpu, cuda" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("learned_from", "alone"), [("sim", True), ("droid", True), ("elsewhere", False)])
+def test_data_that_a_model_learned_from_are_known_again(learned_from, alone, episodes_folder, tmp_path, monkeypatch):
+    """Whatever path and format they are given by."""
+    monkeypatch.chdir(episodes_folder.parent)
+    source = {"sim": f"sim:{episodes_folder}", "droid": f"droid:./{episodes_folder.name}", "elsewhere": "sim:elsewhere"}
+    model = WorldModel.from_pretrained("tiny").with_card(data=({"sources": [source[learned_from]]},))
+    mixture = load_mixture((f"sim:{episodes_folder}",), lambda *_: None, 0.25, "left", 128, only_episodes=True)
+    config = ScoreConfig(planner="policy", clips=2)
+    report = score_actions(planner_of(model, config), mixture, tmp_path / "out", config)
+    assert report["held_out_alone"] == alone

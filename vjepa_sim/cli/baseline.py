@@ -59,7 +59,7 @@ class Baseline(Learning):
             )
         return 0
 
-    # Each: the pictures' size in pixels, eval's options for what is learned, and what learns it.
+    # Each: the pictures' size in pixels, eval's options for what is learned, and what learns it; mistakes are told at once.
 
     def _bc(self) -> tuple[int, str, Callable[..., Any]]:
         from agents.cloning import CloningConfig, PolicyConfig, clone
@@ -74,8 +74,10 @@ class Baseline(Learning):
 
     def _dino_wm(self) -> tuple[int, str, Callable[..., Any]]:
         from vjepa_sim.others.dino_wm import PRESET, learn_dino_wm
+        from vjepa_sim.others.patch_features import check_installed
         from vjepa_sim.presets import get_preset
 
+        check_installed()
         preset = get_preset(PRESET)
         config = self.adjust(preset.train)
 
@@ -98,17 +100,17 @@ class Baseline(Learning):
         return OneTokenConfig().image_size, "--planner latent", learn
 
     def _inverse(self) -> tuple[int, str, Callable[..., Any]]:
-        from vjepa_sim.others.inverse import PRESET, learn_inverse
+        from vjepa_sim.others.inverse import PRESET, learn_inverse, whole_model
         from vjepa_sim.presets import get_preset
-        from vjepa_sim.world_model import input_size
 
+        image_size = whole_model(self.encoder).card.transform.size
         config = self.adjust(get_preset(PRESET).train)
 
         def learn(mixture, compute):
             with progress("training", before="encoding") as bar:
                 return learn_inverse(mixture, self.encoder, self.out, config, self.seed, bar, compute, bar.before)
 
-        return input_size(self.encoder), "--planner inverse", learn
+        return image_size, "--planner inverse", learn
 
     def _video(self) -> tuple[int, str, Callable[..., Any]]:
         from vjepa_sim.others.tokeniser import TokeniserConfig

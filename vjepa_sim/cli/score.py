@@ -40,7 +40,7 @@ class Score:
     threads: int = 0
 
     def run(self) -> int:
-        from agents.action_score import CONFIG_FILE, ScoreConfig, score_actions
+        from agents.action_score import CONFIG_FILE, ScoreConfig, planner_of, score_actions
         from data.clips import parse_period
         from data.mixture import load_mixture
         from data.output import check_output
@@ -48,18 +48,20 @@ class Score:
         from vjepa_sim.world_model import WorldModel
 
         set_threads(self.threads)
-        check_output(self.out, CONFIG_FILE)  # before the data are read, which takes long
+        # Mistakes are told before the data are read, which takes long.
+        config = ScoreConfig(self.checkpoint, self.planner, self.clips, self.horizon)
+        check_output(self.out, CONFIG_FILE)
         device = find_device(self.device)
         model = WorldModel.from_pretrained(self.checkpoint).to(device)
-        card = model.card
+        agent, card = planner_of(model, config), model.card
         period = card.period if self.period is None and card.period else parse_period(self.period or "paper")
         with progress("reading episodes") as bar:
             mixture = load_mixture(self.data, bar, period, self.camera, 2 * card.transform.size, only_episodes=True)
         with progress("planning") as bar:
-            config = ScoreConfig(self.checkpoint, self.planner, self.clips, self.horizon)
-            report = score_actions(model, mixture, self.out, config, bar)
+            report = score_actions(agent, mixture, self.out, config, bar)
         print(
-            f"action score {report['action_score']:.1f} (off by {100 * report['error_m']:.1f} cm over x, y and z; {report['n_clips']} clips)"
+            f"action score {report['action_score']:.1f} (off by {100 * report['error_m']:.1f} cm over x, y and z; {report['n_clips']} clips; "
+            f"standing still {report['still_score']:.1f})"
         )
         if report["direction"] is not None:
             print(f"direction {report['direction']:.2f}, magnitude {report['magnitude']:.2f}")

@@ -49,14 +49,10 @@ def learn_inverse(
         UserError: the model has no goal policy.
     """
     compute, folder = compute or Compute(), out.with_name(f"{out.name}-start")
+    model = whole_model(whole)
     made_of = {"whole_crc32": fingerprint(whole), "seed": seed}
     with claimed(folder, START_FILE, made_of) if compute.is_main else nullcontext():
         if compute.is_main and not (folder / CARD_FILE).exists():
-            model = WorldModel.from_pretrained(whole)
-            if model.goal_policy is None:
-                raise UserError(
-                    f"Checkpoint {whole} has no goal policy, and so no decoders that one could look through."
-                )
             torch.manual_seed(seed)
             model.goal_policy = GoalPolicy(model.card.goal_policy, model.card.encoder, model.card.object_decoder)
             model.save_pretrained(folder)
@@ -64,3 +60,15 @@ def learn_inverse(
     config = replace(config, heads_only=True, inverse=True)
     start = str(folder)
     return train(mixture, start, out, PRESET, config, seed, report, on_encoded, compute, start=start)
+
+
+def whole_model(source: str) -> WorldModel:
+    """Load the model whose policy will be forgotten.
+
+    Raises:
+        UserError: it has none.
+    """
+    model = WorldModel.from_pretrained(source)
+    if model.goal_policy is None:
+        raise UserError(f"Checkpoint {source} has no goal policy, and so no decoders that one could look through.")
+    return model

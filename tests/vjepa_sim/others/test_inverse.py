@@ -51,3 +51,4 @@ def test_a_model_without_a_policy_is_refused(mixture, tmp_path):
             0,
             lambda *_: None,
         )
+    assert list(tmp_path.iterdir()) == [tmp_path / "model"]  # nothing stands in the way of the next try
