@@ -11,16 +11,16 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import numpy as np
-from torch import nn
 
 from agents.agent import AGENTS, LEARNED, OURS, TRUTH, Agent, checkpoint_of, load_agent
+from agents.films import Films, side_by_side
+from agents.method import card_of, describe
 from agents.planners import get_planner
 from agents.scoring import Cell, EpisodeScore, markdown_table
 from agents.view import load_view
 from data.files import write_json, write_text
 from data.output import claimed
 from data.provenance import provenance
-from data.video import write_video
 from envs.errors import UserError, unknown_name
 from envs.faults import ArmFault
 from envs.franka_env import FrankaEnv
@@ -32,9 +32,7 @@ from envs.seeds import evaluation_seed
 from envs.simulation import PERIOD
 from envs.tasks import TASKS
 from envs.variation import ASPECTS, check_aspects
-from vjepa_sim.card import Card
 from vjepa_sim.compute import find_device
-from vjepa_sim.train import BEGUN_WITH
 from vjepa_sim.world_model import fingerprint
 
 CONFIG_FILE = "eval_config.json"
@@ -168,7 +166,7 @@ def make_env(config: EvaluationConfig, task: str, object_name: str, fitted: Agen
     Raises:
         UserError: the model doesn't fit; it names both sides.
     """
-    card = _card(fitted)
+    card = card_of(fitted)
     period = None if card is None else card.period
     env = FrankaEnv(
         task,
@@ -188,58 +186,6 @@ def make_env(config: EvaluationConfig, task: str, object_name: str, fitted: Agen
         env.close()
         raise
     return env
-
-
-def _card(agent: Agent | None) -> Card | None:
-    """The card of what the agent acts with; baselines and others' policies have none."""
-    model = getattr(agent, "model", None)
-    return None if model is None else model.card
-
-
-def describe(agent: Agent) -> dict:
-    """What the agent learned from and how it searches, as far as is known: for tables that compare methods; JSON-compatible."""
-    told: dict = {}
-    card, search = _card(agent), getattr(agent, "config", None)
-    if isinstance(getattr(agent, "model", None), nn.Module):
-        told["parameters"] = sum(parameter.numel() for parameter in agent.model.parameters())
-    if card is not None and card.data:
-        told |= _counted(card.data)
-        told["training_seconds"] = _seconds(card.training)
-    if search is not None and search.search:
-        told |= {name: getattr(search.cem, name) for name in ("samples", "iterations", "horizon")}
-    return told
-
-
-def _counted(data: tuple[dict, ...]) -> dict[str, int]:
-    """Episodes and frames of a card's data sets; one of the same seeds, wherever it lay, counts once."""
-    counted, seen = {"episodes": 0, "frames": 0}, []
-    for record in data:
-        seeds = sorted(record.get("seeds", []))
-        if not seeds or seeds not in seen:
-            seen.append(seeds)
-            counted = {name: number + record.get(name, 0) for name, number in counted.items()}
-    return counted
-
-
-def _seconds(training: dict) -> float | None:
-    """All that a card's runs took, those that others began with included, each once; None if one of them doesn't tell."""
-    total, told_together, stages = 0.0, [], []
-    for level in _levels(training):
-        found = [each for each in level.values() if isinstance(each, dict) and "seed" in each]
-        if "hours" in level:  # of a bundled model, written down for several runs together; collecting is no training
-            total += 3600 * sum(hours for what, hours in level["hours"].items() if what != "collect")
-            told_together += found
-        else:
-            stages += [stage for stage in found if stage not in stages]
-    seconds = [stage.get("seconds") for stage in stages if stage not in told_together]
-    if None in seconds or not (seconds or told_together):
-        return None
-    return total + float(sum(seconds))
-
-
-def _levels(training: dict) -> list[dict]:
-    """What a card tells of its own training, then of that of what it began with, and so on."""
-    return [training, *_levels(training[BEGUN_WITH])] if BEGUN_WITH in training else [training]
 
 
 def check_fit(agent: Agent, env: FrankaEnv) -> None:
@@ -301,7 +247,7 @@ def _score_agents(
     env = make_env(config, task, object_name, fitted)
     try:
         seeds, excluded = usable_seeds(env, config.seed, config.episodes)
-        if _card(fitted) is not None:
+        if card_of(fitted) is not None:
             check_seeds(fitted, seeds)
         for name in names:
             if name in done:
@@ -342,28 +288,6 @@ def usable_seeds(env: FrankaEnv, first: int, count: int) -> tuple[list[int], lis
     return seeds, excluded
 
 
-class Films:
-    """Films of one cell's episodes, failures first, no more than a number of them."""
-
-    def __init__(self, limit: int):
-        self._limit = limit
-        self._films: dict[bool, list[tuple[int, np.ndarray]]] = {False: [], True: []}
-
-    def add(self, score: EpisodeScore, frames: np.ndarray) -> None:
-        """Keep an episode's frames [T, H, W, 3] if there is still room for its kind."""
-        films = self._films[score.success]
-        if len(films) < self._limit:
-            films.append((score.seed, frames))
-
-    def write(self, folder: Path, name: str, rate: float) -> None:
-        """Write the videos; their names sort failures first."""
-        chosen = [(success, *film) for success in (False, True) for film in self._films[success]][: self._limit]
-        for success, seed, frames in chosen:
-            folder.mkdir(parents=True, exist_ok=True)
-            outcome = "1_success" if success else "0_failure"
-            write_video(folder / f"{outcome}_{name}_seed{seed}.mp4", frames, rate=rate, quality=20)
-
-
 def run_episode(
     agent: Agent, env: FrankaEnv, seed: int, show_goal_states: bool = False
 ) -> tuple[EpisodeScore, np.ndarray]:
@@ -382,7 +306,7 @@ def run_episode(
     _, info = env.reset(seed=seed)
     goals = info["goals"]
     agent.begin(goals if show_goal_states else [goal.image_alone() for goal in goals])
-    frames = [np.concatenate([env.observation.rgb, goals[0].rgb], 1)]
+    frames = [side_by_side(env.observation, goals, 0)]
     seconds, evaluations, first, fault = [], [], None, ""
     for step in range(env.task.budget):
         before = time.perf_counter()
@@ -396,7 +320,7 @@ def run_episode(
             break
         if info["is_success"] and first is None:
             first = step + 1
-        frames.append(np.concatenate([env.observation.rgb, goals[agent.current_goal].rgb], 1))
+        frames.append(side_by_side(env.observation, goals, agent.current_goal))
     away = env.observation.state[POSITION] - goals[-1].state[POSITION]
     score = EpisodeScore(
         seed=seed,

@@ -29,7 +29,7 @@ class RunFolder:
         kind: ``deploy`` or ``eval``.
         config: its settings.
         cells: its table.
-        method: what is known of how the agent learned and searches, see :func:`agents.evaluate.describe`; of an evaluation.
+        method: what is known of how the agent learned and searches, see :func:`agents.method.describe`; of an evaluation.
         complete: whether it came to its end.
         provenance: where it came from.
     """

@@ -9,16 +9,14 @@ from agents.agent import load_agent
 from agents.behaviors import make_behavior
 from agents.evaluate import (
     EvaluationConfig,
-    Films,
     check_fit,
     check_seeds,
-    describe,
     evaluate,
     run_episode,
     usable_seeds,
 )
 from agents.mpc import MPCAgent
-from agents.scoring import EpisodeScore, wilson_interval
+from agents.scoring import wilson_interval
 from data.video import read_video
 from envs.errors import UserError
 from envs.franka_env import FrankaEnv
@@ -116,46 +114,6 @@ def test_starts_that_satisfy_the_goal_do_not_count(monkeypatch):
     assert len(excluded) > 0
     assert not set(seeds) & set(near)
     env.close()
-
-
-def test_what_an_agent_learned_from_is_told():
-    agent = load_agent("mpc", "tiny")
-    told = describe(agent)
-    assert (told["samples"], told["iterations"], told["horizon"]) == (32, 2, 1)
-    assert told["parameters"] == sum(parameter.numel() for parameter in agent.model.parameters())
-    assert told["episodes"] == sum(record["episodes"] for record in agent.model.card.data)
-    assert told["training_seconds"] == pytest.approx(3600 * 2.75)  # as the bundled model's card says
-    runs = {"pretrain": {"seed": 0, "seconds": 60.0}, "train": {"seed": 0, "seconds": 30.0}}
-    earlier = {"checkpoint": "x", "pretrain": runs["pretrain"], "train": {"seed": 1, "seconds": 5.0}}
-    agent.model.with_card(training={**runs, "begun_with": earlier})  # both began with the same encoder
-    assert describe(agent)["training_seconds"] == 95.0
-    agent.model.with_card(training={**runs, "train": {"seed": 0}})  # from before runs told it
-    assert describe(agent)["training_seconds"] is None
-    assert describe(load_agent("still")) == {}
-
-
-def test_what_an_agent_began_with_counts_and_counts_once():
-    agent = load_agent("mpc", "tiny")
-    card, before = agent.model.card, describe(agent)
-    moved = {**card.data[0], "sources": ["sim:elsewhere"]}
-    more = {"episodes": 5, "frames": 50, "seeds": [7]}
-    own = {"pretrain": card.training["pretrain"], "inverse": {"seed": 0, "seconds": 1800.0}}
-    agent.model.with_card(
-        data=(*card.data, moved, more), training={**own, "begun_with": {"checkpoint": "tiny", **card.training}}
-    )
-    told = describe(agent)
-    assert told["training_seconds"] == pytest.approx(3600 * 2.75 + 1800)
-    assert (told["episodes"], told["frames"]) == (before["episodes"] + 5, before["frames"] + 50)
-
-
-def test_failures_are_filmed_first(tmp_path):
-    films = Films(limit=3)
-    for seed, success in enumerate([True, True, False, True, False]):
-        score = EpisodeScore(seed, success, success, 1, 0.0, 0.0, 0.0, 0.0)
-        films.add(score, np.zeros((2, 16, 32, 3), np.uint8))
-    films.write(tmp_path, "reach", rate=4)
-    names = sorted(path.name for path in tmp_path.iterdir())
-    assert names == ["0_failure_reach_seed2.mp4", "0_failure_reach_seed4.mp4", "1_success_reach_seed0.mp4"]
 
 
 @pytest.mark.parametrize("name", ["mpc", "random", "still"])

@@ -1,0 +1,61 @@
+"""What is known of how an agent learned and how it searches, for tables that compare methods."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from agents.agent import Agent
+from vjepa_sim.card import Card
+from vjepa_sim.train import BEGUN_WITH
+
+
+def card_of(agent: Agent | None) -> Card | None:
+    """The card of what the agent acts with; baselines and others' policies have none."""
+    model = getattr(agent, "model", None)
+    return None if model is None else model.card
+
+
+def describe(agent: Agent) -> dict:
+    """What the agent learned from and how it searches, as far as is known: for tables that compare methods; JSON-compatible."""
+    told: dict = {}
+    card, search = card_of(agent), getattr(agent, "config", None)
+    if isinstance(getattr(agent, "model", None), nn.Module):
+        told["parameters"] = sum(parameter.numel() for parameter in agent.model.parameters())
+    if card is not None and card.data:
+        told |= _counted(card.data)
+        told["training_seconds"] = _seconds(card.training)
+    if search is not None and search.search:
+        told |= {name: getattr(search.cem, name) for name in ("samples", "iterations", "horizon")}
+    return told
+
+
+def _counted(data: tuple[dict, ...]) -> dict[str, int]:
+    """Episodes and frames of a card's data sets; one of the same seeds, wherever it lay, counts once."""
+    counted, seen = {"episodes": 0, "frames": 0}, []
+    for record in data:
+        seeds = sorted(record.get("seeds", []))
+        if not seeds or seeds not in seen:
+            seen.append(seeds)
+            counted = {name: number + record.get(name, 0) for name, number in counted.items()}
+    return counted
+
+
+def _seconds(training: dict) -> float | None:
+    """All that a card's runs took, those that others began with included, each once; None if one of them doesn't tell."""
+    total, told_together, stages = 0.0, [], []
+    for level in _levels(training):
+        found = [each for each in level.values() if isinstance(each, dict) and "seed" in each]
+        if "hours" in level:  # of a bundled model, written down for several runs together; collecting is no training
+            total += 3600 * sum(hours for what, hours in level["hours"].items() if what != "collect")
+            told_together += found
+        else:
+            stages += [stage for stage in found if stage not in stages]
+    seconds = [stage.get("seconds") for stage in stages if stage not in told_together]
+    if None in seconds or not (seconds or told_together):
+        return None
+    return total + float(sum(seconds))
+
+
+def _levels(training: dict) -> list[dict]:
+    """What a card tells of its own training, then of that of what it began with, and so on."""
+    return [training, *_levels(training[BEGUN_WITH])] if BEGUN_WITH in training else [training]

@@ -1,0 +1,35 @@
+"""Films: which are kept, and what their pictures say."""
+
+import numpy as np
+
+from agents.films import Films, side_by_side
+from agents.scoring import EpisodeScore
+from envs.observation import Goal, Observation
+
+SIZE = 128
+
+
+def picture(value):
+    return np.full((SIZE, SIZE, 3), value, np.uint8)
+
+
+def test_what_is_seen_stands_beside_the_goal_each_with_its_name():
+    now, goals = Observation(picture(40), np.zeros(7, np.float32), 0.0), [Goal(picture(90), 1), Goal(picture(160), 1)]
+    first, second = (side_by_side(now, goals, number) for number in (0, 1))
+    assert first.shape == (SIZE, 2 * SIZE, 3)
+    below = slice(30, None)
+    assert (first[below, :SIZE] == 40).all() and (first[below, SIZE:] == 90).all()
+    assert (second[below, SIZE:] == 160).all()
+    assert (first[:30, :SIZE] == 255).any()  # its name
+    assert ((first[:30, SIZE:] != 90) != (second[:30, SIZE:] != 160)).any()  # one says goal 1, the other goal 2
+    assert (now.rgb == 40).all()
+
+
+def test_failures_are_filmed_first(tmp_path):
+    films = Films(limit=3)
+    for seed, success in enumerate([True, True, False, True, False]):
+        score = EpisodeScore(seed, success, success, 1, 0.0, 0.0, 0.0, 0.0)
+        films.add(score, np.zeros((2, 16, 32, 3), np.uint8))
+    films.write(tmp_path, "reach", rate=4)
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["0_failure_reach_seed2.mp4", "0_failure_reach_seed4.mp4", "1_success_reach_seed0.mp4"]

@@ -1,0 +1,36 @@
+"""What tables tell of a method: parameters, data and training, each once."""
+
+import pytest
+
+from agents.agent import load_agent
+from agents.method import describe
+
+
+def test_what_an_agent_learned_from_is_told():
+    agent = load_agent("mpc", "tiny")
+    told = describe(agent)
+    assert (told["samples"], told["iterations"], told["horizon"]) == (32, 2, 1)
+    assert told["parameters"] == sum(parameter.numel() for parameter in agent.model.parameters())
+    assert told["episodes"] == sum(record["episodes"] for record in agent.model.card.data)
+    assert told["training_seconds"] == pytest.approx(3600 * 2.75)  # as the bundled model's card says
+    runs = {"pretrain": {"seed": 0, "seconds": 60.0}, "train": {"seed": 0, "seconds": 30.0}}
+    earlier = {"checkpoint": "x", "pretrain": runs["pretrain"], "train": {"seed": 1, "seconds": 5.0}}
+    agent.model.with_card(training={**runs, "begun_with": earlier})  # both began with the same encoder
+    assert describe(agent)["training_seconds"] == 95.0
+    agent.model.with_card(training={**runs, "train": {"seed": 0}})  # from before runs told it
+    assert describe(agent)["training_seconds"] is None
+    assert describe(load_agent("still")) == {}
+
+
+def test_what_an_agent_began_with_counts_and_counts_once():
+    agent = load_agent("mpc", "tiny")
+    card, before = agent.model.card, describe(agent)
+    moved = {**card.data[0], "sources": ["sim:elsewhere"]}
+    more = {"episodes": 5, "frames": 50, "seeds": [7]}
+    own = {"pretrain": card.training["pretrain"], "inverse": {"seed": 0, "seconds": 1800.0}}
+    agent.model.with_card(
+        data=(*card.data, moved, more), training={**own, "begun_with": {"checkpoint": "tiny", **card.training}}
+    )
+    told = describe(agent)
+    assert told["training_seconds"] == pytest.approx(3600 * 2.75 + 1800)
+    assert (told["episodes"], told["frames"]) == (before["episodes"] + 5, before["frames"] + 50)
