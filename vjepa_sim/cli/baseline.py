@@ -21,10 +21,10 @@ class Baseline(Learning):
     Data are robot episodes: droid:PATH, sim:, lerobot:, rlds: or robomimic:, each with a weight if you like.
 
     Attributes:
-        encoder: for inverse: the whole model through whose eyes it looks.
-        method: bc (behaviour cloning toward goal images, Octo's way), dino-wm (a predictor on frozen features of patches),
-            lewm (one token a picture, learned end to end), inverse (the action between two pictures), or video (a tokeniser and a
-            denoiser that generate the next picture).
+        encoder: for inverse: the checkpoint whose encoder and decoders it looks through.
+        method: bc (behaviour cloning toward goal images, Octo's way; 4000 steps), dino-wm (a predictor on frozen features of patches; 1600),
+            lewm (one token a picture, learned end to end; 3000), inverse (the action between two pictures; 1600), or video (a
+            tokeniser and a denoiser that generate the next picture; 2000 and 4000).
     """
 
     method: tyro.conf.Positional[str]

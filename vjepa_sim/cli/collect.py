@@ -18,14 +18,15 @@ class Collect:
     Attributes:
         out: folder.
         episodes: how many in all.
-        seed: 0 to 2146; equal seeds give equal episodes.
+        seed: 0 to 2146; equal seeds give equal episodes, never those of eval.
         task: reach, grasp, reach-with-object, pick-and-place, several with commas between, or all.
         object: cup, box, or all.
         size: image height and width in pixels.
         steps: control steps (0.25 s) per episode, at most; an expert's ends soon after it has succeeded.
         randomize: largest strength of domain randomisation, 0 to 1; half of the episodes keep the nominal look.
         gripper: robotiq or panda_hand.
-        mix: behaviours and their shares, such as expert=0.5,random=0.5; expert, noisy-expert, explore, random, planner.
+        mix: behaviours and their shares, such as expert=0.5,random=0.5; expert, noisy-expert, explore, random, planner (needs
+            --checkpoint); expert=0.15,noisy-expert=0.4,explore=0.35,random=0.1 if not given.
         cameras: left, or left,right,wrist (several with commas between), or all.
         checkpoint: of the agent that acts where the mix says planner; the expert mends what it leaves, and tells all along
             what it would have done.

@@ -20,9 +20,9 @@ class Learning:
         out: the run's folder.
         period: seconds between two frames: a number, paper (0.25) or released (1.06, what Meta's recipe makes of DROID).
         camera: left, right, ext1, ext2, wrist, or a serial.
-        steps: length of the run; the usual one if not given.
-        batch: clips per step, over all processes; the usual number if not given.
-        learning_rate: at its peak; the usual one if not given.
+        steps: length of the run; that of the method or preset if not given.
+        batch: clips per step, over all processes; likewise.
+        learning_rate: at its peak; likewise.
         seed: of initial weights and draws.
         device: auto, cpu, cuda or cuda:NUMBER.
         precision: auto (bfloat16 where a GPU has it), float32 or bfloat16.

@@ -13,7 +13,7 @@ class Report:
     """Draw the curves of a training run, also of one that still runs.
 
     Attributes:
-        run_folder: of pretrain or train; the picture, curves.png, is put there.
+        run_folder: of pretrain, train or baseline; the picture, curves.png, is put there.
     """
 
     run_folder: tyro.conf.Positional[Path]

@@ -15,12 +15,14 @@ from vjepa_sim.cli.progress import progress
 class Score:
     """Score a planner on recordings, without robot or simulator: what it plans between two pictures, beside what was done.
 
+    Prints the action score (0 to 80), direction and magnitude.
+
     Attributes:
         data: recorded episodes, FORMAT:PATH or FORMAT:PATH@WEIGHT, such as droid:PATH; may be given several times.
         out: a new folder for numbers and a picture.
         checkpoint: a world model's: a bundled name, a folder, or a released .pt file.
         planner: see eval.
-        clips: so many are drawn.
+        clips: how many to draw.
         horizon: steps from a clip's first picture to its last, and of the plan.
         period: seconds of a step: a number, paper (0.25) or released (1.06); the model's own if not given.
         camera: left, right, ext1, ext2, wrist, or a serial.
