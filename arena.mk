@@ -21,7 +21,9 @@ $(ARENA)/reaching.done: RECORDING = --randomize 0.6 --episodes 2000 --seed 12 --
 MENDED := --randomize 1 --episodes 1300 --steps 44 --task grasp,pick-and-place,reach,grasp,pick-and-place,reach-with-object \
 	--mix planner=0.85,noisy-expert=0.15
 $(ARENA)/mended.done: RECORDING = $(MENDED) --seed 40 --checkpoint tiny
-$(RECORDED:%=$(ARENA)/%.done): $(ARENA)/%.done: | install
+# What action scores are taken from: nobody learns from it.
+$(ARENA)/recordings.done: RECORDING = --randomize 0 --episodes 96 --seed 50 --steps 30 --mix expert=0.5,noisy-expert=0.5
+$(patsubst %,$(ARENA)/%.done,$(RECORDED) recordings): $(ARENA)/%.done: | install
 	$(COLLECT) --out $(ARENA)/$* $(RECORDING)
 	touch $@
 
@@ -60,13 +62,16 @@ SHIFTED := ours bc lewm dino-wm inverse  # those that are quick enough to be sco
 SHIFTS := camera light objects distractors
 SCORED := $(ROWS:%=nominal/%) $(foreach shift,$(SHIFTS),$(SHIFTED:%=$(shift)/%))
 
+WORLDS := ours-latent lewm dino-wm video  # world models, searched alike: does their action score tell their success?
+
 .PHONY: arena
-arena: $(SCORED:%=$(ARENA)/%.done)
+arena: $(SCORED:%=$(ARENA)/%.done) $(WORLDS:%=$(ARENA)/score/%.done)
 	$(call TABLE,nominal,$(ROWS:%=nominal/%))
 	$(call TABLE,shifted,$(foreach look,nominal $(SHIFTS),$(SHIFTED:%=$(look)/%)))
+	$(call TABLE,scores,$(WORLDS:%=nominal/%),--scores $(WORLDS:%=$(ARENA)/score/%))
 	$(BIN)/vjepa-sim bench agents --evaluations $(ROWS:%=$(ARENA)/nominal/%) --threads 1 --json $(ARENA)/seconds.json
 
-TABLE = rm -rf $(ARENA)/table-$(1) && $(BIN)/vjepa-sim compare $(2:%=$(ARENA)/%) --out $(ARENA)/table-$(1)
+TABLE = rm -rf $(ARENA)/table-$(1) && $(BIN)/vjepa-sim compare $(2:%=$(ARENA)/%) $(3) --out $(ARENA)/table-$(1)
 
 $(ARENA)/%/ours-policy.done: AGENT = --planner policy
 $(ARENA)/%/ours-latent.done: AGENT = --planner latent
@@ -85,6 +90,7 @@ $(ARENA)/distractors/%.done: SHIFT = --randomize 1 --vary distractors
 
 # Fewer episodes for those that think for long: seconds an action on one core stand in the tables.
 $(ARENA)/%.done: EPISODES = 100
+$(ARENA)/%/ours-latent.done: EPISODES = 20
 $(ARENA)/%/dino-wm.done: EPISODES = 20
 $(ARENA)/%/video.done: EPISODES = 10
 $(ARENA)/%/video-generated.done: EPISODES = 2
@@ -93,4 +99,8 @@ $(ARENA)/nominal/ours.done: BASELINES = all
 
 $(SCORED:%=$(ARENA)/%.done): $(ARENA)/%.done: | install
 	$(BIN)/vjepa-sim eval --seed 0 --episodes $(EPISODES) --baselines $(BASELINES) --threads 1 $(AGENT) $(SHIFT) --out $(ARENA)/$*
+	touch $@
+
+$(WORLDS:%=$(ARENA)/score/%.done): $(ARENA)/score/%.done: $(ARENA)/recordings.done | install
+	$(BIN)/vjepa-sim score --data sim:$(ARENA)/recordings --clips 96 --threads 1 $(AGENT) --out $(ARENA)/score/$*
 	touch $@
