@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import zlib
 from dataclasses import replace
@@ -12,7 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from data.files import write_text
+from data.files import read_json_object, write_text
 from envs.errors import UserError, unknown_name
 from vjepa_sim.card import CARD_FILE, Card, ModelCard, read_card
 from vjepa_sim.goal_policy import GoalPolicy
@@ -198,11 +199,18 @@ def write_checkpoint(folder: Path, card: Card, tensors: dict[str, torch.Tensor],
 
 
 def fingerprint(source: str | Path) -> int:
-    """A checksum (CRC-32) of a checkpoint's card and weights: tells whether a path still holds the same model."""
+    """A checksum (CRC-32) of a checkpoint's card and weights: tells whether a path still holds the same model.
+
+    Its name and what was measured are left out: a model that was scored since is the same.
+    """
     path = find_checkpoint(source)
     files = [path] if path.is_file() else sorted(path.glob("*.json")) + sorted(path.glob("*.safetensors"))
     checksum = 0
     for file in files:
+        if file.name == CARD_FILE:
+            card = {name: told for name, told in read_json_object(file).items() if name not in ("name", "measured")}
+            checksum = zlib.crc32(json.dumps(card).encode(), checksum)
+            continue
         with open(file, "rb") as stream:
             while block := stream.read(1 << 24):
                 checksum = zlib.crc32(block, checksum)

@@ -11,7 +11,7 @@ from vjepa_sim.card import ModelCard
 from vjepa_sim.cli import main
 from vjepa_sim.encoder import EncoderConfig
 from vjepa_sim.transform import ImageTransform
-from vjepa_sim.world_model import WorldModel
+from vjepa_sim.world_model import WorldModel, fingerprint
 
 CARD = ModelCard(
     name="test",
@@ -198,3 +198,18 @@ def test_inverting_the_transform_gives_the_picture_back():
 def test_other_types_are_refused():
     with pytest.raises(UserError, match="uint8"):
         ImageTransform(32)(np.zeros((1, 32, 32, 3), np.float32))
+
+
+def test_a_model_that_was_scored_since_is_the_same(model, tmp_path):
+    model.save_pretrained(tmp_path)
+    before, card = fingerprint(tmp_path), tmp_path / "card.json"
+    told = json.loads(card.read_text())
+    card.write_text(json.dumps({**told, "name": "other", "measured": {"success": 1.0}}))
+    assert fingerprint(tmp_path) == before
+    card.write_text(json.dumps({**told, "period": 1.0}))
+    assert fingerprint(tmp_path) != before
+    card.write_text(json.dumps(told))
+    weights = bytearray((tmp_path / "model.safetensors").read_bytes())
+    weights[-1] ^= 1
+    (tmp_path / "model.safetensors").write_bytes(weights)
+    assert fingerprint(tmp_path) != before
