@@ -54,11 +54,12 @@ $(ARENA)/%-packed.done: $(ARENA)/%.done
 	$(BIN)/vjepa-sim report $(ARENA)/$*
 	touch $@
 
-# --- the tables, of the bundled checkpoints ---------------------------------------------------------------------------
-# Ours, the policy alone that it searches around, and the same world model searched by the energy of the two latent alternatives;
-# then these, the others, the floor between neighbouring pictures, and the search with the simulator's own dynamics.
-ROWS := ours ours-policy ours-latent bc lewm dino-wm video video-generated inverse oracle
-SHIFTED := ours bc lewm dino-wm inverse  # those that are quick enough to be scored under every shift
+# --- the tables, of the bundled checkpoints, and of what is trained here where none is bundled -------------------------
+# Ours, the same from nothing but the common recordings, the policy alone that it searches around, and its world model searched by the
+# energy of the two latent alternatives; then these, the others, the floor between neighbouring pictures, and the search with the
+# simulator's own dynamics.
+ROWS := ours ours-2h ours-policy ours-latent bc lewm dino-wm video video-generated inverse oracle
+SHIFTED := ours ours-2h bc lewm dino-wm inverse  # those that are quick enough to be scored under every shift
 SHIFTS := camera light objects distractors
 SCORED := $(ROWS:%=nominal/%) $(foreach shift,$(SHIFTS),$(SHIFTED:%=$(shift)/%))
 
@@ -78,9 +79,10 @@ $(ARENA)/%/ours-latent.done: AGENT = --planner latent
 $(ARENA)/%/bc.done: AGENT = --agent bc
 $(ARENA)/%/lewm.done: AGENT = --checkpoint lewm --planner latent
 $(ARENA)/%/dino-wm.done: AGENT = --checkpoint dino-wm --planner latent
-$(ARENA)/%/video.done: AGENT = --checkpoint video --planner latent
-$(ARENA)/%/video-generated.done: AGENT = --checkpoint video --planner generated
-$(ARENA)/%/inverse.done: AGENT = --checkpoint inverse --planner inverse
+$(ARENA)/%/ours-2h.done: AGENT = --checkpoint $(ARENA)/packed/ours-2h
+$(ARENA)/%/video.done: AGENT = --checkpoint $(ARENA)/packed/video --planner latent
+$(ARENA)/%/video-generated.done: AGENT = --checkpoint $(ARENA)/packed/video --planner generated
+$(ARENA)/%/inverse.done: AGENT = --checkpoint $(ARENA)/packed/inverse --planner inverse
 $(ARENA)/%/oracle.done: AGENT = --agent oracle --planner latent
 
 $(ARENA)/camera/%.done: SHIFT = --randomize 1 --vary camera
@@ -96,6 +98,12 @@ $(ARENA)/%/video.done: EPISODES = 10
 $(ARENA)/%/video-generated.done: EPISODES = 2
 $(ARENA)/%/oracle.done: EPISODES = 5
 $(ARENA)/nominal/ours.done: BASELINES = all
+
+# What isn't bundled is trained first.
+ROWS_OF = $(patsubst %,$(ARENA)/%.done,$(filter %/$(1),$(SCORED)))
+$(call ROWS_OF,ours-2h): | $(ARENA)/ours-2h-packed.done
+$(call ROWS_OF,inverse): | $(ARENA)/inverse-packed.done
+$(call ROWS_OF,video) $(call ROWS_OF,video-generated) $(ARENA)/score/video.done: | $(ARENA)/video-packed.done
 
 $(SCORED:%=$(ARENA)/%.done): $(ARENA)/%.done: | install
 	$(BIN)/vjepa-sim eval --seed 0 --episodes $(EPISODES) --baselines $(BASELINES) --threads 1 $(AGENT) $(SHIFT) --out $(ARENA)/$*

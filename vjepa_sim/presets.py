@@ -266,7 +266,7 @@ PRESETS = {
             steps=1600,
             batch=32,
             frames=4,
-            learning_rate=Schedule(1e-5, 2e-3, 1e-5, warmup=100, shape="cosine"),
+            learning_rate=Schedule(2e-5, 2e-3, 2e-5, warmup=100, shape="cosine"),
             weight_decay=constant(0.02),
             rollout=0,
             squared=True,
