@@ -79,7 +79,8 @@ def _power(n: int, differing: float, uneven: float) -> float:
     """
     from scipy.stats import binom
 
-    counts = np.arange(n + 1)  # of episodes that differ
+    low, high = binom.interval(1 - 1e-12, n, differing)
+    counts = np.arange(low, high + 1)  # of episodes that differ; others are as good as impossible
     most = binom.ppf(SIGNIFICANCE / 2, counts, 0.5) - 1  # that the worse may solve of them, and the test still finds it
     found = binom.cdf(most, counts, 1 - uneven) + binom.cdf(most, counts, uneven)
     return float((binom.pmf(counts, n, differing) * found).sum())
