@@ -11,7 +11,7 @@ from vjepa_sim.cli.progress import progress
 
 @dataclass(frozen=True)
 class Eval:
-    """Score an agent beside expert, random and still on the same held-out episodes. Run again, a stopped one continues.
+    """Score an agent beside expert, random and still on the same held-out episodes. A stopped run continues with the same command.
 
     Attributes:
         out: a new folder for table.md, episodes.csv, eval_info.json and videos, or that of a stopped run.

@@ -79,7 +79,7 @@ class Pretrain(_Stage):
 
 @dataclass(frozen=True, kw_only=True)
 class Train(_Stage):
-    """Stage two: train the action-conditioned predictor on a frozen encoder. Run again, a stopped one continues.
+    """Stage two: train the action-conditioned predictor on a frozen encoder. A stopped run continues with the same command.
 
     Several processes: torchrun --nproc-per-node N -m vjepa_sim.cli train …
 
