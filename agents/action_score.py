@@ -107,18 +107,18 @@ def score_actions(
         for number, clip in enumerate(clips, start=1):
             planned.append(plan_through(agent, clip))
             on_clip(number, len(clips))
-        done = [clip.states[-1, POSITION] - clip.states[0, POSITION] for clip in clips]
-        scores = summarize(np.array(planned, np.float64), np.array(done, np.float64))
+        planned = np.array(planned, np.float64)
+        done = np.array([clip.states[-1, POSITION] - clip.states[0, POSITION] for clip in clips], np.float64)
         report = {
-            **scores,
-            "still_score": summarize(np.zeros_like(done), np.array(done))["action_score"],
+            **summarize(planned, done),
+            "still_score": summarize(np.zeros_like(done), done)["action_score"],
             "n_clips": len(clips),
             "held_out_alone": seen,
             "planned_m": np.round(planned, 5).tolist(),
         }
         report |= {"done_m": np.round(done, 5).tolist(), "config": settings, "provenance": provenance()}
         write_json(out / JSON_FILE, report)
-        write_image(out / PICTURE_FILE, draw_ways(np.array(planned), np.array(done)))
+        write_image(out / PICTURE_FILE, draw_ways(planned, done))
     return report
 
 

@@ -139,7 +139,7 @@ def learn_lewm(
         encoder, predictor: sizes.
     """
     compute, encoder, predictor = compute or Compute(), encoder or OneTokenConfig(), predictor or TokenPredictorConfig()
-    rows, frames = compute.rows(config.batch), predictor.context + 1
+    rows, frames = compute.rows(config.batch), predictor.clip_frames
     for clips in mixture.episodes:
         clips.check_span(frames)
     torch.manual_seed(seed)
@@ -193,7 +193,7 @@ def _measure(objective: LeWM, model: WorldModel, mixture: Mixture, config: LeWMC
     sums: dict[str, float] = {}
     for first in range(0, HELD_OUT_CLIPS, config.batch):
         seeds = [[HELD_OUT_SEED, row] for row in range(first, min(first + config.batch, HELD_OUT_CLIPS))]
-        clips = mixture.draw_motion(seeds, model.predictor.config.context + 1, held_out=True, pictures=True)
+        clips = mixture.draw_motion(seeds, model.predictor.config.clip_frames, held_out=True, pictures=True)
         for name, value in objective(*_tensors(clips, model), 0).items():
             sums[name] = sums.get(name, 0.0) + float(value) * len(seeds) / HELD_OUT_CLIPS
     return sums

@@ -73,7 +73,7 @@ class TokenPredictorConfig:
 
     Attributes:
         dim, depth, heads, mlp_hidden: of the transformer.
-        context: newest frames that it looks at; clips to learn from have one more.
+        context: newest frames that it looks at.
         action_scale: actions are divided by this [7] (metres, radians, closedness).
         kind: tells it from other predictors on a card.
     """
@@ -89,6 +89,11 @@ class TokenPredictorConfig:
     def __post_init__(self) -> None:
         check_positive(self, "dim", "depth", "heads", "mlp_hidden", "context")
         check_numbers(self, "action_scale", length=7, above=0)
+
+    @property
+    def clip_frames(self) -> int:
+        """Of a clip to learn from: those that it looks at, and the one that comes next."""
+        return self.context + 1
 
 
 class TokenPredictor(nn.Module):
