@@ -42,8 +42,8 @@ class VideoConfig:
     """Both runs.
 
     Attributes:
-        steps, batch: length of the denoiser's run; pairs of pictures per step, over all processes. The tokeniser's run is half as
-            long, with half as many single pictures.
+        steps: of each run.
+        batch: pairs of pictures per step of the denoiser's run, over all processes; the tokeniser's has a quarter as many pictures.
         learning_rate, weight_decay, max_gradient_norm: AdamW's, in both.
     """
 
@@ -57,14 +57,9 @@ class VideoConfig:
         check_positive(self, "steps", "batch")
 
     @property
-    def tokeniser_steps(self) -> int:
-        """Length of the tokeniser's run."""
-        return max(1, self.steps // 2)
-
-    @property
     def tokeniser_batch(self) -> int:
         """Pictures per step of the tokeniser's run."""
-        return max(1, self.batch // 2)
+        return max(1, self.batch // 4)
 
 
 # --- pictures to latents, and back --------------------------------------------------------------------------------
@@ -117,9 +112,9 @@ def learn_tokeniser(
     settings = {"stage": "tokeniser", "seed": seed, "data": mixture.identity, "sizes": asdict(sizes)}
     settings |= {"bfloat16": compute.bfloat16, **asdict(config)}
     with claimed(out, RUN_FILE, settings) if compute.is_main else nullcontext():
-        run = Run(out, "tokeniser", config.tokeniser_steps, compute)
+        run = Run(out, "tokeniser", config.steps, compute)
         run.restore(model)
-        if run.step >= config.tokeniser_steps:
+        if run.step >= config.steps:
             return model.eval()
         objective = Autoencoding(model.to(compute.device))
         run.attach(objective, make_optimizer(objective))
@@ -127,14 +122,14 @@ def learn_tokeniser(
         drawn = Ahead(lambda step: _pictures(mixture, card.transform, [[seed, step, row] for row in rows]))
         for step in run.loop(report):
             run.set_rates(config.learning_rate, config.weight_decay)
-            images = drawn.take(step, config.tokeniser_steps).to(compute.device)
+            images = drawn.take(step, config.steps).to(compute.device)
             noise = _noise((len(images), sizes.tokens, sizes.dim), [seed, step, rows.start, 1])
             model.train()
             with compute.autocast():
                 losses = losses_of(images, noise.to(compute.device))
             run.descend(losses["loss"], config.max_gradient_norm)
             run.log_losses(losses)
-            if (step + 1) % EVALUATE_EVERY == 0 or step + 1 == config.tokeniser_steps:
+            if (step + 1) % EVALUATE_EVERY == 0 or step + 1 == config.steps:
                 scores, picture = _measure_tokeniser(model.eval(), mixture)
                 run.log({f"held_out/{name}": value for name, value in scores.items()})
                 run.show("pictures given back", picture)
