@@ -82,7 +82,7 @@ $(ARENA)/%/dino-wm.done: AGENT = --checkpoint dino-wm --planner latent
 $(ARENA)/%/ours-2h.done: AGENT = --checkpoint $(ARENA)/packed/ours-2h
 $(ARENA)/%/video.done: AGENT = --checkpoint $(ARENA)/packed/video --planner latent
 $(ARENA)/%/video-generated.done: AGENT = --checkpoint $(ARENA)/packed/video --planner generated
-$(ARENA)/%/inverse.done: AGENT = --checkpoint $(ARENA)/packed/inverse --planner inverse
+$(ARENA)/%/inverse.done: AGENT = --checkpoint inverse --planner inverse
 $(ARENA)/%/oracle.done: AGENT = --agent oracle --planner latent
 
 $(ARENA)/camera/%.done: SHIFT = --randomize 1 --vary camera
@@ -102,7 +102,6 @@ $(ARENA)/nominal/ours.done: BASELINES = all
 # What isn't bundled is trained first.
 ROWS_OF = $(patsubst %,$(ARENA)/%.done,$(filter %/$(1),$(SCORED)))
 $(call ROWS_OF,ours-2h): | $(ARENA)/ours-2h-packed.done
-$(call ROWS_OF,inverse): | $(ARENA)/inverse-packed.done
 $(call ROWS_OF,video) $(call ROWS_OF,video-generated) $(ARENA)/score/video.done: | $(ARENA)/video-packed.done
 
 $(SCORED:%=$(ARENA)/%.done): $(ARENA)/%.done: | install
