@@ -9,6 +9,7 @@ import torch
 
 from data.clip import Clip
 from data.mixture import Mixture
+from envs.pose import GRIPPER
 from vjepa_sim.features import Features
 from vjepa_sim.goal_policy import GoalPolicyConfig
 from vjepa_sim.presets import TrainConfig
@@ -101,8 +102,17 @@ def draw_motion(
     noise = np.concatenate(noise) * np.float32(0.0 if held_out else policy.noise)
     if config.inverse:
         neighbours = mixture.draw_motion(of_pairs, 2, held_out, pictures)
-        return DrawnMotion(clips, [replace(pair, commands=pair.states[1:]) for pair in neighbours], noise)
+        return DrawnMotion(clips, [replace(pair, commands=done_between(pair)) for pair in neighbours], noise)
     return DrawnMotion(clips, mixture.draw_pairs(of_pairs, policy.farthest, held_out, pictures), noise)
+
+
+def done_between(pair: Clip) -> np.ndarray:
+    """What led from a moment to its neighbour [1, 7]: the pose that was reached, and what the fingers were told, since they stop at
+    what they hold; their place where the data don't tell.
+    """
+    done, told = pair.states[1:].copy(), pair.commands[:1, GRIPPER]
+    done[:, GRIPPER] = np.where(np.isfinite(told), told, done[:, GRIPPER])
+    return done
 
 
 def _stacked(clips: list[Clip], name: str, like: torch.Tensor) -> torch.Tensor:

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from data.clip import Clip
 from envs.errors import UserError
 from vjepa_sim.cli import main
-from vjepa_sim.motion_batch import draw_motion
+from vjepa_sim.motion_batch import done_between, draw_motion
 from vjepa_sim.others.inverse import learn_inverse
 from vjepa_sim.presets import get_preset, shortened
 from vjepa_sim.world_model import WorldModel
@@ -35,7 +36,15 @@ def test_it_learns_what_led_from_one_moment_to_the_next(mixture):
     drawn = draw_motion(mixture, config, preset.goal_policy, [[0, row] for row in range(20)], pictures=False)
     assert {pair.stride for pair in drawn.pairs} == {1}
     for pair in drawn.pairs:
-        np.testing.assert_array_equal(pair.commands[0], pair.states[1])
+        np.testing.assert_array_equal(pair.commands[0, :6], pair.states[1, :6])
+
+
+def test_fingers_that_stop_at_what_they_hold_were_told_to_close():
+    states = np.array([[0.4, 0, 0.3, 0, 0, 0, 0.3], [0.45, 0, 0.3, 0, 0, 0, 0.35]], np.float32)
+    told = np.array([[0.5, 0, 0.3, 0, 0, 0, 1.0], [0.5, 0, 0.3, 0, 0, 0, 0.0]], np.float32)
+    np.testing.assert_allclose(done_between(Clip(None, states, commands=told)), [[0.45, 0, 0.3, 0, 0, 0, 1.0]])
+    untold = Clip(None, states, commands=np.full((2, 7), np.nan, np.float32))
+    np.testing.assert_array_equal(done_between(untold), states[1:])
 
 
 def test_a_model_without_a_policy_is_refused(mixture, tmp_path):
