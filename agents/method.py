@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import nn
 
 from agents.agent import Agent
@@ -21,6 +22,7 @@ def describe(agent: Agent) -> dict:
     card, search = card_of(agent), getattr(agent, "config", None)
     if isinstance(getattr(agent, "model", None), nn.Module):
         told["parameters"] = sum(parameter.numel() for parameter in agent.model.parameters())
+        told["threads"] = torch.get_num_threads()
     if card is not None and card.data:
         told |= _counted(card.data)
         told["training_seconds"] = _seconds(card.training)
@@ -30,12 +32,12 @@ def describe(agent: Agent) -> dict:
 
 
 def _counted(data: tuple[dict, ...]) -> dict[str, int]:
-    """Episodes and frames of a card's data sets; one of the same seeds, wherever it lay, counts once."""
+    """Episodes and frames of a card's data sets; one of the same seeds and length, wherever it lay, counts once."""
     counted, seen = {"episodes": 0, "frames": 0}, []
     for record in data:
-        seeds = sorted(record.get("seeds", []))
-        if not seeds or seeds not in seen:
-            seen.append(seeds)
+        content = sorted(record.get("seeds", [])), record.get("frames")
+        if not content[0] or content not in seen:
+            seen.append(content)
             counted = {name: number + record.get(name, 0) for name, number in counted.items()}
     return counted
 

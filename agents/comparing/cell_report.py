@@ -146,14 +146,15 @@ def _summary(run: RunFolder) -> dict[str, Any]:
 def _methods(runs: list[RunFolder]) -> list[str]:
     """How each run's agent decides, how long that takes, and what it had learned from; what isn't known is left empty."""
     lines = [
-        "| run | agent | s / action | model evaluations | samples | rounds | horizon | success | parameters "
+        "| run | agent | s / action | threads | model evaluations | samples | rounds | horizon | success | parameters "
         "| episodes learned from | frames | training, hours |",
-        "|---" * 12 + "|",
+        "|---" * 13 + "|",
     ]
     for run in runs:
         told = _summary(run)
         parameters, hours = told.get("parameters"), told.get("training_seconds")
-        row = [run.name, told["agent"], f"{told['plan_seconds']:.3g}", f"{told['model_evaluations']:.0f}"]
+        row = [run.name, told["agent"], f"{told['plan_seconds']:.3g}", told.get("threads", "")]
+        row += [f"{told['model_evaluations']:.0f}"]
         row += [told.get(name, "") for name in ("samples", "iterations", "horizon")]
         row += [f"{100 * told['n_success'] / max(1, told['n_episodes']):.0f} %"]
         row += ["" if parameters is None else f"{parameters / 1e6:.1f} M"]

@@ -8,7 +8,7 @@ from agents.comparing import cell_report, rung_report
 from agents.comparing.comparison import Comparison
 from agents.comparing.ranking import rank
 from agents.comparing.run_folder import read_runs, refuse
-from data.files import write_json, write_text
+from data.files import write_image, write_json, write_text
 from data.output import claimed
 from data.provenance import provenance
 from envs.errors import UserError
@@ -38,11 +38,13 @@ def compare(out: Path, folders: list[Path], scores: list[Path] | None = None) ->
         "folders": [str(run.folder.resolve()) for run in runs],
         "scores": [str(path.resolve()) for path in scores],
     }
+    made = rung_report.compare_rungs(runs) if deployed else cell_report.compare_cells(runs)
+    if scores:
+        ranked = rank(runs, scores)
+        made = Comparison(made.text + ranked.text, {**made.numbers, **ranked.numbers}, ranked.pictures)
     with claimed(out, CONFIG_FILE, settings, assumed={"scores": []}):
-        made = rung_report.compare_rungs(out, runs) if deployed else cell_report.compare_cells(runs)
-        if scores:
-            ranked = rank(out, runs, scores)
-            made = Comparison(made.text + ranked.text, {**made.numbers, **ranked.numbers})
+        for name, picture in made.pictures.items():
+            write_image(out / name, picture)
         write_json(out / JSON_FILE, {**made.numbers, "provenance": provenance()})
         write_text(out / REPORT_FILE, made.text)
     return made

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+import numpy as np
 
 from agents.comparing.run_folder import RunFolder, differences
 
@@ -15,10 +17,12 @@ class Comparison:
     Attributes:
         text: the report, Markdown.
         numbers: the same, JSON-compatible.
+        pictures: that the report shows, uint8 [H, W, 3], by the names of their files.
     """
 
     text: str
     numbers: dict[str, Any]
+    pictures: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 def warnings_of(runs: list[RunFolder], free: tuple[str, ...]) -> list[str]:

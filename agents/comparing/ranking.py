@@ -14,7 +14,7 @@ from agents.comparing.comparison import Comparison
 from agents.comparing.looks import look_of
 from agents.comparing.run_folder import RunFolder
 from agents.panel import Sheet
-from data.files import read_json_object, write_image
+from data.files import read_json_object
 from envs.errors import UserError
 
 PICTURE_FILE = "ranking.png"
@@ -24,11 +24,10 @@ SHUFFLES = 9999  # up to seven checkpoints all orders are tried
 DOT = (30, 110, 170)
 
 
-def rank(out: Path, runs: list[RunFolder], folders: list[Path]) -> Comparison:
-    """Compare by rank; a picture is written into ``out``.
+def rank(runs: list[RunFolder], folders: list[Path]) -> Comparison:
+    """Compare by rank.
 
     Args:
-        out: where the picture goes.
         runs: evaluations; cells that not all of them have are left out.
         folders: of scores. A run's is the one of the same checkpoint and planner.
 
@@ -57,7 +56,6 @@ def rank(out: Path, runs: list[RunFolder], folders: list[Path]) -> Comparison:
         for name, values in measured.items()
     }
     names = [run.name for run, _, _ in scored]
-    write_image(out / PICTURE_FILE, _draw(measured["action_score"], success["all"]))
     text = "\n".join(
         [
             f"## Could it have been told from recordings? ({len(names)} checkpoints)\n",
@@ -79,7 +77,8 @@ def rank(out: Path, runs: list[RunFolder], folders: list[Path]) -> Comparison:
             f"![Success against action score]({PICTURE_FILE})\n",
         ]
     )
-    return Comparison(text, {"ranking": {"runs": names, "measured": measured, "success": success, "spearman": found}})
+    numbers = {"runs": names, "measured": measured, "success": success, "spearman": found}
+    return Comparison(text, {"ranking": numbers}, {PICTURE_FILE: _draw(measured["action_score"], success["all"])})
 
 
 def _read(folder: Path) -> dict:
@@ -94,7 +93,9 @@ def _read(folder: Path) -> dict:
 
 
 def _score_of(run: RunFolder, scores: list[tuple[Path, dict]]) -> tuple[Path, dict] | None:
-    """The score of a run's checkpoint by its planner, and where it lies."""
+    """The score of a run's checkpoint by its planner, and where it lies; an oracle's checkpoint doesn't imagine."""
+    if run.config["agent"] != "mpc":
+        return None
     wanted = ("checkpoint_crc32", "planner")
     same = [(f, s) for f, s in scores if all(s["config"].get(name) == run.config.get(name) for name in wanted)]
     if len(same) > 1:

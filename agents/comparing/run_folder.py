@@ -15,6 +15,7 @@ from data.files import read_json_object
 from data.output import leaves
 from envs.errors import UserError
 
+CELL = ("agent", "task", "object", "n_success", "n_episodes")  # what reports need of a cell
 KINDS = {DEPLOY_FILE: "deploy", EVAL_FILE: "eval"}
 UNTOLD = "not told"
 
@@ -79,10 +80,14 @@ def read_runs(folders: list[Path]) -> list[RunFolder]:
     """Read folders, all of one kind.
 
     Raises:
-        UserError: there are fewer than two, one holds no results, or they are of different kinds.
+        UserError: there are fewer than two, one is given twice or holds no results, or they are of different kinds.
     """
     if len(folders) < 2:
         raise UserError(f"{len(folders)} folder given; a comparison needs two or more: vjepa-sim compare A B.")
+    places = [Path(folder).resolve() for folder in folders]
+    twice = next((folder for folder, place in zip(folders, places, strict=True) if places.count(place) > 1), None)
+    if twice is not None:
+        raise UserError(f"{twice} is given twice; a run is compared with others.")
     runs = [_read(Path(folder), name) for folder, name in zip(folders, _names(folders), strict=True)]
     if len({run.kind for run in runs}) > 1:
         kinds = ", ".join(f"{run.folder} is of {run.kind}" for run in runs)
@@ -127,8 +132,11 @@ def _read(folder: Path, name: str) -> RunFolder:
     try:
         cells, config = list(info["cells"]), dict(info["config"])
         scored, complete = all(cell["episodes"] for cell in cells), bool(info["complete"])
+        lacking = {"agent"} - config.keys() | {key for cell in cells for key in CELL if key not in cell}
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{folder / INFO_FILE} is damaged ({error!r}).") from error
+    if lacking:
+        raise UserError(f"{folder / INFO_FILE} is damaged: it doesn't tell {', '.join(sorted(lacking))}.")
     if not cells or not scored:
         raise UserError(f"{folder}: no episode was scored there.")
     method, origin = info.get("method", {}), info.get("provenance", {})

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
 
 from agents.comparing.comparison import Comparison, warnings_of
 from agents.comparing.run_folder import RunFolder
 from agents.comparing.rung import Against, Motion, measure_against, measure_motion, read_episodes
 from agents.comparing.rung_plot import draw_first_pictures, draw_trajectories
-from data.files import write_image
 
 TRAJECTORIES_FILE, PICTURES_FILE = "trajectories.png", "first_pictures.png"
 # What makes rungs incomparable, and what differs on purpose or is told by a checksum.
@@ -17,8 +15,8 @@ SAME = ("agent", "planner", "task", "checkpoint_crc32", "goals_crc32", "period",
 FREE = ("backend", "imperfections", "checkpoint", "goals", "episodes")
 
 
-def compare_rungs(out: Path, runs: list[RunFolder]) -> Comparison:
-    """Compare all rungs with the first; pictures are written into ``out``."""
+def compare_rungs(runs: list[RunFolder]) -> Comparison:
+    """Compare all rungs with the first."""
     rungs = {run.name: read_episodes(run) for run in runs}
     first = rungs[runs[0].name]
     rows = [
@@ -46,8 +44,7 @@ def compare_rungs(out: Path, runs: list[RunFolder]) -> Comparison:
             f"![First pictures]({PICTURES_FILE})\n",
         ]
     )
-    write_image(out / TRAJECTORIES_FILE, draw_trajectories(rungs))
-    write_image(out / PICTURES_FILE, draw_first_pictures(rungs))
+    pictures = {TRAJECTORIES_FILE: draw_trajectories(rungs), PICTURES_FILE: draw_first_pictures(rungs)}
     numbers = [
         {
             "name": run.name,
@@ -59,7 +56,7 @@ def compare_rungs(out: Path, runs: list[RunFolder]) -> Comparison:
         }
         for run, motion, against in rows
     ]
-    return Comparison(text, {"compare": "deploy", "rungs": numbers, "warnings": warnings})
+    return Comparison(text, {"compare": "deploy", "rungs": numbers, "warnings": warnings}, pictures)
 
 
 def _rung_row(run: RunFolder, motion: Motion, against: Against | None) -> str:

@@ -1,6 +1,7 @@
 """What tables tell of a method: parameters, data and training, each once."""
 
 import pytest
+import torch
 
 from agents.agent import load_agent
 from agents.method import describe
@@ -19,6 +20,7 @@ def test_what_an_agent_learned_from_is_told():
     assert describe(agent)["training_seconds"] == 95.0
     agent.model.with_card(training={**runs, "train": {"seed": 0}})  # from before runs told it
     assert describe(agent)["training_seconds"] is None
+    assert told["threads"] == torch.get_num_threads()
     assert describe(load_agent("still")) == {}
 
 
@@ -26,11 +28,12 @@ def test_what_an_agent_began_with_counts_and_counts_once():
     agent = load_agent("mpc", "tiny")
     card, before = agent.model.card, describe(agent)
     moved = {**card.data[0], "sources": ["sim:elsewhere"]}
+    anew = {**card.data[0], "frames": 30, "episodes": 3}  # the same starts, with other behaviours
     more = {"episodes": 5, "frames": 50, "seeds": [7]}
     own = {"pretrain": card.training["pretrain"], "inverse": {"seed": 0, "seconds": 1800.0}}
     agent.model.with_card(
-        data=(*card.data, moved, more), training={**own, "begun_with": {"checkpoint": "tiny", **card.training}}
+        data=(*card.data, moved, anew, more), training={**own, "begun_with": {"checkpoint": "tiny", **card.training}}
     )
     told = describe(agent)
     assert told["training_seconds"] == pytest.approx(3600 * 2.75 + 1800)
-    assert (told["episodes"], told["frames"]) == (before["episodes"] + 5, before["frames"] + 50)
+    assert (told["episodes"], told["frames"]) == (before["episodes"] + 8, before["frames"] + 80)

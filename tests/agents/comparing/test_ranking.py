@@ -1,6 +1,7 @@
 """Success and action scores, ranked: the correlation's laws, which score belongs to which run, what can't be ranked."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -38,62 +39,68 @@ def runs(*rates):
 
 
 def test_the_same_order_is_one_the_opposite_minus_one_and_chance_is_told(scores, tmp_path):
-    ranked = rank(tmp_path, runs(1, 5, 20, 90), scores)
+    ranked = rank(runs(1, 5, 20, 90), scores)
     found = ranked.numbers["ranking"]["spearman"]["action_score"]
     assert found["reach cup"]["rho"] == pytest.approx(1)
     assert found["grasp cup"]["rho"] == pytest.approx(-1)
     assert found["reach cup"]["p_value"] == pytest.approx(2 / 24)  # one order of 24, and its opposite
     assert "+1.00 (0.083)" in ranked.text
-    assert (tmp_path / "ranking.png").stat().st_size > 1000
+    assert ranked.pictures["ranking.png"].min() < 200 < ranked.pictures["ranking.png"].max()
 
 
 def test_what_is_all_alike_has_no_ranks(scores, tmp_path):
-    ranked = rank(tmp_path, runs(1, 5, 20, 90), scores)
+    ranked = rank(runs(1, 5, 20, 90), scores)
     assert ranked.numbers["ranking"]["spearman"]["magnitude"]["all"] is None
     assert "all alike" in ranked.text
 
 
 def test_a_run_has_the_score_of_its_own_planner(scores, tmp_path):
     other = score_of(tmp_path / "other", "a", 80, planner="lookahead")
-    ranked = rank(tmp_path, runs(1, 5, 20, 90), [*scores, other])
+    ranked = rank(runs(1, 5, 20, 90), [*scores, other])
     assert ranked.numbers["ranking"]["measured"]["action_score"] == [10, 30, 50, 70]
 
 
 def test_runs_without_a_score_are_left_out_until_too_few_are_left(scores, tmp_path):
-    assert rank(tmp_path, runs(1, 5, 20, 90), scores[1:]).numbers["ranking"]["runs"] == ["b", "c", "d"]
+    assert rank(runs(1, 5, 20, 90), scores[1:]).numbers["ranking"]["runs"] == ["b", "c", "d"]
     with pytest.raises(UserError, match="2 of 4 evaluations have a score"):
-        rank(tmp_path, runs(1, 5, 20, 90), scores[2:])
+        rank(runs(1, 5, 20, 90), scores[2:])
 
 
 def test_two_scores_of_one_run_are_refused(scores, tmp_path):
     again = score_of(tmp_path / "again", "a", 11)
     with pytest.raises(UserError, match="a has several scores"):
-        rank(tmp_path, runs(1, 5, 20, 90), [*scores, again])
+        rank(runs(1, 5, 20, 90), [*scores, again])
 
 
 def test_a_checkpoint_counts_once_and_all_are_measured_alike(scores, tmp_path):
     four = runs(1, 5, 20, 90)
     unlike = score_of(tmp_path / "unlike", "c", 50, clips=5)
     with pytest.raises(UserError, match=r"clips differs between .*a and .*unlike"):
-        rank(tmp_path, four, [scores[0], scores[1], unlike, scores[3]])
+        rank(four, [scores[0], scores[1], unlike, scores[3]])
     with pytest.raises(UserError, match="a and twice evaluate the same checkpoint"):
-        rank(tmp_path, [*four, run_of("twice", {"reach": 3}, crc="a")], scores)
+        rank([*four, run_of("twice", {"reach": 3}, crc="a")], scores)
     four[2].config.update(randomize=1.0, vary=["light"])
     with pytest.raises(UserError, match="look differs"):
-        rank(tmp_path, four, scores)
+        rank(four, scores)
 
 
 def test_another_planners_score_says_nothing(scores, tmp_path):
     other = run_of("a", {"reach": 1, "grasp": 1}, planner="lookahead")
-    assert rank(tmp_path, [other, *runs(1, 5, 20, 90)[1:]], scores).numbers["ranking"]["runs"] == ["b", "c", "d"]
+    assert rank([other, *runs(1, 5, 20, 90)[1:]], scores).numbers["ranking"]["runs"] == ["b", "c", "d"]
+
+
+def test_an_oracle_has_no_score_of_the_checkpoint_that_it_sees_with(scores):
+    four = runs(1, 5, 20, 90)
+    oracle = replace(four[0], name="oracle", config={**four[0].config, "agent": "oracle"})
+    assert rank([oracle, *four], scores).numbers["ranking"]["runs"] == ["a", "b", "c", "d"]
 
 
 def test_a_folder_without_a_score_and_a_score_that_tells_too_little_are_named(scores, tmp_path):
     with pytest.raises(UserError, match="holds no score"):
-        rank(tmp_path, runs(1, 5, 20, 90), [*scores, tmp_path])
+        rank(runs(1, 5, 20, 90), [*scores, tmp_path])
     (tmp_path / "a" / "score.json").write_text('{"action_score": 3}')
     with pytest.raises(UserError, match="doesn't tell direction"):
-        rank(tmp_path, runs(1, 5, 20, 90), scores)
+        rank(runs(1, 5, 20, 90), scores)
 
 
 def test_compare_puts_the_ranking_into_its_report(scores, tmp_path):
@@ -109,7 +116,10 @@ def test_compare_puts_the_ranking_into_its_report(scores, tmp_path):
         (folder / "eval_info.json").write_text(json.dumps(info))
         (folder / "eval_config.json").write_text("{}")
         folders.append(folder)
-    made = compare(tmp_path / "out", folders, scores)
+    with pytest.raises(UserError, match="holds no score"):
+        compare(tmp_path / "out", folders, [*scores, tmp_path / "typo"])
+    made = compare(tmp_path / "out", folders, scores)  # a mistake leaves nothing in the way
+    assert (tmp_path / "out" / "ranking.png").stat().st_size > 1000
     assert "Could it have been told from recordings?" in (tmp_path / "out" / "compare.md").read_text()
     numbers = json.loads((tmp_path / "out" / "compare.json").read_text())
     assert numbers["ranking"]["success"]["all"] == [100, 100, 0, 0]

@@ -116,7 +116,8 @@ def test_a_comparison_shows_where_the_rungs_differ(runs, tmp_path):
 
 
 def test_a_run_is_no_different_from_itself(runs, tmp_path):
-    (_, again) = compare(tmp_path / "out", [runs / "sim", runs / ".." / runs.name / "sim"]).numbers["rungs"]
+    shutil.copytree(runs / "sim", tmp_path / "again")
+    (_, again) = compare(tmp_path / "out", [runs / "sim", tmp_path / "again"]).numbers["rungs"]
     assert again["against_first"] == {"picture": 0.0, "parted_at": None, "parted": 0, "episodes": 1}
 
 
@@ -142,6 +143,14 @@ def test_runs_that_mean_different_things_are_refused_by_name(runs, episode, tmp_
         compare(tmp_path / "out", [runs / "sim"])
     with pytest.raises(UserError, match="holds no results"):
         compare(tmp_path / "out", [runs / "sim", runs])
+    with pytest.raises(UserError, match="sim is given twice"):
+        compare(tmp_path / "out", [runs / "still", runs / "sim", runs / "other" / ".." / "sim"])
+    shutil.copytree(runs / "sim", tmp_path / "broken")
+    info = json.loads((tmp_path / "broken" / "eval_info.json").read_text())
+    del info["cells"][0]["n_success"]
+    (tmp_path / "broken" / "eval_info.json").write_text(json.dumps(info))
+    with pytest.raises(UserError, match="is damaged"):
+        compare(tmp_path / "out", [runs / "sim", tmp_path / "broken"])
     start, goals = episode
     other = [replace(goals[0], rgb=255 - goals[0].rgb)]
     run(tmp_path / "other", (start, other), "sim", "still")
@@ -244,7 +253,8 @@ def test_a_slow_episode_is_kept_and_left_out_of_the_rate(watched, tmp_path):
     assert info["slow_first"]["success"] is False
     kept = [read_episode(out / "episodes" / name) for name in find_episodes(out / "episodes")]
     assert sorted(episode.details["speed"] for episode in kept) == [0.05, 1.0, 1.0]
-    (run, _) = read_runs([out, out])
+    shutil.copytree(out, tmp_path / "again")
+    (run, _) = read_runs([out, tmp_path / "again"])
     assert [episode.details["speed"] for episode in read_episodes(run)] == [1.0, 1.0]
 
 
