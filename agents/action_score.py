@@ -6,7 +6,7 @@ way and to be too short.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from data.provenance import provenance
 from envs.errors import UserError
 from envs.observation import Goal, Observation
 from envs.pose import POSITION
+from vjepa_sim.card import Card
 from vjepa_sim.world_model import WorldModel, fingerprint
 
 CONFIG_FILE, JSON_FILE, PICTURE_FILE = "score_config.json", "score.json", "planned.png"
@@ -96,9 +97,7 @@ def score_actions(
             f"Checkpoint {config.checkpoint} was trained for steps of {period} s; the clips' are {mixture.period} s. "
             f"Give --period {period}."
         )
-    # Of data that it learned from only those that it was kept from say anything.
-    known, seeds = _places(card.data), card.training_seeds()
-    seen = bool(known & _places(mixture.records)) or any(seeds.intersection(r["seeds"]) for r in mixture.records)
+    seen = learned_from(card, mixture)  # then only those episodes that it was kept from say anything
     drawn = [[SEED, row] for row in range(config.clips)]
     clips = mixture.draw_motion(drawn, config.steps + 1, held_out=seen, pictures=True)
     settings = {**asdict(config), "checkpoint_crc32": fingerprint(config.checkpoint), "data": mixture.identity}
@@ -122,9 +121,40 @@ def score_actions(
     return report
 
 
-def _places(records: Iterable[dict]) -> set[Path]:
+def learned_from(card: Card, mixture: Mixture) -> bool:
+    """Whether a model learned from some of these data: they lie in the same place, hold the same seeds, or as many frames in as many
+    episodes.
+
+    Raises:
+        UserError: they have become more or fewer since, so that which of them were kept from the model can't be told.
+    """
+    seen = False
+    for record in mixture.records:
+        for known in card.data:
+            if not _overlap(known, record):
+                continue
+            seen = True
+            # Episodes are kept out by their number among all.
+            if known.get("episodes") != record["episodes"]:
+                raise UserError(
+                    f"{', '.join(record['sources'])}: {card.name!r} learned from some of these starts. It had {known.get('episodes')} episodes and "
+                    f"here are {record['episodes']}, so which were kept from it can't be told. Give its data as they were, or others: "
+                    "`vjepa-sim collect` makes them with another --seed."
+                )
+    return seen
+
+
+def _overlap(known: dict, record: dict) -> bool:
+    """Whether two records tell of some of the same episodes."""
+    if record["seeds"] and known.get("seeds"):
+        return not set(record["seeds"]).isdisjoint(known["seeds"])
+    same = [[each.get(name) for name in ("episodes", "frames")] for each in (known, record)]
+    return same[0] == same[1] or not _places(known).isdisjoint(_places(record))
+
+
+def _places(record: dict) -> set[Path]:
     """Where data lie, whatever they are called; the formats' names left out."""
-    return {Path(source.split(":", 1)[-1]).resolve() for record in records for source in record.get("sources", [])}
+    return {Path(source.split(":", 1)[-1]).resolve() for source in record.get("sources", [])}
 
 
 def plan_through(agent: MPCAgent, clip: Clip) -> np.ndarray:
@@ -135,16 +165,17 @@ def plan_through(agent: MPCAgent, clip: Clip) -> np.ndarray:
 
 
 def summarize(planned: np.ndarray, done: np.ndarray) -> dict[str, float | None]:
-    """Scores of planned ways beside those done, [N, 3] metres each; no direction and magnitude where nothing moved."""
+    """Scores of planned ways beside those done, [N, 3] metres each; no magnitude where nothing was done, and no direction where nothing was planned besides."""
     error = float(np.abs(planned - done).sum(1).mean())
     lengths, planned_lengths = np.linalg.norm(done, axis=1), np.linalg.norm(planned, axis=1)
-    moves = (lengths > STANDS_STILL) & (planned_lengths > 0)
+    long = lengths > STANDS_STILL
+    moves = long & (planned_lengths > 0)
     cosines = (planned * done).sum(1)[moves] / (lengths * planned_lengths)[moves]
     return {
         "action_score": max(0.0, PER_METRE * (WORST - error)),
         "error_m": error,
         "direction": float(cosines.mean()) if moves.any() else None,
-        "magnitude": float(np.median(planned_lengths[moves] / lengths[moves])) if moves.any() else None,
+        "magnitude": float(np.median(planned_lengths[long] / lengths[long])) if long.any() else None,
     }
 
 

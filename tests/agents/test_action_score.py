@@ -5,8 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from agents.action_score import ScoreConfig, planner_of, score_actions, summarize
+from agents.action_score import ScoreConfig, learned_from, planner_of, score_actions, summarize
 from data.mixture import load_mixture
+from envs.errors import UserError
 from vjepa_sim.cli import main
 from vjepa_sim.world_model import WorldModel
 
@@ -27,10 +28,16 @@ def test_ways_that_stand_still_have_no_direction_and_no_score_is_below_zero():
     assert summarize(far, still)["direction"] is None
     assert summarize(far, still)["action_score"] == 0
     assert summarize(-far, far)["direction"] == pytest.approx(-1)
+    planned = np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 0.0], [0.2, 0.2, 0.2]])
+    scores = summarize(planned, np.full((3, 3), 0.2))
+    assert (scores["direction"], scores["magnitude"]) == pytest.approx((1, 0))  # most plans stand still
 
 
 def test_the_verb_scores_recordings(episodes_folder, tmp_path, capsys):
-    few = ["score", "--data", f"sim:{episodes_folder}", "--clips", "3", "--threads", "1"]
+    model = WorldModel.from_pretrained("tiny").with_card(data=())  # it had starts of the same seeds
+    model.save_pretrained(tmp_path / "model")
+    checkpoint = ["--checkpoint", str(tmp_path / "model"), "--threads", "1"]
+    few = ["score", *checkpoint, "--data", f"sim:{episodes_folder}", "--clips", "3"]
     assert main([*few, "--planner", "policy", "--out", str(tmp_path / "a")]) == 0
     assert "action score" in capsys.readouterr().out
     report = json.loads((tmp_path / "a" / "score.json").read_text())
@@ -39,7 +46,8 @@ def test_the_verb_scores_recordings(episodes_folder, tmp_path, capsys):
     assert (tmp_path / "a" / "planned.png").exists()
     assert main([*few, "--period", "0.5", "--out", str(tmp_path / "b")]) == 2
     assert "Give --period 0.25" in capsys.readouterr().err
-    assert report["still_score"] == summarize(np.zeros((3, 3)), np.array(report["done_m"]))["action_score"]
+    still = summarize(np.zeros((3, 3)), np.array(report["done_m"]))["action_score"]
+    assert report["still_score"] == pytest.approx(still, abs=0.01)  # ways are rounded
     assert main([*few, "--planner", "polisht", "--out", str(tmp_path / "c")]) == 2
     assert "Did you mean 'polished'" in capsys.readouterr().err
     assert main([*few, "--device", "gpu", "--out", str(tmp_path / "c")]) == 2
@@ -51,8 +59,34 @@ def test_data_that_a_model_learned_from_are_known_again(learned_from, alone, epi
     """Whatever path and format they are given by."""
     monkeypatch.chdir(episodes_folder.parent)
     source = {"sim": f"sim:{episodes_folder}", "droid": f"droid:./{episodes_folder.name}", "elsewhere": "sim:elsewhere"}
-    model = WorldModel.from_pretrained("tiny").with_card(data=({"sources": [source[learned_from]]},))
     mixture = load_mixture((f"sim:{episodes_folder}",), lambda *_: None, 0.25, "left", 128, only_episodes=True)
+    (record,) = mixture.records
+    if not alone:
+        record = {**record, "seeds": [], "frames": 5}
+    model = WorldModel.from_pretrained("tiny").with_card(data=({**record, "sources": [source[learned_from]]},))
     config = ScoreConfig(planner="policy", clips=2)
     report = score_actions(planner_of(model, config), mixture, tmp_path / "out", config)
     assert report["held_out_alone"] == alone
+
+
+@pytest.mark.parametrize(
+    ("changed", "seen"),
+    [
+        ({"sources": ["sim:elsewhere"]}, True),  # the same seeds, copied
+        ({"sources": ["sim:elsewhere"], "seeds": []}, True),  # as many frames in as many episodes
+        ({"sources": ["sim:elsewhere"], "seeds": [1, 2, 3, 4, 5, 6]}, False),
+    ],
+)
+def test_what_was_learned_from_is_known_by_place_seeds_or_size(changed, seen, mixture):
+    (record,) = mixture.records
+    card = WorldModel.from_pretrained("tiny").with_card(data=({**record, **changed},)).card
+    assert learned_from(card, mixture) == seen
+
+
+def test_a_set_that_grew_since_is_refused(mixture):
+    """Which of its episodes were kept from the model depends on how many there were."""
+    (record,) = mixture.records
+    fewer = {**record, "episodes": 4, "frames": 30, "seeds": record["seeds"][:4]}
+    card = WorldModel.from_pretrained("tiny").with_card(data=(fewer,)).card
+    with pytest.raises(UserError, match="It had 4 episodes and here are 6"):
+        learned_from(card, mixture)
