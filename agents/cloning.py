@@ -43,7 +43,8 @@ from vjepa_sim.world_model import WEIGHTS_FILE, build, find_checkpoint, write_ch
 
 WAVES = 8  # that a share of noise is seen as
 EVALUATE_EVERY = 500
-HELD_OUT_PAIRS, HELD_OUT_SEED = 256, 1
+HELD_OUT_SEED = 1
+HELD_OUT = [[HELD_OUT_SEED, row] for row in range(256)]  # seeds of the moments that are measured
 LEARNING_RATE = Schedule(1e-5, 1e-3, 1e-5, warmup=200, shape="cosine")
 WEIGHT_DECAY, EMA = constant(0.02), constant(0.995)
 
@@ -346,6 +347,9 @@ def clone(
         report: called with (step, steps, scalars).
         compute: this process's part; by default all of it, on the CPU.
         sizes: of the network.
+
+    Raises:
+        UserError: the data don't tell where the arm was sent.
     """
     compute, sizes = compute or Compute(), sizes or PolicyConfig()
     rows = compute.rows(config.batch)
@@ -358,6 +362,10 @@ def clone(
         data=mixture.records,
         training={"clone": {"seed": seed, **asdict(config)}},
     )
+    if not mixture.tells_commands():
+        raise UserError(
+            "These data don't tell where the arm was sent, and that is cloned. Give recordings with commands."
+        )
     policy, online = Policy(card), Policy(card)
     settings = {"stage": "clone", "seed": seed, "data": mixture.identity, "period": mixture.period}
     settings |= {"bfloat16": compute.bfloat16, "sizes": asdict(sizes), **asdict(config)}
@@ -418,8 +426,7 @@ def draw_noise(batch: Demonstrations, noises: int, rng: np.random.Generator) -> 
 
 def measure(policy: Policy, mixture: Mixture, config: CloningConfig) -> dict[str, float]:
     """How far the next action is from what was done, on held-out episodes: centimetres per axis, and the share of wrong grips."""
-    seeds = [[HELD_OUT_SEED, row] for row in range(HELD_OUT_PAIRS)]
-    batch = draw_demonstrations(mixture, policy.card, config, seeds, held_out=True)
+    batch = draw_demonstrations(mixture, policy.card, config, HELD_OUT, held_out=True)
     batch, generator = batch.to(policy.places.device), torch.Generator().manual_seed(HELD_OUT_SEED)
     policy.eval()
     drawn = [

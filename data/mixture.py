@@ -18,6 +18,7 @@ from data.videos import ImageFolder, VideoFolder
 from envs.errors import UserError, unknown_name
 
 PLAIN = {"video": VideoFolder, "images": ImageFolder}  # folders without robots
+MOMENTS = 64  # that are looked at to know what data tell
 MEMORY_SHARE = 0.4  # of the memory there is that decoded episodes may fill
 CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
@@ -89,6 +90,11 @@ class Mixture:
     ) -> list[Clip]:
         """A moment and its goal for each seed, see :meth:`data.clips.Clips.draw_pair`; of robot episodes alone."""
         return self._draw(seeds, pictures, lambda clips, rng: clips.draw_pair(rng, farthest, held_out, pictures, chunk))
+
+    def tells_commands(self) -> bool:
+        """Whether these data tell where the arm was sent, as far as some held-out moments say; of robot episodes alone."""
+        seeds = [[0, row] for row in range(MOMENTS)]
+        return any(np.isfinite(pair.commands).any() for pair in self.draw_pairs(seeds, 1, held_out=True))
 
     def _draw(
         self, seeds: list[list[int]], pictures: bool, draw: Callable[[Clips, np.random.Generator], Clip]

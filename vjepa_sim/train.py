@@ -155,6 +155,8 @@ def train(
     if config.heads_only and not model.card.decoders:
         raise UserError(f"Checkpoint {encoder} has no decoders and no goal policy: it has no heads to train.")
     model.card = _card(model.card, mixture, out.name, preset_name, seed, config)
+    if start is None and model.card.goal_policy is not None and not mixture.tells_commands():
+        model.with_card(goal_policy=None)  # there is nothing to clone
     _grow(model, f"Preset {preset_name!r} doesn't fit the encoder {encoder}")
     policy = model.card.goal_policy
     for part in (model.encoder, model.pixel_decoder, model.predictor if config.heads_only else None):

@@ -19,10 +19,13 @@ from agents.cloning import (
     clone,
     draw_demonstrations,
 )
+from data.formats.droid import write_episode
+from data.mixture import load_mixture
 from envs.errors import UserError
 from envs.franka_env import FrankaEnv
 from envs.observation import Goal, Observation
 from envs.safety import SafetyLimits
+from tests.data.samples import make_episode
 from vjepa_sim.cli import main
 from vjepa_sim.transform import ImageTransform
 from vjepa_sim.world_model import WorldModel
@@ -84,6 +87,14 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_been(mixture, tmp_path, stopping
         assert torch.equal(tensor, resumed.state_dict()[name]), name
     assert {"action_cm", "wrong_grips"} <= set(whole.card.measured)
     assert resumed.card.training_seeds() == {episode for record in mixture.records for episode in record["seeds"]}
+
+
+def test_data_without_commands_have_nothing_to_clone(tmp_path):
+    for index in range(4):
+        write_episode(tmp_path / "data", index, make_episode(rows=9, seed=index, commands=None))
+    with pytest.raises(UserError, match="where the arm was sent"):
+        clone(load_mixture([f"droid:{tmp_path / 'data'}"]), tmp_path / "run", CONFIG, 0, lambda *_: None, sizes=SIZES)
+    assert not (tmp_path / "run").exists()
 
 
 def test_demonstrations_are_moments_with_their_goals_shifted_alike(mixture):

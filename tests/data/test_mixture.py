@@ -133,6 +133,13 @@ def test_real_recordings_train_though_a_frame_lacks(tmp_path):
     assert len(clips.sample(np.random.default_rng(0), 100).frames) == 35
 
 
+def test_data_that_do_not_tell_where_the_arm_was_sent_are_known(mixture, tmp_path):
+    for index in range(4):
+        write_episode(tmp_path, index, make_episode(rows=9, seed=index, commands=None))
+    assert mixture.tells_commands()
+    assert not load_mixture([f"droid:{tmp_path}"]).tells_commands()
+
+
 def test_memory_is_shared_with_the_other_processes(monkeypatch, tmp_path):
     whole = mixture_module._memory()
     limit = tmp_path / "memory.max"

@@ -322,3 +322,10 @@ def test_planning_is_tried_on_the_way(mixture, encoder, tmp_path):
     train(mixture, str(encoder), tmp_path / "run", "tiny", STAGE_TWO, 0, quiet, plan=Trial())
     lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert [line["planning/reach_box"] for line in lines if "planning/reach_box" in line] == [0.5, 0.5]
+
+
+def test_without_commands_there_is_no_goal_policy(mixture, encoder, tmp_path, monkeypatch):
+    monkeypatch.setattr(mixture, "tells_commands", lambda: False)
+    model = train(mixture, str(encoder), tmp_path / "run", "tiny", replace(STAGE_TWO, steps=1), 0, quiet)
+    assert model.goal_policy is None
+    assert WorldModel.from_pretrained(tmp_path / "run").card.goal_policy is None
