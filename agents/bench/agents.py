@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from agents.agent import LEARNED, OURS, PLANNING, TRUTH, Agent, load_agent
-from agents.comparing.run_folder import RunFolder, read_runs
+from agents.comparing.run_folder import RunFolder, read_runs, refuse
 from envs.errors import UserError
 from envs.franka_env import FrankaEnv
 from envs.tasks import TASKS
@@ -18,6 +18,7 @@ from vjepa_sim.compute import find_device
 from vjepa_sim.world_model import fingerprint
 
 STARTS = 2  # of each task
+SAME = ("goals", "gripper", "size", "period")  # what all must have been scored with to be timed on the same starts
 
 
 def bench_agents(folders: list[Path], report: Callable[[int, int], None]) -> dict:
@@ -34,7 +35,8 @@ def bench_agents(folders: list[Path], report: Callable[[int, int], None]) -> dic
         first's.
 
     Raises:
-        UserError: a folder is not of an evaluation, or its agent can't be had any more.
+        UserError: a folder is not of an evaluation, its agent can't be had any more, or they were scored with different grippers,
+            pictures, goals or periods.
     """
     if len(folders) < 2:
         raise UserError(
@@ -43,20 +45,22 @@ def bench_agents(folders: list[Path], report: Callable[[int, int], None]) -> dic
     runs = read_runs(folders)
     if runs[0].kind != "eval":
         raise UserError(f"{runs[0].folder} holds a deployment; give folders of `vjepa-sim eval`.")
+    refuse(runs, SAME)
     for run in runs:
         _check_checkpoint(run)
     agents = {run.name: _agent_of(run) for run in runs if run.config["agent"] not in TRUTH}
+    knowing = {run.name for run in runs if run.config["agent"] == "expert"}
     found: dict[str, list[tuple[float, int]]] = {run.name: [] for run in runs}
     done, total = 0, len(runs) * len(TASKS) * STARTS
     report(done, total)
     for task in TASKS:
-        env = FrankaEnv(task, "box")
+        env = _env_of(runs[0], task)
         deciding = {run.name: agents.get(run.name) or _agent_of(run, env) for run in runs}
         try:
             for seed in range(STARTS):
                 _, info = env.reset(seed=seed)
                 for name, agent in deciding.items():
-                    agent.begin([goal.image_alone() for goal in info["goals"]])
+                    agent.begin(info["goals"] if name in knowing else [goal.image_alone() for goal in info["goals"]])
                     if not found[name]:
                         agent.act(env.observation)  # warms up
                     start = time.perf_counter()
@@ -77,6 +81,12 @@ def bench_agents(folders: list[Path], report: Callable[[int, int], None]) -> dic
             "times_the_first": float(seconds / first),
         }
     return result
+
+
+def _env_of(run: RunFolder, task: str) -> FrankaEnv:
+    """Where a run was scored, in the nominal look."""
+    config = run.config
+    return FrankaEnv(task, "box", config["gripper"], config["size"], goals=config["goals"], period=config["period"])
 
 
 def _check_checkpoint(run: RunFolder) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 
@@ -10,7 +11,7 @@ from agents.bench import bench_agents
 from agents.evaluate import EvaluationConfig, evaluate
 from envs.errors import UserError
 
-AGENTS = {"still": "still", "clone": "bc", "ours": "mpc", "ceiling": "oracle"}
+AGENTS = {"still": "still", "clone": "bc", "ours": "mpc", "ceiling": "oracle", "scripted": "expert"}
 
 
 @pytest.fixture(scope="module")
@@ -39,12 +40,21 @@ def test_agents_of_evaluations_decide_in_turn(evaluations, monkeypatch):
     assert result["ours"]["model_evaluations_per_action"] == result["ceiling"]["model_evaluations_per_action"] == 64
     ratio = result["ours"]["seconds_per_action_median"] / result["still"]["seconds_per_action_median"]
     assert result["ours"]["times_the_first"] == pytest.approx(ratio)
-    assert shown == [(done, 4) for done in range(5)]
+    assert shown == [(done, 5) for done in range(6)]
 
 
 def test_one_evaluation_is_too_few(evaluations):
     with pytest.raises(UserError, match="--evaluations and two or more"):
         bench_agents(evaluations[:1], lambda done, total: None)
+
+
+def test_what_was_scored_with_other_pictures_has_other_starts(evaluations, tmp_path):
+    shutil.copytree(evaluations[0], tmp_path / "small")
+    told = json.loads((tmp_path / "small" / "eval_info.json").read_text())
+    told["config"]["size"] = 128
+    (tmp_path / "small" / "eval_info.json").write_text(json.dumps(told))
+    with pytest.raises(UserError, match="size: still 256, small 128"):
+        bench_agents([evaluations[0], tmp_path / "small"], lambda done, total: None)
 
 
 def test_a_path_that_holds_another_model_now_is_refused(evaluations):
