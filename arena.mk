@@ -99,15 +99,21 @@ $(ARENA)/%/video-generated.done: EPISODES = 2
 $(ARENA)/%/oracle.done: EPISODES = 5
 $(ARENA)/nominal/ours.done: BASELINES = all
 
-# What isn't bundled is trained first.
-ROWS_OF = $(patsubst %,$(ARENA)/%.done,$(filter %/$(1),$(SCORED)))
-$(call ROWS_OF,ours-2h): | $(ARENA)/ours-2h-packed.done
-$(call ROWS_OF,video) $(call ROWS_OF,video-generated) $(ARENA)/score/video.done: | $(ARENA)/video-packed.done
+# What isn't bundled is trained first; what is, is scored again when it is replaced.
+ROWS_OF = $(patsubst %,$(ARENA)/%.done,$(filter %/$(1),$(SCORED) $(WORLDS:%=score/%)))
+$(foreach row,ours ours-policy ours-latent oracle,$(call ROWS_OF,$(row))): vjepa_sim/checkpoints/tiny/model.safetensors
+$(foreach name,bc lewm dino-wm inverse,$(eval $(call ROWS_OF,$(name)): vjepa_sim/checkpoints/$(name)/model.safetensors))
+$(call ROWS_OF,ours-2h): $(ARENA)/ours-2h-packed.done
+$(call ROWS_OF,video) $(call ROWS_OF,video-generated): $(ARENA)/video-packed.done
+
+ANEW = $(if $(wildcard $@),rm -rf $(@:.done=))
 
 $(SCORED:%=$(ARENA)/%.done): $(ARENA)/%.done: | install
+	$(ANEW)
 	$(BIN)/vjepa-sim eval --seed 0 --episodes $(EPISODES) --baselines $(BASELINES) --threads 1 $(AGENT) $(SHIFT) --out $(ARENA)/$*
 	touch $@
 
 $(WORLDS:%=$(ARENA)/score/%.done): $(ARENA)/score/%.done: $(ARENA)/recordings.done | install
+	$(ANEW)
 	$(BIN)/vjepa-sim score --data sim:$(ARENA)/recordings --clips 96 --threads 1 $(AGENT) --out $(ARENA)/score/$*
 	touch $@
