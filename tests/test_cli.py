@@ -78,6 +78,8 @@ def test_from_an_empty_folder_to_a_success_table(tmp_path, capsys):
         (["train", "--out", "{tmp}/a", "--data", "sim:{tmp}", "--encoder", "{tmp}/nowhere"], "no checkpoint folder"),
         (["pretrain", "--out", "{tmp}/a", "--data", "sim:{tmp}", "--steps", "0"], "at least 1"),
         (["pretrain", "--out", "{tmp}/a", "--data", "smi:{tmp}"], "Did you mean 'sim'"),
+        (["train", "--out", "{tmp}/a", "--data", "sim:{episodes}", "--encoder", "lewm"], "predicts no latents of"),
+        (["baseline", "lewm", "--out", "{tmp}/a", "--data", "sim:{tmp}", "--learning-rate", "nan"], "a number above 0"),
         (["bench", "simm"], "Did you mean 'sim'"),
         (["bench", "robot", "--minutes", "0"], "above 0"),
         (
@@ -87,8 +89,8 @@ def test_from_an_empty_folder_to_a_success_table(tmp_path, capsys):
         ),
     ],
 )
-def test_mistakes_are_answered_with_status_2(arguments, message, tmp_path, capsys):
-    assert main([argument.replace("{tmp}", str(tmp_path)) for argument in arguments]) == 2
+def test_mistakes_are_answered_with_status_2(arguments, message, episodes_folder, tmp_path, capsys):
+    assert main([argument.format(tmp=tmp_path, episodes=episodes_folder) for argument in arguments]) == 2
     text = capsys.readouterr().err
     assert message in text
     assert "Traceback" not in text
@@ -120,7 +122,15 @@ def test_every_verb_has_help(verb, capsys):
     assert "usage: vjepa-sim" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("arguments", [["model", "--preset", "none"], ["data", "--data", "sim:{episodes}"], ["plan"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["model", "--preset", "none"],
+        ["model", "--preset", "none", "--checkpoint", "lewm"],
+        ["data", "--data", "sim:{episodes}"],
+        ["plan"],
+    ],
+)
 def test_benches_write_their_numbers(arguments, episodes_folder, tmp_path, monkeypatch):
     small = replace(SEARCHES["reference"], cem=CEMConfig(samples=80, elites=10, iterations=2))
     monkeypatch.setitem(SEARCHES, "reference", small)  # the paper's takes ten seconds a decision
@@ -131,7 +141,7 @@ def test_benches_write_their_numbers(arguments, episodes_folder, tmp_path, monke
     numbers = json.loads(path.read_text())
     assert numbers["bench"] == arguments[0]
     assert numbers["provenance"]["versions"]["torch"]
-    numbers |= numbers.get("tiny", numbers.get("given", {}))
+    numbers |= numbers.get("tiny", numbers.get("lewm", numbers.get("given", {})))
     assert all(
         value > 0 for name, value in numbers.items() if name.endswith(("seconds", "speedup_median", "over_naive"))
     )

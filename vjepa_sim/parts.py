@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from torch import nn
 
+from envs.errors import UserError
 from vjepa_sim.ac_predictor import ACPredictor, ACPredictorConfig
 from vjepa_sim.encoder import Encoder, EncoderConfig
 from vjepa_sim.heads import PixelDecoder
@@ -26,6 +27,11 @@ ENCODERS = {
     TokeniserConfig: TokeniserEncoder,
 }
 PREDICTORS = {ACPredictorConfig: ACPredictor, TokenPredictorConfig: TokenPredictor, DenoiserConfig: Denoiser}
+FITTING = {
+    ACPredictorConfig: (EncoderConfig, PatchFeaturesConfig),
+    TokenPredictorConfig: (OneTokenConfig,),
+    DenoiserConfig: (TokeniserConfig,),
+}  # encoders whose latents a predictor takes
 PIXEL_DECODERS = {
     EncoderConfig: PixelDecoder,
     TokeniserConfig: TokeniserDecoder,
@@ -38,7 +44,13 @@ def make_encoder(config: AnyEncoderConfig) -> nn.Module:
 
 
 def make_predictor(config: AnyPredictorConfig, encoder: AnyEncoderConfig) -> nn.Module:
-    """The predictor of these sizes for an encoder's latents, untrained."""
+    """The predictor of these sizes for an encoder's latents, untrained.
+
+    Raises:
+        UserError: it takes no latents of this kind, or of these sizes.
+    """
+    if not isinstance(encoder, FITTING[type(config)]):
+        raise UserError(f"{type(config).__name__} predicts no latents of {type(encoder).__name__}.")
     return PREDICTORS[type(config)](config, encoder)
 
 

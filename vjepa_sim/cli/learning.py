@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -49,6 +50,8 @@ class Learning:
         if self.batch is not None:
             config = replace(config, batch=self.batch)
         if self.learning_rate is not None:
+            if not 0 < self.learning_rate < math.inf:
+                raise UserError(f"--learning-rate {self.learning_rate}: expected a number above 0, such as 0.001.")
             config = replace(config, learning_rate=config.learning_rate.scaled(self.learning_rate))
         return config
 
