@@ -31,9 +31,10 @@ from vjepa_sim.transform import ImageTransform
 from vjepa_sim.world_model import WorldModel, fingerprint
 
 LATENT_NOISE = 0.1  # that the decoder learns to overlook: latents that are near each other then look alike
-LEARNING_RATE = Schedule(1e-5, 1e-3, 1e-5, warmup=100, shape="cosine")
+LEARNING_RATE = Schedule(2e-5, 2e-3, 2e-5, warmup=100, shape="cosine")
+TOKENISER_RATE = Schedule(1e-5, 1e-3, 1e-5, warmup=100, shape="cosine")
 WEIGHT_DECAY = constant(0.01)
-EVALUATE_EVERY = 250
+EVALUATE_EVERY = 500
 HELD_OUT_CLIPS, HELD_OUT_SEED = 64, 1
 
 
@@ -42,14 +43,16 @@ class VideoConfig:
     """Both runs.
 
     Attributes:
-        steps: of each run.
-        batch: pairs of pictures per step of the denoiser's run, over all processes; the tokeniser's has a quarter as many pictures.
-        learning_rate, weight_decay, max_gradient_norm: AdamW's, in both.
+        steps: of the denoiser's run; the tokeniser's has a third as many.
+        batch: pairs of pictures per step of the denoiser's, over all processes, and pictures per step of the tokeniser's.
+        learning_rate, tokeniser_rate: AdamW's learning rate, of the denoiser and of the tokeniser.
+        weight_decay, max_gradient_norm: AdamW's, in both.
     """
 
-    steps: int = 4000
-    batch: int = 128
+    steps: int = 12_000
+    batch: int = 32
     learning_rate: Schedule = LEARNING_RATE
+    tokeniser_rate: Schedule = TOKENISER_RATE
     weight_decay: Schedule = WEIGHT_DECAY
     max_gradient_norm: float = 1.0
 
@@ -57,9 +60,9 @@ class VideoConfig:
         check_positive(self, "steps", "batch")
 
     @property
-    def tokeniser_batch(self) -> int:
-        """Pictures per step of the tokeniser's run."""
-        return max(1, self.batch // 4)
+    def tokeniser_steps(self) -> int:
+        """Length of the tokeniser's run."""
+        return max(1, self.steps // 3)
 
 
 # --- pictures to latents, and back --------------------------------------------------------------------------------
@@ -98,7 +101,7 @@ def learn_tokeniser(
         compute: this process's part.
         sizes: of the networks.
     """
-    sizes, rows = sizes or TokeniserConfig(), compute.rows(config.tokeniser_batch)
+    sizes, rows = sizes or TokeniserConfig(), compute.rows(config.batch)
     torch.manual_seed(seed)
     card = ModelCard(
         name=out.name,
@@ -112,24 +115,24 @@ def learn_tokeniser(
     settings = {"stage": "tokeniser", "seed": seed, "data": mixture.identity, "sizes": asdict(sizes)}
     settings |= {"bfloat16": compute.bfloat16, **asdict(config)}
     with claimed(out, RUN_FILE, settings) if compute.is_main else nullcontext():
-        run = Run(out, "tokeniser", config.steps, compute)
+        run = Run(out, "tokeniser", config.tokeniser_steps, compute)
         run.restore(model)
-        if run.step >= config.steps:
+        if run.step >= config.tokeniser_steps:
             return model.eval()
         objective = Autoencoding(model.to(compute.device))
         run.attach(objective, make_optimizer(objective))
         losses_of = compute.replicate(objective)
         drawn = Ahead(lambda step: _pictures(mixture, card.transform, [[seed, step, row] for row in rows]))
         for step in run.loop(report):
-            run.set_rates(config.learning_rate, config.weight_decay)
-            images = drawn.take(step, config.steps).to(compute.device)
+            run.set_rates(config.tokeniser_rate, config.weight_decay)
+            images = drawn.take(step, config.tokeniser_steps).to(compute.device)
             noise = _noise((len(images), sizes.tokens, sizes.dim), [seed, step, rows.start, 1])
             model.train()
             with compute.autocast():
                 losses = losses_of(images, noise.to(compute.device))
             run.descend(losses["loss"], config.max_gradient_norm)
             run.log_losses(losses)
-            if (step + 1) % EVALUATE_EVERY == 0 or step + 1 == config.steps:
+            if (step + 1) % EVALUATE_EVERY == 0 or step + 1 == config.tokeniser_steps:
                 scores, picture = _measure_tokeniser(model.eval(), mixture)
                 run.log({f"held_out/{name}": value for name, value in scores.items()})
                 run.show("pictures given back", picture)
@@ -256,7 +259,8 @@ def _pairs(clips: list, features: Features, seed: list[int]) -> tuple[torch.Tens
     z = features.of(clips)
     states, objects = (np.stack([getattr(clip, name) for clip in clips]) for name in ("states", "objects"))
     actions = np.stack([clip.actions[0] for clip in clips])
-    levels = np.random.default_rng([*seed, 1]).uniform(size=len(clips)).astype(np.float32)
+    # More often much noise than little: where little is left of the next picture, the action must be looked at.
+    levels = np.sqrt(np.random.default_rng([*seed, 1]).uniform(size=len(clips)).astype(np.float32))
     noise = _noise(z[:, 0].shape, seed)
     others = (torch.from_numpy(array).to(z.device) for array in (states, objects, actions))
     return (z, *others, noise.to(z.device), torch.from_numpy(levels).to(z.device))
