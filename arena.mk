@@ -56,9 +56,9 @@ $(ARENA)/%-packed.done: $(ARENA)/%.done
 
 # --- the tables, of the bundled checkpoints, and of what is trained here where none is bundled -------------------------
 # Ours, the same from nothing but the common recordings, the policy alone that it searches around, and its world model searched by the
-# energy of the two latent alternatives; then these, the others, the floor between neighbouring pictures, and the search with the
+# energy of the two latent alternatives; then these, by that energy and by our search without a proposal, the others, the floor between neighbouring pictures, and the search with the
 # simulator's own dynamics.
-ROWS := ours ours-2h ours-policy ours-latent bc lewm dino-wm video video-generated inverse oracle
+ROWS := ours ours-2h ours-policy ours-latent bc lewm lewm-unguided dino-wm dino-wm-unguided video video-generated inverse oracle
 SHIFTED := ours ours-2h bc lewm dino-wm inverse  # those that are quick enough to be scored under every shift
 SHIFTS := camera light objects distractors
 SCORED := $(ROWS:%=nominal/%) $(foreach shift,$(SHIFTS),$(SHIFTED:%=$(shift)/%))
@@ -78,7 +78,9 @@ $(ARENA)/%/ours-policy.done: AGENT = --planner policy
 $(ARENA)/%/ours-latent.done: AGENT = --planner latent
 $(ARENA)/%/bc.done: AGENT = --agent bc
 $(ARENA)/%/lewm.done: AGENT = --checkpoint lewm --planner latent
+$(ARENA)/%/lewm-unguided.done: AGENT = --checkpoint lewm
 $(ARENA)/%/dino-wm.done: AGENT = --checkpoint dino-wm --planner latent
+$(ARENA)/%/dino-wm-unguided.done: AGENT = --checkpoint dino-wm
 $(ARENA)/%/ours-2h.done: AGENT = --checkpoint $(ARENA)/packed/ours-2h
 $(ARENA)/%/video.done: AGENT = --checkpoint $(ARENA)/packed/video --planner latent
 $(ARENA)/%/video-generated.done: AGENT = --checkpoint $(ARENA)/packed/video --planner generated
@@ -93,7 +95,7 @@ $(ARENA)/distractors/%.done: SHIFT = --randomize 1 --vary distractors
 # Fewer episodes for those that think for long: seconds an action on one core stand in the tables.
 $(ARENA)/%.done: EPISODES = 100
 $(ARENA)/%/ours-latent.done: EPISODES = 20
-$(ARENA)/%/dino-wm.done: EPISODES = 20
+$(ARENA)/%/dino-wm.done $(ARENA)/%/dino-wm-unguided.done: EPISODES = 20
 $(ARENA)/%/video.done: EPISODES = 10
 $(ARENA)/%/video-generated.done: EPISODES = 2
 $(ARENA)/%/oracle.done: EPISODES = 5
@@ -102,7 +104,8 @@ $(ARENA)/nominal/ours.done: BASELINES = all
 # What isn't bundled is trained first; what is, is scored again when it is replaced.
 ROWS_OF = $(patsubst %,$(ARENA)/%.done,$(filter %/$(1),$(SCORED) $(WORLDS:%=score/%)))
 $(foreach row,ours ours-policy ours-latent oracle,$(call ROWS_OF,$(row))): vjepa_sim/checkpoints/tiny/model.safetensors
-$(foreach name,bc lewm dino-wm inverse,$(eval $(call ROWS_OF,$(name)): vjepa_sim/checkpoints/$(name)/model.safetensors))
+$(foreach name,bc lewm dino-wm inverse,$(eval $(call ROWS_OF,$(name)) $(call ROWS_OF,$(name)-unguided): \
+	vjepa_sim/checkpoints/$(name)/model.safetensors))
 $(call ROWS_OF,ours-2h): $(ARENA)/ours-2h-packed.done
 $(call ROWS_OF,video) $(call ROWS_OF,video-generated): $(ARENA)/video-packed.done
 
