@@ -99,8 +99,9 @@ def wilson_interval(successes: int, n: int) -> tuple[float, float]:
 
 def told_rate(successes: int, n: int) -> str:
     """A rate as tables tell it, with its 95 % interval: ``9/10 (60–98 %)``."""
-    low, high = wilson_interval(successes, n)
-    return f"{successes}/{n} ({100 * low:.0f}–{100 * high:.0f} %)"
+    low, high = (100 * bound for bound in wilson_interval(successes, n))
+    digits = 1 if round(low) == round(high) else 0  # of many episodes that all end alike
+    return f"{successes}/{n} ({low:.{digits}f}–{high:.{digits}f} %)"
 
 
 def markdown_table(cells: Sequence[dict]) -> str:

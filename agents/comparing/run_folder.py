@@ -77,18 +77,18 @@ def successes_of(cell: dict[str, Any]) -> dict[int, bool]:
 
 
 def read_runs(folders: list[Path]) -> list[RunFolder]:
-    """Read folders, all of one kind.
+    """Read folders, all of one kind; one that is given twice, as by ``FIRST ALL/*``, counts once.
 
     Raises:
-        UserError: there are fewer than two, one is given twice or holds no results, or they are of different kinds.
+        UserError: there are fewer than two, one holds no results, or they are of different kinds.
     """
+    once: dict[Path, Path] = {}
+    for folder in folders:
+        once.setdefault(Path(folder).resolve(), Path(folder))
+    folders = list(once.values())
     if len(folders) < 2:
         raise UserError(f"{len(folders)} folder given; a comparison needs two or more: vjepa-sim compare A B.")
-    places = [Path(folder).resolve() for folder in folders]
-    twice = next((folder for folder, place in zip(folders, places, strict=True) if places.count(place) > 1), None)
-    if twice is not None:
-        raise UserError(f"{twice} is given twice; a run is compared with others.")
-    runs = [_read(Path(folder), name) for folder, name in zip(folders, _names(folders), strict=True)]
+    runs = [_read(folder, name) for folder, name in zip(folders, _names(folders), strict=True)]
     if len({run.kind for run in runs}) > 1:
         kinds = ", ".join(f"{run.folder} is of {run.kind}" for run in runs)
         raise UserError(f"Deployments and evaluations can't be compared with each other: {kinds}.")

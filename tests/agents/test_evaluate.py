@@ -16,7 +16,7 @@ from agents.evaluate import (
     usable_seeds,
 )
 from agents.mpc import MPCAgent
-from agents.scoring import wilson_interval
+from agents.scoring import told_rate, wilson_interval
 from data.video import read_video
 from envs.errors import UserError
 from envs.franka_env import FrankaEnv
@@ -207,6 +207,12 @@ def test_bad_settings_are_named(changes, message):
 def test_intervals_are_wilsons(successes, n, low, high):
     interval = wilson_interval(successes, n)
     assert [100 * interval[0], 100 * interval[1]] == pytest.approx([low, high], abs=0.06)
+
+
+def test_intervals_are_told_as_finely_as_they_need():
+    assert told_rate(9, 10) == "9/10 (60–98 %)"
+    assert told_rate(100, 100) == "100/100 (96–100 %)"
+    assert told_rate(800, 800) == "800/800 (99.5–100.0 %)"
 
 
 def test_behaviors_are_named():
