@@ -82,8 +82,8 @@ $(ARENA)/%/lewm-unguided.done: AGENT = --checkpoint lewm
 $(ARENA)/%/dino-wm.done: AGENT = --checkpoint dino-wm --planner latent
 $(ARENA)/%/dino-wm-unguided.done: AGENT = --checkpoint dino-wm
 $(ARENA)/%/ours-2h.done: AGENT = --checkpoint $(ARENA)/packed/ours-2h
-$(ARENA)/%/video.done: AGENT = --checkpoint $(ARENA)/packed/video --planner latent
-$(ARENA)/%/video-generated.done: AGENT = --checkpoint $(ARENA)/packed/video --planner generated
+$(ARENA)/%/video.done: AGENT = --checkpoint video --planner latent
+$(ARENA)/%/video-generated.done: AGENT = --checkpoint video --planner generated
 $(ARENA)/%/inverse.done: AGENT = --checkpoint inverse --planner inverse
 $(ARENA)/%/oracle.done: AGENT = --agent oracle --planner latent
 
@@ -107,7 +107,7 @@ $(foreach row,ours ours-policy ours-latent oracle,$(call ROWS_OF,$(row))): vjepa
 $(foreach name,bc lewm dino-wm inverse,$(eval $(call ROWS_OF,$(name)) $(call ROWS_OF,$(name)-unguided): \
 	vjepa_sim/checkpoints/$(name)/model.safetensors))
 $(call ROWS_OF,ours-2h): $(ARENA)/ours-2h-packed.done
-$(call ROWS_OF,video) $(call ROWS_OF,video-generated): $(ARENA)/video-packed.done
+$(call ROWS_OF,video) $(call ROWS_OF,video-generated): vjepa_sim/checkpoints/video/model.safetensors
 
 ANEW = $(if $(wildcard $@),rm -rf $(@:.done=))
 
