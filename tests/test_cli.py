@@ -39,6 +39,7 @@ def test_from_an_empty_folder_to_a_success_table(tmp_path, capsys):
     assert "4 episodes" in out
     out = run("pretrain", "--data", f"sim:{episodes}", "--out", encoder, "--preset", "tiny", "--steps", 2)
     assert "vjepa-sim train" in out
+    assert "goal policy" not in out  # that is stage two's
     run("train", "--data", f"sim:{episodes}", "--encoder", encoder, "--out", model, "--steps", 2)
     out = run(
         "eval",

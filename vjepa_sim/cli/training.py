@@ -69,10 +69,6 @@ class Pretrain(_Stage):
                 )
         if compute.is_main:
             _tell_branch(model)
-            if model.goal_policy is None and get_preset(self.preset).goal_policy is not None:
-                print(
-                    "There is no goal policy, for want of decoders or of data that tell where the arm was sent: planners search unguided."
-                )
             print_measured(model.card)
             print(
                 f"The encoder lies in {self.out}. "
