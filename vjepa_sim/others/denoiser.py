@@ -42,7 +42,7 @@ class DenoiserConfig:
     heads: int = 4
     mlp_hidden: int = 512
     patch: int = 2
-    steps: int = 8
+    steps: int = 2
     action_scale: tuple[float, ...] = ACTION_SCALE
     kind: Literal["denoiser"] = "denoiser"
 
