@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import torch
 from torch import nn
 
 from agents.agent import Agent
 from vjepa_sim.card import Card
+from vjepa_sim.run import COMPUTE_SECONDS
 from vjepa_sim.train import BEGUN_WITH
 
 
@@ -25,7 +28,7 @@ def describe(agent: Agent) -> dict:
         told["threads"] = torch.get_num_threads()
     if card is not None and card.data:
         told |= _counted(card.data)
-        told["training_seconds"] = _seconds(card.training)
+        told[COMPUTE_SECONDS] = _compute_seconds(card.training)
     if search is not None and search.search:
         told |= {name: getattr(search.cem, name) for name in ("samples", "iterations", "horizon")}
     return told
@@ -42,20 +45,23 @@ def _counted(data: tuple[dict, ...]) -> dict[str, int]:
     return counted
 
 
-def _seconds(training: dict) -> float | None:
-    """All that a card's runs took, those that others began with included, each once; None if one of them doesn't tell."""
-    total, told_together, stages = 0.0, [], []
+def _compute_seconds(training: dict) -> dict[str, float] | None:
+    """All that a card's runs took of cores and GPUs, those that others began with included, each once; None if one doesn't tell."""
+    total: Counter[str] = Counter()
+    told_together, stages = [], []
     for level in _levels(training):
         found = [each for each in level.values() if isinstance(each, dict) and "seed" in each]
-        if "hours" in level:  # of a bundled model, written down for several runs together; collecting is no training
-            total += 3600 * sum(hours for what, hours in level["hours"].items() if what != "collect")
+        if COMPUTE_SECONDS in level:  # of a bundled model, written down for several runs together
+            total.update(level[COMPUTE_SECONDS])
             told_together += found
         else:
             stages += [stage for stage in found if stage not in stages]
-    seconds = [stage.get("seconds") for stage in stages if stage not in told_together]
-    if None in seconds or not (seconds or told_together):
+    alone = [stage for stage in stages if stage not in told_together]
+    if any(COMPUTE_SECONDS not in stage for stage in alone) or not (alone or told_together):
         return None
-    return total + float(sum(seconds))
+    for stage in alone:
+        total.update(stage[COMPUTE_SECONDS])
+    return dict(total)
 
 
 def _levels(training: dict) -> list[dict]:

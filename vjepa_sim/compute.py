@@ -41,6 +41,12 @@ class Compute:
         """Whether this is the process that writes and reports."""
         return self.rank == 0
 
+    def spent(self, seconds: float) -> dict[str, float]:
+        """What all processes took in this time: seconds of a ``core`` or a ``GPU``."""
+        if self.device.type == "cpu":
+            return {"core": seconds * self.ranks * torch.get_num_threads()}
+        return {"GPU": seconds * self.ranks}
+
     def autocast(self) -> AbstractContextManager:
         """The precision of what is computed inside."""
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16)

@@ -16,6 +16,7 @@ import signal
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
@@ -47,6 +48,7 @@ STEP_FILE = "training.json"
 CHECKPOINT_SECONDS = 180
 KEPT_CHECKPOINTS = 2
 LOG_EVERY = 20
+COMPUTE_SECONDS = "compute_seconds"  # on a card, of each stage: see Compute.spent
 
 
 class Trained(Protocol):
@@ -77,7 +79,8 @@ class Run:
             compute: this process's part.
         """
         self.out = out
-        self._stage, self._began, self._earlier = stage, time.monotonic(), 0.0
+        self._stage, self._began = stage, time.monotonic()
+        self._earlier: dict[str, float] = {}
         self.steps = steps
         self.step = 0
         self._compute = compute
@@ -105,7 +108,7 @@ class Run:
             weights = self._last / WEIGHTS_FILE
             load_tensors(model, read_safetensors(weights), weights)
             model.card = read_card(self._last / CARD_FILE, type(model.card))
-            self._earlier = float(model.card.training.get(self._stage, {}).get("seconds", 0.0))
+            self._earlier = model.card.training.get(self._stage, {}).get(COMPUTE_SECONDS, {})
             tensors = read_safetensors(self._last / STATE_FILE)
             self.step = int(json.loads((self._last / STEP_FILE).read_text())["step"])
             for name, module in others.items():
@@ -245,7 +248,7 @@ class Run:
         }
         state = get_optimizer_state_dict(self._objective, self._optimizer, options=options).get("state", {})
         if self._compute.is_main:
-            self._tell_seconds()
+            self._tell_compute()
             others |= {f"optimizer.{name}.{key}": v for name, entry in state.items() for key, v in entry.items()}
             folder = self.out / "checkpoints"
             folder.mkdir(parents=True, exist_ok=True)
@@ -257,10 +260,11 @@ class Run:
             _put_in_place(folder, partial, f"{self.step:06d}")
         self._compute.wait()
 
-    def _tell_seconds(self) -> None:
-        card = self._model.card
-        seconds = round(self._earlier + time.monotonic() - self._began, 1)
-        stage = {**card.training.get(self._stage, {}), "seconds": seconds}
+    def _tell_compute(self) -> None:
+        card, took = self._model.card, time.monotonic() - self._began
+        spent = Counter(self._earlier) + Counter(self._compute.spent(took))
+        told = {unit: round(seconds, 1) for unit, seconds in spent.items()}
+        stage = {**card.training.get(self._stage, {}), COMPUTE_SECONDS: told}
         self._model.card = replace(card, training={**card.training, self._stage: stage})
 
 

@@ -11,6 +11,7 @@ from agents.comparing.paired import SIGNIFICANCE, Paired
 from agents.comparing.run_folder import RunFolder, successes_of
 from agents.scoring import told_rate, wilson_interval
 from envs.errors import UserError
+from vjepa_sim.run import COMPUTE_SECONDS
 
 SAME = ("goals", "gripper", "period")  # a seed's start and goals are the same under every look
 FREE = (
@@ -147,19 +148,20 @@ def _methods(runs: list[RunFolder]) -> list[str]:
     """How each run's agent decides, how long that takes, and what it had learned from; what isn't known is left empty."""
     lines = [
         "| run | agent | s / action | threads | model evaluations | samples | rounds | horizon | success | parameters "
-        "| episodes learned from | frames | training, hours |",
+        "| episodes learned from | frames | training |",
         "|---" * 13 + "|",
     ]
     for run in runs:
         told = _summary(run)
-        parameters, hours = told.get("parameters"), told.get("training_seconds")
+        parameters, spent = told.get("parameters"), told.get(COMPUTE_SECONDS) or {}
         row = [run.name, told["agent"], f"{told['plan_seconds']:.3g}", told.get("threads", "")]
         row += [f"{told['model_evaluations']:.0f}"]
         row += [told.get(name, "") for name in ("samples", "iterations", "horizon")]
         row += [f"{100 * told['n_success'] / max(1, told['n_episodes']):.0f} %"]
         row += ["" if parameters is None else f"{parameters / 1e6:.1f} M"]
         row += [f"{told[name]:,}" if name in told else "" for name in ("episodes", "frames")]
-        lines.append(f"| {' | '.join(map(str, [*row, '' if hours is None else f'{hours / 3600:.1f}']))} |")
+        row += [" + ".join(f"{seconds / 3600:.1f} {unit}-hours" for unit, seconds in spent.items())]
+        lines.append(f"| {' | '.join(map(str, row))} |")
     return [*lines, ""]
 
 

@@ -13,13 +13,16 @@ def test_what_an_agent_learned_from_is_told():
     assert (told["samples"], told["iterations"], told["horizon"]) == (32, 2, 1)
     assert told["parameters"] == sum(parameter.numel() for parameter in agent.model.parameters())
     assert told["episodes"] == sum(record["episodes"] for record in agent.model.card.data)
-    assert told["training_seconds"] == pytest.approx(3600 * 2.75)  # as the bundled model's card says
-    runs = {"pretrain": {"seed": 0, "seconds": 60.0}, "train": {"seed": 0, "seconds": 30.0}}
-    earlier = {"checkpoint": "x", "pretrain": runs["pretrain"], "train": {"seed": 1, "seconds": 5.0}}
+    assert told["compute_seconds"] == {"core": 2 * 3600 * 2.75}  # as the bundled model's card says
+    runs = {
+        "pretrain": {"seed": 0, "compute_seconds": {"core": 60.0}},
+        "train": {"seed": 0, "compute_seconds": {"GPU": 30.0}},
+    }
+    earlier = {"checkpoint": "x", "pretrain": runs["pretrain"], "train": {"seed": 1, "compute_seconds": {"core": 5.0}}}
     agent.model.with_card(training={**runs, "begun_with": earlier})  # both began with the same encoder
-    assert describe(agent)["training_seconds"] == 95.0
+    assert describe(agent)["compute_seconds"] == {"core": 65.0, "GPU": 30.0}
     agent.model.with_card(training={**runs, "train": {"seed": 0}})  # from before runs told it
-    assert describe(agent)["training_seconds"] is None
+    assert describe(agent)["compute_seconds"] is None
     assert told["threads"] == torch.get_num_threads()
     assert describe(load_agent("still")) == {}
 
@@ -30,10 +33,10 @@ def test_what_an_agent_began_with_counts_and_counts_once():
     moved = {**card.data[0], "sources": ["sim:elsewhere"]}
     anew = {**card.data[0], "frames": 30, "episodes": 3}  # the same starts, with other behaviours
     more = {"episodes": 5, "frames": 50, "seeds": [7]}
-    own = {"pretrain": card.training["pretrain"], "inverse": {"seed": 0, "seconds": 1800.0}}
+    own = {"pretrain": card.training["pretrain"], "inverse": {"seed": 0, "compute_seconds": {"core": 1800.0}}}
     agent.model.with_card(
         data=(*card.data, moved, anew, more), training={**own, "begun_with": {"checkpoint": "tiny", **card.training}}
     )
     told = describe(agent)
-    assert told["training_seconds"] == pytest.approx(3600 * 2.75 + 1800)
+    assert told["compute_seconds"] == {"core": pytest.approx(2 * 3600 * 2.75 + 1800)}
     assert (told["episodes"], told["frames"]) == (before["episodes"] + 8, before["frames"] + 80)

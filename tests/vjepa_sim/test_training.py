@@ -64,8 +64,12 @@ def test_a_stopped_and_resumed_stage_one_equals_one_that_was_not(mixture, encode
         stop_after_steps(patch, 2)
         with pytest.raises(KeyboardInterrupt):
             pretrain(mixture, tmp_path / "run", "tiny", STAGE_ONE, seed=0, report=quiet)
-    assert json.loads((tmp_path / "run/checkpoints/last/training.json").read_text())["step"] == 2
+    last = tmp_path / "run/checkpoints/last"
+    assert json.loads((last / "training.json").read_text())["step"] == 2
+    before = json.loads((last / "card.json").read_text())["training"]["pretrain"]["compute_seconds"]["core"]
     pretrain(mixture, tmp_path / "run", "tiny", STAGE_ONE, seed=0, report=quiet)
+    spent = json.loads((last / "card.json").read_text())["training"]["pretrain"]["compute_seconds"]
+    assert spent["core"] > before > 0  # of both sittings
     assert torch.equal(
         weights(WorldModel.from_pretrained(tmp_path / "run")), weights(WorldModel.from_pretrained(encoder))
     )
