@@ -50,6 +50,7 @@ $(ARENA)/ours-2h.done: $(RECORDED:%=$(ARENA)/%.done)
 	$(BIN)/vjepa-sim train --encoder $(ARENA)/ours-2h-encoder $(RECORDS) --steps 1400 --out $(ARENA)/ours-2h
 	touch $@
 $(ARENA)/%-packed.done: $(ARENA)/%.done
+	rm -rf $(ARENA)/packed/$*
 	$(BIN)/vjepa-sim convert weights $(ARENA)/$* --half --out $(ARENA)/packed/$*
 	$(BIN)/vjepa-sim report $(ARENA)/$*
 	touch $@
@@ -84,7 +85,7 @@ $(ARENA)/%/dino-wm-unguided.done: AGENT = --checkpoint dino-wm
 $(ARENA)/%/ours-2h.done: AGENT = --checkpoint $(ARENA)/packed/ours-2h
 $(ARENA)/%/video.done: AGENT = --checkpoint video --planner latent
 $(ARENA)/%/video-generated.done: AGENT = --checkpoint video --planner generated
-$(ARENA)/%/inverse.done: AGENT = --checkpoint inverse --planner inverse
+$(ARENA)/%/inverse.done: AGENT = --checkpoint inverse
 $(ARENA)/%/oracle.done: AGENT = --agent oracle --planner latent
 
 $(ARENA)/camera/%.done: SHIFT = --randomize 1 --vary camera

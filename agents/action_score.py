@@ -15,7 +15,7 @@ import numpy as np
 
 from agents.mpc import MPCAgent
 from agents.panel import Color, Sheet
-from agents.planners import get_planner
+from agents.planners import get_planner, planner_for
 from data.clip import Clip
 from data.files import write_image, write_json
 from data.mixture import Mixture
@@ -40,19 +40,19 @@ class ScoreConfig:
 
     Attributes:
         checkpoint: a world model's.
-        planner: see :data:`agents.planners.PLANNERS`; its horizon becomes ``steps``.
+        planner: see :data:`agents.planners.PLANNERS`; with ``horizon`` for its own.
         clips: of the recordings.
-        steps: periods from a clip's first picture to its last, and of the plan.
+        horizon: periods from a clip's first picture to its last, and of the plan.
     """
 
     checkpoint: str = "tiny"
     planner: str = "default"
     clips: int = 100
-    steps: int = 3
+    horizon: int = 3
 
     def __post_init__(self) -> None:
-        if min(self.clips, self.steps) < 1:
-            raise UserError(f"clips={self.clips} and steps={self.steps} must both be at least 1.")
+        if min(self.clips, self.horizon) < 1:
+            raise UserError(f"clips={self.clips} and horizon={self.horizon} must both be at least 1.")
         get_planner(self.planner)
 
 
@@ -62,8 +62,8 @@ def planner_of(model: WorldModel, config: ScoreConfig) -> MPCAgent:
     Raises:
         UserError: this planner needs what the model hasn't.
     """
-    planner = get_planner(config.planner, guided=model.goal_policy is not None)
-    return MPCAgent(model, replace(planner, cem=replace(planner.cem, horizon=config.steps)))
+    planner = planner_for(model, config.planner)
+    return MPCAgent(model, replace(planner, cem=replace(planner.cem, horizon=config.horizon)))
 
 
 def score_actions(
@@ -88,7 +88,7 @@ def score_actions(
         so that only the episodes that were kept from it count), and each clip's ways.
 
     Raises:
-        UserError: the model plans in steps of another length than the clips'.
+        UserError: the model plans in steps of another length than the clips', or for another gripper than theirs.
     """
     card = agent.model.card
     period = card.period
@@ -97,9 +97,15 @@ def score_actions(
             f"Checkpoint {config.checkpoint} was trained for steps of {period} s; the clips' are {mixture.period} s. "
             f"Give --period {period}."
         )
+    grippers = {name for record in mixture.records for name in record["grippers"]}
+    if card.grippers() and not grippers <= card.grippers():
+        raise UserError(
+            f"Checkpoint {config.checkpoint} was trained with {', '.join(sorted(card.grippers()))}; these were recorded with "
+            f"{', '.join(sorted(grippers))}."
+        )
     seen = learned_from(card, mixture)  # then only those episodes that it was kept from say anything
     drawn = [[SEED, row] for row in range(config.clips)]
-    clips = mixture.draw_motion(drawn, config.steps + 1, held_out=seen, pictures=True)
+    clips = mixture.draw_motion(drawn, config.horizon + 1, held_out=seen, pictures=True)
     settings = {**asdict(config), "checkpoint_crc32": fingerprint(config.checkpoint), "data": mixture.identity}
     with claimed(out, CONFIG_FILE, settings):
         planned = []

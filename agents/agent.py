@@ -88,17 +88,25 @@ def load_agent(
         limits: the arm's step limits; None for the defaults.
         env: for ``expert`` and ``oracle`` only: the environment whose truth they read. No other agent is ever given one.
         view: for ``mpc``: what was found out about the camera with this checkpoint, see :func:`agents.view.load_view`.
-        planner: for ``mpc``, ``cosmos`` and ``oracle``: see :func:`agents.planners.get_planner`.
+        planner: for ``mpc``, ``cosmos`` and ``oracle``: see :func:`agents.planners.planner_for`.
     """
     checkpoint = checkpoint_of(name, checkpoint)
     if name in TRUTH and env is None:
         raise UserError(f"Agent {name!r} reads the simulator's truth: pass env=, an unwrapped FrankaEnv.")
     if name in PLANNING:
         from agents.mpc import MPCAgent
-        from agents.planners import get_planner
+        from agents.planners import planner_for
 
         model = _load_model(name, checkpoint, env)
-        config = get_planner(planner, guided=model.goal_policy is not None)
+        config = planner_for(model, planner)
+        if config.polish and name != "mpc":
+            raise UserError(
+                f"Planner {planner!r} needs gradients, and agent {name!r} imagines without any; choose another one."
+            )
+        if name == "oracle" and not config.search:
+            raise UserError(
+                f"Planner {planner!r} searches nothing, so that agent 'oracle' would never ask the simulator; choose another one."
+            )
         return MPCAgent(model, replace(config, view_angle=None if view is None else view.angle), limits, seed)
     if view is not None:
         raise UserError(

@@ -1,8 +1,8 @@
 """Behaviour cloning toward goal images the way Octo does it (arXiv 2405.12213, fine-tuned as in arXiv 2506.09985, section 4).
 
 A transformer sees the picture with the goal behind it, channel on channel, and the arm's state; what it makes of them
-conditions a head that draws a chunk of actions out of noise: by flow matching, which at our size learns several times faster than
-Octo's denoising of many levels. Goals are moments of the same episode, up to 20 steps on
+conditions a head that draws chunks of actions out of noise: by flow matching, which in short trials at our size came nearer to the
+data than Octo's denoising of many levels (docs/baselines.md). Goals are moments of the same episode, up to 20 steps on
 (hindsight). Nothing is imagined, and nothing is planned.
 """
 
@@ -42,6 +42,7 @@ from vjepa_sim.weights import load_tensors, read_safetensors
 from vjepa_sim.world_model import WEIGHTS_FILE, build, find_checkpoint, write_checkpoint
 
 WAVES = 8  # that a share of noise is seen as
+DRAWS = 9  # of which the middle one is sent: a single one is as noisy as the data
 EVALUATE_EVERY = 500
 HELD_OUT_SEED = 1
 HELD_OUT = [[HELD_OUT_SEED, row] for row in range(256)]  # seeds of the moments that are measured
@@ -252,24 +253,23 @@ class FlowHead(nn.Module):
 
 
 class CloningAgent:
-    """Draws chunks of actions, sends the first of the middle one, and looks again; goals are changed by the clock.
+    """Draws nine chunks of actions, sends the first of the one in their middle, and looks again; goals are changed by the clock.
 
     It is given images, the arm's own state and goal images, and nothing else.
     """
 
     model_evaluations = 0
 
-    def __init__(self, policy: Policy, limits: SafetyLimits | None = None, seed: int = 0, draws: int = 9):
+    def __init__(self, policy: Policy, limits: SafetyLimits | None = None, seed: int = 0):
         """
         Args:
             policy: that was cloned.
             limits: the arm's step limits.
             seed: of the draws.
-            draws: whose median is sent; a single draw is as noisy as the data.
         """
         self.model = policy
         self._bound = torch.tensor((limits or SafetyLimits()).step, dtype=torch.float32)
-        self._seed, self._draws = seed, draws
+        self._seed = seed
         self._goals: list[torch.Tensor] = []
         self.current_goal = 0
 
@@ -289,11 +289,19 @@ class CloningAgent:
         seen = self.model.card.transform(observation.rgb[None])[0]
         images = torch.stack([seen, self._goals[self.current_goal]])[None].to(device)
         state = torch.from_numpy(observation.state)
-        chunks = self.model.draw(images, state[None].to(device), self._generator, self._draws)
-        action = chunks[:, 0, 0].cpu().median(0).values
+        chunks = self.model.draw(images, state[None].to(device), self._generator, DRAWS)
+        action = middle_of(chunks[:, 0, 0]).cpu()
         closed = (action[GRIPPER] > 0.5).float()  # hands open or close, nothing between
         action[GRIPPER] = closed - state[GRIPPER]
         return action.clamp(-self._bound, self._bound).numpy()
+
+
+def middle_of(actions: torch.Tensor) -> torch.Tensor:
+    """Of N actions [N, ..., 7] the one [..., 7] that is nearest to all others, in sum over axes: their medoid."""
+    scaled = actions / actions.new_tensor(ACTION_SCALE)
+    apart = (scaled[:, None] - scaled[None]).abs().sum(-1).sum(1)
+    best = apart.argmin(0)[None, ..., None].expand(1, *actions.shape[1:])
+    return actions.gather(0, best)[0]
 
 
 # --- learning -----------------------------------------------------------------------------------------------------
@@ -430,7 +438,7 @@ def measure(policy: Policy, mixture: Mixture, config: CloningConfig) -> dict[str
     batch, generator = batch.to(policy.places.device), torch.Generator().manual_seed(HELD_OUT_SEED)
     policy.eval()
     drawn = [
-        policy.draw(images, states, generator, draws=9).median(0).values[:, 0]
+        middle_of(policy.draw(images, states, generator, DRAWS)[:, :, 0])
         for images, states in zip(batch.images.split(32), batch.states.split(32), strict=True)
     ]
     actions, wanted = torch.cat(drawn).cpu(), batch.chunks[:, 0].cpu()

@@ -35,14 +35,15 @@ def describe(agent: Agent) -> dict:
 
 
 def _counted(data: tuple[dict, ...]) -> dict[str, int]:
-    """Episodes and frames of a card's data sets; one of the same seeds and length, wherever it lay, counts once."""
-    counted, seen = {"episodes": 0, "frames": 0}, []
+    """Episodes and frames of a card's data sets. What was recorded again from the same start counts once, its frames pro rata."""
+    episodes, frames, seen = 0, 0.0, set()
     for record in data:
-        content = sorted(record.get("seeds", [])), record.get("frames")
-        if not content[0] or content not in seen:
-            seen.append(content)
-            counted = {name: number + record.get(name, 0) for name, number in counted.items()}
-    return counted
+        count = record.get("episodes", 0)
+        seeds = set(record.get("seeds", []))
+        new = len(seeds - seen) / len(seeds) if seeds else 1.0
+        seen |= seeds
+        episodes, frames = episodes + round(new * count), frames + new * record.get("frames", 0)
+    return {"episodes": episodes, "frames": round(frames)}
 
 
 def _compute_seconds(training: dict) -> dict[str, float] | None:

@@ -35,7 +35,7 @@ class MPCConfig:
         search: False sends just that.
         searched: dimensions of an action that are free; the others stay 0.
         grip_threshold: a smaller planned change of the grip is not sent (the reference planner's rule).
-        reached: a sub-goal is left early once the goal policy, if there is one, expects fewer steps to it; the steps saved
+        reached: a sub-goal is left early once the goal policy, if there is one that tells, expects fewer steps to it; the steps saved
             are the next one's. 0 leaves none before its number of steps is over, as in the paper.
         release_share: but this share of the way to open hands is always enough, or they would never let go of what is wide.
         correct_view: shift back what is read where pictures show the hand elsewhere than the arm knows it to be, see
@@ -79,6 +79,11 @@ class MPCAgent:
         if not self.config.search and (model.goal_policy is None or not self.config.guided):
             raise UserError(
                 f"Without a search the goal policy acts, and checkpoint {model.card.name!r} has none; choose another planner."
+            )
+        inverse = model.goal_policy is not None and model.goal_policy.config.inverse
+        if self.config.search and self.config.energy.steps and inverse:
+            raise UserError(
+                f"Checkpoint {model.card.name!r} is an inverse model and doesn't tell how many steps are left; choose another planner."
             )
         if self.config.energy.pixels and model.pixel_decoder is None:
             raise UserError(
@@ -126,9 +131,9 @@ class MPCAgent:
         return action
 
     def _next_goal(self, present: Present) -> Scene:
-        """The current goal, or the first after it that isn't reached yet if there is a goal policy to tell."""
+        """The current goal, or the first after it that isn't reached yet if a goal policy tells."""
         goal = present.scene(self._goals[self.current_goal])
-        if self.model.goal_policy is None or not self.config.reached:
+        if not self.config.reached or self.model.goal_policy is None or self.model.goal_policy.config.inverse:
             return goal
         now = present.scene(present.z)
         while self.current_goal < len(self._goals) - 1:

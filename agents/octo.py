@@ -1,7 +1,8 @@
 """The released Octo policies (arXiv 2405.12213) as an agent: their package, their weights, our conventions.
 
 Octo's package isn't on a package index and needs JAX: install it from its repository. Its actions are changes of the hand's pose in
-the base frame and a grip of which 1 is open; a policy that was fine-tuned with others doesn't fit.
+the base frame and a grip of which 1 is open; a policy that was fine-tuned with others doesn't fit. Its weights don't tell how long a
+step of theirs lasts, and moves are sent as they come, one every 0.25 s: data of 5 steps a second (BridgeData V2) have moves of 0.2 s.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from agents.cem import CEMConfig
 from agents.energy import EnergyConfig
 from agents.mpc import MPCConfig
 from envs.errors import unknown_name
+from vjepa_sim.world_model import WorldModel
 
 DEFAULT = MPCConfig()
 
@@ -45,7 +46,6 @@ PLANNERS = {
     "reference": REFERENCE,
     "generated": replace(REFERENCE, cem=replace(REFERENCE.cem, samples=80)),
     "policy": replace(DEFAULT, search=False),
-    "inverse": replace(DEFAULT, search=False, reached=0.0),
     "timed": replace(DEFAULT, reached=0.0),
     "uncorrected": replace(DEFAULT, correct_view=False),
     "unguided": UNGUIDED,
@@ -57,16 +57,29 @@ PLANNERS = {
 }
 
 
-def get_planner(name: str, guided: bool = True) -> MPCConfig:
+def get_planner(name: str) -> MPCConfig:
     """Look up a planner.
 
     Args:
         name: one of :data:`PLANNERS`.
-        guided: whether the model has a goal policy; for one without, the default is ``unguided``.
 
     Raises:
         UserError: no planner has this name.
     """
     if name not in PLANNERS:
         raise unknown_name("planner", name, PLANNERS)
-    return PLANNERS["unguided" if name == "default" and not guided else name]
+    return PLANNERS[name]
+
+
+def planner_for(model: WorldModel, name: str) -> MPCConfig:
+    """What a name means for a model: the default of one without a goal policy is ``unguided``, of an inverse model ``policy``.
+
+    Args:
+        model: that plans.
+        name: see :func:`get_planner`.
+    """
+    if name == "default" and model.goal_policy is None:
+        name = "unguided"
+    elif name == "default" and model.goal_policy.config.inverse:
+        name = "policy"
+    return get_planner(name)

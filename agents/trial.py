@@ -6,7 +6,7 @@ import numpy as np
 
 from agents.evaluate import EvaluationConfig, make_env, run_episode, usable_seeds
 from agents.mpc import MPCAgent
-from agents.planners import get_planner
+from agents.planners import planner_for
 from envs.errors import UserError
 from envs.safety import default_limits
 from envs.scene.names import OBJECTS
@@ -51,8 +51,7 @@ class Trial:
         )
 
     def _share(self, model: WorldModel, config: EvaluationConfig) -> float:
-        planner = get_planner("default", guided=model.goal_policy is not None)
-        agent = MPCAgent(model, planner, default_limits(config.gripper))
+        agent = MPCAgent(model, planner_for(model, "default"), default_limits(config.gripper))
         env = make_env(config, config.tasks[0], config.objects[0], agent)
         try:
             seeds, _ = usable_seeds(env, config.seed, config.episodes)

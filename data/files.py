@@ -62,3 +62,17 @@ def read_json_object(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise UserError(f"{path}: expected a JSON object, found {type(content).__name__}.")
     return content
+
+
+def lacking(content: Any, wanted: dict[str, Any]) -> list[str]:
+    """Which of the wanted entries a JSON object hasn't, or has of another kind.
+
+    Args:
+        content: an object, or something else, which lacks all.
+        wanted: names and their types, as ``isinstance`` takes them.
+    """
+    return [
+        name
+        for name, kind in wanted.items()
+        if not isinstance(content, dict) or not isinstance(content.get(name), kind)
+    ]

@@ -155,6 +155,10 @@ def read_card(path: Path, kind: type[AnyCard] = ModelCard) -> AnyCard:
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
     except (KeyError, TypeError, AttributeError) as error:
+        if kind is ModelCard and "policy" in content:
+            raise UserError(
+                f"{path}: this is a cloned policy's, and no world model's. --agent bc acts by it."
+            ) from error
         raise UserError(f"{path}: this is no {kind.what}, or one of another version of vjepa-sim ({error}).") from error
     for name, ours in (("state", STATE_CONVENTION), ("gripper", GRIPPER_CONVENTION)):
         if getattr(card, name) != ours:

@@ -37,6 +37,8 @@ class GoalPolicyConfig:
         stride: metres per axis that one step goes at most.
         noise: standard deviation of what is added to readings while it learns, so that it doesn't trust them blindly; in
             the decoders' units (10 cm, a full closing).
+        inverse: it learned what was done between neighbouring moments, whatever it was for, and tells no distance; see
+            :mod:`vjepa_sim.others.inverse`.
     """
 
     hidden: int = 256
@@ -45,6 +47,7 @@ class GoalPolicyConfig:
     farthest: int = 20
     stride: float = 0.075
     noise: float = 0.05
+    inverse: bool = False
 
     def __post_init__(self) -> None:
         check_positive(self, "hidden", "depth", "looks", "farthest")

@@ -100,7 +100,7 @@ def draw_motion(
     of_pairs = [[*seed, 1, pair] for seed in seeds for pair in range(config.pairs)]
     noise = [np.random.default_rng([*seed, 2]).standard_normal((config.pairs, 2, 7), np.float32) for seed in seeds]
     noise = np.concatenate(noise) * np.float32(0.0 if held_out else policy.noise)
-    if config.inverse:
+    if policy.inverse:
         neighbours = mixture.draw_motion(of_pairs, 2, held_out, pictures)
         return DrawnMotion(clips, [replace(pair, commands=done_between(pair)) for pair in neighbours], noise)
     return DrawnMotion(clips, mixture.draw_pairs(of_pairs, policy.farthest, held_out, pictures), noise)

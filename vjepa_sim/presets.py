@@ -103,7 +103,6 @@ class TrainConfig:
         reading_guides: whether what is read off imagined latents trains the predictor, or the decoders alone.
         policy_weight: of cloning the policy toward goals, where the preset has one.
         pairs: moments and their goals that it learns from, per clip.
-        inverse: the policy learns what was done between neighbouring moments, whatever it was for; see :mod:`vjepa_sim.others.inverse`.
         heads_only: leave the predictor as it is, and train what reads latents and acts on them: decoders and goal policy.
         first_release_rollout: repeat the mistake that the first released V-JEPA 2-AC was trained with, until June 2025:
             the rollout's second frame was the prediction for the third.
@@ -122,7 +121,6 @@ class TrainConfig:
     reading_guides: bool = True
     policy_weight: float = 1.0
     pairs: int = 8
-    inverse: bool = False
     heads_only: bool = False
     first_release_rollout: bool = False
 

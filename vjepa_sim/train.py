@@ -167,7 +167,7 @@ def train(
     settings |= {"data": mixture.identity}
     settings |= {"bfloat16": compute.bfloat16, **asdict(config)}
     # In runs from before there was a choice.
-    assumed = {"heads_only": False, "squared": False, "reading_guides": True, "inverse": False}
+    assumed = {"heads_only": False, "squared": False, "reading_guides": True}
     with claimed(out, RUN_FILE, settings, assumed=assumed) if compute.is_main else nullcontext():
         run = Run(out, "train", config.steps, compute)
         if start is not None and run.is_new:
@@ -219,12 +219,13 @@ def forget_features(out: Path, compute: Compute) -> None:
 def _card(start: ModelCard, mixture: Mixture, name: str, preset_name: str, seed: int, config: TrainConfig) -> ModelCard:
     # What else a card tells is of that model as a whole.
     preset = get_preset(preset_name)
+    policy = start.goal_policy if config.heads_only else preset.goal_policy
     earlier = {k: told for k, told in start.training.items() if isinstance(told, dict) and "seed" in told}
     return replace(
         start,
         name=name,
         predictor=preset.ac_predictor,
-        goal_policy=preset.goal_policy if start.decoders else None,
+        goal_policy=policy if start.decoders else None,
         mask_predictor=None,
         period=mixture.period,
         data=joined(start.data, mixture.records),

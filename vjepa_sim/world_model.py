@@ -25,6 +25,7 @@ from vjepa_sim.weights import load_tensors, read_safetensors
 
 WEIGHTS_FILE = "model.safetensors"
 LARGEST_RELEASED = 384  # pixels
+TOLD_OF_IT = ("name", "training", "data", "measured", "license")  # on a card, of how a model was made and how it does
 BUNDLED = Path(__file__).parent / "checkpoints"
 
 
@@ -201,14 +202,14 @@ def write_checkpoint(folder: Path, card: Card, tensors: dict[str, torch.Tensor],
 def fingerprint(source: str | Path) -> int:
     """A checksum (CRC-32) of a checkpoint's card and weights: tells whether a path still holds the same model.
 
-    Its name and what was measured are left out: a model that was scored since is the same.
+    What the card tells of its making and its scores is left out: a model that was scored since is the same.
     """
     path = find_checkpoint(source)
     files = [path] if path.is_file() else sorted(path.glob("*.json")) + sorted(path.glob("*.safetensors"))
     checksum = 0
     for file in files:
         if file.name == CARD_FILE:
-            card = {name: told for name, told in read_json_object(file).items() if name not in ("name", "measured")}
+            card = {name: told for name, told in read_json_object(file).items() if name not in TOLD_OF_IT}
             checksum = zlib.crc32(json.dumps(card).encode(), checksum)
             continue
         with open(file, "rb") as stream:

@@ -14,11 +14,12 @@ from agents.comparing.comparison import Comparison
 from agents.comparing.looks import look_of
 from agents.comparing.run_folder import RunFolder
 from agents.panel import Sheet
-from data.files import read_json_object
+from data.files import lacking, read_json_object
 from envs.errors import UserError
 
 PICTURE_FILE = "ranking.png"
 MEASURES = ("action_score", "direction", "magnitude")
+SCORE = {name: int | float for name in MEASURES} | {"config": dict}  # what is needed of a score
 FEWEST = 3  # that can be ranked
 SHUFFLES = 9999  # up to seven checkpoints all orders are tried
 DOT = (30, 110, 170)
@@ -86,7 +87,7 @@ def _read(folder: Path) -> dict:
     if not (folder / SCORE_FILE).is_file():
         raise UserError(f"{folder} holds no score: expected {SCORE_FILE}, as `vjepa-sim score` writes it.")
     score = read_json_object(folder / SCORE_FILE)
-    missing = [name for name in (*MEASURES, "config") if score.get(name) is None]
+    missing = lacking(score, SCORE)
     if missing:
         raise UserError(f"{folder / SCORE_FILE} doesn't tell {', '.join(missing)}.")
     return score
@@ -130,7 +131,7 @@ def _check_alike(scored: list[tuple[RunFolder, Path, dict]]) -> None:
 
 def _settings(score: dict) -> dict:
     """What two scores must share."""
-    return {name: score["config"].get(name) for name in ("data", "clips", "steps")} | {
+    return {name: score["config"].get(name) for name in ("data", "clips", "horizon")} | {
         "held_out_alone": score.get("held_out_alone")
     }
 

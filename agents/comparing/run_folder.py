@@ -11,11 +11,15 @@ from agents.agent import LEARNED, PLANNING
 from agents.deploy import CONFIG_FILE as DEPLOY_FILE
 from agents.evaluate import CONFIG_FILE as EVAL_FILE
 from agents.evaluate import INFO_FILE
-from data.files import read_json_object
+from data.files import lacking, read_json_object
 from data.output import leaves
 from envs.errors import UserError
 
-CELL = ("agent", "task", "object", "n_success", "n_episodes")  # what reports need of a cell
+# What reports need, and of which kind.
+INFO = {"config": dict, "cells": list, "complete": bool, "method": dict, "provenance": dict}
+CELL = {"agent": str, "task": str, "object": str, "n_success": int, "n_episodes": int}
+CELL |= {"plan_seconds_median": int | float, "model_evaluations_per_action": int | float, "episodes": list}
+EPISODE = {"seed": int, "success": bool}
 KINDS = {DEPLOY_FILE: "deploy", EVAL_FILE: "eval"}
 UNTOLD = "not told"
 
@@ -128,19 +132,28 @@ def _read(folder: Path, name: str) -> RunFolder:
     kinds = [kind for file, kind in KINDS.items() if (folder / file).is_file()]
     if not kinds or not (folder / INFO_FILE).is_file():
         raise UserError(f"{folder} holds no results: expected {INFO_FILE}, as `vjepa-sim deploy` and `eval` write it.")
-    info = read_json_object(folder / INFO_FILE)
-    try:
-        cells, config = list(info["cells"]), dict(info["config"])
-        scored, complete = all(cell["episodes"] for cell in cells), bool(info["complete"])
-        lacking = {"agent"} - config.keys() | {key for cell in cells for key in CELL if key not in cell}
-    except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{folder / INFO_FILE} is damaged ({error!r}).") from error
-    if lacking:
-        raise UserError(f"{folder / INFO_FILE} is damaged: it doesn't tell {', '.join(sorted(lacking))}.")
-    if not cells or not scored:
+    info = {"method": {}, "provenance": {}} | read_json_object(folder / INFO_FILE)
+    missing = _lacking(info)
+    if missing:
+        raise UserError(f"{folder / INFO_FILE} is damaged: it doesn't tell {', '.join(missing)}.")
+    cells = info["cells"]
+    if not cells or not all(cell["episodes"] for cell in cells):
         raise UserError(f"{folder}: no episode was scored there.")
-    method, origin = info.get("method", {}), info.get("provenance", {})
-    return RunFolder(name, folder, kinds[0], config, cells, method, complete, origin)
+    return RunFolder(
+        name, folder, kinds[0], info["config"], cells, info["method"], info["complete"], info["provenance"]
+    )
+
+
+def _lacking(info: dict[str, Any]) -> list[str]:
+    """What reports need and don't find."""
+    missing = lacking(info, INFO)
+    if not missing:
+        config = info["config"]
+        missing += lacking(config, {"agent": str} | ({"checkpoint": str} if config.get("agent") in LEARNED else {}))
+        missing += [name for cell in info["cells"] for name in lacking(cell, CELL)]
+    if not missing:
+        missing += [name for cell in info["cells"] for each in cell["episodes"] for name in lacking(each, EPISODE)]
+    return sorted(set(missing))
 
 
 def _names(folders: list[Path]) -> list[str]:

@@ -83,6 +83,15 @@ def test_what_was_learned_from_is_known_by_place_seeds_or_size(changed, seen, mi
     assert learned_from(card, mixture) == seen
 
 
+def test_recordings_of_another_gripper_are_refused(mixture, tmp_path):
+    (record,) = mixture.records
+    model = WorldModel.from_pretrained("tiny").with_card(data=({**record, "grippers": ["panda_hand"]},))
+    config = ScoreConfig(planner="policy", clips=2)
+    with pytest.raises(UserError, match="trained with panda_hand; these were recorded with robotiq"):
+        score_actions(planner_of(model, config), mixture, tmp_path / "out", config)
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_set_that_grew_since_is_refused(mixture):
     """Which of its episodes were kept from the model depends on how many there were."""
     (record,) = mixture.records

@@ -31,12 +31,12 @@ def test_what_an_agent_began_with_counts_and_counts_once():
     agent = load_agent("mpc", "tiny")
     card, before = agent.model.card, describe(agent)
     moved = {**card.data[0], "sources": ["sim:elsewhere"]}
-    anew = {**card.data[0], "frames": 30, "episodes": 3}  # the same starts, with other behaviours
-    more = {"episodes": 5, "frames": 50, "seeds": [7]}
+    half = card.data[0]["seeds"][:5] + [7, 8, 9, 10, 11]  # half of the starts once more
+    anew, more = {"episodes": 10, "frames": 100, "seeds": half}, {"episodes": 5, "frames": 50, "seeds": []}
     own = {"pretrain": card.training["pretrain"], "inverse": {"seed": 0, "compute_seconds": {"core": 1800.0}}}
     agent.model.with_card(
         data=(*card.data, moved, anew, more), training={**own, "begun_with": {"checkpoint": "tiny", **card.training}}
     )
     told = describe(agent)
     assert told["compute_seconds"] == {"core": pytest.approx(2 * 3600 * 2.75 + 1800)}
-    assert (told["episodes"], told["frames"]) == (before["episodes"] + 8, before["frames"] + 80)
+    assert (told["episodes"], told["frames"]) == (before["episodes"] + 10, before["frames"] + 100)

@@ -1,12 +1,20 @@
 """Planning in the simulator itself."""
 
+from dataclasses import replace
+
 import numpy as np
+import pytest
 import torch
 
-from agents.mpc import MPCAgent, MPCConfig
+from agents.agent import load_agent
+from agents.cem import CEMConfig
+from agents.mpc import MPCAgent
 from agents.oracle import TrueWorld
+from agents.planners import PLANNERS
+from envs.errors import UserError
 from envs.faults import ForceExceeded
 from envs.franka_env import FrankaEnv
+from vjepa_sim.world_model import WorldModel
 
 
 def test_what_it_imagines_is_what_then_happens(untrained):
@@ -24,13 +32,27 @@ def test_what_it_imagines_is_what_then_happens(untrained):
     env.close()
 
 
-def test_an_agent_plans_in_it(untrained):
-    env = FrankaEnv("reach", "box", size=64)
-    _, info = env.reset(seed=3)
-    agent = MPCAgent(TrueWorld(untrained, env), MPCConfig(), env.arm.limits)
+def test_an_agent_reaches_by_planning_in_it():
+    env = FrankaEnv("reach", "box", size=128)
+    _, info = env.reset(seed=0)
+    few = replace(PLANNERS["unguided"], cem=CEMConfig(samples=24, elites=4, iterations=2, initial_std=1.0))
+    agent = MPCAgent(TrueWorld(WorldModel.from_pretrained("tiny"), env), few, env.arm.limits)
     agent.begin(info["goals"])
-    assert agent.act(env.observation).shape == (7,)
-    assert agent.model_evaluations == 64
+    before = info["error"]
+    for _ in range(2):
+        *_, info = env.step(agent.act(env.observation))
+    assert agent.model_evaluations == 48
+    assert info["error"] < 0.7 * before
+    env.close()
+
+
+@pytest.mark.parametrize(
+    "planner, told", [("polished", "needs gradients"), ("policy", "would never ask the simulator")]
+)
+def test_planners_that_an_oracle_is_not_asked_by_are_refused(planner, told):
+    env = FrankaEnv("reach", "box", size=64)
+    with pytest.raises(UserError, match=told):
+        load_agent("oracle", "tiny", env=env, planner=planner)
     env.close()
 
 

@@ -12,7 +12,7 @@ from agents.cem import APART, CEM, STARTS, CEMConfig, Plan
 from agents.energy import Energy, EnergyConfig, feature_distance
 from agents.eyes import Eyes
 from agents.mpc import MPCAgent, MPCConfig
-from agents.planners import PLANNERS, REFERENCE, get_planner
+from agents.planners import PLANNERS, REFERENCE, get_planner, planner_for
 from agents.polish import TOGETHER, polish
 from envs.errors import UserError
 from envs.observation import Goal, Observation
@@ -288,9 +288,11 @@ def test_the_reference_is_the_papers():
 
 
 def test_a_model_without_a_policy_is_searched_widely_by_default():
-    assert get_planner("default") == MPCConfig()
-    assert get_planner("default", guided=False) == PLANNERS["unguided"]
-    assert get_planner("reference", guided=False) == REFERENCE
+    model = WorldModel.from_pretrained("tiny")
+    assert planner_for(model, "default") == MPCConfig()
+    model.goal_policy = None
+    assert planner_for(model, "default") == PLANNERS["unguided"]
+    assert planner_for(model, "reference") == REFERENCE
 
 
 @pytest.mark.parametrize("term", ["features", "hand", "grip", "object", "steps", "proposal"])

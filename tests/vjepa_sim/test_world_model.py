@@ -204,7 +204,8 @@ def test_a_model_that_was_scored_since_is_the_same(model, tmp_path):
     model.save_pretrained(tmp_path)
     before, card = fingerprint(tmp_path), tmp_path / "card.json"
     told = json.loads(card.read_text())
-    card.write_text(json.dumps({**told, "name": "other", "measured": {"success": 1.0}}))
+    since = {"name": "other", "measured": {"success": 1.0}, "training": {"hours": 2}}
+    card.write_text(json.dumps({**told, **since}))
     assert fingerprint(tmp_path) == before
     card.write_text(json.dumps({**told, "period": 1.0}))
     assert fingerprint(tmp_path) != before

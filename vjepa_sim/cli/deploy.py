@@ -34,7 +34,7 @@ class Deploy:
         checkpoint: for mpc and bc: a bundled name or a folder (the bundled tiny or bc if not given), or a released .pt file; for octo
             and cosmos their own.
         planner: for mpc and cosmos: default, policy (no search), unguided (a search without the policy), polished (and down
-            the gradient), reference (V-JEPA 2-AC's own), latent, lookahead, pixels or generated (distances alone), inverse, timed
+            the gradient), reference (V-JEPA 2-AC's own), latent, lookahead, pixels or generated (distances alone), timed
             (sub-goals by the clock alone), uncorrected (readings as they are), or no-TERM: default without one of its energy's
             terms, such as no-steps; docs/planning.md tells more.
         task: reach, grasp, reach-with-object or pick-and-place: its budget of steps; the goals' own if not given.

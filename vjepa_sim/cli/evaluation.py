@@ -22,8 +22,7 @@ class Eval:
             octo and cosmos their own.
         planner: for mpc, cosmos and oracle: default, policy (no search), unguided (a search without the policy), polished (and down
             the gradient), reference (V-JEPA 2-AC's own), latent or lookahead (for dino-wm, lewm and video), generated or pixels (for
-            video), inverse (for inverse), timed
-            (sub-goals by the clock alone), uncorrected (readings as they are), or no-TERM: default without one of its energy's
+            video), timed (sub-goals by the clock alone), uncorrected (readings as they are), or no-TERM: default without one of its energy's
             terms, such as no-steps; docs/planning.md tells more.
         task: reach, grasp, reach-with-object, pick-and-place, several with commas between, or all.
         object: cup, box, or all.

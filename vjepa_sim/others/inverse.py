@@ -54,11 +54,11 @@ def learn_inverse(
     with claimed(folder, START_FILE, made_of) if compute.is_main else nullcontext():
         if compute.is_main and not (folder / CARD_FILE).exists():
             torch.manual_seed(seed)
+            model.with_card(goal_policy=replace(model.card.goal_policy, farthest=1, inverse=True))
             model.goal_policy = GoalPolicy(model.card.goal_policy, model.card.encoder, model.card.object_decoder)
             model.save_pretrained(folder)
     compute.wait()
-    config = replace(config, heads_only=True, inverse=True)
-    start = str(folder)
+    start, config = str(folder), replace(config, heads_only=True)
     return train(mixture, start, out, PRESET, config, seed, report, on_encoded, compute, start=start)
 
 
@@ -70,5 +70,7 @@ def whole_model(source: str) -> WorldModel:
     """
     model = WorldModel.from_pretrained(source)
     if model.goal_policy is None:
-        raise UserError(f"Checkpoint {source} has no goal policy, and so no decoders that one could look through.")
+        raise UserError(
+            f"Checkpoint {source} has no goal policy that could be learned anew: give one that `vjepa-sim train` made."
+        )
     return model

@@ -98,9 +98,10 @@ def test_an_oracle_has_no_score_of_the_checkpoint_that_it_sees_with(scores):
 def test_a_folder_without_a_score_and_a_score_that_tells_too_little_are_named(scores, tmp_path):
     with pytest.raises(UserError, match="holds no score"):
         rank(runs(1, 5, 20, 90), [*scores, tmp_path])
-    (tmp_path / "a" / "score.json").write_text('{"action_score": 3}')
-    with pytest.raises(UserError, match="doesn't tell direction"):
-        rank(runs(1, 5, 20, 90), scores)
+    for damaged in ('{"action_score": 3}', '{"action_score": 3, "direction": "0.9", "magnitude": 1, "config": {}}'):
+        (tmp_path / "a" / "score.json").write_text(damaged)
+        with pytest.raises(UserError, match="doesn't tell direction"):
+            rank(runs(1, 5, 20, 90), scores)
 
 
 def test_compare_puts_the_ranking_into_its_report(scores, tmp_path):

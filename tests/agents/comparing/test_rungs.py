@@ -147,11 +147,20 @@ def test_runs_that_mean_different_things_are_refused_by_name(runs, episode, tmp_
     with pytest.raises(UserError, match="two or more"):  # one that is given twice counts once
         compare(tmp_path / "out", [runs / "sim", runs / "noisy-sim" / ".." / "sim"])
     shutil.copytree(runs / "sim", tmp_path / "broken")
-    info = json.loads((tmp_path / "broken" / "eval_info.json").read_text())
-    del info["cells"][0]["n_success"]
-    (tmp_path / "broken" / "eval_info.json").write_text(json.dumps(info))
-    with pytest.raises(UserError, match="is damaged"):
-        compare(tmp_path / "out", [runs / "sim", tmp_path / "broken"])
+    whole = (tmp_path / "broken" / "eval_info.json").read_text()
+    for damage, told in (
+        (lambda info: info["cells"][0].pop("n_success"), "doesn't tell n_success"),
+        (lambda info: info["cells"][0].update(plan_seconds_median="1"), "doesn't tell plan_seconds_median"),
+        (lambda info: info["cells"][0]["episodes"][0].pop("success"), "doesn't tell success"),
+        (lambda info: info["config"].pop("checkpoint"), "doesn't tell checkpoint"),
+        (lambda info: info.update(method=None), "doesn't tell method"),
+        (lambda info: info.update(cells=["x"]), "doesn't tell agent"),
+    ):
+        info = json.loads(whole)
+        damage(info)
+        (tmp_path / "broken" / "eval_info.json").write_text(json.dumps(info))
+        with pytest.raises(UserError, match=f"is damaged: it {told}"):
+            compare(tmp_path / "out", [runs / "sim", tmp_path / "broken"])
     start, goals = episode
     other = [replace(goals[0], rgb=255 - goals[0].rgb)]
     run(tmp_path / "other", (start, other), "sim", "still")

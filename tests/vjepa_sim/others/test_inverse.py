@@ -6,13 +6,18 @@ import numpy as np
 import pytest
 import torch
 
+from agents.mpc import MPCAgent
+from agents.planners import PLANNERS, planner_for
 from data.clip import Clip
 from envs.errors import UserError
+from envs.observation import Goal, Observation
 from vjepa_sim.cli import main
 from vjepa_sim.motion_batch import done_between, draw_motion
 from vjepa_sim.others.inverse import learn_inverse
 from vjepa_sim.presets import get_preset, shortened
 from vjepa_sim.world_model import WorldModel
+
+HOME = np.array([0.45, 0, 0.3, np.pi, 0, 0, 0], np.float32)
 
 
 def test_the_command_learns_one_and_leaves_the_rest_as_it_is(episodes_folder, tmp_path):
@@ -27,16 +32,33 @@ def test_the_command_learns_one_and_leaves_the_rest_as_it_is(episodes_folder, tm
     old, new, now = (model.goal_policy.layers[0][0].weight for model in (whole, begun, learned))
     assert (old - new).abs().mean() > 0.01  # forgotten
     assert 0 < (new - now).abs().max() < 0.01  # and learned anew, as far as one step goes
-    assert learned.card.training["train"]["inverse"]
+    assert learned.card.goal_policy == replace(whole.card.goal_policy, farthest=1, inverse=True)
 
 
 def test_it_learns_what_led_from_one_moment_to_the_next(mixture):
     preset = get_preset("tiny")
-    config = replace(preset.train, inverse=True, batch=2)
-    drawn = draw_motion(mixture, config, preset.goal_policy, [[0, row] for row in range(20)], pictures=False)
+    policy = replace(preset.goal_policy, inverse=True)
+    drawn = draw_motion(
+        mixture, replace(preset.train, batch=2), policy, [[0, row] for row in range(20)], pictures=False
+    )
     assert {pair.stride for pair in drawn.pairs} == {1}
     for pair in drawn.pairs:
         np.testing.assert_array_equal(pair.commands[0, :6], pair.states[1, :6])
+
+
+def test_it_acts_without_a_search_and_leaves_no_sub_goal_early():
+    model = WorldModel.from_pretrained("inverse")
+    assert planner_for(model, "default") == PLANNERS["policy"]
+    agent = MPCAgent(model, planner_for(model, "default"))
+    picture = np.zeros((128, 128, 3), np.uint8)
+    agent.begin([Goal(picture, 2), Goal(picture, 2)])
+    seen = []
+    for _ in range(3):
+        agent.act(Observation(picture, HOME, 0.0))
+        seen.append(agent.current_goal)
+    assert seen == [0, 0, 1]
+    with pytest.raises(UserError, match="doesn't tell how many steps are left"):
+        MPCAgent(model, PLANNERS["timed"])
 
 
 def test_fingers_that_stop_at_what_they_hold_were_told_to_close():
