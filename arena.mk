@@ -56,10 +56,10 @@ $(ARENA)/%-packed.done: $(ARENA)/%.done
 	touch $@
 
 # --- the tables, of the bundled checkpoints, and of what is trained here where none is bundled -------------------------
-# Ours, the same from nothing but the common recordings, the policy alone that it searches around, and its world model searched by the
-# energy of the two latent alternatives; then these, by that energy and by our search without a proposal, the others, the floor between neighbouring pictures, and the search with the
-# simulator's own dynamics.
-ROWS := ours ours-2h ours-policy ours-latent bc lewm lewm-unguided dino-wm dino-wm-unguided video video-generated inverse oracle
+# Ours, the same from nothing but the common recordings, the policy alone that it searches around, and its world model searched without
+# that policy, and by features alone. The others' world models are searched in these two ways too, and video generation as in the paper.
+ROWS := ours ours-2h ours-policy ours-unguided ours-latent bc lewm lewm-unguided dino-wm dino-wm-unguided \
+	video video-unguided video-generated inverse oracle
 SHIFTED := ours ours-2h bc lewm dino-wm inverse  # those that are quick enough to be scored under every shift
 SHIFTS := camera light objects distractors
 SCORED := $(ROWS:%=nominal/%) $(foreach shift,$(SHIFTS),$(SHIFTED:%=$(shift)/%))
@@ -76,6 +76,7 @@ arena: $(SCORED:%=$(ARENA)/%.done) $(WORLDS:%=$(ARENA)/score/%.done)
 TABLE = rm -rf $(ARENA)/table-$(1) && $(BIN)/vjepa-sim compare $(2:%=$(ARENA)/%) $(3) --out $(ARENA)/table-$(1)
 
 $(ARENA)/%/ours-policy.done: AGENT = --planner policy
+$(ARENA)/%/ours-unguided.done: AGENT = --planner unguided
 $(ARENA)/%/ours-latent.done: AGENT = --planner latent
 $(ARENA)/%/bc.done: AGENT = --agent bc
 $(ARENA)/%/lewm.done: AGENT = --checkpoint lewm --planner latent
@@ -84,6 +85,7 @@ $(ARENA)/%/dino-wm.done: AGENT = --checkpoint dino-wm --planner latent
 $(ARENA)/%/dino-wm-unguided.done: AGENT = --checkpoint dino-wm
 $(ARENA)/%/ours-2h.done: AGENT = --checkpoint $(ARENA)/packed/ours-2h
 $(ARENA)/%/video.done: AGENT = --checkpoint video --planner latent
+$(ARENA)/%/video-unguided.done: AGENT = --checkpoint video
 $(ARENA)/%/video-generated.done: AGENT = --checkpoint video --planner generated
 $(ARENA)/%/inverse.done: AGENT = --checkpoint inverse
 $(ARENA)/%/oracle.done: AGENT = --agent oracle --planner latent
@@ -95,20 +97,20 @@ $(ARENA)/distractors/%.done: SHIFT = --randomize 1 --vary distractors
 
 # Fewer episodes for those that think for long: seconds an action on one core stand in the tables.
 $(ARENA)/%.done: EPISODES = 100
-$(ARENA)/%/ours-latent.done: EPISODES = 20
+$(ARENA)/%/ours-unguided.done $(ARENA)/%/ours-latent.done: EPISODES = 20
 $(ARENA)/%/dino-wm.done $(ARENA)/%/dino-wm-unguided.done: EPISODES = 20
-$(ARENA)/%/video.done: EPISODES = 10
+$(ARENA)/%/video.done $(ARENA)/%/video-unguided.done: EPISODES = 10
 $(ARENA)/%/video-generated.done: EPISODES = 2
 $(ARENA)/%/oracle.done: EPISODES = 5
 $(ARENA)/nominal/ours.done: BASELINES = all
 
 # What isn't bundled is trained first; what is, is scored again when it is replaced.
 ROWS_OF = $(patsubst %,$(ARENA)/%.done,$(filter %/$(1),$(SCORED) $(WORLDS:%=score/%)))
-$(foreach row,ours ours-policy ours-latent oracle,$(call ROWS_OF,$(row))): vjepa_sim/checkpoints/tiny/model.safetensors
+$(foreach row,ours ours-policy ours-unguided ours-latent oracle,$(call ROWS_OF,$(row))): vjepa_sim/checkpoints/tiny/model.safetensors
 $(foreach name,bc lewm dino-wm inverse,$(eval $(call ROWS_OF,$(name)) $(call ROWS_OF,$(name)-unguided): \
 	vjepa_sim/checkpoints/$(name)/model.safetensors))
 $(call ROWS_OF,ours-2h): $(ARENA)/ours-2h-packed.done
-$(call ROWS_OF,video) $(call ROWS_OF,video-generated): vjepa_sim/checkpoints/video/model.safetensors
+$(call ROWS_OF,video) $(call ROWS_OF,video-unguided) $(call ROWS_OF,video-generated): vjepa_sim/checkpoints/video/model.safetensors
 
 ANEW = $(if $(wildcard $@),rm -rf $(@:.done=))
 
