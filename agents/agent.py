@@ -95,18 +95,11 @@ def load_agent(
         raise UserError(f"Agent {name!r} reads the simulator's truth: pass env=, an unwrapped FrankaEnv.")
     if name in PLANNING:
         from agents.mpc import MPCAgent
-        from agents.planners import planner_for
+        from agents.planners import check_planner, planner_for
 
+        check_planner(name, planner)
         model = _load_model(name, checkpoint, env)
         config = planner_for(model, planner)
-        if config.polish and name != "mpc":
-            raise UserError(
-                f"Planner {planner!r} needs gradients, and agent {name!r} imagines without any; choose another one."
-            )
-        if name == "oracle" and not config.search:
-            raise UserError(
-                f"Planner {planner!r} searches nothing, so that agent 'oracle' would never ask the simulator; choose another one."
-            )
         return MPCAgent(model, replace(config, view_angle=None if view is None else view.angle), limits, seed)
     if view is not None:
         raise UserError(

@@ -15,7 +15,7 @@ import numpy as np
 from agents.agent import AGENTS, LEARNED, OURS, TRUTH, Agent, checkpoint_of, load_agent
 from agents.films import Films, side_by_side
 from agents.method import card_of, describe
-from agents.planners import get_planner
+from agents.planners import check_planner
 from agents.scoring import Cell, EpisodeScore, markdown_table
 from agents.view import load_view
 from data.files import write_json, write_text
@@ -89,7 +89,7 @@ class EvaluationConfig:
             + [(t, "task", TASKS) for t in self.tasks]
             + [(o, "object", OBJECTS) for o in self.objects]
         )
-        get_planner(self.planner)
+        check_planner(self.agent, self.planner)
         check_aspects(self.vary)
         for name, kind, valid in checks:
             if name not in valid:

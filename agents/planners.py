@@ -7,7 +7,7 @@ from dataclasses import replace
 from agents.cem import CEMConfig
 from agents.energy import EnergyConfig
 from agents.mpc import MPCConfig
-from envs.errors import unknown_name
+from envs.errors import UserError, unknown_name
 from vjepa_sim.world_model import WorldModel
 
 DEFAULT = MPCConfig()
@@ -69,6 +69,27 @@ def get_planner(name: str) -> MPCConfig:
     if name not in PLANNERS:
         raise unknown_name("planner", name, PLANNERS)
     return PLANNERS[name]
+
+
+def check_planner(agent: str, name: str) -> None:
+    """Refuse a planner that an agent has no use for.
+
+    Args:
+        agent: of :data:`agents.agent.AGENTS`.
+        name: see :func:`get_planner`.
+
+    Raises:
+        UserError: no planner has this name, or what it needs is what this agent hasn't.
+    """
+    planner = get_planner(name)
+    if agent in ("oracle", "cosmos") and planner.polish:
+        raise UserError(
+            f"Planner {name!r} needs gradients, and agent {agent!r} imagines without any. Choose another planner."
+        )
+    if agent == "oracle" and not planner.search:
+        raise UserError(
+            f"Planner {name!r} searches nothing, so agent 'oracle' would never ask the simulator. Choose another planner."
+        )
 
 
 def planner_for(model: WorldModel, name: str) -> MPCConfig:

@@ -2,10 +2,12 @@
 
 import io
 
+import pytest
 from rich.console import Console
 from rich.progress import Progress, TextColumn
 
-from vjepa_sim.cli.progress import LINE_EVERY, Bar
+from envs.errors import UserError
+from vjepa_sim.cli.progress import LINE_EVERY, Bar, progress
 
 
 def lines_of(terminal: bool = False, seconds: int = 100) -> list[str]:
@@ -29,3 +31,11 @@ def test_a_log_gets_a_line_now_and_then():
 
 def test_a_terminal_gets_the_bar_alone():
     assert lines_of(terminal=True) == []
+
+
+@pytest.mark.parametrize("done", [0, 3])
+def test_a_mistake_that_is_told_at_once_leaves_no_bar(done, capsys):
+    with pytest.raises(UserError), progress("reading") as bar:
+        bar(done, 10)
+        raise UserError("no such folder")
+    assert ("reading" in capsys.readouterr().err) == (done > 0)

@@ -73,4 +73,10 @@ def progress(title: str, before: str | None = None) -> Iterator[Bar]:
         first = Bar(bars, before) if before else None
         bar = Bar(bars, title)
         bar.before = first
-        yield bar
+        try:
+            yield bar
+        except BaseException:
+            if not any(task.completed for task in bars.tasks):  # nothing was begun: the message is all there is to tell
+                for task in bars.tasks:
+                    bars.update(task.id, visible=False)
+            raise
