@@ -42,7 +42,7 @@ from vjepa_sim.weights import load_tensors, read_safetensors
 from vjepa_sim.world_model import WEIGHTS_FILE, build, find_checkpoint, write_checkpoint
 
 WAVES = 8  # that a share of noise is seen as
-DRAWS = 9  # of which the middle one is sent: a single one is as noisy as the data
+DRAWS = 9  # whose median is sent: a single one is as noisy as the data
 EVALUATE_EVERY = 500
 HELD_OUT_SEED = 1
 HELD_OUT = [[HELD_OUT_SEED, row] for row in range(256)]  # seeds of the moments that are measured
@@ -253,7 +253,7 @@ class FlowHead(nn.Module):
 
 
 class CloningAgent:
-    """Draws nine chunks of actions, sends the first of the one in their middle, and looks again; goals are changed by the clock.
+    """Draws nine chunks of actions, sends the median of their first ones, axis by axis, and looks again; goals are changed by the clock.
 
     It is given images, the arm's own state and goal images, and nothing else.
     """
@@ -290,18 +290,10 @@ class CloningAgent:
         images = torch.stack([seen, self._goals[self.current_goal]])[None].to(device)
         state = torch.from_numpy(observation.state)
         chunks = self.model.draw(images, state[None].to(device), self._generator, DRAWS)
-        action = middle_of(chunks[:, 0, 0]).cpu()
+        action = chunks[:, 0, 0].cpu().median(0).values
         closed = (action[GRIPPER] > 0.5).float()  # hands open or close, nothing between
         action[GRIPPER] = closed - state[GRIPPER]
         return action.clamp(-self._bound, self._bound).numpy()
-
-
-def middle_of(actions: torch.Tensor) -> torch.Tensor:
-    """Of N actions [N, ..., 7] the one [..., 7] that is nearest to all others, in sum over axes: their medoid."""
-    scaled = actions / actions.new_tensor(ACTION_SCALE)
-    apart = (scaled[:, None] - scaled[None]).abs().sum(-1).sum(1)
-    best = apart.argmin(0)[None, ..., None].expand(1, *actions.shape[1:])
-    return actions.gather(0, best)[0]
 
 
 # --- learning -----------------------------------------------------------------------------------------------------
@@ -438,7 +430,7 @@ def measure(policy: Policy, mixture: Mixture, config: CloningConfig) -> dict[str
     batch, generator = batch.to(policy.places.device), torch.Generator().manual_seed(HELD_OUT_SEED)
     policy.eval()
     drawn = [
-        middle_of(policy.draw(images, states, generator, DRAWS)[:, :, 0])
+        policy.draw(images, states, generator, DRAWS).median(0).values[:, 0]
         for images, states in zip(batch.images.split(32), batch.states.split(32), strict=True)
     ]
     actions, wanted = torch.cat(drawn).cpu(), batch.chunks[:, 0].cpu()

@@ -18,7 +18,6 @@ from agents.cloning import (
     PolicyConfig,
     clone,
     draw_demonstrations,
-    middle_of,
 )
 from data.formats.droid import write_episode
 from data.mixture import load_mixture
@@ -63,16 +62,6 @@ def test_a_head_that_learned_two_answers_draws_both_and_nothing_between():
         drawn = head.draw(embedding, generator)[:, 0].mean(1)
     assert 0.3 < (drawn > 0).float().mean() < 0.7
     assert ((drawn.abs() - 1).abs() < 0.3).float().mean() > 0.9
-
-
-def test_the_middle_of_two_ways_to_go_is_one_of_them():
-    """Along each axis alone the middle of these would be a mix of two."""
-    forward, left = [0.05, 0, 0, 0, 0, 0, 0], [0, 0.05, 0, 0, 0, 0, 0]
-    ways = torch.tensor([[forward, left], [forward, left], [left, left], [left, forward], [forward, left]])
-    torch.testing.assert_close(middle_of(ways), torch.tensor([forward, left]))
-    thirds = torch.tensor([[0.05, 0.05, 0, 0, 0, 0, 0], [0.05, 0, 0.05, 0, 0, 0, 0], [0, 0.05, 0.05, 0, 0, 0, 0]])
-    assert not any(torch.equal(thirds.median(0).values, each) for each in thirds)
-    assert any(torch.equal(middle_of(thirds), each) for each in thirds)
 
 
 def test_what_is_not_known_teaches_nothing(policy):
