@@ -56,7 +56,7 @@ class ScoreConfig:
         get_planner(self.planner)
 
 
-def planner_of(model: WorldModel, config: ScoreConfig) -> MPCAgent:
+def agent_for(model: WorldModel, config: ScoreConfig) -> MPCAgent:
     """What plans with a model.
 
     Raises:
@@ -76,7 +76,7 @@ def score_actions(
     """Plan from the first to the last picture of recorded clips, and write ``score.json`` and a picture into ``out``.
 
     Args:
-        agent: of :func:`planner_of`.
+        agent: of :func:`agent_for`.
         mixture: of robot episodes.
         out: a new folder.
         config: what to score.

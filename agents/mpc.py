@@ -80,8 +80,9 @@ class MPCAgent:
             raise UserError(
                 f"Without a search the goal policy acts, and checkpoint {model.card.name!r} has none; choose another planner."
             )
-        inverse = model.goal_policy is not None and model.goal_policy.config.inverse
-        if self.config.search and self.config.energy.steps and inverse:
+        policy = model.goal_policy
+        self._tells_steps = policy is not None and not policy.config.inverse
+        if self.config.search and self.config.energy.steps and policy is not None and not self._tells_steps:
             raise UserError(
                 f"Checkpoint {model.card.name!r} is an inverse model and doesn't tell how many steps are left; choose another planner."
             )
@@ -133,7 +134,7 @@ class MPCAgent:
     def _next_goal(self, present: Present) -> Scene:
         """The current goal, or the first after it that isn't reached yet if a goal policy tells."""
         goal = present.scene(self._goals[self.current_goal])
-        if not self.config.reached or self.model.goal_policy is None or self.model.goal_policy.config.inverse:
+        if not (self.config.reached and self._tells_steps):
             return goal
         now = present.scene(present.z)
         while self.current_goal < len(self._goals) - 1:

@@ -6,21 +6,19 @@ import subprocess
 from pathlib import Path
 
 import pytest
-import tyro
 
 from agents.planners import get_planner
-from vjepa_sim.cli import VERBS
+from vjepa_sim.cli import parse
 
 ROOT = Path(__file__).parents[1]
 GOALS = ("demo", "checkpoint", "results", "arena-data", "arena-models", "arena")
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
-def parse(line: str) -> None:
+def check(line: str) -> None:
     """Refuse a line of the shell's whose command of ours wouldn't be taken; nothing is run."""
     command = re.sub(r"\$\(.*?\)", "X", line.split("vjepa-sim ", 1)[1])
-    words = shlex.split(re.split(r"[;&|]", command)[0], comments=True)
-    verb = tyro.extras.subcommand_cli_from_dict(VERBS, args=words)
+    verb = parse(shlex.split(re.split(r"[;&|]", command)[0], comments=True))
     if getattr(verb, "planner", None) is not None:
         get_planner(verb.planner)
 
@@ -31,7 +29,7 @@ def test_what_make_runs_is_understood(goal):
     commands = [line for line in told.replace("\\\n", " ").splitlines() if "/vjepa-sim " in line]
     assert commands
     for command in commands:
-        parse(command)
+        check(command)
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
@@ -39,4 +37,4 @@ def test_what_documents_show_is_understood(document):
     text = document.read_text().replace("\\\n", " ")
     blocks = "\n".join(re.findall(r"```.*?\n(.*?)```", text, re.DOTALL))
     for command in re.findall(r"^\s*vjepa-sim [^…]*?$", blocks, re.MULTILINE):
-        parse(command)
+        check(command)

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from agents.action_score import ScoreConfig, learned_from, planner_of, score_actions, summarize
+from agents.action_score import ScoreConfig, agent_for, learned_from, score_actions, summarize
 from data.mixture import load_mixture
 from envs.errors import UserError
 from vjepa_sim.cli import main
@@ -65,7 +65,7 @@ def test_data_that_a_model_learned_from_are_known_again(learned_from, alone, epi
         record = {**record, "seeds": [], "frames": 5}
     model = WorldModel.from_pretrained("tiny").with_card(data=({**record, "sources": [source[learned_from]]},))
     config = ScoreConfig(planner="policy", clips=2)
-    report = score_actions(planner_of(model, config), mixture, tmp_path / "out", config)
+    report = score_actions(agent_for(model, config), mixture, tmp_path / "out", config)
     assert report["held_out_alone"] == alone
 
 
@@ -88,7 +88,7 @@ def test_recordings_of_another_gripper_are_refused(mixture, tmp_path):
     model = WorldModel.from_pretrained("tiny").with_card(data=({**record, "grippers": ["panda_hand"]},))
     config = ScoreConfig(planner="policy", clips=2)
     with pytest.raises(UserError, match="trained with panda_hand; these were recorded with robotiq"):
-        score_actions(planner_of(model, config), mixture, tmp_path / "out", config)
+        score_actions(agent_for(model, config), mixture, tmp_path / "out", config)
     assert not (tmp_path / "out").exists()
 
 

@@ -1,7 +1,9 @@
 """What is bundled: it works, it is small enough, and what docs/arena tells of it is of these weights."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,6 +18,7 @@ ARENA = Path(__file__).parents[2] / "docs" / "arena"
     "agent, checkpoint, planner",
     [
         ("mpc", "tiny", "default"),
+        ("mpc", "tiny-2h", "default"),
         ("bc", "bc", "default"),
         ("mpc", "inverse", "default"),
         ("mpc", "lewm", "latent"),
@@ -39,18 +42,14 @@ def test_all_weights_together_stay_under_100_mb():
     assert sum(path.stat().st_size for path in BUNDLED.rglob("*") if path.is_file()) < 100e6
 
 
-def of_bundled() -> dict[str, dict]:
-    """Settings of the published evaluations and scores of bundled models, by their names."""
-    found = {}
+def of_bundled() -> Iterator[Any]:
+    """Settings of the published evaluations and scores of bundled models."""
     for path in sorted(ARENA.glob("*/*/*_config.json")):
-        told = json.loads(path.read_text())
-        config = told.get("config", told)
+        config = json.loads(path.read_text())["config"]
         if (BUNDLED / config["checkpoint"]).is_dir():
-            found[str(path.parent.relative_to(ARENA))] = config
-    return found
+            yield pytest.param(config, id=str(path.parent.relative_to(ARENA)))
 
 
-@pytest.mark.parametrize("name", of_bundled())
-def test_published_numbers_are_of_the_models_that_are_bundled(name):
-    config = of_bundled()[name]
+@pytest.mark.parametrize("config", of_bundled())
+def test_published_numbers_are_of_the_models_that_are_bundled(config):
     assert config["checkpoint_crc32"] == fingerprint(config["checkpoint"])

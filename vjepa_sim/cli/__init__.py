@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import Any
 
 import tyro
 
@@ -46,21 +47,29 @@ VERBS: dict[str, type] = {
 RESUMABLE = ("collect", "pretrain", "train", "baseline", "eval")
 
 
+def parse(arguments: list[str]) -> Any:
+    """The verb that a command line asks for, with its options; where it doesn't know one, tyro says so and leaves with status 2.
+
+    Raises:
+        UserError: there is no such verb.
+    """
+    if arguments and not arguments[0].startswith("-") and arguments[0] not in VERBS:
+        raise unknown_name("verb", arguments[0], VERBS)
+    if arguments[:1] == ["convert"] and len(arguments) > 1 and not arguments[1].startswith("-"):
+        check_kind(arguments[1])
+    return tyro.extras.subcommand_cli_from_dict(
+        VERBS,
+        args=arguments,
+        prog="vjepa-sim",
+        description="Simulate, collect, train and plan with V-JEPA 2 world models.",
+    )
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit status: 0 done, 1 a check failed, 2 a user's mistake, 130 stopped."""
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        if arguments and not arguments[0].startswith("-") and arguments[0] not in VERBS:
-            raise unknown_name("verb", arguments[0], VERBS)
-        if arguments[:1] == ["convert"] and len(arguments) > 1 and not arguments[1].startswith("-"):
-            check_kind(arguments[1])
-        verb = tyro.extras.subcommand_cli_from_dict(
-            VERBS,
-            args=arguments,
-            prog="vjepa-sim",
-            description="Simulate, collect, train and plan with V-JEPA 2 world models.",
-        )
-        return verb.run()
+        return parse(arguments).run()
     except UserError as error:
         print(f"vjepa-sim: {error}", file=sys.stderr)
         return 2

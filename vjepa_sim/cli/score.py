@@ -42,7 +42,7 @@ class Score:
     threads: int = 0
 
     def run(self) -> int:
-        from agents.action_score import CONFIG_FILE, ScoreConfig, planner_of, score_actions
+        from agents.action_score import CONFIG_FILE, ScoreConfig, agent_for, score_actions
         from data.clips import parse_period
         from data.mixture import load_mixture
         from data.output import check_output
@@ -55,7 +55,7 @@ class Score:
         check_output(self.out, CONFIG_FILE)
         device = find_device(self.device)
         model = WorldModel.from_pretrained(self.checkpoint).to(device)
-        agent, card = planner_of(model, config), model.card
+        agent, card = agent_for(model, config), model.card
         period = card.period if self.period is None and card.period else parse_period(self.period or "paper")
         with progress("reading episodes") as bar:
             mixture = load_mixture(self.data, bar, period, self.camera, 2 * card.transform.size, only_episodes=True)
