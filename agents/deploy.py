@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from agents.agent import Agent
-from agents.evaluate import INFO_FILE, write_report
+from agents.evaluation_report import INFO_FILE, write_report
 from agents.preflight import check_control, preflight, require
 from agents.recording import Recording
 from agents.scoring import Cell, EpisodeScore

@@ -2,113 +2,33 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
-from agents.agent import AGENTS, LEARNED, OURS, TRUTH, Agent, checkpoint_of, load_agent
+from agents.agent import LEARNED, OURS, TRUTH, Agent, load_agent
+from agents.evaluation_config import EvaluationConfig
+from agents.evaluation_report import read_unfinished, write_report
 from agents.films import Films, side_by_side
 from agents.method import card_of, describe
-from agents.planners import check_planner
-from agents.scoring import Cell, EpisodeScore, markdown_table
+from agents.scoring import Cell, EpisodeScore
 from agents.view import load_view
-from data.files import write_json, write_text
 from data.output import claimed
-from data.provenance import provenance
-from envs.errors import UserError, unknown_name
+from envs.errors import UserError
 from envs.faults import ArmFault
 from envs.franka_env import FrankaEnv
 from envs.pose import POSITION
 from envs.safety import default_limits
 from envs.scene.cameras import left_at
-from envs.scene.names import OBJECTS
 from envs.seeds import evaluation_seed
 from envs.simulation import PERIOD
-from envs.tasks import TASKS
-from envs.variation import ASPECTS, check_aspects
 from vjepa_sim.compute import find_device
 from vjepa_sim.world_model import fingerprint
 
 CONFIG_FILE = "eval_config.json"
-INFO_FILE = "eval_info.json"
-BASELINES = ("expert", "random", "still")  # the ceiling and the two floors
-
-
-@dataclass(frozen=True)
-class EvaluationConfig:
-    """What to score.
-
-    Attributes:
-        agent: see :data:`agents.AGENTS`.
-        baselines: of :data:`BASELINES`, scored beside it on the same seeds; none for a run that stands beside another with
-            them in ``vjepa-sim compare``.
-        checkpoint: see :func:`agents.agent.checkpoint_of`.
-        planner: for ``mpc``, ``cosmos`` and ``oracle``, see :data:`agents.planners.PLANNERS`.
-        tasks, objects: one cell for each pair.
-        episodes: per cell.
-        seed: of the first episode; the others follow. Below 2³¹, where no training data come from.
-        goals: ``paper`` (one goal image, three for pick and place) or ``dense`` (more sub-goal images).
-        randomize: strength of domain randomisation.
-        vary: what is randomised, of :data:`envs.variation.ASPECTS`.
-        size: of the camera's images in pixels.
-        gripper: ``robotiq`` or ``panda_hand``.
-        videos: most videos per cell, failures first.
-        device: the planner's, see :func:`vjepa_sim.compute.find_device`.
-        azimuth: of the camera in degrees, see :func:`envs.scene.cameras.left_at`; None for the nominal one.
-        view: for ``mpc``: a calibration of the camera, see :mod:`agents.view`.
-    """
-
-    agent: str = "mpc"
-    baselines: tuple[str, ...] = BASELINES
-    checkpoint: str | None = None
-    planner: str = "default"
-    tasks: tuple[str, ...] = tuple(TASKS)
-    objects: tuple[str, ...] = OBJECTS
-    episodes: int = 20
-    seed: int = 0
-    goals: str = "paper"
-    randomize: float = 0.0
-    vary: tuple[str, ...] = tuple(ASPECTS)
-    size: int = 256
-    gripper: str = "robotiq"
-    videos: int = 4
-    device: str = "auto"
-    azimuth: float | None = None
-    view: str | None = None
-
-    def __post_init__(self) -> None:
-        checks = (
-            [(self.agent, "agent", AGENTS)]
-            + [(b, "baseline", BASELINES) for b in self.baselines]
-            + [(t, "task", TASKS) for t in self.tasks]
-            + [(o, "object", OBJECTS) for o in self.objects]
-        )
-        check_planner(self.agent, self.planner)
-        check_aspects(self.vary)
-        for name, kind, valid in checks:
-            if name not in valid:
-                raise unknown_name(kind, name, valid)
-        object.__setattr__(self, "checkpoint", checkpoint_of(self.agent, self.checkpoint))
-        if set(self.vary) != set(ASPECTS) and self.randomize == 0:
-            raise UserError(
-                f"--vary {','.join(self.vary)}: nothing varies with --randomize 0. Give a strength, such as 1."
-            )
-        if self.episodes < 1:
-            raise UserError(f"--episodes {self.episodes}: at least one is needed.")
-        if self.videos < 0:
-            raise UserError(f"--videos {self.videos}: give 0 or more.")
-        evaluation_seed(self.seed, self.episodes)
-
-    @property
-    def agents(self) -> list[str]:
-        """Everyone who is scored, in the table's order."""
-        return list(dict.fromkeys((self.agent, *self.baselines)))
 
 
 def evaluate(out: Path, config: EvaluationConfig, on_episode: Callable[[str, str, str], None]) -> dict:
@@ -151,7 +71,7 @@ def evaluate(out: Path, config: EvaluationConfig, on_episode: Callable[[str, str
     settings["period"] = env.arm.period
     env.close()
     with claimed(out, CONFIG_FILE, settings):
-        info = {**_resume(out, settings), "method": method}
+        info = {**read_unfinished(out, settings), "method": method}
         for task in config.tasks:
             for object_name in config.objects:
                 _score_agents(out, info, config, task, object_name, fitted, on_episode)
@@ -189,7 +109,7 @@ def make_env(config: EvaluationConfig, task: str, object_name: str, fitted: Agen
 
 
 def check_fit(agent: Agent, env: FrankaEnv) -> None:
-    """Refuse a world model that was trained for something else.
+    """Refuse a model, of the world or of what to do, that was trained for something else.
 
     Raises:
         UserError: it names both sides.
@@ -209,21 +129,6 @@ def check_seeds(agent: Agent, seeds: list[int]) -> None:
         raise UserError(
             f"Checkpoint {card.name!r} saw evaluation seeds in training, for example {min(seen)}; choose another --seed."
         )
-
-
-def _resume(out: Path, settings: dict) -> dict:
-    """What an earlier run finished, or an empty report."""
-    path = out / INFO_FILE
-    if not path.exists():
-        return {"config": settings, "cells": [], "complete": False, "provenance": provenance()}
-    try:
-        info = json.loads(path.read_text())
-        finished = bool(info["complete"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path} is damaged ({error!r}). Give a new folder as --out.") from error
-    if finished:
-        raise UserError(f"{out} holds a finished evaluation. Give a new folder as --out: results are never mixed.")
-    return info
 
 
 def _score_agents(
@@ -252,17 +157,11 @@ def _score_agents(
         for name in names:
             if name in done:
                 continue
-            if name in LEARNED and name not in TRUTH:
-                agent = fitted
-            else:
-                checkpoint, truth = config.checkpoint if name in LEARNED else None, env if name in TRUTH else None
-                agent = load_agent(name, checkpoint, config.seed, env.arm.limits, truth, planner=config.planner)
-                if name == "oracle":
-                    agent.model.to(find_device(config.device))
+            agent = fitted if name in LEARNED and name not in TRUTH else _agent_in(env, name, config)
             films = Films(config.videos if name == config.agent else 0)
             scores = []
             for seed in seeds:
-                score, frames = run_episode(agent, env, seed, show_goal_states=name == "expert")
+                score, frames = run_episode(agent, env, seed)
                 scores.append(score)
                 films.add(score, frames)
                 on_episode(name, task, object_name)
@@ -273,6 +172,15 @@ def _score_agents(
             write_report(out, info)
     finally:
         env.close()
+
+
+def _agent_in(env: FrankaEnv, name: str, config: EvaluationConfig) -> Agent:
+    """One that is made anew for each environment: it learned nothing, or knows the environment's truth."""
+    checkpoint, truth = config.checkpoint if name in LEARNED else None, env if name in TRUTH else None
+    agent = load_agent(name, checkpoint, config.seed, env.arm.limits, truth, planner=config.planner)
+    if name in OURS:
+        agent.model.to(find_device(config.device))
+    return agent
 
 
 def usable_seeds(env: FrankaEnv, first: int, count: int) -> tuple[list[int], list[int]]:
@@ -288,24 +196,20 @@ def usable_seeds(env: FrankaEnv, first: int, count: int) -> tuple[list[int], lis
     return seeds, excluded
 
 
-def run_episode(
-    agent: Agent, env: FrankaEnv, seed: int, show_goal_states: bool = False
-) -> tuple[EpisodeScore, np.ndarray]:
-    """One episode over the task's whole budget.
+def run_episode(agent: Agent, env: FrankaEnv, seed: int) -> tuple[EpisodeScore, np.ndarray]:
+    """One episode over the task's whole budget; whoever acts is shown the goals' images and no more of them.
 
     Args:
         agent: what acts.
         env: where.
         seed: of the episode.
-        show_goal_states: whether the agent is told the arm's own state in the goal images; for a reach that is what
-            success is judged by.
 
     Returns:
         Its score, and frames for people, uint8 [steps + 1, H, 2 W, 3]: what was seen, beside the goal image that it was toward.
     """
     _, info = env.reset(seed=seed)
     goals = info["goals"]
-    agent.begin(goals if show_goal_states else [goal.image_alone() for goal in goals])
+    agent.begin([goal.image_alone() for goal in goals])
     frames = [side_by_side(env.observation, goals, 0)]
     seconds, evaluations, first, fault = [], [], None, ""
     for step in range(env.task.budget):
@@ -334,18 +238,3 @@ def run_episode(
         fault=fault,
     )
     return score, np.stack(frames)
-
-
-def write_report(out: Path, info: dict) -> None:
-    """eval_info.json, table.md and episodes.csv, each whole."""
-    write_json(out / INFO_FILE, info)
-    write_text(out / "table.md", markdown_table(info["cells"]))
-    text = io.StringIO()
-    writer = csv.writer(text)
-    header = ["agent", "task", "object", *(field.name for field in fields(EpisodeScore))]
-    writer.writerow(header)
-    for cell in info["cells"]:
-        writer.writerows(
-            [cell["agent"], cell["task"], cell["object"], *episode.values()] for episode in cell["episodes"]
-        )
-    write_text(out / "episodes.csv", text.getvalue())

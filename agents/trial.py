@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from agents.evaluate import EvaluationConfig, make_env, run_episode, usable_seeds
+from agents.evaluate import make_env, run_episode, usable_seeds
+from agents.evaluation_config import EvaluationConfig
 from agents.mpc import MPCAgent
 from agents.planners import planner_for
 from envs.errors import UserError

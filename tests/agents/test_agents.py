@@ -37,7 +37,7 @@ def goal(steps=5, seed=1):
 def test_the_expert_solves_every_task(task, object_name):
     env = FrankaEnv(task, object_name, size=64, randomize=1.0)
     for seed in range(2):
-        score, _ = run_episode(Expert(env), env, seed, show_goal_states=True)
+        score, _ = run_episode(Expert(env), env, seed)
         assert score.success, f"seed {seed}"
     env.close()
 
@@ -45,7 +45,7 @@ def test_the_expert_solves_every_task(task, object_name):
 @pytest.mark.parametrize("object_name", ["cup", "box"])
 def test_the_expert_works_with_the_panda_hand(object_name):
     env = FrankaEnv("pick-and-place", object_name, gripper="panda_hand", size=64)
-    score, _ = run_episode(Expert(env), env, 0, show_goal_states=True)
+    score, _ = run_episode(Expert(env), env, 0)
     assert score.success
     env.close()
 

@@ -7,14 +7,8 @@ import torch
 
 from agents.agent import load_agent
 from agents.behaviors import make_behavior
-from agents.evaluate import (
-    EvaluationConfig,
-    check_fit,
-    check_seeds,
-    evaluate,
-    run_episode,
-    usable_seeds,
-)
+from agents.evaluate import check_fit, check_seeds, evaluate, run_episode, usable_seeds
+from agents.evaluation_config import EvaluationConfig
 from agents.mpc import MPCAgent
 from agents.scoring import told_rate, wilson_interval
 from data.video import read_video

@@ -62,7 +62,8 @@ class Eval:
 
     def run(self) -> int:
         from agents.agent import LEARNED, PLANNING
-        from agents.evaluate import BASELINES, EvaluationConfig, evaluate
+        from agents.evaluate import evaluate
+        from agents.evaluation_config import BASELINES, EvaluationConfig
         from agents.scoring import markdown_table
         from envs.scene.names import OBJECTS
         from envs.tasks import TASKS

@@ -1,0 +1,50 @@
+"""What evaluations and deployments leave behind: every episode, and the table of them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from dataclasses import fields
+from pathlib import Path
+
+from agents.scoring import EpisodeScore, markdown_table
+from data.files import write_json, write_text
+from data.provenance import provenance
+from envs.errors import UserError
+
+INFO_FILE = "eval_info.json"
+
+
+def read_unfinished(out: Path, settings: dict) -> dict:
+    """What an earlier evaluation with these settings finished, or an empty report.
+
+    Raises:
+        UserError: it came to its end, or its report is damaged.
+    """
+    path = out / INFO_FILE
+    if not path.exists():
+        return {"config": settings, "cells": [], "complete": False, "provenance": provenance()}
+    try:
+        info = json.loads(path.read_text())
+        finished = bool(info["complete"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path} is damaged ({error!r}). Give a new folder as --out.") from error
+    if finished:
+        raise UserError(f"{out} holds a finished evaluation. Give a new folder as --out: results are never mixed.")
+    return info
+
+
+def write_report(out: Path, info: dict) -> None:
+    """eval_info.json, table.md and episodes.csv, each whole."""
+    write_json(out / INFO_FILE, info)
+    write_text(out / "table.md", markdown_table(info["cells"]))
+    text = io.StringIO()
+    writer = csv.writer(text)
+    header = ["agent", "task", "object", *(field.name for field in fields(EpisodeScore))]
+    writer.writerow(header)
+    for cell in info["cells"]:
+        writer.writerows(
+            [cell["agent"], cell["task"], cell["object"], *episode.values()] for episode in cell["episodes"]
+        )
+    write_text(out / "episodes.csv", text.getvalue())
