@@ -74,5 +74,5 @@ def lacking(content: Any, wanted: dict[str, Any]) -> list[str]:
     return [
         name
         for name, kind in wanted.items()
-        if not isinstance(content, dict) or not isinstance(content.get(name), kind)
+        if not isinstance(content, dict) or name not in content or not isinstance(content[name], kind)
     ]

@@ -7,7 +7,7 @@ from typing import Any
 
 from agents.comparing.comparison import Comparison, warnings_of
 from agents.comparing.looks import SETTINGS, compare_looks, identity, look_of
-from agents.comparing.paired import SIGNIFICANCE, Paired
+from agents.comparing.paired import MOST, SIGNIFICANCE, Paired, p_over_starts
 from agents.comparing.run_folder import RunFolder, successes_of
 from agents.scoring import told_rate, wilson_interval
 from envs.errors import UserError
@@ -52,18 +52,19 @@ def compare_cells(runs: list[RunFolder]) -> Comparison:
         for a, b in shared:
             paired = Paired.of(successes_of(a), successes_of(b))
             more = paired.more_to_tell() if paired.n else None
-            told = f"none: p < {SIGNIFICANCE}" if more == 0 else "they are even" if more is None else f"about {more}"
             lines.append(
                 f"| {a['task']} | {a['object']} | {_rate(a)} | {_rate(b)} | {paired.n} | {paired.both} | {paired.only_first} "
-                f"| {paired.only_second} | {paired.neither} | {paired.p_value:.3g} | {told if paired.n else 'none shared'} |"
+                f"| {paired.only_second} | {paired.neither} | {paired.p_value:.3g} | {_told(more) if paired.n else 'none shared'} |"
             )
             found = {"p_value": paired.p_value, "more_to_tell": more, **asdict(paired)}
             names = {"first": first.name, "second": other.name, "task": a["task"], "object": a["object"]}
             numbers.append({**names, **found})
         lines.append("")
     lines.append(
-        f"More episodes: to tell the two apart at 5 % in 80 % of all cases, if their rates stay as they are here. Of {len(numbers)} "
-        f"tests of agents that are alike {SIGNIFICANCE * len(numbers):.1f} find a difference by chance, or fewer.\n"
+        "p of a task and object is McNemar's exact test. All of them share their starts, so p of all together is an exact test that "
+        "exchanges two agents start by start. More episodes: to tell the two apart at 5 % in 80 % of all cases, if their rates stay "
+        f"as they are here. If all agents were equally good, up to {SIGNIFICANCE * len(numbers):.1f} of these {len(numbers)} tests of "
+        "single tasks and objects would still find a difference.\n"
     )
     return Comparison(
         "\n".join(lines),
@@ -91,7 +92,7 @@ def _overview(runs: list[RunFolder], pairs: list[tuple[RunFolder, RunFolder]]) -
     """All runs in one table: a row for each, a column for each task and object, and what all their episodes together say."""
     columns = list(dict.fromkeys((cell["task"], cell["object"]) for run in runs for cell in run.cells))
     lines = [
-        f"| run | {' | '.join(f'{task} {name}' for task, name in columns)} | all | shared episodes | p (McNemar) |",
+        f"| run | {' | '.join(f'{task} {name}' for task, name in columns)} | all | shared episodes | p (by starts) |",
         "|---" * (len(columns) + 4) + "|",
     ]
     held_against = {run.name: first for first, run in pairs}
@@ -106,7 +107,7 @@ def _overview(runs: list[RunFolder], pairs: list[tuple[RunFolder, RunFolder]]) -
             paired = Paired.of(first.successes(), run.successes())
             if paired.n:
                 against = f"{paired.points:+.1f} points over {paired.n} against {first.name}"
-                p_value = f"{paired.p_value:.3g}"
+                p_value = f"{p_over_starts(first.successes(), run.successes()):.3g}"
         lines.append(f"| {run.name} | {' | '.join(rates)} | {whole} | {against} | {p_value} |")
     return [*lines, *_baseline_rows(runs[0], columns), ""]
 
@@ -163,6 +164,17 @@ def _methods(runs: list[RunFolder]) -> list[str]:
         row += [" + ".join(f"{seconds / 3600:.1f} {unit}-hours" for unit, seconds in spent.items())]
         lines.append(f"| {' | '.join(map(str, row))} |")
     return [*lines, ""]
+
+
+def _told(more: int | None) -> str:
+    """How many more episodes are needed."""
+    if more is None:
+        return "they are even"
+    if more == 0:
+        return f"none: p < {SIGNIFICANCE}"
+    if more >= MOST:
+        return f"more than {MOST:,}"
+    return f"about {float(f'{more:.2g}'):,.0f}"
 
 
 def _rate(cell: dict) -> str:

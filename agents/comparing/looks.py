@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from agents.comparing.comparison import Comparison
-from agents.comparing.paired import Paired
+from agents.comparing.paired import Paired, p_over_starts
 from agents.comparing.run_folder import RunFolder
 from agents.scoring import told_rate
+from envs.variation import ASPECTS
 
 NOMINAL = "nominal"
 SETTINGS = ("randomize", "vary", "azimuth")  # of an evaluation, that a look consists of
@@ -18,7 +19,8 @@ def look_of(config: dict[str, Any]) -> str:
     strength, azimuth = config.get("randomize", 0.0), config.get("azimuth")
     words = []
     if strength:
-        words.append(", ".join(config["vary"]) + ("" if strength == 1 else f" at {strength:g}"))
+        varied = ", ".join(name for name in ASPECTS if name in config["vary"])  # in whatever order it was given
+        words.append(varied + ("" if strength == 1 else f" at {strength:g}"))
     if azimuth is not None:
         words.append(f"camera at {azimuth:g}°")
     return "; ".join(words) or NOMINAL
@@ -53,9 +55,13 @@ def compare_looks(runs: list[RunFolder]) -> Comparison:
         for look, run in others:
             paired = Paired.of(first.successes(), run.successes())
             if paired.n:
-                told[look] += f", {paired.points:+.1f} points, p = {paired.p_value:.2g}"
-                found = {"points": paired.points, "p_value": paired.p_value, "n": paired.n}
+                p_value = p_over_starts(first.successes(), run.successes())
+                told[look] += f", {paired.points:+.1f} points, p = {p_value:.2g}"
+                found = {"points": paired.points, "p_value": p_value, "n": paired.n}
                 numbers.append({"agent": run.agent, "look": look, "against": first_look, **found})
         lines.append(f"| {first.agent} | {' | '.join(told.get(look, '') for look in columns)} |")
-    lines += ["", "Points and p (McNemar): against the same agent's first look here, on the episodes that both have.\n"]
+    lines += [
+        "",
+        "Points and p (exact, by starts): against the same agent's first look here, on the episodes that both have.\n",
+    ]
     return Comparison("\n".join(lines), {"looks": numbers})

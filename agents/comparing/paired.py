@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 SIGNIFICANCE, POWER = 0.05, 0.8
+MOST = 100_000  # episodes that anybody could still score; beyond, a number would say nothing
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ class Paired:
         """Episodes needed besides these to tell the two apart, if their rates stay as they are here.
 
         So many that the exact test at 5 % finds the difference in 80 % of all cases, to 2 %. 0 if they can be told apart already,
-        None if they are even here: no number would do.
+        None if they are even here: no number would do. :data:`MOST` stands for that many and more.
         """
         if self.p_value < SIGNIFICANCE:
             return 0
@@ -66,7 +68,28 @@ class Paired:
         n = self.n + 1
         while _power(n, differing / self.n, max(self.only_first, self.only_second) / differing) < POWER:
             n = math.ceil(1.02 * n)
+            if n - self.n >= MOST:
+                return MOST
         return n - self.n
+
+
+def p_over_starts(first: dict[tuple[Any, Any, int], bool], second: dict[tuple[Any, Any, int], bool]) -> float:
+    """How likely so uneven a split of all cells' episodes is by chance, two-sided and exact.
+
+    Cells share their starts, so that a seed's episodes aren't independent of each other: the two agents may be exchanged start by
+    start, not episode by episode. With one cell it is McNemar's test.
+
+    Args:
+        first, second: success by task, object and seed; what only one of them has doesn't count.
+    """
+    uneven: dict[int, int] = {}  # by how many episodes of a start the second is better
+    for episode in first.keys() & second.keys():
+        uneven[episode[2]] = uneven.get(episode[2], 0) + int(second[episode]) - int(first[episode])
+    likely = np.ones(1)  # of each sum of differences, from the lowest to the highest, if every sign is a toss
+    for size in filter(None, map(abs, uneven.values())):
+        likely = np.convolve(likely, [0.5, *[0.0] * (2 * size - 1), 0.5])
+    sums = np.arange(len(likely)) - len(likely) // 2
+    return float(min(1.0, likely[np.abs(sums) >= abs(sum(uneven.values()))].sum()))
 
 
 def _power(n: int, differing: float, uneven: float) -> float:

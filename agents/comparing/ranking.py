@@ -4,7 +4,6 @@ two rank them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +18,8 @@ from envs.errors import UserError
 
 PICTURE_FILE = "ranking.png"
 MEASURES = ("action_score", "direction", "magnitude")
-SCORE = {name: int | float for name in MEASURES} | {"config": dict}  # what is needed of a score
+# What is needed of a score; one that never moves has no direction.
+SCORE = {"action_score": int | float, "direction": int | float | None, "magnitude": int | float | None, "config": dict}
 FEWEST = 3  # that can be ranked
 SHUFFLES = 9999  # up to seven checkpoints all orders are tried
 DOT = (30, 110, 170)
@@ -51,7 +51,7 @@ def rank(runs: list[RunFolder], folders: list[Path]) -> Comparison:
         raise UserError("The evaluations have no task and object in common: nothing to rank by.")
     success = {f"{task} {name}": [100 * each[task, name] for each in rates] for task, name in shared}
     success = {"all": [float(np.mean(each)) for each in zip(*success.values(), strict=True)], **success}
-    measured = {name: [score[name] for _, _, score in scored] for name in MEASURES}
+    measured = {name: [score.get(name) for _, _, score in scored] for name in MEASURES}
     found = {
         name: {column: _spearman(values, rates) for column, rates in success.items()}
         for name, values in measured.items()
@@ -136,10 +136,14 @@ def _settings(score: dict) -> dict:
     }
 
 
-def _spearman(values: list[float], rates: list[float]) -> dict[str, float] | None:
-    """Rank correlation, and a permutation test of it; None where one side is all alike."""
+def _spearman(values: list[float | None], rates: list[float]) -> dict[str, float] | None:
+    """Rank correlation of what is known, and a permutation test of it; None where too little is, or one side is all alike."""
     from scipy.stats import permutation_test, rankdata
 
+    known = [(value, rate) for value, rate in zip(values, rates, strict=True) if value is not None]
+    if len(known) < FEWEST:
+        return None
+    values, rates = zip(*known, strict=True)
     if len(set(values)) == 1 or len(set(rates)) == 1:
         return None
     ranks, others = (rank - rank.mean() for rank in (rankdata(values), rankdata(rates)))
@@ -155,12 +159,17 @@ def _spearman(values: list[float], rates: list[float]) -> dict[str, float] | Non
 
 
 def _told(found: dict[str, float] | None) -> str:
-    return "all alike" if found is None else f"{found['rho']:+.2f} ({found['p_value']:.2g})"
+    return "all alike, or unknown" if found is None else f"{found['rho']:+.2f} ({found['p_value']:.2g})"
 
 
-def _row(name: str, numbers: Iterable[float]) -> str:
-    score, direction, magnitude, *rates = numbers
-    cells = [f"{score:.1f}", f"{direction:.2f}", f"{magnitude:.2f}", *(f"{rate:.0f}" for rate in rates)]
+def _row(name: str, numbers: list[float | None]) -> str:
+    score, *ways = numbers[: len(MEASURES)]
+    success = numbers[len(MEASURES) :]
+    cells = [
+        f"{score:.1f}",
+        *("" if way is None else f"{way:.2f}" for way in ways),
+        *(f"{rate:.0f}" for rate in success),
+    ]
     return f"| {name} | {' | '.join(cells)} |"
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from agents.agent import LEARNED, PLANNING
 from agents.deploy import CONFIG_FILE as DEPLOY_FILE
 from agents.evaluate import CONFIG_FILE as EVAL_FILE
-from agents.evaluate import INFO_FILE
+from agents.evaluation_report import INFO_FILE
 from data.files import lacking, read_json_object
 from data.output import leaves
 from envs.errors import UserError
@@ -20,6 +20,7 @@ INFO = {"config": dict, "cells": list, "complete": bool, "method": dict, "proven
 CELL = {"agent": str, "task": str, "object": str, "n_success": int, "n_episodes": int}
 CELL |= {"plan_seconds_median": int | float, "model_evaluations_per_action": int | float, "episodes": list}
 EPISODE = {"seed": int, "success": bool}
+LOOK = {"randomize": int | float, "vary": list, "azimuth": int | float | None}  # of evaluations since they have looks
 KINDS = {DEPLOY_FILE: "deploy", EVAL_FILE: "eval"}
 UNTOLD = "not told"
 
@@ -137,8 +138,9 @@ def _read(folder: Path, name: str) -> RunFolder:
     if missing:
         raise UserError(f"{folder / INFO_FILE} is damaged: it doesn't tell {', '.join(missing)}.")
     cells = info["cells"]
-    if not cells or not all(cell["episodes"] for cell in cells):
-        raise UserError(f"{folder}: no episode was scored there.")
+    agent = info["config"]["agent"]
+    if not any(cell["agent"] == agent for cell in cells) or not all(cell["episodes"] for cell in cells):
+        raise UserError(f"{folder}: no episode of its agent, {agent!r}, was scored there.")
     return RunFolder(
         name, folder, kinds[0], info["config"], cells, info["method"], info["complete"], info["provenance"]
     )
@@ -150,9 +152,12 @@ def _lacking(info: dict[str, Any]) -> list[str]:
     if not missing:
         config = info["config"]
         missing += lacking(config, {"agent": str} | ({"checkpoint": str} if config.get("agent") in LEARNED else {}))
+        needed = {*config, "vary"} if config.get("randomize") else {*config}
+        missing += lacking(config, {name: kind for name, kind in LOOK.items() if name in needed})
         missing += [name for cell in info["cells"] for name in lacking(cell, CELL)]
     if not missing:
         missing += [name for cell in info["cells"] for each in cell["episodes"] for name in lacking(each, EPISODE)]
+        missing += ["n_episodes" for cell in info["cells"] if cell["n_episodes"] != len(cell["episodes"])]
     return sorted(set(missing))
 
 

@@ -47,6 +47,7 @@ def test_nothing_is_told_of_one_look():
     [
         ({}, "nominal"),
         ({"randomize": 1.0, "vary": ["textures", "color"]}, "textures, color"),
+        ({"randomize": 1.0, "vary": ["color", "textures"]}, "textures, color"),
         ({"randomize": 0.5, "vary": ["camera"]}, "camera at 0.5"),
         ({"azimuth": 45.0}, "camera at 45°"),
         ({"randomize": 1.0, "vary": ["light"], "azimuth": 45.0}, "light; camera at 45°"),
