@@ -83,9 +83,8 @@ def score_actions(
         on_clip: called with the clips done and in all.
 
     Returns:
-        ``action_score``, ``error_m`` (of the way, summed over x, y and z), ``direction`` (cosine between planned and done ways),
-        ``magnitude`` (of the planned way as a share of the one done), ``still_score`` (of standing still), ``held_out_alone`` (whether the model learned from these data,
-        so that only the episodes that were kept from it count), and each clip's ways.
+        :func:`summarize`'s scores, ``still_score`` (of standing still), ``held_out_alone`` (see :func:`learned_from`; where the
+        model learned from these data only the episodes that were kept from it count), and each clip's ways.
 
     Raises:
         UserError: the model plans in steps of another length than the clips', or for another gripper than theirs.
@@ -105,7 +104,7 @@ def score_actions(
         )
     seen = learned_from(card, mixture)  # then only those episodes that it was kept from say anything
     drawn = [[SEED, row] for row in range(config.clips)]
-    clips = mixture.draw_motion(drawn, config.horizon + 1, held_out=seen, pictures=True)
+    clips = mixture.draw_motion(drawn, config.horizon + 1, held_out=bool(seen), pictures=True)
     settings = {**asdict(config), "checkpoint_crc32": fingerprint(config.checkpoint), "data": mixture.identity}
     with claimed(out, CONFIG_FILE, settings):
         planned = []
@@ -127,13 +126,15 @@ def score_actions(
     return report
 
 
-def learned_from(card: Card, mixture: Mixture) -> bool:
+def learned_from(card: Card, mixture: Mixture) -> bool | None:
     """Whether a model learned from some of these data: they lie in the same place, hold the same seeds, or as many frames in as many
-    episodes.
+    episodes. None if its card doesn't tell what it learned from.
 
     Raises:
-        UserError: they have become more or fewer since, so that which of them were kept from the model can't be told.
+        UserError: they are other episodes by now, so that which of them were kept from the model can't be told.
     """
+    if not card.data:
+        return None
     seen = False
     for record in mixture.records:
         for known in card.data:
@@ -141,11 +142,13 @@ def learned_from(card: Card, mixture: Mixture) -> bool:
                 continue
             seen = True
             # Episodes are kept out by their number among all.
-            if known.get("episodes") != record["episodes"]:
+            had, here = known.get("episodes"), record["episodes"]
+            both_tell = known.get("seeds") and record["seeds"]  # other formats than ours know none
+            if had != here or (both_tell and known["seeds"] != record["seeds"]):
                 raise UserError(
-                    f"{', '.join(record['sources'])}: {card.name!r} learned from some of these starts. It had {known.get('episodes')} episodes and "
-                    f"here are {record['episodes']}, so which were kept from it can't be told. Give its data as they were, or others: "
-                    "`vjepa-sim collect` makes them with another --seed."
+                    f"{', '.join(record['sources'])}: {card.name!r} learned from some of these starts, but not of just these: it "
+                    f"had {had} episodes and here are {here}{' of other seeds' * (had == here)}. So which were kept from it can't "
+                    "be told. Give its data as they were, or others: `vjepa-sim collect` makes them with another --seed."
                 )
     return seen
 
@@ -171,7 +174,13 @@ def plan_through(agent: MPCAgent, clip: Clip) -> np.ndarray:
 
 
 def summarize(planned: np.ndarray, done: np.ndarray) -> dict[str, float | None]:
-    """Scores of planned ways beside those done, [N, 3] metres each; no magnitude where nothing was done, and no direction where nothing was planned besides."""
+    """Scores of planned ways beside those done, [N, 3] metres each.
+
+    Returns:
+        ``action_score`` (0 to 80), ``error_m`` (the mean over ways of what x, y and z are off by together), ``direction`` (the mean
+        cosine between planned and done ways; None where nothing was planned or nothing was done) and ``magnitude`` (the median
+        length of planned ways as shares of those done; None where nothing was done).
+    """
     error = float(np.abs(planned - done).sum(1).mean())
     lengths, planned_lengths = np.linalg.norm(done, axis=1), np.linalg.norm(planned, axis=1)
     long = lengths > STANDS_STILL

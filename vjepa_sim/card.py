@@ -157,7 +157,7 @@ def read_card(path: Path, kind: type[AnyCard] = ModelCard) -> AnyCard:
     except (KeyError, TypeError, AttributeError) as error:
         if kind is ModelCard and "policy" in content:
             raise UserError(
-                f"{path}: this is a cloned policy's, and no world model's. --agent bc acts by it."
+                f"{path}: this is the card of a cloned policy, with which `vjepa-sim eval --agent bc` acts; expected a world model's."
             ) from error
         raise UserError(f"{path}: this is no {kind.what}, or one of another version of vjepa-sim ({error}).") from error
     for name, ours in (("state", STATE_CONVENTION), ("gripper", GRIPPER_CONVENTION)):

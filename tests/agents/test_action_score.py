@@ -92,10 +92,23 @@ def test_recordings_of_another_gripper_are_refused(mixture, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_a_set_of_other_seeds_is_refused(mixture):
+    """Its episodes stand at other numbers."""
+    (record,) = mixture.records
+    later = {**record, "seeds": [seed + 3 for seed in record["seeds"]]}
+    card = WorldModel.from_pretrained("tiny").with_card(data=(later,)).card
+    with pytest.raises(UserError, match="6 episodes and here are 6 of other seeds"):
+        learned_from(card, mixture)
+
+
+def test_what_a_card_does_not_tell_is_unknown(mixture):
+    assert learned_from(WorldModel.from_pretrained("tiny").with_card(data=()).card, mixture) is None
+
+
 def test_a_set_that_grew_since_is_refused(mixture):
     """Which of its episodes were kept from the model depends on how many there were."""
     (record,) = mixture.records
     fewer = {**record, "episodes": 4, "frames": 30, "seeds": record["seeds"][:4]}
     card = WorldModel.from_pretrained("tiny").with_card(data=(fewer,)).card
-    with pytest.raises(UserError, match="It had 4 episodes and here are 6"):
+    with pytest.raises(UserError, match="it had 4 episodes and here are 6"):
         learned_from(card, mixture)

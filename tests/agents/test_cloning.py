@@ -138,7 +138,7 @@ def test_a_policy_and_a_world_model_are_not_taken_for_each_other(policy, tmp_pat
     policy.save_pretrained(tmp_path / "policy")
     again = Policy.from_pretrained(tmp_path / "policy")
     assert again.card == policy.card
-    with pytest.raises(UserError, match=r"this is a cloned policy's, and no world model's\. --agent bc"):
+    with pytest.raises(UserError, match="the card of a cloned policy, with which `vjepa-sim eval --agent bc` acts"):
         WorldModel.from_pretrained(tmp_path / "policy")
     with pytest.raises(UserError, match="this is no cloned policy"):
         Policy.from_pretrained("tiny")
@@ -167,4 +167,4 @@ def test_the_commands_clone_and_score(episodes_folder, tmp_path, capsys):
     assert "| reach | box | bc | image |" in (scored / "table.md").read_text()
     other = ["eval", "--agent", "bc", "--planner", "reference", "--out", str(tmp_path / "other")]
     assert main(other) == 2
-    assert "--planner: nothing comes of that with --agent bc" in capsys.readouterr().err
+    assert "--planner: no effect with --agent bc" in capsys.readouterr().err

@@ -11,6 +11,10 @@ import tyro
 from envs.errors import UserError
 from vjepa_sim.cli.options import set_threads
 
+# Times a model's image size that larger pictures are reduced to on reading: its own transform does the rest, and where it learns from
+# random parts of them there is detail to spare.
+SPARE_DETAIL = 2
+
 
 @dataclass(frozen=True, kw_only=True)
 class Learning:
@@ -55,8 +59,8 @@ class Learning:
             config = replace(config, learning_rate=config.learning_rate.scaled(self.learning_rate))
         return config
 
-    def mixture(self, short_side: int, compute, bar, only_episodes: bool = False):
-        """The data, with larger pictures reduced to this height or width in pixels."""
+    def mixture(self, image_size: int, compute, bar, only_episodes: bool = False):
+        """The data, for a model that sees pictures of this height and width in pixels."""
         from data.clips import parse_period
         from data.mixture import load_mixture, look_through
 
@@ -67,7 +71,7 @@ class Learning:
             if compute.is_main:
                 look_through(self.data, bar)
             compute.wait()
-        return load_mixture(self.data, bar, period, self.camera, short_side, only_episodes)
+        return load_mixture(self.data, bar, period, self.camera, SPARE_DETAIL * image_size, only_episodes)
 
     def computing(self, recompute: bool = False, shard: bool = False):
         """This process's part of the work, as a context."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import tyro
 
+from vjepa_sim.cli.learning import SPARE_DETAIL
 from vjepa_sim.cli.options import set_threads
 from vjepa_sim.cli.progress import progress
 
@@ -58,7 +59,9 @@ class Score:
         agent, card = agent_for(model, config), model.card
         period = card.period if self.period is None and card.period else parse_period(self.period or "paper")
         with progress("reading episodes") as bar:
-            mixture = load_mixture(self.data, bar, period, self.camera, 2 * card.transform.size, only_episodes=True)
+            mixture = load_mixture(
+                self.data, bar, period, self.camera, SPARE_DETAIL * card.transform.size, only_episodes=True
+            )
         with progress("planning") as bar:
             report = score_actions(agent, mixture, self.out, config, bar)
         print(
@@ -67,5 +70,7 @@ class Score:
         )
         if report["direction"] is not None:
             print(f"direction {report['direction']:.2f}, magnitude {report['magnitude']:.2f}")
+        if report["held_out_alone"] is None:
+            print(f"Checkpoint {self.checkpoint} doesn't tell what it learned from: it may have been these data.")
         print(f"Numbers and picture lie in {self.out}.")
         return 0

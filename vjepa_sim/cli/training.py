@@ -8,8 +8,6 @@ from envs.errors import UserError, unknown_name
 from vjepa_sim.cli.learning import Learning, print_measured
 from vjepa_sim.cli.progress import progress
 
-SPARE_DETAIL = 2  # times the model's own image size are pictures kept at, at most: random parts of them are looked at
-
 
 @dataclass(frozen=True, kw_only=True)
 class _Stage(Learning):
@@ -62,7 +60,7 @@ class Pretrain(_Stage):
         check_output(self.out, RUN_FILE)  # before the data are read, which takes long
         with self.computing(self.recompute, self.shard) as compute:
             with progress("reading episodes") as bar:
-                mixture = self.mixture(SPARE_DETAIL * preset.encoder.image_size, compute, bar)
+                mixture = self.mixture(preset.encoder.image_size, compute, bar)
             with progress("pretraining") as bar:
                 model = pretrain(
                     mixture, self.out, self.preset, config, self.seed, bar, compute, self.start, CROPS[self.crop]
@@ -119,7 +117,7 @@ class Train(_Stage):
         image_size = input_size(self.encoder)
         with self.computing(self.recompute, self.shard) as compute:
             with progress("reading episodes") as bar:
-                mixture = self.mixture(SPARE_DETAIL * image_size, compute, bar, only_episodes=True)
+                mixture = self.mixture(image_size, compute, bar, only_episodes=True)
             with progress("training", before="encoding") as bar:
                 model = train(
                     mixture,
