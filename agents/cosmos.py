@@ -17,6 +17,7 @@ from vjepa_sim.transform import ImageTransform
 
 CHUNK = 12  # actions that it takes at once
 ACTION_GAIN = 20.0
+GUIDANCE = 0.0  # it is told no text that it could be guided by
 SIZE = 256  # pixels that our camera's pictures have
 PERIOD = 0.25  # s
 INSTALL = (
@@ -53,7 +54,9 @@ class CosmosWorld:
         config = configs.get_cosmos_predict2_action_conditioned_pipeline(model_size="2B", resolution="480", fps=4)
         config.guardrail_config.enabled = config.prompt_refiner_config.enabled = False
         try:
-            self.predictor = pipelines.Video2WorldActionConditionedPipeline.from_config(config, dit_path=checkpoint)
+            self.predictor = pipelines.Video2WorldActionConditionedPipeline.from_config(
+                config, dit_path=checkpoint, use_text_encoder=False
+            )
         except Exception as error:  # whatever its loaders raise
             raise UserError(f"Cosmos's weights can't be loaded from {checkpoint}: {error}") from error
         self.card = Card(name=checkpoint, transform=ImageTransform(SIZE), period=PERIOD)
@@ -72,7 +75,7 @@ class CosmosWorld:
         made = []
         for plan in actions.numpy():
             told = its_actions(state.numpy(), plan)
-            video = self.predictor(frame, told, num_sampling_step=self._steps)  # [1, 3, T, H, W]
+            video = self.predictor(frame, told, guidance=GUIDANCE, num_sampling_step=self._steps)  # [1, 3, T, H, W]
             frames = video[0, :, 1 : 1 + len(plan)].float().cpu().clamp(-1, 1) / 2 + 0.5
             made.append(frames.permute(1, 2, 3, 0).flatten(1, 2))
         return torch.stack(made)

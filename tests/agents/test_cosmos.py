@@ -21,7 +21,8 @@ class StandIn:
 
     asked = 0
 
-    def __call__(self, frame, actions, num_sampling_step):
+    def __call__(self, frame, actions, *, guidance, num_sampling_step):
+        assert guidance == 0
         assert (frame.shape, frame.dtype, actions.shape) == ((256, 256, 3), np.uint8, (12, 7))
         self.asked += 1
         first = torch.from_numpy(frame).permute(2, 0, 1).float() / 127.5 - 1
@@ -32,13 +33,18 @@ class StandIn:
 @pytest.fixture
 def cosmos(monkeypatch):
     pipeline = StandIn()
+
+    def from_config(config, dit_path, *, use_text_encoder):
+        assert not use_text_encoder  # its weights aren't asked for
+        return pipeline
+
     config = SimpleNamespace(guardrail_config=SimpleNamespace(), prompt_refiner_config=SimpleNamespace())
     parts = {
         "configs.action_conditioned.config": SimpleNamespace(
             get_cosmos_predict2_action_conditioned_pipeline=lambda **options: config
         ),
         "pipelines.video2world_action": SimpleNamespace(
-            Video2WorldActionConditionedPipeline=SimpleNamespace(from_config=lambda config, dit_path: pipeline)
+            Video2WorldActionConditionedPipeline=SimpleNamespace(from_config=from_config)
         ),
     }
     for name in ("", ".configs", ".configs.action_conditioned", ".pipelines"):
