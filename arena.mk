@@ -86,12 +86,13 @@ $(ARENA)/distractors/%.done: SHIFT = --randomize 1 --vary distractors
 
 # Fewer episodes for those that think for long: seconds an action on one core stand in the tables.
 $(ARENA)/%.done: EPISODES = 100
+$(ARENA)/%.done: BASELINES = none
+$(ARENA)/nominal/ours.done: BASELINES = all
 $(ARENA)/%/ours-unguided.done $(ARENA)/%/ours-latent.done: EPISODES = 20
 $(ARENA)/%/dino-wm.done $(ARENA)/%/dino-wm-unguided.done: EPISODES = 20
 $(ARENA)/%/video.done $(ARENA)/%/video-unguided.done: EPISODES = 10
 $(ARENA)/%/video-generated.done: EPISODES = 2
 $(ARENA)/%/oracle.done: EPISODES = 5
-$(ARENA)/nominal/ours.done: BASELINES = all
 
 # What is replaced is scored again.
 ROWS_OF = $(patsubst %,$(ARENA)/%.done,$(filter %/$(1),$(SCORED) $(WORLDS:%=score/%)))

@@ -13,7 +13,7 @@ class TrueWorld(WorldModel):
     """A world model's eyes with the simulator's dynamics.
 
     Plans are carried out in the environment, photographed, encoded, and undone. Like the scripted expert it is given the
-    environment: a ceiling in tables, and no agent.
+    environment, so it is a ceiling in tables, and can act on no robot.
     """
 
     def __init__(self, model: WorldModel, env: FrankaEnv):
@@ -27,8 +27,16 @@ class TrueWorld(WorldModel):
         self.to(model.device).eval()
         self._env = env
 
-    def rollout(self, z, state, actions) -> torch.Tensor:
-        """As :meth:`WorldModel.rollout`, without gradients: the latents of what would be seen [N, H, tokens, dim]."""
+    def rollout(self, z: torch.Tensor, state: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
+        """What would be seen after each step of N plans, from the moment that the environment is in; without gradients.
+
+        Args:
+            z, state: ignored, for the environment knows better.
+            actions: [N, H, 7] in metres, radians and closedness, base frame.
+
+        Returns:
+            Latents [N, H, tokens, dim].
+        """
         env, pictures = self._env, []
         before = env.simulation.save()
         for plan in torch.as_tensor(actions).cpu().numpy():

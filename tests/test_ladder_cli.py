@@ -60,9 +60,9 @@ def test_imperfections_are_options(goals, tmp_path):
         (["--backend", "franka"], "--host"),
         (["--slow-first"], "one speed"),
         (["--home", "--dry-run"], "leave one of them out"),
-        (["--host", "172.16.0.2"], "--host: nothing comes of that"),
-        (["--backend", "loopback", "--camera", "0"], "--camera: nothing comes of that"),
-        (["--imperfections.seed", "3"], "--imperfections: nothing comes of that"),
+        (["--host", "172.16.0.2"], "--host: no effect"),
+        (["--backend", "loopback", "--camera", "0"], "--camera: no effect"),
+        (["--imperfections.seed", "3"], "--imperfections: no effect"),
         (["--backend", "franka", "--host", "a", "--camera", "0", "--yes"], "in front of a person"),
         (["--limits.max-force", "-1"], "max_force"),
     ],
@@ -78,9 +78,9 @@ def test_mistakes_are_answered_with_status_2(goals, arguments, message, tmp_path
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--host", "172.16.0.2"], "--host: nothing comes of that without --camera"),
-        (["--steps", "5", "--name", "done"], "--steps, --name: nothing comes of that"),
-        (["--camera", "0", "--task", "grasp", "--seed", "3"], "--task, --seed: nothing comes of that with --camera"),
+        (["--host", "172.16.0.2"], "--host: no effect without --camera"),
+        (["--steps", "5", "--name", "done"], "--steps, --name: no effect"),
+        (["--camera", "0", "--task", "grasp", "--seed", "3"], "--task, --seed: no effect with --camera"),
     ],
 )
 def test_a_goal_is_from_the_camera_or_from_the_simulator(arguments, message, tmp_path, capsys):

@@ -9,6 +9,7 @@ import pytest
 
 from agents.planners import get_planner
 from vjepa_sim.cli import parse
+from vjepa_sim.cli.baseline import ACTING, next_command
 
 ROOT = Path(__file__).parents[1]
 GOALS = ("demo", "checkpoint", "results", "arena-data", "arena-models", "arena")
@@ -38,3 +39,8 @@ def test_what_documents_show_is_understood(document):
     blocks = "\n".join(re.findall(r"```.*?\n(.*?)```", text, re.DOTALL))
     for command in re.findall(r"^\s*vjepa-sim [^…]*?$", blocks, re.MULTILINE):
         check(command)
+
+
+@pytest.mark.parametrize("method", ACTING)
+def test_what_is_told_to_do_with_a_baseline_is_understood(method):
+    check(next_command(method, Path("run")))

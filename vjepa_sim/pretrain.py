@@ -123,14 +123,14 @@ def pretrain(
         training={"pretrain": {"preset": preset_name, "seed": seed, **asdict(config)}},
     )
     model = WorldModel(card)
+    if start is not None:
+        _begin_with(model, start)
     online = Encoder(card.encoder)
     settings = {"stage": "pretrain", "preset": preset_name, "seed": seed, "start": start, "data": mixture.identity}
     settings |= {"period": mixture.period, "max_aspect": max_aspect}
     settings |= {"bfloat16": compute.bfloat16, **asdict(config)}
     with claimed(out, RUN_FILE, settings) if compute.is_main else nullcontext():
         run = Run(out, "pretrain", config.steps, compute)
-        if start is not None and run.is_new:
-            _begin_with(model, start)
         online.load_state_dict(model.encoder.state_dict())
         run.restore(model, online=online)
         if run.step >= config.steps:

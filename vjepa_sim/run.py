@@ -88,11 +88,6 @@ class Run:
         checkpoints = _checkpoints(out / "checkpoints")
         self._last = checkpoints[-1] if checkpoints else None
 
-    @property
-    def is_new(self) -> bool:
-        """Whether there is no checkpoint to go on from."""
-        return self._last is None
-
     def restore(self, model: Trained, **others: nn.Module) -> None:
         """Load the newest checkpoint's weights, if there is one. Call this before the modules are split up.
 

@@ -158,6 +158,8 @@ def train(
     if start is None and model.card.goal_policy is not None and not mixture.tells_commands():
         model.with_card(goal_policy=None)  # there is nothing to clone
     _grow(model, f"Preset {preset_name!r} doesn't fit the encoder {encoder}")
+    if start is not None:
+        _begin_with(model, start, config.heads_only)
     policy = model.card.goal_policy
     for part in (model.encoder, model.pixel_decoder, model.predictor if config.heads_only else None):
         if part is not None:
@@ -170,8 +172,6 @@ def train(
     assumed = {"heads_only": False, "squared": False, "reading_guides": True}
     with claimed(out, RUN_FILE, settings, assumed=assumed) if compute.is_main else nullcontext():
         run = Run(out, "train", config.steps, compute)
-        if start is not None and run.is_new:
-            _begin_with(model, start, config.heads_only)
         run.restore(model)
         if run.step >= config.steps:
             forget_features(out, compute)

@@ -8,7 +8,8 @@ import shutil
 import pytest
 
 from agents.bench import bench_agents
-from agents.evaluate import EvaluationConfig, evaluate
+from agents.evaluate import evaluate
+from agents.evaluation_config import EvaluationConfig
 from envs.errors import UserError
 
 AGENTS = {"still": "still", "clone": "bc", "ours": "mpc", "ceiling": "oracle", "scripted": "expert"}
@@ -25,6 +26,7 @@ def evaluations(tmp_path_factory):
         # What was scored doesn't matter here, and an oracle thinks for long.
         told = json.loads((folders[-1] / "eval_info.json").read_text())
         told["config"] |= {"agent": agent, "checkpoint": EvaluationConfig(agent).checkpoint, "planner": "default"}
+        told["cells"] = [{**cell, "agent": agent} for cell in told["cells"]]
         (folders[-1] / "eval_info.json").write_text(json.dumps(told))
     return folders
 
@@ -34,7 +36,8 @@ def test_agents_of_evaluations_decide_in_turn(evaluations, monkeypatch):
     monkeypatch.setattr("agents.bench.agents.TASKS", ["reach"])
     shown = []
     result = bench_agents(evaluations, lambda done, total: shown.append((done, total)))
-    assert list(result)[2:] == list(AGENTS)
+    result = result["runs"]
+    assert list(result) == list(AGENTS)
     assert result["still"]["times_the_first"] == 1
     assert result["clone"]["model_evaluations_per_action"] == result["still"]["model_evaluations_per_action"] == 0
     assert result["ours"]["model_evaluations_per_action"] == result["ceiling"]["model_evaluations_per_action"] == 64
@@ -57,9 +60,10 @@ def test_what_was_scored_with_other_pictures_has_other_starts(evaluations, tmp_p
         bench_agents([evaluations[0], tmp_path / "small"], lambda done, total: None)
 
 
-def test_a_path_that_holds_another_model_now_is_refused(evaluations):
-    told = json.loads((evaluations[2] / "eval_info.json").read_text())
+def test_a_path_that_holds_another_model_now_is_refused(evaluations, tmp_path):
+    shutil.copytree(evaluations[2], tmp_path / "other")
+    told = json.loads((tmp_path / "other" / "eval_info.json").read_text())
     told["config"]["checkpoint_crc32"] = 1
-    (evaluations[2] / "eval_info.json").write_text(json.dumps(told))
+    (tmp_path / "other" / "eval_info.json").write_text(json.dumps(told))
     with pytest.raises(UserError, match="another model than tiny holds now"):
-        bench_agents(evaluations, lambda done, total: None)
+        bench_agents([evaluations[0], tmp_path / "other"], lambda done, total: None)

@@ -398,10 +398,10 @@ def test_it_works_on_the_loopback_robot(tmp_path, capsys):
         (["--sweep", "--azimuth", "35"], "azimuths of its own"),
         (["--azimuth", "400"], "from -180 to 180"),
         (["--moves", "2"], "too few"),
-        (["--host", "172.16.0.2"], "--host: nothing comes of that in the simulator"),
-        (["--limits.max-force", "9"], "--limits: nothing comes of that in the simulator"),
+        (["--host", "172.16.0.2"], "--host: no effect in the simulator"),
+        (["--limits.max-force", "9"], "--limits: no effect in the simulator"),
         (["--backend", "franka"], "--host ADDRESS"),
-        (["--backend", "franka", "--yes"], "--yes: nothing comes of that on a real robot"),
+        (["--backend", "franka", "--yes"], "--yes: no effect on a real robot"),
     ],
 )
 def test_mistakes_are_answered_with_status_2(arguments, message, tmp_path, capsys):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import tyro
@@ -13,6 +14,15 @@ from vjepa_sim.cli.learning import Learning, print_measured
 from vjepa_sim.cli.options import refuse_unused
 from vjepa_sim.cli.progress import progress
 
+# By what eval acts with what each method learns.
+ACTING = {
+    "bc": "--agent bc ",
+    "dino-wm": "--planner latent ",
+    "lewm": "--planner latent ",
+    "inverse": "",
+    "video": "--planner latent ",
+}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Baseline(Learning):
@@ -21,14 +31,14 @@ class Baseline(Learning):
     Data are robot episodes: droid:PATH, sim:, lerobot:, rlds: or robomimic:, each with a weight if you like.
 
     Attributes:
-        encoder: for inverse: the checkpoint whose encoder and decoders it looks through.
+        start: for inverse: the whole model that it begins with, whose goal policy alone is forgotten.
         method: bc (behaviour cloning toward goal images, Octo's way; 4000 steps), dino-wm (a predictor on frozen features of patches; 1600),
             lewm (one token a picture, learned end to end; 3000), inverse (the action between two pictures; 1600), or video (a
             tokeniser and a denoiser that generate the next picture; 4000 and 12000).
     """
 
     method: tyro.conf.Positional[str]
-    encoder: str = "tiny"
+    start: str = "tiny"
 
     def run(self) -> int:
         from data.output import check_output
@@ -44,24 +54,21 @@ class Baseline(Learning):
         if self.method not in methods:
             raise unknown_name("method", self.method, methods)
         if self.method != "inverse":
-            refuse_unused(self, ("encoder",), f"for {self.method}, which has eyes of its own")
+            refuse_unused(self, ("start",), f"for {self.method}, which begins with nothing")
         check_output(self.out, RUN_FILE)  # before the data are read, which takes long
-        image_size, acts, learn = methods[self.method]()
+        image_size, learn = methods[self.method]()
         with self.computing() as compute:
             with progress("reading episodes") as bar:
                 mixture = self.mixture(image_size, compute, bar, only_episodes=True)
             model = learn(mixture, compute)
         if compute.is_main:
             print_measured(model.card)
-            print(
-                f"What was learned lies in {self.out}. "
-                f"Next: vjepa-sim eval {acts} --checkpoint {self.out} --episodes 20 --seed 0 --out FOLDER"
-            )
+            print(f"What was learned lies in {self.out}. Next: {next_command(self.method, self.out)}")
         return 0
 
-    # Each: the pictures' size in pixels, eval's options for what is learned, and what learns it; mistakes are told at once.
+    # Each: the pictures' size in pixels, and what learns; mistakes are told at once.
 
-    def _bc(self) -> tuple[int, str, Callable[..., Any]]:
+    def _bc(self) -> tuple[int, Callable[..., Any]]:
         from agents.cloning import CloningConfig, PolicyConfig, clone
 
         config = self.adjust(CloningConfig())
@@ -70,9 +77,9 @@ class Baseline(Learning):
             with progress("training") as bar:
                 return clone(mixture, self.out, config, self.seed, bar, compute)
 
-        return PolicyConfig().image_size, "--agent bc", learn
+        return PolicyConfig().image_size, learn
 
-    def _dino_wm(self) -> tuple[int, str, Callable[..., Any]]:
+    def _dino_wm(self) -> tuple[int, Callable[..., Any]]:
         from vjepa_sim.others.dino_wm import PRESET, learn_dino_wm
         from vjepa_sim.others.patch_features import check_installed
         from vjepa_sim.presets import get_preset
@@ -85,9 +92,9 @@ class Baseline(Learning):
             with progress("training", before="encoding") as bar:
                 return learn_dino_wm(mixture, self.out, config, self.seed, bar, compute, bar.before)
 
-        return preset.encoder.image_size, "--planner latent", learn
+        return preset.encoder.image_size, learn
 
-    def _lewm(self) -> tuple[int, str, Callable[..., Any]]:
+    def _lewm(self) -> tuple[int, Callable[..., Any]]:
         from vjepa_sim.others.lewm import LeWMConfig, learn_lewm
         from vjepa_sim.others.one_token import OneTokenConfig
 
@@ -97,22 +104,22 @@ class Baseline(Learning):
             with progress("training") as bar:
                 return learn_lewm(mixture, self.out, config, self.seed, bar, compute)
 
-        return OneTokenConfig().image_size, "--planner latent", learn
+        return OneTokenConfig().image_size, learn
 
-    def _inverse(self) -> tuple[int, str, Callable[..., Any]]:
+    def _inverse(self) -> tuple[int, Callable[..., Any]]:
         from vjepa_sim.others.inverse import PRESET, learn_inverse, whole_model
         from vjepa_sim.presets import get_preset
 
-        image_size = whole_model(self.encoder).card.transform.size
+        image_size = whole_model(self.start).card.transform.size
         config = self.adjust(get_preset(PRESET).train)
 
         def learn(mixture, compute):
             with progress("training", before="encoding") as bar:
-                return learn_inverse(mixture, self.encoder, self.out, config, self.seed, bar, compute, bar.before)
+                return learn_inverse(mixture, self.start, self.out, config, self.seed, bar, compute, bar.before)
 
-        return image_size, "--planner inverse", learn
+        return image_size, learn
 
-    def _video(self) -> tuple[int, str, Callable[..., Any]]:
+    def _video(self) -> tuple[int, Callable[..., Any]]:
         from vjepa_sim.others.tokeniser import TokeniserConfig
         from vjepa_sim.others.video import VideoConfig, learn_denoiser, learn_tokeniser
 
@@ -125,4 +132,9 @@ class Baseline(Learning):
             with progress("denoiser", before="encoding") as bar:
                 return learn_denoiser(mixture, str(folder), self.out, config, self.seed, bar, compute, bar.before)
 
-        return TokeniserConfig().image_size, "--planner generated", learn
+        return TokeniserConfig().image_size, learn
+
+
+def next_command(method: str, out: Path) -> str:
+    """What to do with what was learned."""
+    return f"vjepa-sim eval {ACTING[method]}--checkpoint {out} --episodes 20 --seed 0 --out FOLDER"

@@ -41,6 +41,7 @@ class Bench:
     def run(self) -> int:
         from agents.bench import bench_data, bench_plan, bench_sim
         from data.files import write_json
+        from data.output import leaves
         from data.provenance import provenance
 
         benches = {
@@ -57,9 +58,8 @@ class Bench:
             set_threads(self.threads)
         print(f"Measuring {self.what}; other work on this machine would spoil it.", file=sys.stderr)
         result = benches[self.what]()
-        for name, value in result.items():
-            for key, number in value.items() if isinstance(value, dict) else [("", value)]:
-                print(f"{name} {key}".strip() + (f": {number:.4g}" if isinstance(number, float) else f": {number}"))
+        for name, value in leaves(result).items():
+            print(f"{name}: {value:.4g}" if isinstance(value, float) else f"{name}: {value}")
         if self.json:
             write_json(self.json, {"bench": self.what, **result, "provenance": provenance()})
         return 0

@@ -76,7 +76,7 @@ class Weights:
         if self.out.exists():
             raise UserError(f"{self.out} exists already. Give a new folder as --out.")
         if is_policy(self.source):
-            refuse_unused(self, ("branch", "image_size", "period"), "of a cloned policy")
+            refuse_unused(self, ("branch", "image_size", "period"), "on a cloned policy")
             Policy.from_pretrained(self.source).save_pretrained(self.out, self.half)
             print(f"The policy lies in {self.out}.")
             return 0

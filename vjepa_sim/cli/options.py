@@ -34,19 +34,19 @@ def set_threads(threads: int) -> None:
 
 
 def refuse_unused(verb: Any, names: tuple[str, ...], where: str) -> None:
-    """Refuse options that nothing would come of.
+    """Refuse options that would have no effect.
 
     Args:
         verb: the dataclass of all its options.
         names: of its fields that must be as they are by default.
-        where: nothing would come of them, in words.
+        where: they have no effect, in words.
 
     Raises:
         UserError: one of them is given.
     """
     given = [f"--{each.name.replace('_', '-')}" for each in fields(verb) if each.name in names and _changed(verb, each)]
     if given:
-        raise UserError(f"{', '.join(given)}: nothing comes of that {where}. Leave it out.")
+        raise UserError(f"{', '.join(given)}: no effect {where}. Leave it out.")
 
 
 def _changed(verb: Any, field: Field) -> bool:

@@ -47,17 +47,23 @@ def learn_dino_wm(
         UserError: the encoder's packages are missing.
     """
     compute, folder = compute or Compute(), out.with_name(f"{out.name}-encoder")
-    with claimed(folder, FITTED_FILE, {"data": mixture.identity}) if compute.is_main else nullcontext():
+    with claimed(folder, FITTED_FILE, {"data": mixture.identity, "seed": seed}) if compute.is_main else nullcontext():
         if compute.is_main and not (folder / CARD_FILE).exists():
-            frozen_encoder(mixture, folder.name).save_pretrained(folder)
+            frozen_encoder(mixture, folder.name, seed).save_pretrained(folder)
     compute.wait()
     return train(mixture, str(folder), out, PRESET, config, seed, report, on_encoded, compute)
 
 
-def frozen_encoder(mixture: Mixture, name: str) -> WorldModel:
-    """The frozen encoder, its features standardised over frames of all of a mixture's sources alike, with decoders that have learned nothing yet."""
+def frozen_encoder(mixture: Mixture, name: str, seed: int = 0) -> WorldModel:
+    """The frozen encoder, its features standardised over frames of all of a mixture's sources alike.
+
+    Args:
+        mixture: of robot episodes.
+        name: on its card.
+        seed: of the frames that are drawn, and of the weights of its decoders, which have learned nothing yet.
+    """
     config = PatchFeaturesConfig()
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     card = ModelCard(
         name=name,
         encoder=config,
@@ -69,6 +75,6 @@ def frozen_encoder(mixture: Mixture, name: str) -> WorldModel:
     model = WorldModel(card)
     model.encoder = PatchFeatures.trained(config)
     each = FITTED_FRAMES // len(mixture.episodes)
-    frames = [clips.sample(np.random.default_rng(0), each).frames for clips in mixture.episodes]
+    frames = [clips.sample(np.random.default_rng(seed), each).frames for clips in mixture.episodes]
     model.encoder.fit(torch.cat([card.transform(torch.from_numpy(part)) for part in frames]))
     return model.eval()

@@ -41,7 +41,7 @@ class LeWMConfig:
     Attributes:
         steps, batch: its length; clips per step, over all processes.
         learning_rate, weight_decay, max_gradient_norm: AdamW's.
-        normal_weight: of the term that keeps tokens standard normal; that grows with the batch, which is a quarter of theirs.
+        normal_weight: of the term that keeps tokens standard normal. The term grows with the batch, which is a quarter of LeWM's.
         projections: random directions in which that is looked at.
     """
 

@@ -110,7 +110,7 @@ class TokenPredictor(nn.Module):
         )
         self.norm = nn.LayerNorm(config.dim)
         self.out = nn.Linear(config.dim, encoder.dim)
-        nn.init.zeros_(self.out.weight)  # at first nothing changes
+        nn.init.zeros_(self.out.weight)  # at first nothing that is seen or done matters
 
     def forward(self, z: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
         """Predict each frame's successor.
