@@ -378,15 +378,11 @@ def clone(
         losses_of = compute.replicate(online)
         drawn = Ahead(lambda step: draw_demonstrations(mixture, card, config, [[seed, step, row] for row in rows]))
         for step in run.loop(report):
-            run.set_rates(config.learning_rate, config.weight_decay)
             batch = drawn.take(step, config.steps).to(compute.device)
             noise, levels = draw_noise(batch, config.noises, np.random.default_rng([seed, step, rows.start, 2]))
-            with compute.autocast():
-                losses = losses_of(batch, noise, levels)
-            run.descend(losses["loss"], config.max_gradient_norm)
+            run.learn(config, losses_of, batch, noise, levels)
             follow(policy, online, config.ema.at(step, config.steps))
-            run.log_losses(losses)
-            if (step + 1) % EVALUATE_EVERY == 0 or step + 1 == config.steps:
+            if run.is_due(EVALUATE_EVERY):
                 scores = measure(policy, mixture, config)
                 run.log({f"held_out/{name}": value for name, value in scores.items()})
                 policy.card = replace(policy.card, measured=scores)

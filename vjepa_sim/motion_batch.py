@@ -64,14 +64,14 @@ class DrawnMotion:
     def batch(self, features: Features) -> MotionBatch:
         """As tensors on the features' device."""
         z = features.of(self.clips)
-        actions, states, objects = (_stacked(self.clips, name, z) for name in ("actions", "states", "objects"))
+        actions, states, objects = (stacked(self.clips, name, z) for name in ("actions", "states", "objects"))
         return MotionBatch(z, actions, states, objects, self._goal_pairs(features))
 
     def _goal_pairs(self, features: Features) -> GoalPairs | None:
         if not self.pairs:
             return None
         z = features.of(self.pairs)
-        states, commands = (_stacked(self.pairs, name, z)[:, 0] for name in ("states", "commands"))
+        states, commands = (stacked(self.pairs, name, z)[:, 0] for name in ("states", "commands"))
         steps, noise = z.new_tensor([pair.stride for pair in self.pairs]), torch.from_numpy(self.noise).to(z.device)
         return GoalPairs(z, states, commands, steps, noise)
 
@@ -115,5 +115,6 @@ def done_between(pair: Clip) -> np.ndarray:
     return done
 
 
-def _stacked(clips: list[Clip], name: str, like: torch.Tensor) -> torch.Tensor:
+def stacked(clips: list[Clip], name: str, like: torch.Tensor) -> torch.Tensor:
+    """An array of every clip as one tensor [B, …], on another's device."""
     return torch.from_numpy(np.stack([getattr(clip, name) for clip in clips])).to(like.device)

@@ -122,15 +122,14 @@ def pretrain(
         data=mixture.records,
         training={"pretrain": {"preset": preset_name, "seed": seed, **asdict(config)}},
     )
-    model = WorldModel(card)
-    if start is not None:
+    model, run = WorldModel(card), Run(out, "pretrain", config.steps, compute)
+    if start is not None and run.is_new:
         _begin_with(model, start)
     online = Encoder(card.encoder)
     settings = {"stage": "pretrain", "preset": preset_name, "seed": seed, "start": start, "data": mixture.identity}
     settings |= {"period": mixture.period, "max_aspect": max_aspect}
     settings |= {"bfloat16": compute.bfloat16, **asdict(config)}
     with claimed(out, RUN_FILE, settings) if compute.is_main else nullcontext():
-        run = Run(out, "pretrain", config.steps, compute)
         online.load_state_dict(model.encoder.state_dict())
         run.restore(model, online=online)
         if run.step >= config.steps:
@@ -143,14 +142,10 @@ def pretrain(
         losses_of = objective if compute.shard else compute.replicate(objective)
         drawn = Ahead(lambda step: draw_batch(mixture, config, preset.encoder, card.transform, seed, step, rows))
         for step in run.loop(report):
-            run.set_rates(config.learning_rate, config.weight_decay)
             batch = drawn.take(step, config.steps).to(compute.device)
-            with compute.autocast():
-                losses = losses_of(batch)
-            run.descend(losses["loss"], config.max_gradient_norm)
+            run.learn(config, losses_of, batch)
             follow(objective.target, objective.online, config.ema.at(step, config.steps))
-            run.log_losses(losses)
-            if (step + 1) % PROBE_EVERY == 0 or step + 1 == config.steps:
+            if run.is_due(PROBE_EVERY):
                 scores, picture = evaluate_encoder(model, mixture)
                 run.log({f"probe/{name}": value for name, value in scores.items()})
                 run.show("pictures given back", picture)

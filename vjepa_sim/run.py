@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -64,6 +64,19 @@ class Trained(Protocol):
         """All of its tensors, by name."""
 
 
+class Recipe(Protocol):
+    """What a run's configuration says of every step.
+
+    Attributes:
+        learning_rate, weight_decay: the optimiser's, over the run.
+        max_gradient_norm: longer gradients are shortened to it; None leaves all as they are.
+    """
+
+    learning_rate: Schedule
+    weight_decay: Schedule
+    max_gradient_norm: float | None
+
+
 class Run:
     """The loop around an optimiser. All randomness is drawn from (seed, step), so a resumed run repeats itself.
 
@@ -73,7 +86,7 @@ class Run:
     def __init__(self, out: Path, stage: str, steps: int, compute: Compute):
         """
         Args:
-            out: the run's folder, held by :func:`data.output.claimed`.
+            out: the run's folder; whoever begins to learn holds it by :func:`data.output.claimed`.
             stage: what is trained, as the card's ``training`` calls it; the card is told there how many seconds it took.
             steps: length of the run.
             compute: this process's part.
@@ -87,6 +100,11 @@ class Run:
         self._stop = False
         checkpoints = _checkpoints(out / "checkpoints")
         self._last = checkpoints[-1] if checkpoints else None
+
+    @property
+    def is_new(self) -> bool:
+        """Whether there is no checkpoint to go on from."""
+        return self._last is None
 
     def restore(self, model: Trained, **others: nn.Module) -> None:
         """Load the newest checkpoint's weights, if there is one. Call this before the modules are split up.
@@ -179,12 +197,29 @@ class Run:
         finally:
             signal.signal(signal.SIGINT, usual)
 
-    def descend(self, loss: torch.Tensor, max_gradient_norm: float | None) -> None:
-        """Change the weights by one step of the optimiser.
+    def learn(self, recipe: Recipe, losses_of: Callable[..., dict[str, torch.Tensor]], *batch: Any) -> None:
+        """Change the weights by one step of the optimiser, and tell the losses every so many steps.
+
+        Args:
+            recipe: of this step and all others.
+            losses_of: makes a batch's losses; ``loss`` is descended on.
+            batch: what it is called with.
 
         Raises:
             UserError: the loss or its gradient is not a number; the weights are as they were.
         """
+        for group in self._optimizer.param_groups:  # biases and norms don't decay
+            group["lr"] = recipe.learning_rate.at(self.step, self.steps)
+            group["weight_decay"] = recipe.weight_decay.at(self.step, self.steps) if group["decays"] else 0.0
+        with self._compute.autocast():
+            losses = losses_of(*batch)
+        self._descend(losses["loss"], recipe.max_gradient_norm)
+        if self.step % LOG_EVERY == 0:
+            scalars = {name: float(value.detach()) for name, value in losses.items()}
+            scalars["learning_rate"] = self._optimizer.param_groups[0]["lr"]
+            self.log({f"{self._stage}/{name}": value for name, value in scalars.items()})
+
+    def _descend(self, loss: torch.Tensor, max_gradient_norm: float | None) -> None:
         self._check("loss", loss.detach())
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -215,18 +250,9 @@ class Run:
         if self._writer is not None and picture is not None:
             self._writer.add_image(title, picture, self.step, dataformats="HWC")
 
-    def log_losses(self, losses: dict[str, torch.Tensor]) -> None:
-        """Write a step's losses and learning rate, every so many steps."""
-        if self.step % LOG_EVERY == 0:
-            scalars = {name: float(value.detach()) for name, value in losses.items()}
-            scalars["learning_rate"] = self._optimizer.param_groups[0]["lr"]
-            self.log({f"{self._stage}/{name}": value for name, value in scalars.items()})
-
-    def set_rates(self, learning_rate: Schedule, weight_decay: Schedule) -> None:
-        """What the optimiser does in the present step; biases and norms don't decay."""
-        for group in self._optimizer.param_groups:
-            group["lr"] = learning_rate.at(self.step, self.steps)
-            group["weight_decay"] = weight_decay.at(self.step, self.steps) if group["decays"] else 0.0
+    def is_due(self, every: int) -> bool:
+        """Whether what is done every so many steps, and at the end, is done after the present one."""
+        return (self.step + 1) % every == 0 or self.step + 1 == self.steps
 
     # --- checkpoints ------------------------------------------------------------------------------------------
 

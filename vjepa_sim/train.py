@@ -158,7 +158,8 @@ def train(
     if start is None and model.card.goal_policy is not None and not mixture.tells_commands():
         model.with_card(goal_policy=None)  # there is nothing to clone
     _grow(model, f"Preset {preset_name!r} doesn't fit the encoder {encoder}")
-    if start is not None:
+    run = Run(out, "train", config.steps, compute)
+    if start is not None and run.is_new:
         _begin_with(model, start, config.heads_only)
     policy = model.card.goal_policy
     for part in (model.encoder, model.pixel_decoder, model.predictor if config.heads_only else None):
@@ -171,7 +172,6 @@ def train(
     # In runs from before there was a choice.
     assumed = {"heads_only": False, "squared": False, "reading_guides": True}
     with claimed(out, RUN_FILE, settings, assumed=assumed) if compute.is_main else nullcontext():
-        run = Run(out, "train", config.steps, compute)
         run.restore(model)
         if run.step >= config.steps:
             forget_features(out, compute)
@@ -192,13 +192,9 @@ def train(
             )
         )
         for step in run.loop(report):
-            run.set_rates(config.learning_rate, config.weight_decay)
             batch = drawn.take(step, config.steps).batch(features)
-            with compute.autocast():
-                losses = losses_of(batch)
-            run.descend(losses["loss"], config.max_gradient_norm)
-            run.log_losses(losses)
-            if (step + 1) % EVALUATE_EVERY == 0 or step + 1 == config.steps:
+            run.learn(config, losses_of, batch)
+            if run.is_due(EVALUATE_EVERY):
                 scores, picture = evaluate_predictor(objective, model, features, mixture, config, compute)
                 run.log({f"held_out/{name}": value for name, value in scores.items()})
                 run.show("imagined", picture)

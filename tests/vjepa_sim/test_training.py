@@ -299,6 +299,7 @@ def test_a_start_hands_on_its_provenance(mixture, clips, encoder, tmp_path):
     odd.save_pretrained(tmp_path / "odd")
     with pytest.raises(UserError, match=r"heads=2.*the preset is a .*heads=4"):
         pretrain(mixture, tmp_path / "new", "tiny", STAGE_ONE, 0, quiet, start=str(tmp_path / "odd"))
+    assert not (tmp_path / "new").exists()  # the right command finds nothing in its way
 
 
 def test_a_gradient_that_is_not_a_number_never_reaches_the_weights(tmp_path):
@@ -309,7 +310,7 @@ def test_a_gradient_that_is_not_a_number_never_reaches_the_weights(tmp_path):
     before = layer.weight.clone()
     loss = (layer(torch.zeros(1, 1)).sum() * 0).sqrt()  # 0 with a slope that is no number
     with pytest.raises(UserError, match="gradient of step 0 is nan"):
-        run.descend(loss, None)
+        run.learn(STAGE_ONE, lambda: {"loss": loss})
     assert torch.equal(layer.weight, before)
 
 

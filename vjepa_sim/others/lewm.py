@@ -9,7 +9,6 @@ from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -21,6 +20,7 @@ from vjepa_sim.card import ModelCard
 from vjepa_sim.checks import check_positive
 from vjepa_sim.compute import Compute
 from vjepa_sim.heads import object_target, reading_error, state_target
+from vjepa_sim.motion_batch import stacked
 from vjepa_sim.others.one_token import OneTokenConfig, TokenPredictorConfig
 from vjepa_sim.run import RUN_FILE, Run, make_optimizer
 from vjepa_sim.schedule import Schedule, constant
@@ -165,14 +165,10 @@ def learn_lewm(
         losses_of = compute.replicate(objective)
         drawn = Ahead(lambda step: mixture.draw_motion([[seed, step, row] for row in rows], frames, pictures=True))
         for step in run.loop(report):
-            run.set_rates(config.learning_rate, config.weight_decay)
             batch = _tensors(drawn.take(step, config.steps), model)
             model.train()
-            with compute.autocast():
-                losses = losses_of(*batch, step)
-            run.descend(losses["loss"], config.max_gradient_norm)
-            run.log_losses(losses)
-            if (step + 1) % EVALUATE_EVERY == 0 or step + 1 == config.steps:
+            run.learn(config, losses_of, *batch, step)
+            if run.is_due(EVALUATE_EVERY):
                 scores = _measure(objective, model, mixture, config)
                 run.log({f"held_out/{name}": value for name, value in scores.items()})
                 model.with_card(measured=scores)
@@ -181,9 +177,8 @@ def learn_lewm(
 
 def _tensors(clips: list[Clip], model: WorldModel) -> tuple[torch.Tensor, ...]:
     """Images, actions, states and objects of clips."""
-    images = torch.stack([model.card.transform(torch.from_numpy(clip.frames)) for clip in clips])
-    others = (np.stack([getattr(clip, name) for clip in clips]) for name in ("actions", "states", "objects"))
-    return tuple(tensor.to(model.device) for tensor in (images, *map(torch.from_numpy, others)))
+    images = torch.stack([model.card.transform(torch.from_numpy(clip.frames)) for clip in clips]).to(model.device)
+    return images, *(stacked(clips, name, images) for name in ("actions", "states", "objects"))
 
 
 @torch.no_grad()

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,7 @@ from vjepa_sim.checks import check_positive
 from vjepa_sim.compute import Compute
 from vjepa_sim.features import Features, open_features
 from vjepa_sim.heads import object_target, reading_error, state_target
+from vjepa_sim.motion_batch import stacked
 from vjepa_sim.others.denoiser import DenoiserConfig, denoising_loss
 from vjepa_sim.others.tokeniser import TokeniserConfig
 from vjepa_sim.parts import make_predictor
@@ -102,6 +103,7 @@ def learn_tokeniser(
         sizes: of the networks.
     """
     sizes, rows = sizes or TokeniserConfig(), compute.rows(config.batch)
+    recipe = replace(config, learning_rate=config.tokeniser_rate)
     torch.manual_seed(seed)
     card = ModelCard(
         name=out.name,
@@ -124,15 +126,11 @@ def learn_tokeniser(
         losses_of = compute.replicate(objective)
         drawn = Ahead(lambda step: _pictures(mixture, card.transform, [[seed, step, row] for row in rows]))
         for step in run.loop(report):
-            run.set_rates(config.tokeniser_rate, config.weight_decay)
             images = drawn.take(step, config.tokeniser_steps).to(compute.device)
             noise = _noise((len(images), sizes.tokens, sizes.dim), [seed, step, rows.start, 1])
             model.train()
-            with compute.autocast():
-                losses = losses_of(images, noise.to(compute.device))
-            run.descend(losses["loss"], config.max_gradient_norm)
-            run.log_losses(losses)
-            if (step + 1) % EVALUATE_EVERY == 0 or step + 1 == config.tokeniser_steps:
+            run.learn(recipe, losses_of, images, noise.to(compute.device))
+            if run.is_due(EVALUATE_EVERY):
                 scores, picture = _measure_tokeniser(model.eval(), mixture)
                 run.log({f"held_out/{name}": value for name, value in scores.items()})
                 run.show("pictures given back", picture)
@@ -239,13 +237,9 @@ def learn_denoiser(
             lambda step: mixture.draw_motion([[seed, step, row] for row in rows], 2, pictures=not features.cached)
         )
         for step in run.loop(report):
-            run.set_rates(config.learning_rate, config.weight_decay)
             batch = _pairs(drawn.take(step, config.steps), features, [seed, step, rows.start, 1])
-            with compute.autocast():
-                losses = losses_of(*batch)
-            run.descend(losses["loss"], config.max_gradient_norm)
-            run.log_losses(losses)
-            if (step + 1) % EVALUATE_EVERY == 0 or step + 1 == config.steps:
+            run.learn(config, losses_of, *batch)
+            if run.is_due(EVALUATE_EVERY):
                 scores, picture = _measure_denoiser(objective, model, features, mixture)
                 run.log({f"held_out/{name}": value for name, value in scores.items()})
                 run.show("imagined", picture)
@@ -257,13 +251,11 @@ def learn_denoiser(
 def _pairs(clips: list, features: Features, seed: list[int]) -> tuple[torch.Tensor, ...]:
     """Latents, states, objects and actions of clips of two frames, and noise with its levels."""
     z = features.of(clips)
-    states, objects = (np.stack([getattr(clip, name) for clip in clips]) for name in ("states", "objects"))
-    actions = np.stack([clip.actions[0] for clip in clips])
+    states, objects, actions = (stacked(clips, name, z) for name in ("states", "objects", "actions"))
     # More often much noise than little: where little is left of the next picture, the action must be looked at.
     levels = np.sqrt(np.random.default_rng([*seed, 1]).uniform(size=len(clips)).astype(np.float32))
     noise = _noise(z[:, 0].shape, seed)
-    others = (torch.from_numpy(array).to(z.device) for array in (states, objects, actions))
-    return (z, *others, noise.to(z.device), torch.from_numpy(levels).to(z.device))
+    return z, states, objects, actions[:, 0], noise.to(z.device), torch.from_numpy(levels).to(z.device)
 
 
 def _noise(shape: tuple[int, ...], seed: list[int]) -> torch.Tensor:
