@@ -1,7 +1,8 @@
-"""What a planner would do between two pictures of a recording, beside what was done: a score without robot or simulator.
+"""What a planner would do between two pictures of a recording, beside what was done: a score without robot or
+simulator.
 
-The action score of jepa-wms (arXiv 2512.24497), with direction and magnitude, since planned motions are known to point the right
-way and to be too short.
+The action score of jepa-wms (arXiv 2512.24497), with direction and magnitude, since planned motions are known to point
+the right way and to be too short.
 """
 
 from __future__ import annotations
@@ -83,8 +84,8 @@ def score_actions(
         on_clip: called with the clips done and in all.
 
     Returns:
-        :func:`summarize`'s scores, ``still_score`` (of standing still), ``held_out_alone`` (see :func:`learned_from`; where the
-        model learned from these data only the episodes that were kept from it count), and each clip's ways.
+        :func:`summarize`'s scores, ``still_score`` (of standing still), ``held_out_alone`` (see :func:`learned_from`;
+        where the model learned from these data only the episodes that were kept from it count), and each clip's ways.
 
     Raises:
         UserError: the model plans in steps of another length than the clips', or for another gripper than theirs.
@@ -99,8 +100,8 @@ def score_actions(
     grippers = {name for record in mixture.records for name in record["grippers"]}
     if card.grippers() and not grippers <= card.grippers():
         raise UserError(
-            f"Checkpoint {config.checkpoint} was trained with {', '.join(sorted(card.grippers()))}; these were recorded with "
-            f"{', '.join(sorted(grippers))}."
+            f"Checkpoint {config.checkpoint} was trained with {', '.join(sorted(card.grippers()))}; these were "
+            f"recorded with {', '.join(sorted(grippers))}."
         )
     seen = learned_from(card, mixture)  # then only those episodes that it was kept from say anything
     drawn = [[SEED, row] for row in range(config.clips)]
@@ -127,8 +128,8 @@ def score_actions(
 
 
 def learned_from(card: Card, mixture: Mixture) -> bool | None:
-    """Whether a model learned from some of these data: they lie in the same place, hold the same seeds, or as many frames in as many
-    episodes. None if its card doesn't tell what it learned from.
+    """Whether a model learned from some of these data: they lie in the same place, hold the same seeds, or as many
+    frames in as many episodes. None if its card doesn't tell what it learned from.
 
     Raises:
         UserError: they are other episodes by now, so that which of them were kept from the model can't be told.
@@ -146,9 +147,10 @@ def learned_from(card: Card, mixture: Mixture) -> bool | None:
             both_tell = known.get("seeds") and record["seeds"]  # other formats than ours know none
             if had != here or (both_tell and known["seeds"] != record["seeds"]):
                 raise UserError(
-                    f"{', '.join(record['sources'])}: {card.name!r} learned from some of these starts, but not of just these: it "
-                    f"had {had} episodes and here are {here}{' of other seeds' * (had == here)}. So which were kept from it can't "
-                    "be told. Give its data as they were, or others: `vjepa-sim collect` makes them with another --seed."
+                    f"{', '.join(record['sources'])}: {card.name!r} learned from some of these starts, but not of just "
+                    f"these: it had {had} episodes and here are {here}{' of other seeds' * (had == here)}. So which "
+                    "were kept from it can't be told. Give its data as they were, or others: `vjepa-sim collect` "
+                    "makes them with another --seed."
                 )
     return seen
 
@@ -177,9 +179,10 @@ def summarize(planned: np.ndarray, done: np.ndarray) -> dict[str, float | None]:
     """Scores of planned ways beside those done, [N, 3] metres each.
 
     Returns:
-        ``action_score`` (0 to 80), ``error_m`` (the mean over ways of what x, y and z are off by together), ``direction`` (the mean
-        cosine between planned and done ways; None where nothing was planned or nothing was done) and ``magnitude`` (the median
-        length of planned ways as shares of those done; None where nothing was done).
+        ``action_score`` (0 to 80), ``error_m`` (the mean over ways of what x, y and z are off by together),
+        ``direction`` (the mean cosine between planned and done ways; None where nothing was planned or nothing was
+        done) and ``magnitude`` (the median length of planned ways as shares of those done; None where nothing was
+        done).
     """
     error = float(np.abs(planned - done).sum(1).mean())
     lengths, planned_lengths = np.linalg.norm(done, axis=1), np.linalg.norm(planned, axis=1)

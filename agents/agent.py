@@ -48,13 +48,15 @@ def checkpoint_of(agent: str, named: str | None = None) -> str | None:
 
     Args:
         agent: of :data:`AGENTS`.
-        named: for ``mpc``, ``bc`` and ``oracle`` a bundled name or a folder; for ``octo`` and ``cosmos`` what their packages load.
+        named: for ``mpc``, ``bc`` and ``oracle`` a bundled name or a folder; for ``octo`` and ``cosmos`` what their
+            packages load.
 
     Returns:
         What is named, or else what is bundled for this agent; None for one that has learned nothing.
 
     Raises:
-        UserError: nothing is named for an agent whose weights aren't bundled, or something for one that has learned nothing.
+        UserError: nothing is named for an agent whose weights aren't bundled, or something for one that has learned
+            nothing.
     """
     if agent not in AGENTS:
         raise unknown_name("agent", agent, AGENTS)
@@ -80,13 +82,14 @@ def load_agent(
 
     Args:
         name: ``mpc`` (plans with a world model), ``bc`` (a cloned policy, see :mod:`agents.cloning`), ``octo``
-            (a released one, see :mod:`agents.octo`), ``cosmos`` (``mpc`` with a released video model, see :mod:`agents.cosmos`),
-            ``oracle`` (``mpc`` whose imagination is the simulator), ``expert`` (scripted, reads the simulator's truth),
-            ``random`` or ``still``.
+            (a released one, see :mod:`agents.octo`), ``cosmos`` (``mpc`` with a released video model, see
+            :mod:`agents.cosmos`), ``oracle`` (``mpc`` whose imagination is the simulator), ``expert`` (scripted, reads
+            the simulator's truth), ``random`` or ``still``.
         checkpoint: see :func:`checkpoint_of`.
         seed: of the agent's own randomness.
         limits: the arm's step limits; None for the defaults.
-        env: for ``expert`` and ``oracle`` only: the environment whose truth they read. No other agent is ever given one.
+        env: for ``expert`` and ``oracle`` only: the environment whose truth they read. No other agent is ever given
+            one.
         view: for ``mpc``: what was found out about the camera with this checkpoint, see :func:`agents.view.load_view`.
         planner: for ``mpc``, ``cosmos`` and ``oracle``: see :func:`agents.planners.planner_for`.
     """
@@ -112,7 +115,8 @@ def load_agent(
             policy = Policy.from_pretrained(checkpoint)
         except UserError as error:
             raise UserError(
-                f"Agent 'bc' acts by a policy that `vjepa-sim baseline bc` has trained: give its folder as --checkpoint. {error}"
+                "Agent 'bc' acts by a policy that `vjepa-sim baseline bc` has trained: give its folder as "
+                f"--checkpoint. {error}"
             ) from error
         return CloningAgent(policy, limits, seed)
     if name == "octo":

@@ -107,7 +107,7 @@ def _expert(env: FrankaEnv, disturb: Callable[[np.ndarray], np.ndarray] = lambda
 
 
 def _noise(env: FrankaEnv, rng: np.random.Generator) -> Callable[[np.ndarray], np.ndarray]:
-    """Noise on some steps, and fingers that sometimes close early or let go; some episodes have more of it than others."""
+    """Noise on some steps, and fingers that sometimes close early or let go; more in some episodes than in others."""
     step, level = env.arm.limits.step, rng.random()
 
     def disturb(action: np.ndarray) -> np.ndarray:
@@ -122,8 +122,8 @@ def _noise(env: FrankaEnv, rng: np.random.Generator) -> Callable[[np.ndarray], n
 
 
 def _planner(env: FrankaEnv, rng: np.random.Generator, agent: Agent) -> Behavior:
-    """A planner acts for some of the task's steps, then the expert mends what it left; what the expert would have done is
-    noted all along (DAgger, arXiv 1011.0686): mistakes as they are made, with the way out of them.
+    """A planner acts for some of the task's steps, then the expert mends what it left; what the expert would have done
+    is noted all along (DAgger, arXiv 1011.0686): mistakes as they are made, with the way out of them.
     """
     agent.begin([goal.image_alone() for goal in env.goals])
     steps_left = int(rng.integers(1, env.task.budget, endpoint=True))

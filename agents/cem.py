@@ -25,7 +25,8 @@ class CEMConfig:
         elites: the best of them, which the next round is drawn around.
         iterations: rounds.
         horizon: steps of a sequence.
-        initial_std: standard deviation of the first round around what is proposed, as a share of each dimension's bound.
+        initial_std: standard deviation of the first round around what is proposed, as a share of each dimension's
+            bound.
         min_std: floor under the deviations, in the same shares.
         momentum: weight of the old mean and deviation in the new ones.
     """
@@ -55,7 +56,8 @@ class Plan:
         evaluations: cost evaluations, one per sample and step.
         curve: best cost after each round.
         seconds: since the search began, likewise.
-        starts: the best samples that lie apart from each other [K, H, A], best first: the cost may have several valleys.
+        starts: the best samples that lie apart from each other [K, H, A], best first: the cost may have several
+            valleys.
     """
 
     actions: torch.Tensor

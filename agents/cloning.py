@@ -1,9 +1,10 @@
-"""Behaviour cloning toward goal images the way Octo does it (arXiv 2405.12213, fine-tuned as in arXiv 2506.09985, section 4).
+"""Behaviour cloning toward goal images the way Octo does it (arXiv 2405.12213, fine-tuned as in arXiv 2506.09985,
+section 4).
 
 A transformer sees the picture with the goal behind it, channel on channel, and the arm's state; what it makes of them
-conditions a head that draws chunks of actions out of noise: by flow matching, which in short trials at our size came nearer to the
-data than Octo's denoising of many levels (docs/baselines.md). Goals are moments of the same episode, up to 20 steps on
-(hindsight). Nothing is imagined, and nothing is planned.
+conditions a head that draws chunks of actions out of noise: by flow matching, which in short trials at our size came
+nearer to the data than Octo's denoising of many levels (docs/baselines.md). Goals are moments of the same episode, up
+to 20 steps on (hindsight). Nothing is imagined, and nothing is planned.
 """
 
 from __future__ import annotations
@@ -253,7 +254,8 @@ class FlowHead(nn.Module):
 
 
 class CloningAgent:
-    """Draws nine chunks of actions, sends the median of their first ones, axis by axis, and looks again; goals are changed by the clock.
+    """Draws nine chunks of actions, sends the median of their first ones, axis by axis, and looks again; goals are
+    changed by the clock.
 
     It is given images, the arm's own state and goal images, and nothing else.
     """
@@ -309,8 +311,8 @@ class CloningConfig:
         learning_rate, weight_decay: AdamW's.
         ema: share of the kept weights that each step keeps; the others are the learning ones'.
         farthest: periods from a moment to its goal, at most.
-        shift: pixels that pictures are moved by at most, each way, the same of a moment and its goal: as if the camera had turned
-            a little (random shifts, arXiv 2004.13649).
+        shift: pixels that pictures are moved by at most, each way, the same of a moment and its goal: as if the camera
+            had turned a little (random shifts, arXiv 2004.13649).
         max_gradient_norm: larger gradients are scaled down to it.
     """
 
@@ -421,7 +423,9 @@ def draw_noise(batch: Demonstrations, noises: int, rng: np.random.Generator) -> 
 
 
 def measure(policy: Policy, mixture: Mixture, config: CloningConfig) -> dict[str, float]:
-    """How far the next action is from what was done, on held-out episodes: centimetres per axis, and the share of wrong grips."""
+    """How far the next action is from what was done, on held-out episodes: centimetres per axis, and the share of wrong
+    grips.
+    """
     batch = draw_demonstrations(mixture, policy.card, config, HELD_OUT, held_out=True)
     batch, generator = batch.to(policy.places.device), torch.Generator().manual_seed(HELD_OUT_SEED)
     policy.eval()

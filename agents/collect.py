@@ -91,7 +91,8 @@ class CollectConfig:
             )
         if (self.mix.get(PLANNER, 0) > 0) != (self.checkpoint is not None):
             raise UserError(
-                f"mix={self.mix} and checkpoint={self.checkpoint}: the behavior {PLANNER!r} needs a checkpoint, and no other does."
+                f"mix={self.mix} and checkpoint={self.checkpoint}: the behavior {PLANNER!r} needs a checkpoint, and no "
+                "other does."
             )
         if self.agent not in ACTING:
             raise unknown_name("agent", self.agent, ACTING)

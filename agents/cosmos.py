@@ -1,7 +1,9 @@
-"""NVIDIA's action-conditioned Cosmos-Predict2 as a world model: its package, its weights, our contract; latents are the pictures.
+"""NVIDIA's action-conditioned Cosmos-Predict2 as a world model: its package, its weights, our contract; latents are the
+pictures.
 
-The package isn't on a package index, and its two billion parameters need a GPU. It generates a chunk of twelve frames, four a second,
-from one frame and twelve actions: changes of pose in the hand's own frame, twenty-fold, and the closedness.
+The package isn't on a package index, and its two billion parameters need a GPU. It generates a chunk of twelve frames,
+four a second, from one frame and twelve actions: changes of pose in the hand's own frame, twenty-fold, and the
+closedness.
 """
 
 from __future__ import annotations
@@ -21,13 +23,14 @@ GUIDANCE = 0.0  # it is told no text that it could be guided by
 SIZE = 256  # pixels that our camera's pictures have
 PERIOD = 0.25  # s
 INSTALL = (
-    "Install it from https://github.com/nvidia-cosmos/cosmos-predict2 on a machine with a GPU, or train our own small one: "
-    "vjepa-sim baseline video."
+    "Install it from https://github.com/nvidia-cosmos/cosmos-predict2 on a machine with a GPU, or train our own small "
+    "one: vjepa-sim baseline video."
 )
 
 
 class CosmosWorld:
-    """What a planner needs of a world model; there are no decoders and no goal policy, so energies are distances of pictures.
+    """What a planner needs of a world model; there are no decoders and no goal policy, so energies are distances of
+    pictures.
 
     Attributes:
         card: what it expects.

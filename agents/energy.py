@@ -21,8 +21,8 @@ class EnergyConfig:
         features: of the features' mean absolute difference, which is all of the paper's energy.
         squared: that difference is squared, as DINO-WM and LeWM have it.
         pixels: of the mean absolute difference of pictures that are given back of imagined end and goal.
-        hand: of the distance from where the actions put the hand to where the state decoder sees it in the goal image, per
-            10 cm.
+        hand: of the distance from where the actions put the hand to where the state decoder sees it in the goal image,
+            per 10 cm.
         grip: likewise of the fingers', per full closing.
         object: of the distance between the objects that the decoder reads off the imagined end and the goal, per 10 cm.
         steps: of the periods that the goal policy expects to be left at the imagined end.

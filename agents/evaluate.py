@@ -127,7 +127,8 @@ def check_seeds(agent: Agent, seeds: list[int]) -> None:
     seen = card.training_seeds() & set(seeds)
     if seen:
         raise UserError(
-            f"Checkpoint {card.name!r} saw evaluation seeds in training, for example {min(seen)}; choose another --seed."
+            f"Checkpoint {card.name!r} saw evaluation seeds in training, for example {min(seen)}; choose another "
+            "--seed."
         )
 
 
@@ -205,7 +206,8 @@ def run_episode(agent: Agent, env: FrankaEnv, seed: int) -> tuple[EpisodeScore, 
         seed: of the episode.
 
     Returns:
-        Its score, and frames for people, uint8 [steps + 1, H, 2 W, 3]: what was seen, beside the goal image that it was toward.
+        Its score, and frames for people, uint8 [steps + 1, H, 2 W, 3]: what was seen, beside the goal image that it was
+        toward.
     """
     _, info = env.reset(seed=seed)
     goals = info["goals"]

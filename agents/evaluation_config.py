@@ -21,8 +21,8 @@ class EvaluationConfig:
 
     Attributes:
         agent: see :data:`agents.AGENTS`.
-        baselines: of :data:`BASELINES`, scored beside it on the same seeds; none for a run that stands beside another with
-            them in ``vjepa-sim compare``.
+        baselines: of :data:`BASELINES`, scored beside it on the same seeds; none for a run that stands beside another
+            with them in ``vjepa-sim compare``.
         checkpoint: see :func:`agents.agent.checkpoint_of`.
         planner: for ``mpc``, ``cosmos`` and ``oracle``, see :data:`agents.planners.PLANNERS`.
         tasks, objects: one cell for each pair.

@@ -18,10 +18,10 @@ CLEARANCE = 0.03  # m below the height that is wanted at which nothing moves sid
 PULL = 0.05  # closedness that an open hand may have by mistake
 THERE = 0.02  # m from its place at which the object is let go
 
-# Within the first the hand goes straight down, beyond the second it stays high, and between them it comes down as it gets
-# nearer. Rules that jump can't be imitated: to eyes that see half a centimetre wrong, up and down add up to nothing. Nor can
-# those that depend on what is hardly seen: the hand turns as the box is turned, but never waits for that; closing fingers turn
-# the box as well.
+# Within the first the hand goes straight down, beyond the second it stays high, and between them it comes down as it
+# gets nearer. Rules that jump can't be imitated: to eyes that see half a centimetre wrong, up and down add up to
+# nothing. Nor can those that depend on what is hardly seen: the hand turns as the box is turned, but never waits for
+# that; closing fingers turn the box as well.
 FUNNEL = (0.012, 0.04)  # m sideways from the grasp
 PLACE_FUNNEL = (0.012, 0.04)  # m sideways from where the object should stand
 

@@ -27,8 +27,8 @@ class Scene:
 class Present:
     """What is known of the present moment.
 
-    The arm knows where its hand is, and the picture shows it somewhere: where the two differ by more than readings usually
-    do, the camera was moved, and the object and the goal are as far off. So whatever is read is shifted back.
+    The arm knows where its hand is, and the picture shows it somewhere: where the two differ by more than readings
+    usually do, the camera was moved, and the object and the goal are as far off. So whatever is read is shifted back.
 
     Attributes:
         model: that reads.
@@ -43,7 +43,9 @@ class Present:
     shift: torch.Tensor | None
 
     def read(self, z: torch.Tensor) -> torch.Tensor | None:
-        """What the decoders read off latents [..., tokens, dim] of this camera's pictures [..., 4 or 7], in the arm's frame."""
+        """What the decoders read off latents [..., tokens, dim] of this camera's pictures [..., 4 or 7], in the arm's
+        frame.
+        """
         return None if self.shift is None else unshifted(self.model.read(z), self.shift)
 
     def scene(self, z: torch.Tensor) -> Scene:
@@ -54,8 +56,9 @@ class Present:
 class Eyes:
     """Look at an episode's pictures, one after another.
 
-    The camera stands still meanwhile, so it is shifted by no more than every one of them shows: where the newest alone counted,
-    a hand at the edge of what the decoder knows would be misread, the goal taken to be farther out, and the hand led away.
+    The camera stands still meanwhile, so it is shifted by no more than every one of them shows: where the newest alone
+    counted, a hand at the edge of what the decoder knows would be misread, the goal taken to be farther out, and the
+    hand led away.
     """
 
     def __init__(self, model: WorldModel, correct: bool, newest_only: bool = False):

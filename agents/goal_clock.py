@@ -43,8 +43,8 @@ class GoalClock:
         for goal_height, goal_width, _ in self._shapes:
             if height * goal_width != width * goal_height:
                 raise UserError(
-                    f"The camera's pictures have {width} × {height} pixels, the goal's {goal_width} × {goal_height}: they "
-                    "can't show the same view. Capture goals with this camera: vjepa-sim capture-goal."
+                    f"The camera's pictures have {width} × {height} pixels, the goal's {goal_width} × {goal_height}: "
+                    "they can't show the same view. Capture goals with this camera: vjepa-sim capture-goal."
                 )
         due = int(np.searchsorted(self._deadlines, self._step, side="right"))
         self._step += 1

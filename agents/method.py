@@ -20,7 +20,9 @@ def card_of(agent: Agent | None) -> Card | None:
 
 
 def describe(agent: Agent) -> dict:
-    """What the agent learned from and how it searches, as far as is known: for tables that compare methods; JSON-compatible."""
+    """What the agent learned from and how it searches, as far as is known: for tables that compare methods;
+    JSON-compatible.
+    """
     told: dict = {}
     card, search = card_of(agent), getattr(agent, "config", None)
     if isinstance(getattr(agent, "model", None), nn.Module):
@@ -35,7 +37,9 @@ def describe(agent: Agent) -> dict:
 
 
 def _counted(data: tuple[dict, ...]) -> dict[str, int]:
-    """Episodes and frames of a card's data sets. What was recorded again from the same start counts once, its frames pro rata."""
+    """Episodes and frames of a card's data sets. What was recorded again from the same start counts once, its frames
+    pro rata.
+    """
     episodes, frames, seen = 0, 0.0, set()
     for record in data:
         count = record.get("episodes", 0)
@@ -47,7 +51,9 @@ def _counted(data: tuple[dict, ...]) -> dict[str, int]:
 
 
 def _compute_seconds(training: dict) -> dict[str, float] | None:
-    """All that a card's runs took of cores and GPUs, those that others began with included, each once; None if one doesn't tell."""
+    """All that a card's runs took of cores and GPUs, those that others began with included, each once; None if one
+    doesn't tell.
+    """
     total: Counter[str] = Counter()
     told_together, stages = [], []
     for level in _levels(training):

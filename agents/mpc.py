@@ -35,9 +35,10 @@ class MPCConfig:
         search: False sends just that.
         searched: dimensions of an action that are free; the others stay 0.
         grip_threshold: a smaller planned change of the grip is not sent (the reference planner's rule).
-        reached: a sub-goal is left early once the goal policy, if there is one that tells, expects fewer steps to it; the steps saved
-            are the next one's. 0 leaves none before its number of steps is over, as in the paper.
-        release_share: but this share of the way to open hands is always enough, or they would never let go of what is wide.
+        reached: a sub-goal is left early once the goal policy, if there is one that tells, expects fewer steps to it;
+            the steps saved are the next one's. 0 leaves none before its number of steps is over, as in the paper.
+        release_share: but this share of the way to open hands is always enough, or they would never let go of what is
+            wide.
         correct_view: shift back what is read where pictures show the hand elsewhere than the arm knows it to be, see
             :class:`agents.eyes.Eyes`.
         view_angle: for a camera that stands elsewhere than in the model's training (see :mod:`agents.view`): degrees,
@@ -62,7 +63,8 @@ class MPCConfig:
 
 
 class MPCAgent:
-    """Plans each action anew with a world model; changes to the next sub-goal when it is reached, or its steps are over.
+    """Plans each action anew with a world model; changes to the next sub-goal when it is reached, or its steps are
+    over.
 
     It is given images, the arm's own state and goal images, and nothing else.
     """
@@ -78,17 +80,20 @@ class MPCAgent:
         self.config = config or MPCConfig()
         if not self.config.search and (model.goal_policy is None or not self.config.guided):
             raise UserError(
-                f"Without a search the goal policy acts, and checkpoint {model.card.name!r} has none; choose another planner."
+                f"Without a search the goal policy acts, and checkpoint {model.card.name!r} has none; choose another "
+                "planner."
             )
         policy = model.goal_policy
         self._tells_steps = policy is not None and not policy.config.inverse
         if self.config.search and self.config.energy.steps and policy is not None and not self._tells_steps:
             raise UserError(
-                f"Checkpoint {model.card.name!r} is an inverse model and doesn't tell how many steps are left; choose another planner."
+                f"Checkpoint {model.card.name!r} is an inverse model and doesn't tell how many steps are left; choose "
+                "another planner."
             )
         if self.config.energy.pixels and model.pixel_decoder is None:
             raise UserError(
-                f"Nothing gives pictures back of what checkpoint {model.card.name!r} imagines; choose another planner than pixels."
+                f"Nothing gives pictures back of what checkpoint {model.card.name!r} imagines; choose another planner "
+                "than pixels."
             )
         limits = limits or SafetyLimits()
         bound, free = torch.zeros(ACTION_DIM), list(self.config.searched)

@@ -1,8 +1,9 @@
 """The released Octo policies (arXiv 2405.12213) as an agent: their package, their weights, our conventions.
 
-Octo's package isn't on a package index and needs JAX: install it from its repository. Its actions are changes of the hand's pose in
-the base frame and a grip of which 1 is open; a policy that was fine-tuned with others doesn't fit. Its weights don't tell how long a
-step of theirs lasts, and moves are sent as they come, one every 0.25 s: data of 5 steps a second (BridgeData V2) have moves of 0.2 s.
+Octo's package isn't on a package index and needs JAX: install it from its repository. Its actions are changes of the
+hand's pose in the base frame and a grip of which 1 is open; a policy that was fine-tuned with others doesn't fit. Its
+weights don't tell how long a step of theirs lasts, and moves are sent as they come, one every 0.25 s: data of 5 steps a
+second (BridgeData V2) have moves of 0.2 s.
 """
 
 from __future__ import annotations
@@ -30,8 +31,9 @@ class OctoAgent:
     def __init__(self, checkpoint: str, limits: SafetyLimits | None = None, seed: int = 0):
         """
         Args:
-            checkpoint: a folder, or such as ``hf://rail-berkeley/octo-small-1.5``; where it was trained on several data sets,
-                with the one whose statistics its actions are scaled by: ``hf://rail-berkeley/octo-small-1.5#bridge_dataset``.
+            checkpoint: a folder, or such as ``hf://rail-berkeley/octo-small-1.5``; where it was trained on several data
+                sets, with the one whose statistics its actions are scaled by:
+                ``hf://rail-berkeley/octo-small-1.5#bridge_dataset``.
             limits: the arm's step limits.
             seed: of its draws.
 

@@ -1,4 +1,6 @@
-"""Model-predictive control whose imagination is the simulator itself: what planning would be worth with a perfect model."""
+"""Model-predictive control whose imagination is the simulator itself: what planning would be worth with a perfect
+model.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +14,8 @@ from vjepa_sim.world_model import WorldModel
 class TrueWorld(WorldModel):
     """A world model's eyes with the simulator's dynamics.
 
-    Plans are carried out in the environment, photographed, encoded, and undone. Like the scripted expert it is given the
-    environment, so it is a ceiling in tables, and can act on no robot.
+    Plans are carried out in the environment, photographed, encoded, and undone. Like the scripted expert it is given
+    the environment, so it is a ceiling in tables, and can act on no robot.
     """
 
     def __init__(self, model: WorldModel, env: FrankaEnv):

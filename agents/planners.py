@@ -23,8 +23,8 @@ ALONE = EnergyConfig(features=1.0, hand=0.0, grip=0.0, object=0.0, steps=0.0, pr
 LATENT = replace(UNGUIDED, energy=replace(ALONE, squared=True), reached=0.0)
 FAR = CEMConfig(samples=300, elites=30, iterations=10, horizon=3, initial_std=1.0, min_std=0.0, momentum=0.0)
 
-# V-JEPA 2-AC's own (arXiv 2506.09985, section 4.2): distance of features, one step ahead, no rotation; mean and deviations
-# keep 0.15 of their old values; sub-goals are changed by the clock.
+# V-JEPA 2-AC's own (arXiv 2506.09985, section 4.2): distance of features, one step ahead, no rotation; mean and
+# deviations keep 0.15 of their old values; sub-goals are changed by the clock.
 REFERENCE = MPCConfig(
     cem=CEMConfig(samples=800, elites=10, iterations=10, horizon=1, initial_std=1.0, min_std=0.0, momentum=0.15),
     energy=ALONE,
@@ -88,12 +88,14 @@ def check_planner(agent: str, name: str) -> None:
         )
     if agent == "oracle" and not planner.search:
         raise UserError(
-            f"Planner {name!r} searches nothing, so agent 'oracle' would never ask the simulator. Choose another planner."
+            f"Planner {name!r} searches nothing, so agent 'oracle' would never ask the simulator. Choose another "
+            "planner."
         )
 
 
 def planner_for(model: WorldModel, name: str) -> MPCConfig:
-    """What a name means for a model: the default of one without a goal policy is ``unguided``, of an inverse model ``policy``.
+    """What a name means for a model: the default of one without a goal policy is ``unguided``, of an inverse model
+    ``policy``.
 
     Args:
         model: that plans.

@@ -48,8 +48,8 @@ class Sample:
 class Clips:
     """Episodes of one data set as a source of clips.
 
-    Small data sets are decoded into memory by :meth:`load`; of others only the frames that are asked for are decoded. What
-    is drawn doesn't depend on that, nor on which bad episodes have been met before.
+    Small data sets are decoded into memory by :meth:`load`; of others only the frames that are asked for are decoded.
+    What is drawn doesn't depend on that, nor on which bad episodes have been met before.
 
     Attributes:
         period: seconds between two frames.
@@ -129,8 +129,9 @@ class Clips:
         span = (frames - 1) * stride * self.period
         if self._longest < span * (1 - 1e-6):
             raise UserError(
-                f"{self._source}: a clip of {frames} frames spans {span:.4g} s, and the longest episodes (to learn from, "
-                f"and held out) last {self._longest:.4g} s. Take longer ones, or a shorter period than {self.period} s."
+                f"{self._source}: a clip of {frames} frames spans {span:.4g} s, and the longest episodes (to learn "
+                f"from, and held out) last {self._longest:.4g} s. Take longer ones, or a shorter period than "
+                f"{self.period} s."
             )
 
     def draw_clip(
@@ -157,19 +158,20 @@ class Clips:
     def draw_pair(
         self, rng: np.random.Generator, farthest: int, held_out: bool = False, pictures: bool = True, chunk: int = 0
     ) -> Clip:
-        """A random moment of an episode that solved its task, and a goal: the same moment or a later one, to which led what
-        was done between.
+        """A random moment of an episode that solved its task, and a goal: the same moment or a later one, to which led
+        what was done between.
 
         Often the goal is the episode's last moment, where its task was achieved: that is what goals are like, and the
-        commands of such a pair are what was meant toward it. Toward any other moment they are what was done on purpose: noise,
-        mistakes and detours led there too, and shouldn't be learned. More than half of those are moments at which the fingers
-        begin or stop to move, such as sub-goals show: around the object with open hands, and with closed ones. Where the goal
-        is the moment itself, the command is to stay. If no episode says that it solved its task, all are taken.
+        commands of such a pair are what was meant toward it. Toward any other moment they are what was done on purpose:
+        noise, mistakes and detours led there too, and shouldn't be learned. More than half of those are moments at
+        which the fingers begin or stop to move, such as sub-goals show: around the object with open hands, and with
+        closed ones. Where the goal is the moment itself, the command is to stay. If no episode says that it solved its
+        task, all are taken.
 
         Args:
             rng: equal ones give equal pairs.
-            farthest: periods between the two, at most; every number that there is room for is equally likely, but where the
-                fingers turn the two lie within a few periods.
+            farthest: periods between the two, at most; every number that there is room for is equally likely, but where
+                the fingers turn the two lie within a few periods.
             held_out: from the episodes that training never sees.
             pictures: whether they are decoded.
             chunk: periods of which the clip tells what was done; after the goal it is to stay.
@@ -192,7 +194,8 @@ class Clips:
         """The first clip without gaps of those drawn."""
         reason: object = "the recordings have too many gaps; `vjepa-sim lint` tells where"
         for _ in range(TRIES):
-            # A draw that fails takes as many random numbers as one that doesn't: when it was found bad makes no difference.
+            # A draw that fails takes as many random numbers as one that doesn't: when it was found bad makes no
+            # difference.
             drawn = draw()
             episode, span = drawn.episode, drawn.stride * self.period
             if episode in self._excluded:

@@ -48,7 +48,8 @@ class Episode:
         success: whether it was achieved; None if nobody said.
         behavior: which policy acted.
         seed: the seed the scene was drawn from, or None for a real one.
-        privileged: arrays [T, …] that only a simulator knows (``object_position`` in metres), for probes, never for agents.
+        privileged: arrays [T, …] that only a simulator knows (``object_position`` in metres), for probes, never for
+            agents.
         extras: arrays [T, …] that the format holds besides, by DROID's path (``observation/controller_info/…``) or
             the format's own name.
         details: whatever else should stay with the episode (JSON-compatible), such as ``gripper``.

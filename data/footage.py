@@ -32,10 +32,10 @@ class Motion:
         stamps: float64 [T], seconds.
         states: float64 [T, 7].
         objects: float32 [T, 3], the object's position in metres, NaN where unknown; to learn from and to probe with.
-        commands: float32 [T, 7], the state that the arm was sent to on purpose; NaN where unknown, and where it was sent
-            elsewhere than it should have been.
-        meant: float32 [T, 7], where it should have been sent toward the task's end: without the noise of a noisy expert, or
-            by the expert who watched a planner. Where it was sent if the data don't tell.
+        commands: float32 [T, 7], the state that the arm was sent to on purpose; NaN where unknown, and where it was
+            sent elsewhere than it should have been.
+        meant: float32 [T, 7], where it should have been sent toward the task's end: without the noise of a noisy
+            expert, or by the expert who watched a planner. Where it was sent if the data don't tell.
     """
 
     stamps: np.ndarray
@@ -46,7 +46,8 @@ class Motion:
 
 
 class Footage:
-    """The usable episodes of a data set, counted from 0. Bad ones are left out: known ones now, others when they are met.
+    """The usable episodes of a data set, counted from 0. Bad ones are left out: known ones now, others when they are
+    met.
 
     Attributes:
         entries: of the usable episodes.
@@ -220,8 +221,8 @@ def _check_units(states: np.ndarray, where: str) -> None:
     place, turn, grip = np.abs(states[:, POSITION]).max(), np.abs(states[:, ROTATION]).max(), states[:, GRIPPER]
     if place > REACH or turn > TURN or grip.min() < CLOSEDNESS[0] or grip.max() > CLOSEDNESS[1]:
         raise UserError(
-            f"{where}: its states reach {place:.3g} m, {turn:.3g} rad and closedness {grip.min():.3g} to {grip.max():.3g}; "
-            "expected metres, radians, and 0 (open) to 1 (closed)."
+            f"{where}: its states reach {place:.3g} m, {turn:.3g} rad and closedness {grip.min():.3g} to "
+            f"{grip.max():.3g}; expected metres, radians, and 0 (open) to 1 (closed)."
         )
 
 

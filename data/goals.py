@@ -41,7 +41,8 @@ def save_goals(folder: Path, goals: list[Goal], camera: dict[str, Any], start: S
         start: of the episode they were drawn with, in the simulator.
 
     Raises:
-        UserError: the folder holds something else, pictures of another size, camera or episode, or this episode's already.
+        UserError: the folder holds something else, pictures of another size, camera or episode, or this episode's
+            already.
     """
     path = folder / GOALS_FILE
     if folder.exists() and not path.exists() and any(folder.iterdir()):
@@ -60,7 +61,8 @@ def save_goals(folder: Path, goals: list[Goal], camera: dict[str, Any], start: S
         raise UserError(f"{folder} has all goals of that episode already: {_words(start)}. Give a new folder.")
     if len({goal.rgb.shape for goal in [*there, *goals]}) > 1:
         raise UserError(
-            f"The goal images have different sizes: {[goal.rgb.shape for goal in [*there, *goals]]}. Take all with one camera."
+            f"The goal images have different sizes: {[goal.rgb.shape for goal in [*there, *goals]]}. Take all with one "
+            "camera."
         )
     for goal in goals:
         name = f"{len(told['goals']):02d}.png"

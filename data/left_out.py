@@ -65,6 +65,6 @@ class LeftOut:
         if count > max(1, MAX_SHARE * self._total) or count >= self._total:
             first = "; ".join(list(self.reasons.values())[:3])
             raise UserError(
-                f"{count} of {self._total} {self._what} in {self._where} can't be used, at most {MAX_SHARE:.0%} may be bad. "
-                f"Restore or remove them; `vjepa-sim lint` lists and moves episodes. Such as: {first}"
+                f"{count} of {self._total} {self._what} in {self._where} can't be used, at most {MAX_SHARE:.0%} may be "
+                f"bad. Restore or remove them; `vjepa-sim lint` lists and moves episodes. Such as: {first}"
             )

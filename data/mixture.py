@@ -92,7 +92,7 @@ class Mixture:
         return self._draw(seeds, pictures, lambda clips, rng: clips.draw_pair(rng, farthest, held_out, pictures, chunk))
 
     def tells_commands(self) -> bool:
-        """Whether these data tell where the arm was sent, as far as some held-out moments say; of robot episodes alone."""
+        """Whether these data tell where the arm was sent, as some held-out moments say; of robot episodes alone."""
         seeds = [[0, row] for row in range(MOMENTS)]
         return any(np.isfinite(pair.commands).any() for pair in self.draw_pairs(seeds, 1, held_out=True))
 

@@ -20,7 +20,8 @@ class Draw:
     Attributes:
         episode: number.
         stride: periods from one frame to the next.
-        kind: of its last frame: the episode's ``end``, a ``turn`` (the fingers begin or stop to move there), or ``any``.
+        kind: of its last frame: the episode's ``end``, a ``turn`` (the fingers begin or stop to move there), or
+            ``any``.
         share: which of those that there are, from 0 to 1.
     """
 
@@ -60,7 +61,8 @@ def commands_at(commands: np.ndarray, stamps: np.ndarray, times: np.ndarray, per
 
 
 def chunk_at(motion: Motion, commands: np.ndarray, begin: float, goal: float, length: int, period: float) -> np.ndarray:
-    """What the arm was sent to do in the periods from a moment on; once the goal is there, to stay where it was sent last.
+    """What the arm was sent to do in the periods from a moment on; once the goal is there, to stay where it was sent
+    last.
 
     Args:
         motion: of the episode.

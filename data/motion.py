@@ -55,6 +55,6 @@ def frame_differences(grey: np.ndarray) -> np.ndarray:
 
 
 def motion_energy(differences: np.ndarray) -> np.ndarray:
-    """Differences [N, h, w] less what stands still: three times the median pixel's, for most of a picture doesn't move."""
+    """Differences [N, h, w] less what stands still: three times the median pixel's, as most of a picture stays."""
     floor = np.maximum(3 * np.median(differences, axis=(1, 2), keepdims=True), NOISE_FLOOR)
     return np.maximum(differences - floor, 0)

@@ -69,7 +69,8 @@ class VideoWriter:
             self._stream.options = self._options
         if frames.shape[1:3] != (self._stream.height, self._stream.width):
             raise UserError(
-                f"Frames of {width} × {height} pixels can't follow frames of {self._stream.width} × {self._stream.height}."
+                f"Frames of {width} × {height} pixels can't follow frames of {self._stream.width} × "
+                f"{self._stream.height}."
             )
         for frame in frames:
             picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")

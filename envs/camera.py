@@ -44,8 +44,8 @@ class Camera:
                 f"Try `{APT_LINES['egl']}` with MUJOCO_GL=egl, or `{APT_LINES['osmesa']}` with MUJOCO_GL=osmesa; "
                 "`vjepa-sim doctor` tells more."
             ) from error
-        # Left open, it would be torn down after OpenGL itself, with a traceback that worries people. Registered now, it is
-        # closed before the context that the renderer has just registered; weakref's own turn may come later.
+        # Left open, it would be torn down after OpenGL itself, with a traceback that worries people. Registered now, it
+        # is closed before the context that the renderer has just registered; weakref's own turn may come later.
         self._finalizer = weakref.finalize(self, self._renderer.close)
         self._finalizer.atexit = False
         atexit.register(self._finalizer)

@@ -41,24 +41,24 @@ class FrankaEnv(gymnasium.Env):
     :mod:`envs.pose`; the space's bounds are the arm's step limits and larger values are clipped.
 
     The reward is 1.0 while the task counts as solved and else 0.0. An episode never ends early: made with
-    ``gymnasium.make`` it is truncated at the task's budget of steps. ``info`` has ``is_success`` (and the same as ``success``), ``error`` in metres,
-    ``stamp`` in seconds, ``clipped`` (what the safety envelope changed), after a step ``action_sent`` (the action [7]
-    that the arm really carried out) and, after a reset, ``goals``.
+    ``gymnasium.make`` it is truncated at the task's budget of steps. ``info`` has ``is_success`` (and the same as
+    ``success``), ``error`` in metres, ``stamp`` in seconds, ``clipped`` (what the safety envelope changed), after a
+    step ``action_sent`` (the action [7] that the arm really carried out) and, after a reset, ``goals``.
 
     Args:
         task: ``reach``, ``grasp``, ``reach-with-object`` or ``pick-and-place``.
         object_name: ``cup`` or ``box``.
         gripper: ``robotiq`` (2F-85) or ``panda_hand``.
         size: image height and width in pixels.
-        randomize: 0 (always the nominal look) to 1 (the full domain randomisation), drawn at each reset. A seed's start and
-            goals are the same under every look.
+        randomize: 0 (always the nominal look) to 1 (the full domain randomisation), drawn at each reset. A seed's start
+            and goals are the same under every look.
         vary: what is randomised, of :data:`envs.variation.ASPECTS`; all if not given.
         render_mode: ``rgb_array`` or None.
         limits: the safety envelope's, or None for the gripper's defaults.
         goals: ``paper`` (one goal image; three for pick and place) or ``dense`` (more sub-goal images).
         period: seconds of one step, for models that were trained with another than 0.25 s.
-        viewpoint: the agents' camera, or None for the nominal one; see :func:`envs.scene.cameras.left_at`. Randomisation
-            moves it about this place.
+        viewpoint: the agents' camera, or None for the nominal one; see :func:`envs.scene.cameras.left_at`.
+            Randomisation moves it about this place.
     """
 
     metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": round(1 / PERIOD)}

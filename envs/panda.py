@@ -40,7 +40,9 @@ def home_joints(gripper: str) -> np.ndarray:
 
 
 def flange_poses(joints: np.ndarray) -> np.ndarray:
-    """Poses [T, 6] of the flange in the base frame, metres and extrinsic "xyz" Euler radians, at joints [T, 7] in radians."""
+    """Poses [T, 6] of the flange in the base frame, metres and extrinsic "xyz" Euler radians, at joints [T, 7] in
+    radians.
+    """
     return np.array([_flange_pose(row) for row in np.asarray(joints, np.float64)])
 
 

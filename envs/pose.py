@@ -68,7 +68,8 @@ def rotation_vector(before: np.ndarray, after: np.ndarray) -> np.ndarray:
 
 
 def interpolate(states: np.ndarray, stamps: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """States at any times between the first and the last stamp: straight in position and grip, the short way in rotation.
+    """States at any times between the first and the last stamp: straight in position and grip, the short way in
+    rotation.
 
     Args:
         states: [T, 7].

@@ -20,9 +20,9 @@ class RobotEnv(gymnasium.Env):
 
     Observations, actions and the safety envelope are :class:`envs.franka_env.FrankaEnv`'s; pictures have the camera's
     own size, and a model's transform crops them. On a simulated robot that has a start, the task's own test judges:
-    ``info["is_success"]`` and ``info["error"]`` are its. Else nobody measures success: ``info["is_success"]`` stays False,
-    and ``info["error"]`` is the flange's distance in metres to its place in the last goal, NaN if the goal was captured
-    without a state. ``info["judge"]`` is ``task`` or ``operator`` accordingly.
+    ``info["is_success"]`` and ``info["error"]`` are its. Else nobody measures success: ``info["is_success"]`` stays
+    False, and ``info["error"]`` is the flange's distance in metres to its place in the last goal, NaN if the goal was
+    captured without a state. ``info["judge"]`` is ``task`` or ``operator`` accordingly.
 
     A fault (:mod:`envs.faults`) stops the arm and is raised by :meth:`step`, and by :meth:`reset` from then on: the arm
     stays where it is until a person has looked and a new environment is made.

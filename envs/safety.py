@@ -162,7 +162,8 @@ class SafetyEnvelope:
         allowed = np.clip(action, -step, step)
         if not np.array_equal(allowed, action):
             clipped.append(f"step limit {step.tolist()}: {_words(action)} became {_words(allowed)}")
-        # The box bounds where the arm is sent, not where it is: a stalled hand must not be pressed on through the floor.
+        # The box bounds where the arm is sent, not where it is: a stalled hand must not be pressed on through the
+        # floor.
         start = self.arm.target[pose.POSITION]
         goal = start + allowed[pose.POSITION]
         inside = np.clip(goal, self.limits.workspace_low, self.limits.workspace_high)
@@ -193,7 +194,8 @@ class SafetyEnvelope:
             room = np.minimum(status.joints - JOINTS_LOW, JOINTS_HIGH - status.joints)
             if room.min() < limits.joint_margin:
                 raise JointNearLimit(
-                    f"Joint {room.argmin() + 1} is {room.min():.3f} rad from its end, {limits.joint_margin} must be kept.",
+                    f"Joint {room.argmin() + 1} is {room.min():.3f} rad from its end, {limits.joint_margin} must be "
+                    "kept.",
                     "joint_margin",
                     float(room.min()),
                 )

@@ -1,4 +1,4 @@
-"""One drawn episode in a simulated scene: put back to its start as often as needed, and judged by its task's own test."""
+"""One drawn episode in a simulated scene: put back to its start as often as needed, judged by its task's own test."""
 
 from __future__ import annotations
 
@@ -82,6 +82,7 @@ def _check(told: Start, drawn: Start) -> None:
     moved = np.linalg.norm(np.subtract(told.position, drawn.position))
     if turned > TURNED or moved > NEAR:
         raise UserError(
-            f"The goals' episode ({told.task}, seed {told.seed}) began elsewhere when they were taken: a joint by {turned:.3f} rad, "
-            f"the object by {1000 * moved:.0f} mm. This version draws it differently; take the goals anew: vjepa-sim capture-goal."
+            f"The goals' episode ({told.task}, seed {told.seed}) began elsewhere when they were taken: a joint by "
+            f"{turned:.3f} rad, the object by {1000 * moved:.0f} mm. This version draws it differently; take the goals "
+            "anew: vjepa-sim capture-goal."
         )

@@ -56,7 +56,8 @@ class Simulation:
         self.gripper = gripper
         self.object_name = object_name
         self.model = load_model(gripper, object_name)
-        # A period is a whole number of physics steps between each two settings of the servo, none longer than the scene's.
+        # A period is a whole number of physics steps between each two settings of the servo, none longer than the
+        # scene's.
         interval = self.period / CONTROL_UPDATES
         self._substeps = math.ceil(interval / self.model.opt.timestep - 1e-9)
         self.model.opt.timestep = interval / self._substeps

@@ -14,7 +14,8 @@ class ArmStatus:
     Attributes:
         state: float64 [7], measured, see :mod:`envs.pose`.
         target: float64 [7], where the arm was sent.
-        arrived: whether it has had the time to get there. Never so in the simulator, where a hand may lean on something.
+        arrived: whether it has had the time to get there. Never so in the simulator, where a hand may lean on
+            something.
         joints: float64 [7], radians; None if unknown.
         force: newtons at the flange.
         clock_age: seconds for which the robot's own clock has stood still.

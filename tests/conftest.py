@@ -50,7 +50,9 @@ def clips(mixture):
 
 @pytest.fixture
 def stopping():
-    """A training run's report that presses Ctrl-C when it is called for the second time: the first loss is logged at step 0."""
+    """A training run's report that presses Ctrl-C when it is called for the second time: the first loss is logged at
+    step 0.
+    """
     told = 0
 
     def report(step, steps, scalars):

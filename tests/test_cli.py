@@ -149,7 +149,7 @@ def test_benches_write_their_numbers(arguments, episodes_folder, tmp_path, monke
 
 
 def test_released_weights_are_converted_and_planned_with(tmp_path, capsys):
-    """A small file in the layout of Meta's V-JEPA 2-AC: converted, and in the planner's hands with steps of a second."""
+    """A small file in the layout of Meta's V-JEPA 2-AC: converted, and planned with in steps of a second."""
     from vjepa_sim.ac_predictor import ACPredictor, ACPredictorConfig
     from vjepa_sim.encoder import Encoder, EncoderConfig
 

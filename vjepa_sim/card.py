@@ -89,7 +89,8 @@ class Card:
             )
         if self.grippers() and gripper not in self.grippers():
             found["gripper"] = (
-                f"Checkpoint {self.name!r} was trained with {', '.join(sorted(self.grippers()))}; the arm has {gripper}."
+                f"Checkpoint {self.name!r} was trained with {', '.join(sorted(self.grippers()))}; the arm has "
+                f"{gripper}."
             )
         return found
 
@@ -157,7 +158,8 @@ def read_card(path: Path, kind: type[AnyCard] = ModelCard) -> AnyCard:
     except (KeyError, TypeError, AttributeError) as error:
         if kind is ModelCard and "policy" in content:
             raise UserError(
-                f"{path}: this is the card of a cloned policy, with which `vjepa-sim eval --agent bc` acts; expected a world model's."
+                f"{path}: this is the card of a cloned policy, with which `vjepa-sim eval --agent bc` acts; expected a "
+                "world model's."
             ) from error
         raise UserError(f"{path}: this is no {kind.what}, or one of another version of vjepa-sim ({error}).") from error
     for name, ours in (("state", STATE_CONVENTION), ("gripper", GRIPPER_CONVENTION)):

@@ -57,8 +57,9 @@ class ClipDataset(Dataset):
 
         Returns:
             ``frames`` uint8 [T, H, W, 3] (RGB) or, with a transform, normalised float32 [T, 3, size, size];
-            ``states`` float32 [T, 7], ``[x, y, z, roll, pitch, yaw, closedness]`` of the flange in the base frame, metres
-            and radians; ``actions`` float32 [T - 1, 7], the differences between them; both NaN where there is no arm.
+            ``states`` float32 [T, 7], ``[x, y, z, roll, pitch, yaw, closedness]`` of the flange in the base frame,
+            metres and radians; ``actions`` float32 [T - 1, 7], the differences between them; both NaN where there is no
+            arm.
 
         Raises:
             IndexError: the epoch has no such clip.

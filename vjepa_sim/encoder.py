@@ -100,7 +100,8 @@ class Encoder(nn.Module):
             )
         if any(n % k for n, k in zip(video.shape[2:], kernel, strict=True)):
             raise UserError(
-                f"A clip of {tuple(video.shape[2:])} (frames, height, width) is not a whole number of tubelets, {kernel}."
+                f"A clip of {tuple(video.shape[2:])} (frames, height, width) is not a whole number of tubelets, "
+                f"{kernel}."
             )
         x = self.patch_embed(video)  # [B, N, dim]
         positions = grid_positions(frames, height, width, x.device)  # [N, 3]

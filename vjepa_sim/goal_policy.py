@@ -35,8 +35,8 @@ class GoalPolicyConfig:
         looks: numbers that it learns to read off a picture by itself, beside what the decoders read.
         farthest: steps from a moment to its goal, at most.
         stride: metres per axis that one step goes at most.
-        noise: standard deviation of what is added to readings while it learns, so that it doesn't trust them blindly; in
-            the decoders' units (10 cm, a full closing).
+        noise: standard deviation of what is added to readings while it learns, so that it doesn't trust them blindly;
+            in the decoders' units (10 cm, a full closing).
         inverse: it learned what was done between neighbouring moments, whatever it was for, and tells no distance; see
             :mod:`vjepa_sim.others.inverse`.
     """
@@ -73,9 +73,9 @@ class Intent:
 class GoalPolicy(nn.Module):
     """A small network on a few numbers: the arm's state, and what is read off the present picture and the goal's.
 
-    It says where the hand should go: a mix of the places that are known (where the hand is, where it is in the goal and,
-    if the readings tell, where the object is now and in the goal), and an offset. The motion is the way there, shortened
-    to what one step goes.
+    It says where the hand should go: a mix of the places that are known (where the hand is, where it is in the goal
+    and, if the readings tell, where the object is now and in the goal), and an offset. The motion is the way there,
+    shortened to what one step goes.
     """
 
     def __init__(self, config: GoalPolicyConfig, encoder: EncoderConfig, objects: bool):

@@ -66,8 +66,8 @@ def view_shift(off: torch.Tensor) -> torch.Tensor:
         off: from where the arm is to where it is read off the picture [..., 3], in the decoders' units.
 
     Returns:
-        [..., 3]: nearly all of it where it is several times a reading's usual error, half where it is just that, and hardly
-        anything of much less.
+        [..., 3]: nearly all of it where it is several times a reading's usual error, half where it is just that, and
+        hardly anything of much less.
     """
     square = off.square().sum(-1, keepdim=True)
     return off * square / (square + READING_ERROR**2)
@@ -85,7 +85,7 @@ def object_target(position: torch.Tensor) -> torch.Tensor:
 
 
 def reading_error(read: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
-    """Mean error of numbers [..., K]: squared up to a centimetre, absolute beyond; unknown ones (NaN) count as right."""
+    """Mean error of numbers [..., K]: squared up to a centimetre, absolute beyond; unknown ones (NaN) are right."""
     error = nn.functional.smooth_l1_loss(read, wanted.nan_to_num(), beta=0.1, reduction="none")
     return (error * torch.isfinite(wanted)).mean()
 

@@ -107,8 +107,8 @@ def draw_motion(
 
 
 def done_between(pair: Clip) -> np.ndarray:
-    """What led from a moment to its neighbour [1, 7]: the pose that was reached, and what the fingers were told, since they stop at
-    what they hold; their place where the data don't tell.
+    """What led from a moment to its neighbour [1, 7]: the pose that was reached, and what the fingers were told, since
+    they stop at what they hold; their place where the data don't tell.
     """
     done, told = pair.states[1:].copy(), pair.commands[:1, GRIPPER]
     done[:, GRIPPER] = np.where(np.isfinite(told), told, done[:, GRIPPER])

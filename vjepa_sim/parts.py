@@ -1,7 +1,7 @@
 """Which network a configuration on a card stands for.
 
-An encoder makes latents [B, tokens, dim] of normalised pictures by ``still``; a predictor says by ``imagine`` which latents
-actions lead to.
+An encoder makes latents [B, tokens, dim] of normalised pictures by ``still``; a predictor says by ``imagine`` which
+latents actions lead to.
 """
 
 from __future__ import annotations

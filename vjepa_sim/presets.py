@@ -103,7 +103,8 @@ class TrainConfig:
         reading_guides: whether what is read off imagined latents trains the predictor, or the decoders alone.
         policy_weight: of cloning the policy toward goals, where the preset has one.
         pairs: moments and their goals that it learns from, per clip.
-        heads_only: leave the predictor as it is, and train what reads latents and acts on them: decoders and goal policy.
+        heads_only: leave the predictor as it is, and train what reads latents and acts on them: decoders and goal
+            policy.
         first_release_rollout: repeat the mistake that the first released V-JEPA 2-AC was trained with, until June 2025:
             the rollout's second frame was the prediction for the third.
     """
@@ -253,8 +254,8 @@ PRESETS = {
         ),
         goal_policy=GoalPolicyConfig(),
     ),
-    # DINO-WM's way: frozen features of patches, each predicted on its own grid, teacher forcing alone, and no gradient from
-    # what is read off them. It is trained by `vjepa-sim baseline dino-wm`.
+    # DINO-WM's way: frozen features of patches, each predicted on its own grid, teacher forcing alone, and no gradient
+    # from what is read off them. It is trained by `vjepa-sim baseline dino-wm`.
     "dino-wm": Preset(
         encoder=PatchFeaturesConfig(),
         mask_predictor=None,

@@ -113,8 +113,8 @@ def _load_pickle_free(path: Path) -> dict[str, Any]:
     except Exception as error:  # PyTorch raises many kinds; all mean the same to the user
         reason = str(error).split("\n")[0]
         raise UserError(
-            f"{path} can't be read as a PyTorch checkpoint of tensors only ({reason}). Is the download complete? A file "
-            f"that holds other objects is refused, since unpickling them can run anything."
+            f"{path} can't be read as a PyTorch checkpoint of tensors only ({reason}). Is the download complete? A "
+            "file that holds other objects is refused, since unpickling them can run anything."
         ) from error
     if not isinstance(content, dict):
         raise UserError(f"{path} holds a {type(content).__name__}; expected a dictionary, as in Meta's releases.")

@@ -87,7 +87,8 @@ class Run:
         """
         Args:
             out: the run's folder; whoever begins to learn holds it by :func:`data.output.claimed`.
-            stage: what is trained, as the card's ``training`` calls it; the card is told there how many seconds it took.
+            stage: what is trained, as the card's ``training`` calls it; the card is told there how many seconds it
+                took.
             steps: length of the run.
             compute: this process's part.
         """
@@ -129,7 +130,8 @@ class Run:
             self._optimizer_tensors = _below("optimizer", tensors)
         except Exception as error:  # whatever is wrong with the files, the remedy is the same
             raise UserError(
-                f"{self._last}: the checkpoint can't be read ({error}). Delete this folder to resume from an earlier one."
+                f"{self._last}: the checkpoint can't be read ({error}). Delete this folder to resume from an earlier "
+                "one."
             ) from error
 
     def attach(self, objective: nn.Module, optimizer: torch.optim.Optimizer) -> None:

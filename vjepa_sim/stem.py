@@ -1,5 +1,5 @@
-"""Convolutions that halve a picture until its pixels are tokens. From scratch and within an hour, a transformer on them learns far
-more than one on a picture that is cut into patches.
+"""Convolutions that halve a picture until its pixels are tokens. From scratch and within an hour, a transformer on them
+learns far more than one on a picture that is cut into patches.
 """
 
 from __future__ import annotations

@@ -87,7 +87,7 @@ class StageTwo(nn.Module):
         return imitation_loss(intent, pairs.states, pairs.commands, pairs.steps)
 
     def _rollout_loss(self, batch: MotionBatch, predicted: torch.Tensor) -> torch.Tensor:
-        """From the first frame on, each step sees the predictions before it and the true states (as the paper trains)."""
+        """From the first frame on, each step sees the predictions before it and the true states (as in the paper)."""
         z, actions, states = batch.z, batch.actions, batch.states
         # The first prediction of a rollout is teacher forcing's own.
         second = predicted[:, 1:2] if self._config.first_release_rollout else predicted[:, :1]
@@ -268,7 +268,8 @@ def _begin_with(model: WorldModel, start: str, same_encoder: bool) -> None:
         our_sizes, their_sizes = getattr(ours, name), getattr(theirs, name)
         if their_sizes != our_sizes:
             raise UserError(
-                f"Checkpoint {start} has as its {name} {their_sizes}; the preset has {our_sizes}. Choose another --preset."
+                f"Checkpoint {start} has as its {name} {their_sizes}; the preset has {our_sizes}. Choose another "
+                "--preset."
             )
         if our_sizes is not None:
             getattr(model, name).load_state_dict(getattr(other, name).state_dict())

@@ -49,8 +49,8 @@ class ImageTransform:
             raise UserError(f"Images must be uint8 [B, H, W, 3]; given {images.dtype} {tuple(images.shape)}.")
         if min(images.shape[1:3]) < self.size:
             raise UserError(
-                f"Images of {images.shape[1]} × {images.shape[2]} pixels are smaller than the {self.size} that this model sees; "
-                f"give it larger ones (`--size {self.size}` or more)."
+                f"Images of {images.shape[1]} × {images.shape[2]} pixels are smaller than the {self.size} that this "
+                f"model sees; give it larger ones (`--size {self.size}` or more)."
             )
         return self.fit(images)
 

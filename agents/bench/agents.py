@@ -24,20 +24,20 @@ SAME = ("goals", "gripper", "size", "period")  # what all must have been scored 
 def bench_agents(folders: list[Path], report: Callable[[int, int], None]) -> dict:
     """A decision at the start of some episodes of every task, by the agent of each evaluation.
 
-    Seconds that evaluations tell depend on what else ran meanwhile; here all agents decide in turn. What is seen is encoded within
-    that time, goals are before. A calibration of the camera is left out: it takes no time.
+    Seconds that evaluations tell depend on what else ran meanwhile; here all agents decide in turn. What is seen is
+    encoded within that time, goals are before. A calibration of the camera is left out: it takes no time.
 
     Args:
         folders: two or more, of ``eval``.
         report: called with the number of decisions done and in all.
 
     Returns:
-        ``threads``, ``starts``, and as ``runs`` for each evaluation its agent, median seconds and model evaluations of a decision,
-        and seconds as a multiple of the first's.
+        ``threads``, ``starts``, and as ``runs`` for each evaluation its agent, median seconds and model evaluations of
+        a decision, and seconds as a multiple of the first's.
 
     Raises:
-        UserError: a folder is not of an evaluation, its agent can't be had any more, or they were scored with different grippers,
-            pictures, goals or periods.
+        UserError: a folder is not of an evaluation, its agent can't be had any more, or they were scored with different
+            grippers, pictures, goals or periods.
     """
     if len(folders) < 2:
         raise UserError(

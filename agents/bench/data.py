@@ -28,7 +28,8 @@ HEIGHT, WIDTH, RATE, ROWS = 720, 1280, 15, 150
 
 
 def bench_data(source: str | None) -> dict:
-    """Clips of 8 frames per second, by our way and by the naive one, from real-sized recordings and from simulated ones.
+    """Clips of 8 frames per second, by our way and by the naive one, from real-sized recordings and from simulated
+    ones.
 
     Args:
         source: a data set such as ``droid:PATH``; None makes small ones of both kinds, and also measures how long
@@ -118,7 +119,7 @@ def _imitate_droid(root: Path, sim: Path) -> None:
 
 
 def _measure_many(root: Path, sim: Path) -> dict:
-    """Opening a data set with an index, and its first clip, in a process of its own: seconds, and memory at its peak."""
+    """Opening a data set with an index, and its first clip, in a process of its own: seconds, and its peak memory."""
     make_many(root, sim, MANY)
     code = f"from agents.bench.data import open_many; open_many({str(root)!r})"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

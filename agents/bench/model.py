@@ -26,7 +26,8 @@ BYTES = 4  # float32
 
 
 def bench_model(checkpoint: str, presets: tuple[str, ...], report: Callable[[int, int], None]) -> dict:
-    """Encoding a picture, a predictor step, a rollout of 4 steps and a training step of the predictor where that is V-JEPA 2-AC's.
+    """Encoding a picture, a predictor step, a rollout of 4 steps and a training step of the predictor where that is
+    V-JEPA 2-AC's.
 
     Each model is measured in a process of its own, so that its peak of memory is its own.
 

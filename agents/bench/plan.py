@@ -28,13 +28,13 @@ SEARCHES: dict[str, MPCConfig] = {
 def bench_plan(checkpoint: str) -> dict:
     """The first decision of some episodes of every task, encoding included, by each search in turn.
 
-    All minimise the paper's energy, the features' mean absolute difference one step ahead, on the same weights from the same
-    start states. The energy of a plan is that of the actions it ends with.
+    All minimise the paper's energy, the features' mean absolute difference one step ahead, on the same weights from the
+    same start states. The energy of a plan is that of the actions it ends with.
 
     Returns:
         For each search its settings, median seconds, model evaluations, mean energy, and the curve of energy against
-        seconds, round by round and after the polish; and for ours how many times faster than the reference it is, in what
-        share of the starts it ends no higher, and how much higher on average.
+        seconds, round by round and after the polish; and for ours how many times faster than the reference it is, in
+        what share of the starts it ends no higher, and how much higher on average.
     """
     model = WorldModel.from_pretrained(checkpoint)
     found: dict[str, list[_Decision]] = {name: [] for name in SEARCHES}

@@ -1,4 +1,6 @@
-"""Runs side by side: deployments on several rungs, evaluations of several agents, and what recordings could have told of them."""
+"""Runs side by side: deployments on several rungs, evaluations of several agents, and what recordings could have told
+of them.
+"""
 
 from agents.comparing.compare import REPORT_FILE, compare
 

@@ -1,4 +1,6 @@
-"""Where evaluations of several agents differ: tables of success, of methods, and of every two on the episodes they share."""
+"""Where evaluations of several agents differ: tables of success, of methods, and of every two on the episodes they
+share.
+"""
 
 from __future__ import annotations
 
@@ -53,18 +55,20 @@ def compare_cells(runs: list[RunFolder]) -> Comparison:
             paired = Paired.of(successes_of(a), successes_of(b))
             more = paired.more_to_tell() if paired.n else None
             lines.append(
-                f"| {a['task']} | {a['object']} | {_rate(a)} | {_rate(b)} | {paired.n} | {paired.both} | {paired.only_first} "
-                f"| {paired.only_second} | {paired.neither} | {paired.p_value:.3g} | {_told(more) if paired.n else 'none shared'} |"
+                f"| {a['task']} | {a['object']} | {_rate(a)} | {_rate(b)} | {paired.n} | {paired.both} | "
+                f"{paired.only_first} | {paired.only_second} | {paired.neither} | {paired.p_value:.3g} | "
+                f"{_told(more) if paired.n else 'none shared'} |"
             )
             found = {"p_value": paired.p_value, "more_to_tell": more, **asdict(paired)}
             names = {"first": first.name, "second": other.name, "task": a["task"], "object": a["object"]}
             numbers.append({**names, **found})
         lines.append("")
     lines.append(
-        "p of a task and object is McNemar's exact test. All of them share their starts, so p of all together is an exact test that "
-        "exchanges two agents start by start. More episodes: to tell the two apart at 5 % in 80 % of all cases, if their rates stay "
-        f"as they are here. If all agents were equally good, up to {SIGNIFICANCE * len(numbers):.1f} of these {len(numbers)} tests of "
-        "single tasks and objects would still find a difference.\n"
+        "p of a task and object is McNemar's exact test. All of them share their starts, so p of all together is an "
+        "exact test that exchanges two agents start by start. More episodes: to tell the two apart at 5 % in 80 % of "
+        "all cases, if their rates stay as they are here. If all agents were equally good, up to "
+        f"{SIGNIFICANCE * len(numbers):.1f} of these {len(numbers)} tests of single tasks and objects would still find "
+        "a difference.\n"
     )
     return Comparison(
         "\n".join(lines),
@@ -89,7 +93,9 @@ def _pairs(runs: list[RunFolder]) -> list[tuple[RunFolder, RunFolder]]:
 
 
 def _overview(runs: list[RunFolder], pairs: list[tuple[RunFolder, RunFolder]]) -> list[str]:
-    """All runs in one table: a row for each, a column for each task and object, and what all their episodes together say."""
+    """All runs in one table: a row for each, a column for each task and object, and what all their episodes together
+    say.
+    """
     columns = list(dict.fromkeys((cell["task"], cell["object"]) for run in runs for cell in run.cells))
     lines = [
         f"| run | {' | '.join(f'{task} {name}' for task, name in columns)} | all | shared episodes | p (by starts) |",
@@ -146,7 +152,7 @@ def _summary(run: RunFolder) -> dict[str, Any]:
 
 
 def _methods(runs: list[RunFolder]) -> list[str]:
-    """How each run's agent decides, how long that takes, and what it had learned from; what isn't known is left empty."""
+    """How each run's agent decides, how long that takes, and what it learned from; what isn't known is left empty."""
     lines = [
         "| run | agent | s / action | threads | model evaluations | samples | rounds | horizon | success | parameters "
         "| episodes learned from | frames | training |",

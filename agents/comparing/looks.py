@@ -15,7 +15,9 @@ SETTINGS = ("randomize", "vary", "azimuth")  # of an evaluation, that a look con
 
 
 def look_of(config: dict[str, Any]) -> str:
-    """An evaluation's look of the scene, in words: what varied, by which share of full strength, and where the camera stood."""
+    """An evaluation's look of the scene, in words: what varied, by which share of full strength, and where the camera
+    stood.
+    """
     strength, azimuth = config.get("randomize", 0.0), config.get("azimuth")
     words = []
     if strength:

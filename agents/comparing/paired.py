@@ -57,8 +57,8 @@ class Paired:
     def more_to_tell(self) -> int | None:
         """Episodes needed besides these to tell the two apart, if their rates stay as they are here.
 
-        So many that the exact test at 5 % finds the difference in 80 % of all cases, to 2 %. 0 if they can be told apart already,
-        None if they are even here: no number would do. :data:`MOST` stands for that many and more.
+        So many that the exact test at 5 % finds the difference in 80 % of all cases, to 2 %. 0 if they can be told
+        apart already, None if they are even here: no number would do. :data:`MOST` stands for that many and more.
         """
         if self.p_value < SIGNIFICANCE:
             return 0
@@ -76,8 +76,8 @@ class Paired:
 def p_over_starts(first: dict[tuple[Any, Any, int], bool], second: dict[tuple[Any, Any, int], bool]) -> float:
     """How likely so uneven a split of all cells' episodes is by chance, two-sided and exact.
 
-    Cells share their starts, so that a seed's episodes aren't independent of each other: the two agents may be exchanged start by
-    start, not episode by episode. With one cell it is McNemar's test.
+    Cells share their starts, so that a seed's episodes aren't independent of each other: the two agents may be
+    exchanged start by start, not episode by episode. With one cell it is McNemar's test.
 
     Args:
         first, second: success by task, object and seed; what only one of them has doesn't count.

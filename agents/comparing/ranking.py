@@ -1,5 +1,5 @@
-"""Whether success could have been told from recordings: checkpoints' action scores beside their evaluations, and how alike the
-two rank them.
+"""Whether success could have been told from recordings: checkpoints' action scores beside their evaluations, and how
+alike the two rank them.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ def rank(runs: list[RunFolder], folders: list[Path]) -> Comparison:
         folders: of scores. A run's is the one of the same checkpoint and planner.
 
     Raises:
-        UserError: a folder holds no score, one run has two, two runs have one, or fewer than three have any; or what should be alike
-            isn't: the scores' clips, the evaluations' look, or their tasks and objects.
+        UserError: a folder holds no score, one run has two, two runs have one, or fewer than three have any; or what
+            should be alike isn't: the scores' clips, the evaluations' look, or their tasks and objects.
     """
     scores = [(folder, _read(folder)) for folder in folders]
     found_in = [(run, _score_of(run, scores)) for run in runs]
@@ -112,7 +112,8 @@ def _check_alike(scored: list[tuple[RunFolder, Path, dict]]) -> None:
     for run, folder, _ in scored:
         if folder in owners:
             raise UserError(
-                f"{owners[folder]} and {run.name} evaluate the same checkpoint with the same planner, which counts once. Leave one out."
+                f"{owners[folder]} and {run.name} evaluate the same checkpoint with the same planner, which counts "
+                "once. Leave one out."
             )
         owners[folder] = run.name
     sides = {
@@ -137,7 +138,9 @@ def _settings(score: dict) -> dict:
 
 
 def _spearman(values: list[float | None], rates: list[float]) -> dict[str, float] | None:
-    """Rank correlation of what is known, and a permutation test of it; None where too little is, or one side is all alike."""
+    """Rank correlation of what is known, and a permutation test of it; None where too little is, or one side is all
+    alike.
+    """
     from scipy.stats import permutation_test, rankdata
 
     known = [(value, rate) for value, rate in zip(values, rates, strict=True) if value is not None]

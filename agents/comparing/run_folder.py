@@ -35,7 +35,8 @@ class RunFolder:
         kind: ``deploy`` or ``eval``.
         config: its settings.
         cells: its table.
-        method: what is known of how the agent learned and searches, see :func:`agents.method.describe`; of an evaluation.
+        method: what is known of how the agent learned and searches, see :func:`agents.method.describe`; of an
+            evaluation.
         complete: whether it came to its end.
         provenance: where it came from.
     """

@@ -37,7 +37,8 @@ def compare_rungs(runs: list[RunFolder]) -> Comparison:
             "",
             "- settling error, turn: from where the arm was sent to where it was measured one step later, medians",
             "- carried out: how far the arm moved along what was asked of it, as a share of that",
-            f"- first picture: mean absolute difference from {runs[0].name}'s, grey levels of 255, over a video's losses",
+            f"- first picture: mean absolute difference from {runs[0].name}'s, grey levels of 255, over a video's "
+            "losses",
             "- hands part: first step at which they are more than 1 cm apart, median over the episodes in which they "
             "part, and how many those are if not all\n",
             f"![Hands]({TRAJECTORIES_FILE})\n",
@@ -68,10 +69,10 @@ def _rung_row(run: RunFolder, motion: Motion, against: Against | None) -> str:
         picture = "another size" if against.picture is None else f"{against.picture:.2f}"
         parted = _parted(against)
     return (
-        f"| {run.name} | {run.config.get('backend')} | {cell['n_success']}/{cell['n_episodes']} | {low:.0f}–{high:.0f} % "
-        f"| {cell['judged_by']} | {'unknown' if left is None else f'{100 * left:.1f} cm'} | {motion.step_seconds:.2f} s "
-        f"| {cell['plan_seconds_median']:.2f} s | {1000 * motion.settling_m:.1f} mm | {motion.settling_rad:.3f} rad "
-        f"| {100 * motion.carried_out:.0f} % | {picture} | {parted} |"
+        f"| {run.name} | {run.config.get('backend')} | {cell['n_success']}/{cell['n_episodes']} | {low:.0f}–{high:.0f} "
+        f"% | {cell['judged_by']} | {'unknown' if left is None else f'{100 * left:.1f} cm'} | "
+        f"{motion.step_seconds:.2f} s | {cell['plan_seconds_median']:.2f} s | {1000 * motion.settling_m:.1f} mm | "
+        f"{motion.settling_rad:.3f} rad | {100 * motion.carried_out:.0f} % | {picture} | {parted} |"
     )
 
 

@@ -2,10 +2,11 @@
 
 A model that never saw the camera's pose learns directions from the pictures. Seen from elsewhere, a motion of the hand
 looks to it like one in another direction. So random horizontal moves are made, the model is asked which moves it sees,
-and least squares map the moves it inferred to the true ones: true = W (inferred - offset). W is nearly a rotation (V-JEPA
-2, arXiv 2506.09985, section 11.4); the rotation nearest to it, U Vᵀ of its singular value decomposition, turns what the
-model plans into what the arm should do. The offset, which the paper doesn't have, is the move that is seen where there is
-none: the arm's measured state and a picture from elsewhere tell a model two different places. Left out, it spoils W.
+and least squares map the moves it inferred to the true ones: true = W (inferred - offset). W is nearly a rotation
+(V-JEPA 2, arXiv 2506.09985, section 11.4); the rotation nearest to it, U Vᵀ of its singular value decomposition, turns
+what the model plans into what the arm should do. The offset, which the paper doesn't have, is the move that is seen
+where there is none: the arm's measured state and a picture from elsewhere tell a model two different places. Left out,
+it spoils W.
 """
 
 from agents.view.calibration import VIEW_FILE, ViewCalibration, fit_view, load_view

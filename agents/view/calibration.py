@@ -63,8 +63,8 @@ class ViewCalibration:
             raise UserError(f"The offset must be 2 finite numbers; given {self.offset}.")
         if np.linalg.det(matrix) <= 0:
             raise UserError(
-                f"The map {np.round(matrix, 3).tolist()} mirrors the moves: no turn can make up for it. The model doesn't "
-                "see the hand's directions from here; move the camera toward a place it was trained for."
+                f"The map {np.round(matrix, 3).tolist()} mirrors the moves: no turn can make up for it. The model "
+                "doesn't see the hand's directions from here; move the camera toward a place it was trained for."
             )
         if np.linalg.cond(matrix) > MAX_CONDITION:
             raise UserError(
@@ -143,9 +143,9 @@ def load_view(source: str | Path, checkpoint: str | Path) -> ViewCalibration:
     view = ViewCalibration.load(source)
     if view.checkpoint_crc32 != fingerprint(checkpoint):
         raise UserError(
-            f"{source} was calibrated with checkpoint {view.checkpoint!r} (CRC-32 {view.checkpoint_crc32}); {str(checkpoint)!r} "
-            "is another model, and sees directions in its own way. Calibrate with it: vjepa-sim calibrate-view "
-            f"--checkpoint {checkpoint}."
+            f"{source} was calibrated with checkpoint {view.checkpoint!r} (CRC-32 {view.checkpoint_crc32}); "
+            f"{str(checkpoint)!r} is another model, and sees directions in its own way. Calibrate with it: vjepa-sim "
+            f"calibrate-view --checkpoint {checkpoint}."
         )
     return view
 
@@ -174,8 +174,8 @@ def fit_view(moves: Moves, checkpoint: str, crc32: int, camera: dict[str, Any]) 
         largest, smallest = np.linalg.svd(each - each.mean(0), compute_uv=False)
         if not smallest > MIN_SPREAD * largest:
             raise UserError(
-                f"The {name} moves lie along one line, or nowhere: they spread over {100 * largest / count**0.5:.2f} cm "
-                f"and across it {100 * smallest / count**0.5:.2f} cm. "
+                f"The {name} moves lie along one line, or nowhere: they spread over {100 * largest / count**0.5:.2f} "
+                f"cm and across it {100 * smallest / count**0.5:.2f} cm. "
                 + ("Was the arm blocked?" if name == "true" else "Does the camera see the hand?")
             )
     held_out = np.arange(count) % HELD_OUT == HELD_OUT - 1

@@ -181,6 +181,6 @@ def _draw_move(rng: np.random.Generator, arm: SafetyEnvelope, start: np.ndarray,
         if np.all(end >= low) and np.all(end <= high) and np.linalg.norm(end - start) <= ROOM * size:
             return move
     raise UserError(
-        f"From {np.round(place, 3).tolist()} m no move of {100 * size:g} cm stays in the workspace, from {low.tolist()} to "
-        f"{high.tolist()}. Start with the hand over the middle of the table."
+        f"From {np.round(place, 3).tolist()} m no move of {100 * size:g} cm stays in the workspace, from "
+        f"{low.tolist()} to {high.tolist()}. Start with the hand over the middle of the table."
     )

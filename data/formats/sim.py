@@ -37,8 +37,8 @@ def open_reader(path: Path, on_progress: Progress = no_progress) -> SimReader:
     seeded = [entry for entry in reader.entries if entry.seed is not None]
     if not seeded and not all(entry.error for entry in reader.entries):
         raise UserError(
-            f"{path}: its episodes have no seeds, so they are not our simulator's. Read them as DROID's: droid:{path} as "
-            "--data, or --format droid."
+            f"{path}: its episodes have no seeds, so they are not our simulator's. Read them as DROID's: droid:{path} "
+            "as --data, or --format droid."
         )
     reader.entries = [_with_seed(entry) for entry in reader.entries]
     return reader

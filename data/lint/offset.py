@@ -123,8 +123,8 @@ def shifted_frames(followings: Sequence[Following]) -> list[Finding]:
                     each.number,
                     None,
                     WARNING,
-                    f"{_direction(int(LAGS[best]))}: motion in the picture and of the arm correlate by {row[best]:.2f} with "
-                    f"that shift, by {row[MAX_LAG]:.2f} without",
+                    f"{_direction(int(LAGS[best]))}: motion in the picture and of the arm correlate by {row[best]:.2f} "
+                    f"with that shift, by {row[MAX_LAG]:.2f} without",
                     REMEDY,
                 )
             )

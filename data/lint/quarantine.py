@@ -24,8 +24,8 @@ def plan_quarantine(reader: Reader, findings: Sequence[Finding]) -> list[Path]:
     """
     if reader.format not in FOLDER_FORMATS:
         raise UserError(
-            f"{reader.root} is in the format {reader.format}, whose episodes share files; none can be moved away. Convert "
-            "the data set instead, with these episodes excluded."
+            f"{reader.root} is in the format {reader.format}, whose episodes share files; none can be moved away. "
+            "Convert the data set instead, with these episodes excluded."
         )
     numbers = sorted({each.number for each in findings if each.severity == ERROR and each.number is not None})
     return [reader.root / reader.entries[number].name for number in numbers]

@@ -67,9 +67,10 @@ def jumps(subject: Subject) -> list[Finding]:
             subject.finding(
                 "jumps",
                 ERROR,
-                f"{len(far)} steps turn by more than {JUMP:g} rad, the first {turned[far[0]]:.2f} rad into row {far[0] + 1}",
-                'Angles must be extrinsic "xyz" Euler angles of the flange; another order or a mixed-up sign jumps like '
-                "this. Or two recordings were joined: cut there.",
+                f"{len(far)} steps turn by more than {JUMP:g} rad, the first {turned[far[0]]:.2f} rad into row "
+                f"{far[0] + 1}",
+                'Angles must be extrinsic "xyz" Euler angles of the flange; another order or a mixed-up sign jumps '
+                "like this. Or two recordings were joined: cut there.",
                 far[0] + 1,
             )
         )
@@ -80,8 +81,8 @@ def jumps(subject: Subject) -> list[Finding]:
             subject.finding(
                 "jumps",
                 ERROR,
-                f"{len(fast)} steps are faster than {TOP_SPEED:g} m/s, the first goes {subject.moved[fast[0]]:.3f} m into row "
-                f"{fast[0] + 1}",
+                f"{len(fast)} steps are faster than {TOP_SPEED:g} m/s, the first goes {subject.moved[fast[0]]:.3f} m "
+                f"into row {fast[0] + 1}",
                 "Two recordings were joined, or rows or stamps are wrong: cut the episode there.",
                 fast[0] + 1,
             )
@@ -106,9 +107,9 @@ def kinematics(subject: Subject) -> list[Finding]:
         return []
     steady = np.ptp(angles) < KINEMATIC_RADIANS
     what = (
-        f"the pose isn't the flange's by the joint angles: {metres:.3f} m away (x {offset[0]:+.3f}, y {offset[1]:+.3f}, "
-        f"z {offset[2]:+.3f} in the flange's frame) and turned by {np.degrees(radians):.0f}°"
-        f"{'' if steady else ', by another angle in each row'}"
+        f"the pose isn't the flange's by the joint angles: {metres:.3f} m away (x {offset[0]:+.3f}, y "
+        f"{offset[1]:+.3f}, z {offset[2]:+.3f} in the flange's frame) and turned by "
+        f"{np.degrees(radians):.0f}°{'' if steady else ', by another angle in each row'}"
     )
     remedy = (
         "It is the pose of a tool or fingertip: take it off (O_T_EE · F_T_EE⁻¹) to get panda_link8's."
@@ -174,7 +175,8 @@ def conventions(extremes: Sequence[Extremes]) -> list[Finding]:
         report(
             "flange",
             WARNING,
-            f"the position comes below {TABLE} m in {len(low)} of {len(extremes)} episodes, down to {min(low):.3f} m above the base",
+            f"the position comes below {TABLE} m in {len(low)} of {len(extremes)} episodes, down to {min(low):.3f} m "
+            "above the base",
             "It is probably the fingertip's: states are the flange's (panda_link8), some 0.10 to 0.16 m higher. If the "
             "table is lower than the robot's base, ignore this.",
         )

@@ -36,8 +36,8 @@ CERTAIN = 4.0  # standard errors
 FEWEST_EPISODES = 5
 GRID = 32  # pixels of the short side that fits are computed with
 REMEDY = (
-    "Check the unit and order of the angles (extrinsic xyz, radians), that it is the camera's pose in the base frame and "
-    "not its inverse, and which camera it belongs to; or calibrate again."
+    "Check the unit and order of the angles (extrinsic xyz, radians), that it is the camera's pose in the base frame "
+    "and not its inverse, and which camera it belongs to; or calibrate again."
 )
 
 

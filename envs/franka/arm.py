@@ -278,7 +278,9 @@ class FrankaArm:
             raise
 
     def _send_fingers(self, closedness: float) -> None:
-        """And wait until they rest there, or for long enough elsewhere: they may begin late, and something may hold them."""
+        """And wait until they rest there, or for long enough elsewhere: they may begin late, and something may hold
+        them.
+        """
         self._gripper.command(closedness)
         deadline, before, still = time.monotonic() + FINGER_TIME, self._gripper.closedness, 0
         while time.monotonic() < deadline and still < FINGER_LOOKS:

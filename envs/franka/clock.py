@@ -14,8 +14,8 @@ LONGEST_STEP = 2.0  # periods of a reference; after a pause it goes on where it 
 class ClockWatch:
     """Watches a robot's own clock, which stands still when only old copies of its state are left.
 
-    Only time counts in which this program looked: if the whole computer stood still, the robot may have spoken meanwhile.
-    So between two looks at most 0.1 s have passed.
+    Only time counts in which this program looked: if the whole computer stood still, the robot may have spoken
+    meanwhile. So between two looks at most 0.1 s have passed.
 
     Attributes:
         age: seconds for which the clock has stood still.

@@ -52,7 +52,7 @@ class Driver(Protocol):
         """The newest state; during a motion the last copy."""
 
     def start(self, max_force: float) -> None:
-        """Begin to hold the present pose; the robot's own loop ends the motion when a force exceeds ``max_force`` (N)."""
+        """Begin to hold the present pose; the robot's own loop ends the motion if a force exceeds ``max_force`` (N)."""
 
     def follow(self, pose: np.ndarray) -> None:
         """Move the reference of :meth:`start` to a flange pose [4, 4]; small steps only."""
@@ -61,7 +61,7 @@ class Driver(Protocol):
         """Begin to hold the present joints, otherwise as :meth:`start`."""
 
     def follow_joints(self, joints: np.ndarray, speeds: np.ndarray) -> None:
-        """Move the reference of :meth:`start_joints` to joints [7], rad; small steps only. Its speeds [7] are in rad/s."""
+        """Move the reference of :meth:`start_joints` to joints [7], rad; small steps only. Its speeds [7]: rad/s."""
 
     def check(self) -> None:
         """Raise what has ended the motion, if something has."""
@@ -96,7 +96,9 @@ def check_joints(joints: np.ndarray, speeds: np.ndarray) -> None:
 
 
 def rigid(matrix: np.ndarray) -> np.ndarray:
-    """[4, 4]. What the robot reports is rounded, its hand's tool frame to four digits, and franky refuses such a target."""
+    """[4, 4]. What the robot reports is rounded, its hand's tool frame to four digits, and franky refuses such a
+    target.
+    """
     result = np.array(matrix)
     result[:3, :3] = Rotation.from_matrix(result[:3, :3]).as_matrix()
     return result

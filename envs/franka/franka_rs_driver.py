@@ -24,9 +24,9 @@ from envs.franka.driver import (
     rigid,
 )
 
-# The library smooths every step of a reference, and must be faster than the servo leads it, or the arm stops late. Of these
-# norms, an axis gets 1/sqrt(3). Gains, and how far the smoothed reference may lead the arm (25 mm), are the library's own,
-# close to DROID's.
+# The library smooths every step of a reference, and must be faster than the servo leads it, or the arm stops late. Of
+# these norms, an axis gets 1/sqrt(3). Gains, and how far the smoothed reference may lead the arm (25 mm), are the
+# library's own, close to DROID's.
 SPEEDS = {"max_velocity": 0.6, "max_acceleration": 4.0, "max_jerk": 200.0}  # metres
 TURNING_SPEEDS = {"max_angular_velocity": 1.6, "max_angular_acceleration": 10.0, "max_angular_jerk": 500.0}  # radians
 ANYWHERE = {"max_deviation": 3.0, "max_angular_deviation": 3.2}  # m and rad from the start; the envelope watches
@@ -38,8 +38,8 @@ MODES = {"idle": "Idle", "move": "Move", "reflex": "Reflex", "user_stopped": "Us
 class FrankaRsDriver:
     """See :class:`envs.franka.driver.Driver`.
 
-    The library's loop can't be told of a force, but the robot can, axis by axis: so a force along an axis ends the motion
-    by the robot's own reflex, which must be recovered from. An oblique one ends it at the next :meth:`check`.
+    The library's loop can't be told of a force, but the robot can, axis by axis: so a force along an axis ends the
+    motion by the robot's own reflex, which must be recovered from. An oblique one ends it at the next :meth:`check`.
     """
 
     def __init__(self, host: str):

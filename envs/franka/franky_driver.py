@@ -249,8 +249,8 @@ def _stopped(text: str) -> ArmFault:
 def _version_text(text: str, host: str) -> str:
     version = text.partition("server version: ")[2].partition(",")[0] or "?"
     return (
-        f"The robot at {host} speaks version {version} of the protocol, and the installed franky-control another one ({text}). "
-        f"For a Panda (version 5) and other older systems: {OLD_ROBOT.format(version)}; "
+        f"The robot at {host} speaks version {version} of the protocol, and the installed franky-control another one "
+        f"({text}). For a Panda (version 5) and other older systems: {OLD_ROBOT.format(version)}; "
         'or, for version 5, the driver franka-rs: pip install "vjepa-sim[franka-rs]"'
     )
 

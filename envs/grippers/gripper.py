@@ -30,7 +30,7 @@ class GripperDriver(Protocol):
     needs: str
 
     def activate(self) -> None:
-        """Do what it :attr:`needs`, if a program may; the fingers may move fully to and fro. Returns when it is done."""
+        """Do what it :attr:`needs`, if a program may; fingers may move fully to and fro. Returns when it is done."""
         ...
 
     def read(self) -> float:
@@ -97,7 +97,7 @@ class Gripper:
 
     @property
     def age(self) -> float:
-        """Seconds since the last good reading. It grows while a reading hangs; how long it may is for the arm to say."""
+        """Seconds since the last good reading. It grows while a reading hangs; how long it may is up to the arm."""
         with self._changed:
             return time.monotonic() - self._read_at
 

@@ -54,8 +54,8 @@ class Robotiq2F85:
         if fault in pyrobotiqgripper.GFLT_BLOCKING and fault != NOT_ACTIVE:
             self._gripper.disconnect()
             raise GripperFault(
-                f"The gripper on {port} reports fault {fault} of its manual. Free its fingers, then switch its power off "
-                "and on, which clears it; it opens and closes fully when it is used next."
+                f"The gripper on {port} reports fault {fault} of its manual. Free its fingers, then switch its power "
+                "off and on, which clears it; it opens and closes fully when it is used next."
             )
         self._active = status["gSTA"] == ACTIVATED
 

@@ -1,4 +1,4 @@
-"""What a camera would see of the loopback robot: our scene, its arm led by the robot's joints, its objects by physics."""
+"""What a camera would see of the loopback robot: our scene, its arm led by the robot's joints, objects by physics."""
 
 from __future__ import annotations
 

@@ -32,7 +32,11 @@ class Grasp(Task):
             start_hand_at_random(simulation, rng)
             start = simulation.save()
             goals = []
-            if grasp_at_once(simulation, lambda moment: goals.append(capture(simulation, look, *GRASP_GOALS[moment]))):  # noqa: B023
+
+            def keep(moment: str, goals: list[Goal] = goals) -> None:
+                goals.append(capture(simulation, look, *GRASP_GOALS[moment]))
+
+            if grasp_at_once(simulation, keep):
                 break
         else:
             raise RuntimeError("No object could be grasped: the scene is broken.")

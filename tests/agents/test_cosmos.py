@@ -1,4 +1,4 @@
-"""The adapter to Cosmos. The package can't be installed here, so a stand-in with its interface tells what it is asked."""
+"""The adapter to Cosmos. The package can't be installed here, so a stand-in like it tells what it is asked."""
 
 import sys
 from types import SimpleNamespace

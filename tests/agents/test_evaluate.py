@@ -31,7 +31,8 @@ def test_the_report_has_what_scripts_rely_on(report):
     assert json.loads((out / "eval_info.json").read_text()) == json.loads(json.dumps(info))
     assert [cell["agent"] for cell in info["cells"]] == ["expert", "random", "still"]
     cell = info["cells"][0]
-    names = "agent task object n_episodes n_success pc_success pc_success_ci95 pc_success_ever plan_seconds_median model_evaluations_per_action steps_mean"
+    names = "agent task object n_episodes n_success pc_success pc_success_ci95 pc_success_ever "
+    names += "plan_seconds_median model_evaluations_per_action steps_mean"
     assert set(names.split()) <= set(cell)
     assert (cell["task"], cell["object"], cell["n_episodes"], cell["n_success"], cell["pc_success"]) == (
         "reach",

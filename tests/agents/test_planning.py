@@ -168,7 +168,9 @@ def test_without_a_search_the_proposal_is_sent(model):
 
 
 def test_a_view_is_corrected_where_the_hand_is_read_farther_off_than_usual(model):
-    """A camera that shows everything 5 cm to the side is as good as one that doesn't; a millimetre is a reading's noise."""
+    """A camera that shows everything 5 cm to the side is as good as one that doesn't; a millimetre is a reading's
+    noise.
+    """
     _, raw = seen(model)
     state = torch.from_numpy(STATE).clone()
     hand = model.read(model.encode(picture(0))[0])[:3] * 0.1 + torch.tensor([0.45, 0.0, 0.25])

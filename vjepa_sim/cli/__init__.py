@@ -48,7 +48,8 @@ RESUMABLE = ("collect", "pretrain", "train", "baseline", "eval")
 
 
 def parse(arguments: list[str]) -> Any:
-    """The verb that a command line asks for, with its options; where it doesn't know one, tyro says so and leaves with status 2.
+    """The verb that a command line asks for, with its options; where it doesn't know one, tyro says so and leaves with
+    status 2.
 
     Raises:
         UserError: there is no such verb.

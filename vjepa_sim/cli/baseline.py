@@ -32,9 +32,10 @@ class Baseline(Learning):
 
     Attributes:
         start: for inverse: the whole model that it begins with, whose goal policy alone is forgotten.
-        method: bc (behaviour cloning toward goal images, Octo's way; 4000 steps), dino-wm (a predictor on frozen features of patches; 1600),
-            lewm (one token a picture, learned end to end; 3000), inverse (the action between two pictures; 1600), or video (a
-            tokeniser and a denoiser that generate the next picture; 4000 and 12000).
+        method: bc (behaviour cloning toward goal images, Octo's way; 4000 steps), dino-wm (a predictor on frozen
+            features of patches; 1600), lewm (one token a picture, learned end to end; 3000), inverse (the action
+            between two pictures; 1600), or video (a tokeniser and a denoiser that generate the next picture; 4000 and
+            12000).
     """
 
     method: tyro.conf.Positional[str]

@@ -18,8 +18,9 @@ class Bench:
     """Measure speed: ratios of things timed in turn in one run.
 
     Attributes:
-        what: sim (physics and pictures), model (its parts, size by size), data (reading clips), plan (our searches beside the
-            paper's), agents (decisions of several that were scored), or robot (a drive on the loopback robot).
+        what: sim (physics and pictures), model (its parts, size by size), data (reading clips), plan (our searches
+            beside the paper's), agents (decisions of several that were scored), or robot (a drive on the loopback
+            robot).
         json: where to write the numbers.
         checkpoint: for model and plan.
         preset: for model: sizes to measure beside the checkpoint, several with commas between, all, or none.

@@ -170,8 +170,8 @@ class CalibrateView:
             first = "move to its start posture and open, and then " if self.home else ""
             where = "where it is" if start is None else f"{list(start)} m, where it goes first"
             if not self._agrees(
-                f"The hand will {first}make {self.moves} moves of about {100 * self.move_size:g} cm, level, around {where}. "
-                "Is the way free and the stop at hand?"
+                f"The hand will {first}make {self.moves} moves of about {100 * self.move_size:g} cm, level, around "
+                f"{where}. Is the way free and the stop at hand?"
             ):
                 raise UserError(f"{REFUSAL} The operator did not agree.")
             env.arm.reset()

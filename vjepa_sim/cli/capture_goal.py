@@ -61,7 +61,8 @@ class CaptureGoal:
         save_goals(self.out, goals, camera, start)
         number = len(load_goals(self.out))
         print(
-            f"{self.out} has {number} {'goal' if number == 1 else 'goals'} now; the newest is {goals[-1].rgb.shape[1]} × {goals[-1].rgb.shape[0]} pixels."
+            f"{self.out} has {number} {'goal' if number == 1 else 'goals'} now; the newest is {goals[-1].rgb.shape[1]} "
+            f"× {goals[-1].rgb.shape[0]} pixels."
         )
         return 0
 

@@ -25,11 +25,11 @@ class Collect:
         steps: control steps (0.25 s) per episode, at most; an expert's ends soon after it has succeeded.
         randomize: largest strength of domain randomisation, 0 to 1; half of the episodes keep the nominal look.
         gripper: robotiq or panda_hand.
-        mix: behaviours and their shares, such as expert=0.5,random=0.5; expert, noisy-expert, explore, random, planner (needs
-            --checkpoint); expert=0.15,noisy-expert=0.4,explore=0.35,random=0.1 if not given.
+        mix: behaviours and their shares, such as expert=0.5,random=0.5; expert, noisy-expert, explore, random, planner
+            (needs --checkpoint); expert=0.15,noisy-expert=0.4,explore=0.35,random=0.1 if not given.
         cameras: left, or left,right,wrist (several with commas between), or all.
-        checkpoint: of the agent that acts where the mix says planner; the expert mends what it leaves, and tells all along
-            what it would have done.
+        checkpoint: of the agent that acts where the mix says planner; the expert mends what it leaves, and tells all
+            along what it would have done.
         agent: that acts there: mpc, or bc for a cloned policy.
         planner: how mpc plans, as in eval; policy is quickest.
         workers: parallel processes; 0 is one per core.

@@ -54,7 +54,8 @@ class Weights:
     """Turn weights into a checkpoint folder with a card, which every --checkpoint takes.
 
     Attributes:
-        source: Meta's .pt file, a folder in Hugging Face's VJEPA2Model layout, or a training run, also of a cloned policy.
+        source: Meta's .pt file, a folder in Hugging Face's VJEPA2Model layout, or a training run, also of a cloned
+            policy.
         out: a new folder.
         half: store the weights in half precision, as the bundled ones are; they are widened when loaded.
         branch: which encoder of Meta's file: encoder, or target_encoder (the default where there is one).

@@ -31,12 +31,12 @@ class Deploy:
         gripper_address: serial device of a Robotiq.
         driver: library that talks to the robot: franky or franka-rs.
         agent: mpc, bc (a cloned policy), octo and cosmos (released ones), random or still.
-        checkpoint: for mpc and bc: a bundled name or a folder (the bundled tiny or bc if not given), or a released .pt file; for octo
-            and cosmos their own.
-        planner: for mpc and cosmos: default, policy (no search), unguided (a search without the policy), polished (and down
-            the gradient), reference (V-JEPA 2-AC's own), latent, lookahead, pixels or generated (distances alone), timed
-            (sub-goals by the clock alone), uncorrected (readings as they are), or no-TERM: default without one of its energy's
-            terms, such as no-steps; docs/planning.md tells more.
+        checkpoint: for mpc and bc: a bundled name or a folder (the bundled tiny or bc if not given), or a released .pt
+            file; for octo and cosmos their own.
+        planner: for mpc and cosmos: default, policy (no search), unguided (a search without the policy), polished (and
+            down the gradient), reference (V-JEPA 2-AC's own), latent, lookahead, pixels or generated (distances alone),
+            timed (sub-goals by the clock alone), uncorrected (readings as they are), or no-TERM: default without one of
+            its energy's terms, such as no-steps; docs/planning.md tells more.
         task: reach, grasp, reach-with-object or pick-and-place: its budget of steps; the goals' own if not given.
         object: name of the object in the table; the goals' own if not given.
         episodes: how many; 5 if not given, and 1 on sim, where all would be alike.
@@ -86,7 +86,8 @@ class Deploy:
 
         if self.agent in TRUTH:
             raise UserError(
-                f"Agent {self.agent} reads a simulator's truth; on a robot there is none. Give mpc, bc, octo, cosmos, random or still."
+                f"Agent {self.agent} reads a simulator's truth; on a robot there is none. Give mpc, bc, octo, cosmos, "
+                "random or still."
             )
         if self.agent not in PLANNING:
             refuse_unused(self, ("planner", "view"), f"with --agent {self.agent}, which plans nothing")
@@ -138,8 +139,8 @@ class Deploy:
     def _number(self) -> int:
         if self.backend == "sim" and (self.episodes or 1) > 1:
             raise UserError(
-                f"--episodes {self.episodes}: on sim each would be the first one again, and counts once. `vjepa-sim eval` "
-                "scores many, from other starts."
+                f"--episodes {self.episodes}: on sim each would be the first one again, and counts once. `vjepa-sim "
+                "eval` scores many, from other starts."
             )
         usual = 1 if self.backend == "sim" else 5
         return usual if self.episodes is None else self.episodes

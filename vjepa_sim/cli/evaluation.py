@@ -11,26 +11,29 @@ from vjepa_sim.cli.progress import progress
 
 @dataclass(frozen=True)
 class Eval:
-    """Score an agent beside expert, random and still on the same held-out episodes. A stopped run continues with the same command.
+    """Score an agent beside expert, random and still on the same held-out episodes. A stopped run continues with the
+    same command.
 
     Attributes:
         out: a new folder for table.md, episodes.csv, eval_info.json and videos, or that of a stopped run.
-        agent: mpc, bc (a cloned policy), octo and cosmos (released ones), oracle (mpc that imagines with the simulator), expert, random or still.
-        baselines: scored beside it: expert, random, still, several with commas between, all, or none (enough where another run in
-            compare has them).
-        checkpoint: for mpc, bc and oracle: a bundled name or a folder (the bundled tiny or bc if not given), or a released .pt file; for
-            octo and cosmos their own.
-        planner: for mpc, cosmos and oracle: default, policy (no search), unguided (a search without the policy), polished (and down
-            the gradient), reference (V-JEPA 2-AC's own), latent or lookahead (for dino-wm, lewm and video), generated or pixels (for
-            video), timed (sub-goals by the clock alone), uncorrected (readings as they are), or no-TERM: default without one of its energy's
-            terms, such as no-steps; docs/planning.md tells more.
+        agent: mpc, bc (a cloned policy), octo and cosmos (released ones), oracle (mpc that imagines with the
+            simulator), expert, random or still.
+        baselines: scored beside it: expert, random, still, several with commas between, all, or none (enough where
+            another run in compare has them).
+        checkpoint: for mpc, bc and oracle: a bundled name or a folder (the bundled tiny or bc if not given), or a
+            released .pt file; for octo and cosmos their own.
+        planner: for mpc, cosmos and oracle: default, policy (no search), unguided (a search without the policy),
+            polished (and down the gradient), reference (V-JEPA 2-AC's own), latent or lookahead (for dino-wm, lewm and
+            video), generated or pixels (for video), timed (sub-goals by the clock alone), uncorrected (readings as they
+            are), or no-TERM: default without one of its energy's terms, such as no-steps; docs/planning.md tells more.
         task: reach, grasp, reach-with-object, pick-and-place, several with commas between, or all.
         object: cup, box, or all.
         episodes: per task and object.
         seed: of the first episode.
         goals: paper (one goal image; three for pick and place) or dense (more sub-goal images).
         randomize: strength of domain randomisation, 0 to 1. The starts and goals of a seed stay the same.
-        vary: what is randomised: camera, light, textures, color, size, distractors, several with commas between, or all.
+        vary: what is randomised: camera, light, textures, color, size, distractors, several with commas between, or
+            all.
         size: of the camera's images in pixels.
         gripper: robotiq or panda_hand.
         videos: most videos per task and object, failures first.

@@ -57,7 +57,7 @@ def _check_terminal(question: str) -> None:
 
 @contextmanager
 def _single_keys() -> Iterator[Callable[[], str]]:
-    """Something that reads a key at a time, or the first letter of a line where there is no termios. Ctrl-C works on."""
+    """Something that reads a key at a time, or the first letter of a line without termios. Ctrl-C works on."""
     try:
         import termios
         import tty

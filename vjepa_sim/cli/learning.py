@@ -11,8 +11,8 @@ import tyro
 from envs.errors import UserError
 from vjepa_sim.cli.options import set_threads
 
-# Times a model's image size that larger pictures are reduced to on reading: its own transform does the rest, and where it learns from
-# random parts of them there is detail to spare.
+# Times a model's image size that larger pictures are reduced to on reading: its own transform does the rest, and where
+# it learns from random parts of them there is detail to spare.
 SPARE_DETAIL = 2
 
 
@@ -23,7 +23,8 @@ class Learning:
     Attributes:
         data: what to learn from, FORMAT:PATH or FORMAT:PATH@WEIGHT, such as droid:PATH@0.5; may be given several times.
         out: the run's folder.
-        period: seconds between two frames: a number, paper (0.25) or released (1.06, what Meta's recipe makes of DROID).
+        period: seconds between two frames: a number, paper (0.25) or released (1.06, what Meta's recipe makes of
+            DROID).
         camera: left, right, ext1, ext2, wrist, or a serial.
         steps: length of the run; that of the method or preset if not given.
         batch: clips per step, over all processes; likewise.

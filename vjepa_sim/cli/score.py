@@ -14,7 +14,8 @@ from vjepa_sim.cli.progress import progress
 
 @dataclass(frozen=True, kw_only=True)
 class Score:
-    """Score a planner on recordings, without robot or simulator: what it plans between two pictures, beside what was done.
+    """Score a planner on recordings, without robot or simulator: what it plans between two pictures, beside what was
+    done.
 
     Prints the action score (0 to 80), direction and magnitude.
 
@@ -65,8 +66,8 @@ class Score:
         with progress("planning") as bar:
             report = score_actions(agent, mixture, self.out, config, bar)
         print(
-            f"action score {report['action_score']:.1f} (off by {100 * report['error_m']:.1f} cm over x, y and z; {report['n_clips']} clips; "
-            f"standing still {report['still_score']:.1f})"
+            f"action score {report['action_score']:.1f} (off by {100 * report['error_m']:.1f} cm over x, y and z; "
+            f"{report['n_clips']} clips; standing still {report['still_score']:.1f})"
         )
         if report["direction"] is not None:
             print(f"direction {report['direction']:.2f}, magnitude {report['magnitude']:.2f}")

@@ -69,23 +69,24 @@ class Pretrain(_Stage):
             _tell_branch(model)
             print_measured(model.card)
             print(
-                f"The encoder lies in {self.out}. "
-                f"Next: vjepa-sim train --data FORMAT:EPISODES --encoder {self.out} --out FOLDER"
+                f"The encoder lies in {self.out}. Next: vjepa-sim train --data FORMAT:EPISODES --encoder {self.out} "
+                "--out FOLDER"
             )
         return 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Train(_Stage):
-    """Stage two: train the action-conditioned predictor on a frozen encoder. A stopped run continues with the same command.
+    """Stage two: train the action-conditioned predictor on a frozen encoder. A stopped run continues with the same
+    command.
 
     Several processes: torchrun --nproc-per-node N -m vjepa_sim.cli train …
 
     Attributes:
         encoder: checkpoint of stage one: a folder, a bundled name, or a released .pt file.
         start: a whole model whose predictor and goal policy to begin with, instead of random weights.
-        heads_only: leave that predictor as it is, and train decoders and goal policy alone, which takes minutes; --encoder
-            is the same model.
+        heads_only: leave that predictor as it is, and train decoders and goal policy alone, which takes minutes;
+            --encoder is the same model.
         plan_every: try the planner in the simulator every so many steps, and log its success; 0 is never.
         plan_episodes: episodes of that trial, per task and object.
         first_release_rollout: repeat the mistake in the first released V-JEPA 2-AC's rollout loss.
@@ -136,12 +137,13 @@ class Train(_Stage):
             _tell_branch(model)
             if model.goal_policy is None and get_preset(self.preset).goal_policy is not None:
                 print(
-                    "There is no goal policy, for want of decoders or of data that tell where the arm was sent: planners search unguided."
+                    "There is no goal policy, for want of decoders or of data that tell where the arm was sent: "
+                    "planners search unguided."
                 )
             print_measured(model.card)
             print(
-                f"The world model lies in {self.out}. "
-                f"Next: vjepa-sim eval --checkpoint {self.out} --episodes 20 --seed 0 --out FOLDER"
+                f"The world model lies in {self.out}. Next: vjepa-sim eval --checkpoint {self.out} --episodes 20 "
+                "--seed 0 --out FOLDER"
             )
         return 0
 

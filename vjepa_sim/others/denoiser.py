@@ -1,6 +1,6 @@
-"""The next picture's latents, generated: noise is led to them along straight lines (flow matching, arXiv 2210.02747), given the
-present's latents, the arm's state and the action. The network says where a line ends (as in arXiv 2511.13720), as a change of the
-present, since most of a picture stays as it is.
+"""The next picture's latents, generated: noise is led to them along straight lines (flow matching, arXiv 2210.02747),
+given the present's latents, the arm's state and the action. The network says where a line ends (as in arXiv
+2511.13720), as a change of the present, since most of a picture stays as it is.
 """
 
 from __future__ import annotations

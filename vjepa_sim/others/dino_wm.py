@@ -1,4 +1,6 @@
-"""A world model on frozen features of patches, DINO-WM's way (arXiv 2411.04983): stage two, on an encoder that others trained."""
+"""A world model on frozen features of patches, DINO-WM's way (arXiv 2411.04983): stage two, on an encoder that others
+trained.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,8 @@ def learn_dino_wm(
     compute: Compute | None = None,
     on_encoded: Callable[[int, int], None] = lambda done, total: None,
 ) -> WorldModel:
-    """Train the predictor, or continue where ``out`` left off; the encoder's own checkpoint lies beside, in ``OUT-encoder``.
+    """Train the predictor, or continue where ``out`` left off; the encoder's own checkpoint lies beside, in
+    ``OUT-encoder``.
 
     Args:
         mixture: of robot episodes; its period becomes the model's.

@@ -1,4 +1,6 @@
-"""An inverse model: which action leads from one picture to the next. Toward a far goal it answers as if one step were left."""
+"""An inverse model: which action leads from one picture to the next. Toward a far goal it answers as if one step were
+left.
+"""
 
 from __future__ import annotations
 
@@ -33,8 +35,8 @@ def learn_inverse(
     compute: Compute | None = None,
     on_encoded: Callable[[int, int], None] = lambda done, total: None,
 ) -> WorldModel:
-    """Train it, or continue where ``out`` left off: the goal policy of a whole model, forgotten and learned anew from all pairs of
-    neighbouring moments. What it begins with lies beside, in ``OUT-start``.
+    """Train it, or continue where ``out`` left off: the goal policy of a whole model, forgotten and learned anew from
+    all pairs of neighbouring moments. What it begins with lies beside, in ``OUT-start``.
 
     Args:
         mixture: of robot episodes.

@@ -1,5 +1,6 @@
-"""A world model learned end to end, LeWM's way (arXiv 2603.19312): one token a picture, the next one's error, and a term that
-keeps tokens standard normal, so that they can't all become the same. No teacher, no moving average, no frozen encoder.
+"""A world model learned end to end, LeWM's way (arXiv 2603.19312): one token a picture, the next one's error, and a
+term that keeps tokens standard normal, so that they can't all become the same. No teacher, no moving average, no frozen
+encoder.
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ class LeWMConfig:
     Attributes:
         steps, batch: its length; clips per step, over all processes.
         learning_rate, weight_decay, max_gradient_norm: AdamW's.
-        normal_weight: of the term that keeps tokens standard normal. The term grows with the batch, which is a quarter of LeWM's.
+        normal_weight: of the term that keeps tokens standard normal. The term grows with the batch, which is a quarter
+            of LeWM's.
         projections: random directions in which that is looked at.
     """
 
@@ -74,8 +76,8 @@ class LeWM(nn.Module):
         Args:
             images: normalised clips [B, T, 3, H, W].
             actions: [B, T - 1, 7].
-            states, objects: the arm's [B, T, 7] and the object's place [B, T, 3]; decoders learn to read them, and tell the
-                encoder nothing.
+            states, objects: the arm's [B, T, 7] and the object's place [B, T, 3]; decoders learn to read them, and tell
+                the encoder nothing.
             seed: of the directions.
         """
         z = self.encoder.still(images.flatten(0, 1)).unflatten(0, images.shape[:2])  # [B, T, 1, dim]
@@ -96,8 +98,8 @@ class LeWM(nn.Module):
 
 
 def departure_from_normal(x: torch.Tensor, projections: int, seed: int) -> torch.Tensor:
-    """How far samples are from an isotropic standard normal (SIGReg, arXiv 2511.08544): along random directions, the weighted
-    squared distance between their characteristic function and the normal's (Epps and Pulley, 1983).
+    """How far samples are from an isotropic standard normal (SIGReg, arXiv 2511.08544): along random directions, the
+    weighted squared distance between their characteristic function and the normal's (Epps and Pulley, 1983).
 
     Args:
         x: [N, dim].

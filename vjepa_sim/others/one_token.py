@@ -1,4 +1,6 @@
-"""Networks of LeWM's kind (arXiv 2603.19312): a picture is one token, and a small causal transformer says which comes next."""
+"""Networks of LeWM's kind (arXiv 2603.19312): a picture is one token, and a small causal transformer says which comes
+next.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,8 @@ class OneTokenConfig:
 
     Attributes:
         image_size: height and width of its input in pixels.
-        stem: widths of convolutions, each of which halves the picture; the last one's pixels are the transformer's tokens.
+        stem: widths of convolutions, each of which halves the picture; the last one's pixels are the transformer's
+            tokens.
         dim, depth, heads, mlp_hidden: of the transformer; the picture's token has ``dim`` features.
         kind: tells it from other encoders on a card.
     """
@@ -59,7 +62,7 @@ class OneTokenEncoder(nn.Module):
         init_weights(self.blocks, self.blocks)
 
     def still(self, images: torch.Tensor) -> torch.Tensor:
-        """Normalised pictures [B, 3, H, W] to [B, 1, dim]; trained to be standard normal, so they aren't layer-normed."""
+        """Normalised pictures [B, 3, H, W] to [B, 1, dim]; trained to be standard normal, so not layer-normed."""
         x = self.stem(images).flatten(2).transpose(1, 2) + self.places
         x = torch.cat([self.token.expand(len(x), -1, -1), x], 1)
         for block in self.blocks:
@@ -133,7 +136,9 @@ class TokenPredictor(nn.Module):
         return z + self.out(self.norm(x))[:, :, None]
 
     def imagine(self, z: torch.Tensor, state: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
-        """What sequences of actions [N, H, 7] lead to from a present [1, dim]: [N, H, 1, dim]; the state isn't looked at."""
+        """What sequences of actions [N, H, 7] lead to from a present [1, dim]: [N, H, 1, dim]; the state isn't looked
+        at.
+        """
         seen = z[None, None].expand(len(actions), 1, -1, -1)
         for t in range(1, actions.shape[1] + 1):
             newest = slice(max(0, t - self.config.context), t)

@@ -1,4 +1,5 @@
-"""A frozen encoder that others trained on photographs, as DINO-WM uses one (arXiv 2411.04983): features of patches, never trained.
+"""A frozen encoder that others trained on photographs, as DINO-WM uses one (arXiv 2411.04983): features of patches,
+never trained.
 
 DINOv2's weights can't be had from a package index; EfficientNet-lite0's, trained on ImageNet, can.
 """

@@ -1,4 +1,6 @@
-"""A small image tokeniser, as latent video models have one: a convolutional autoencoder with few channels in its middle."""
+"""A small image tokeniser, as latent video models have one: a convolutional autoencoder with few channels in its
+middle.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""A world model that generates pictures, Cosmos's way (arXiv 2501.03575) at a size for two cores: a tokeniser, and on its frozen
-latents a diffusion transformer that makes the next picture's, given the action.
+"""A world model that generates pictures, Cosmos's way (arXiv 2501.03575) at a size for two cores: a tokeniser, and on
+its frozen latents a diffusion transformer that makes the next picture's, given the action.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ class VideoConfig:
 
     Attributes:
         steps: of the denoiser's run; the tokeniser's has a third as many.
-        batch: pairs of pictures per step of the denoiser's, over all processes, and pictures per step of the tokeniser's.
+        batch: pairs of pictures per step of the denoiser's, over all processes, and pictures per step of the
+            tokeniser's.
         learning_rate, tokeniser_rate: AdamW's learning rate, of the denoiser and of the tokeniser.
         weight_decay, max_gradient_norm: AdamW's, in both.
     """
@@ -179,7 +180,9 @@ class Generating(nn.Module):
         noise: torch.Tensor,
         levels: torch.Tensor,
     ) -> dict[str, torch.Tensor]:
-        """Pairs of pictures; see :func:`vjepa_sim.others.denoiser.denoising_loss`; states [B, 2, 7] and objects [B, 2, 3] of both."""
+        """Pairs of pictures; see :func:`vjepa_sim.others.denoiser.denoising_loss`; states [B, 2, 7] and objects [B, 2,
+        3] of both.
+        """
         losses = {"denoising": denoising_loss(self.denoiser, z, states[:, 0], actions, noise, levels)}
         losses["state"] = reading_error(self.state_decoder(z), state_target(states))
         losses["object"] = reading_error(self.object_decoder(z), object_target(objects))
@@ -266,7 +269,7 @@ def _noise(shape: tuple[int, ...], seed: list[int]) -> torch.Tensor:
 def _measure_denoiser(
     objective: Generating, model: WorldModel, features: Features, mixture: Mixture
 ) -> tuple[dict[str, float], np.ndarray]:
-    """Losses on held-out episodes, errors of what is generated, and a picture: true next frames above those generated."""
+    """Losses on held-out episodes, errors of what is generated, and a picture: true next frames above them."""
     model.eval()
     seeds = [[HELD_OUT_SEED, row] for row in range(HELD_OUT_CLIPS)]
     clips = mixture.draw_motion(seeds, 2, held_out=True, pictures=True)

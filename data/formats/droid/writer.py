@@ -281,7 +281,7 @@ def _unknown(episode: Episode) -> list[str]:
 
 
 def _camera_fields(inside: str, episode: Episode) -> dict:
-    """Serials, places and files of the three roles. Readers reject gaps: the first camera stands in for missing ones."""
+    """Serials, places and files of the three roles. Readers reject gaps: the first stands in for missing ones."""
     cameras = {camera.role: camera for camera in episode.cameras}
     roles = {role: cameras.get(role, episode.cameras[0]) for role in ("wrist", "ext1", "ext2")}
 

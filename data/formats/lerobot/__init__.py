@@ -13,7 +13,7 @@ __all__ = ["LeRobotReader", "LeRobotWriter", "detect", "open_reader", "open_writ
 
 
 def detect(path: Path) -> bool:
-    """Whether a folder is a LeRobot data set: of any version, in any state, so that opening it can say what is wrong."""
+    """Whether a folder is a LeRobot data set: of any version, in any state, so opening it can say what is wrong."""
     return (Path(path) / INFO).is_file()
 
 

@@ -90,8 +90,8 @@ def _nominal_rate(rate: float) -> int:
         return usual
     if whole < 1 or not _fits(rate, whole, WHOLE_TOLERANCE):
         raise UserError(
-            f"its rows come at {rate:.3g} Hz; LeRobot's format wants a whole number of rows per second. Resample it, or "
-            "write DROID's layout (droid), which keeps any stamps."
+            f"its rows come at {rate:.3g} Hz; LeRobot's format wants a whole number of rows per second. Resample it, "
+            "or write DROID's layout (droid), which keeps any stamps."
         )
     return whole
 

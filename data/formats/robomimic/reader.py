@@ -31,7 +31,8 @@ class RobomimicReader(Reader):
 
     - States are ``robot0_eef_pos``, ``robot0_eef_quat`` (x, y, z, w) and ``robot0_gripper_qpos`` as they are: in
       robosuite, the pose of the point between the fingertips in the world's frame, not of the flange in the base's.
-    - Closedness is known for the Panda hand's two fingers (0 to 0.04 m each, closed to open); other grippers are errors.
+    - Closedness is known for the Panda hand's two fingers (0 to 0.04 m each, closed to open); other grippers are
+    errors.
     - Rows follow each other at ``control_freq`` of ``env_args``, 20 Hz if it isn't given: there are no time stamps.
     - ``next_obs``, if there, gives the last row. Success is a reward above 0; commands are unknown.
     - Of the ``<camera>_image`` in uint8, the hand's is ``wrist``, ``agentview`` or the first is ``ext1``, the next

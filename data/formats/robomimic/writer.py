@@ -183,10 +183,16 @@ def _store_frames(demo: h5py.Group, camera: Camera) -> None:
     shape, chunk = (rows - 1, height, width, 3), (1, height, width, 3)
     first, second = (
         demo.create_dataset(
-            f"{group}/{camera.role}_image", shape, np.uint8, chunks=chunk, compression="gzip", compression_opts=1, fletcher32=True
+            f"{group}/{camera.role}_image",
+            shape,
+            np.uint8,
+            chunks=chunk,
+            compression="gzip",
+            compression_opts=1,
+            fletcher32=True,
         )
         for group in ("obs", "next_obs")
-    )  # fmt: skip
+    )
     for start in range(0, rows, AT_ONCE):  # a video is opened, and decoded from a keyframe on, each time it is indexed
         frames = camera.frames[start : start + AT_ONCE]
         kept = frames[: rows - 1 - start]
