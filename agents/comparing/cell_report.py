@@ -41,28 +41,9 @@ def compare_cells(runs: list[RunFolder]) -> Comparison:
     lines += [*_overview(runs, pairs), *_methods(runs), looks.text]
     numbers = []
     for first, other in pairs:
-        lines += [
-            f"## {first.name} ({first.agent}) and {other.name} ({other.agent})\n",
-            f"| task | object | {first.name} | {other.name} | shared episodes | both | only {first.name} "
-            f"| only {other.name} | neither | p (McNemar) | more episodes to tell |",
-            "|---|---|---|---|---|---|---|---|---|---|---|",
-        ]
-        ours, theirs = first.scored(), other.scored()
-        shared = [(cell, theirs[key]) for key, cell in ours.items() if key in theirs]
-        if not shared:
-            raise UserError(f"{first.folder} and {other.folder} have no task and object in common.")
-        for a, b in shared:
-            paired = Paired.of(successes_of(a), successes_of(b))
-            more = paired.more_to_tell() if paired.n else None
-            lines.append(
-                f"| {a['task']} | {a['object']} | {_rate(a)} | {_rate(b)} | {paired.n} | {paired.both} | "
-                f"{paired.only_first} | {paired.only_second} | {paired.neither} | {paired.p_value:.3g} | "
-                f"{_told(more) if paired.n else 'none shared'} |"
-            )
-            found = {"p_value": paired.p_value, "more_to_tell": more, **asdict(paired)}
-            names = {"first": first.name, "second": other.name, "task": a["task"], "object": a["object"]}
-            numbers.append({**names, **found})
-        lines.append("")
+        cells = _paired_cells(first, other)
+        lines += _paired_table(first, other, cells)
+        numbers += cells
     lines.append(
         "p of a task and object is McNemar's exact test. All of them share their starts, so p of all together is an "
         "exact test that exchanges two agents start by start. More episodes: to tell the two apart at 5 % in 80 % of "
@@ -90,6 +71,37 @@ def _pairs(runs: list[RunFolder]) -> list[tuple[RunFolder, RunFolder]]:
         pairs.append((firsts.get(look_of(run.config), runs[0]), run))
         firsts.setdefault(look_of(run.config), run)
     return pairs[1:]
+
+
+def _paired_cells(first: RunFolder, other: RunFolder) -> list[dict[str, Any]]:
+    """What the episodes say that two runs share, for each task and object that both have; JSON-compatible."""
+    theirs = other.scored()
+    shared = [(cell, theirs[key]) for key, cell in first.scored().items() if key in theirs]
+    if not shared:
+        raise UserError(f"{first.folder} and {other.folder} have no task and object in common.")
+    cells = []
+    for a, b in shared:
+        paired = Paired.of(successes_of(a), successes_of(b))
+        names = {"first": first.name, "second": other.name, "task": a["task"], "object": a["object"]}
+        more = paired.more_to_tell() if paired.n else None
+        cells.append({**names, "p_value": paired.p_value, "more_to_tell": more, **asdict(paired)})
+    return cells
+
+
+def _paired_table(first: RunFolder, other: RunFolder, cells: list[dict[str, Any]]) -> list[str]:
+    """The same as a table."""
+    lines = [
+        f"## {first.name} ({first.agent}) and {other.name} ({other.agent})\n",
+        f"| task | object | {first.name} | {other.name} | shared episodes | both | only {first.name} "
+        f"| only {other.name} | neither | p (McNemar) | more episodes to tell |",
+        "|---" * 11 + "|",
+    ]
+    for cell in cells:
+        rates = [_rate(run.scored()[cell["task"], cell["object"]]) for run in (first, other)]
+        counts = [cell[name] for name in ("both", "only_first", "only_second", "neither")]
+        told = [f"{cell['p_value']:.3g}", _told(cell["more_to_tell"]) if sum(counts) else "none shared"]
+        lines.append(f"| {' | '.join(map(str, [cell['task'], cell['object'], *rates, sum(counts), *counts, *told]))} |")
+    return [*lines, ""]
 
 
 def _overview(runs: list[RunFolder], pairs: list[tuple[RunFolder, RunFolder]]) -> list[str]:
