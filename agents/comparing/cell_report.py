@@ -96,8 +96,9 @@ def _paired_table(first: RunFolder, other: RunFolder, cells: list[dict[str, Any]
         f"| only {other.name} | neither | p (McNemar) | more episodes to tell |",
         "|---" * 11 + "|",
     ]
+    scored = first.scored(), other.scored()
     for cell in cells:
-        rates = [_rate(run.scored()[cell["task"], cell["object"]]) for run in (first, other)]
+        rates = [_rate(each[cell["task"], cell["object"]]) for each in scored]
         counts = [cell[name] for name in ("both", "only_first", "only_second", "neither")]
         told = [f"{cell['p_value']:.3g}", _told(cell["more_to_tell"]) if sum(counts) else "none shared"]
         lines.append(f"| {' | '.join(map(str, [cell['task'], cell['object'], *rates, sum(counts), *counts, *told]))} |")

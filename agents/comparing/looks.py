@@ -6,12 +6,12 @@ from typing import Any
 
 from agents.comparing.comparison import Comparison
 from agents.comparing.paired import Paired, p_over_starts
-from agents.comparing.run_folder import RunFolder
+from agents.comparing.run_folder import LOOK, RunFolder
 from agents.scoring import told_rate
 from envs.variation import ASPECTS
 
 NOMINAL = "nominal"
-SETTINGS = ("randomize", "vary", "azimuth")  # of an evaluation, that a look consists of
+SETTINGS = tuple(LOOK)  # of an evaluation, that a look consists of
 
 
 def look_of(config: dict[str, Any]) -> str:
