@@ -44,9 +44,9 @@ def record(
         finished: asked after every step; when it says so, the episode ends.
 
     Returns:
-        The episode; ``success`` tells whether the task was solved at any moment. Privileged are ``object_position`` [T,
-        3] in metres, ``object_rotation`` [T, 3], a rotation vector in radians, and ``meant_command`` [T, 7], where the
-        arm would have been sent without the disturbance.
+        The episode; ``success`` tells whether the task was solved at any moment. Privileged are ``object_position``
+        [T, 3] in metres, ``object_rotation`` [T, 3], a rotation vector in radians, and ``meant_command`` [T, 7],
+        where the arm would have been sent without the disturbance.
     """
     observations = [env.observation]
     films = [_Film(env, name) for name in cameras]

@@ -13,8 +13,8 @@ TRUE, INFERRED, ROTATED = (120, 120, 120), (200, 90, 30), (30, 110, 170)
 
 
 def draw_moves(moves: Moves, view: ViewCalibration) -> np.ndarray:
-    """All moves as arrows from one point: true beside inferred, as they are and less the offset and rotated; uint8 [H,
-    W, 3].
+    """All moves as arrows from one point: true beside inferred, as they are and less the offset and rotated;
+    uint8 [H, W, 3].
     """
     sheet = Sheet(2)
     reach = 100 * 1.1 * max(np.abs(moves.true).max(), np.abs(moves.inferred).max(), 1e-3)

@@ -180,8 +180,8 @@ class Generating(nn.Module):
         noise: torch.Tensor,
         levels: torch.Tensor,
     ) -> dict[str, torch.Tensor]:
-        """Pairs of pictures; see :func:`vjepa_sim.others.denoiser.denoising_loss`; states [B, 2, 7] and objects [B, 2,
-        3] of both.
+        """Pairs of pictures; see :func:`vjepa_sim.others.denoiser.denoising_loss`; states [B, 2, 7] and objects
+        [B, 2, 3] of both.
         """
         losses = {"denoising": denoising_loss(self.denoiser, z, states[:, 0], actions, noise, levels)}
         losses["state"] = reading_error(self.state_decoder(z), state_target(states))
