@@ -36,9 +36,14 @@ REFERENCE = MPCConfig(
 )
 
 
-def _without(term: str) -> MPCConfig:
-    """The default without one of its energy's terms."""
-    return replace(DEFAULT, energy=replace(DEFAULT.energy, **{term: 0.0}))
+def _levers(base: MPCConfig) -> dict[str, MPCConfig]:
+    """A way to plan, with one thing left out of it each."""
+    terms = [term for term, weight in vars(base.energy).items() if weight and base.search]
+    return {
+        "timed": replace(base, reached=0.0),
+        "uncorrected": replace(base, correct_view=False),
+        **{f"no-{term}": replace(base, energy=replace(base.energy, **{term: 0.0})) for term in terms},
+    }
 
 
 PLANNERS = {
@@ -46,14 +51,12 @@ PLANNERS = {
     "reference": REFERENCE,
     "generated": replace(REFERENCE, cem=replace(REFERENCE.cem, samples=80)),
     "policy": replace(DEFAULT, search=False),
-    "timed": replace(DEFAULT, reached=0.0),
-    "uncorrected": replace(DEFAULT, correct_view=False),
     "unguided": UNGUIDED,
     "latent": LATENT,
     "lookahead": replace(LATENT, cem=FAR),
     "pixels": replace(LATENT, energy=replace(ALONE, features=0.0, pixels=1.0)),
     "polished": replace(UNGUIDED, cem=replace(WIDE, iterations=1), polish=18),
-    **{f"no-{term}": _without(term) for term, weight in vars(DEFAULT.energy).items() if weight},
+    **_levers(DEFAULT),
 }
 
 
@@ -95,14 +98,28 @@ def check_planner(agent: str, name: str) -> None:
 
 def planner_for(model: WorldModel, name: str) -> MPCConfig:
     """What a name means for a model: the default of one without a goal policy is ``unguided``, of an inverse model
-    ``policy``.
+    ``policy``; what is left out of the default is left out of that.
 
     Args:
         model: that plans.
         name: see :func:`get_planner`.
+
+    Raises:
+        UserError: no planner has this name, or it leaves out what this model's default hasn't.
     """
-    if name == "default" and model.goal_policy is None:
-        name = "unguided"
-    elif name == "default" and model.goal_policy.config.inverse:
-        name = "policy"
-    return get_planner(name)
+    default = "default"
+    if model.goal_policy is None:
+        default = "unguided"
+    elif model.goal_policy.config.inverse:
+        default = "policy"
+    if name == "default":
+        return PLANNERS[default]
+    if name not in _levers(DEFAULT):
+        return get_planner(name)
+    levers = _levers(PLANNERS[default])
+    if name not in levers:
+        raise UserError(
+            f"Planner {name!r} leaves out what the planner of checkpoint {model.card.name!r}, {default!r}, hasn't. "
+            f"Of that can be left out: {', '.join(levers)}."
+        )
+    return levers[name]

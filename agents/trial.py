@@ -34,7 +34,8 @@ class Trial:
 
     def check(self, model: WorldModel) -> None:
         """Raise a :class:`UserError` if the model doesn't fit the simulator."""
-        make_env(self._config(model, self._tasks[0], OBJECTS[0]), self._tasks[0], OBJECTS[0], MPCAgent(model)).close()
+        config = self._config(model, self._tasks[0], OBJECTS[0])
+        make_env(config, self._tasks[0], OBJECTS[0], _agent(model, config)).close()
 
     def success(self, model: WorldModel) -> dict[str, float]:
         """Share of episodes solved, by task and object."""
@@ -52,10 +53,14 @@ class Trial:
         )
 
     def _share(self, model: WorldModel, config: EvaluationConfig) -> float:
-        agent = MPCAgent(model, planner_for(model, "default"), default_limits(config.gripper))
+        agent = _agent(model, config)
         env = make_env(config, config.tasks[0], config.objects[0], agent)
         try:
             seeds, _ = usable_seeds(env, config.seed, config.episodes)
             return float(np.mean([run_episode(agent, env, seed)[0].success for seed in seeds]))
         finally:
             env.close()
+
+
+def _agent(model: WorldModel, config: EvaluationConfig) -> MPCAgent:
+    return MPCAgent(model, planner_for(model, "default"), default_limits(config.gripper))
