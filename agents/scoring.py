@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -89,17 +90,40 @@ def _known(value: Any) -> Any:
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
-def wilson_interval(successes: int, n: int) -> tuple[float, float]:
+def wilson_interval(successes: float, n: float) -> tuple[float, float]:
     """95 % score interval of a rate (Wilson, 1927), in 0..1."""
-    from scipy.stats import binomtest
+    z = NormalDist().inv_cdf(0.975)
+    middle, half = successes + z**2 / 2, z * math.sqrt(successes * (n - successes) / n + z**2 / 4)
+    return max(0.0, (middle - half) / (n + z**2)), min(1.0, (middle + half) / (n + z**2))
 
-    interval = binomtest(successes, n).proportion_ci(confidence_level=0.95, method="wilson")
-    return float(interval.low), float(interval.high)
+
+def interval_over_starts(cells: Sequence[dict]) -> tuple[float, float]:
+    """95 % interval of one agent's rate over several cells, in 0..1.
+
+    Cells share their starts, so that a seed's episodes aren't independent of each other. Wilson's interval is that of
+    fewer episodes then: of as many as would be as uncertain if they were (Kish's design effect; Korn and Graubard,
+    1998), and never of more than there are. With one cell it is Wilson's.
+
+    Args:
+        cells: as in eval_info.json.
+    """
+    wins: dict[int, list[bool]] = {}
+    for cell in cells:
+        for episode in cell["episodes"]:
+            wins.setdefault(episode["seed"], []).append(bool(episode["success"]))
+    n, starts = sum(map(len, wins.values())), len(wins)
+    rate = sum(map(sum, wins.values())) / n
+    effect = 1.0
+    if 0 < rate < 1 and starts > 1:
+        apart = sum((sum(each) - rate * len(each)) ** 2 for each in wins.values()) * starts / (starts - 1)
+        effect = max(1.0, apart / (n * rate * (1 - rate) * n / (n - 1)))
+    return wilson_interval(rate * n / effect, n / effect)
 
 
-def told_rate(successes: int, n: int) -> str:
-    """A rate as tables tell it, with its 95 % interval: ``9/10 (60–98 %)``."""
-    low, high = (100 * bound for bound in wilson_interval(successes, n))
+def told_rate(cells: Sequence[dict]) -> str:
+    """One agent's rate over one or several cells as tables tell it, with its 95 % interval: ``9/10 (60–98 %)``."""
+    successes, n = (sum(cell[name] for cell in cells) for name in ("n_success", "n_episodes"))
+    low, high = (100 * bound for bound in interval_over_starts(cells))
     digits = 1 if round(low) == round(high) else 0  # of many episodes that all end alike
     return f"{successes}/{n} ({low:.{digits}f}–{high:.{digits}f} %)"
 

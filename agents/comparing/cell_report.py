@@ -11,9 +11,9 @@ from agents.comparing.comparison import Comparison, warnings_of
 from agents.comparing.looks import SETTINGS, compare_looks, identity, look_of
 from agents.comparing.paired import MOST, SIGNIFICANCE, Paired, p_over_starts
 from agents.comparing.run_folder import RunFolder, successes_of
-from agents.scoring import told_rate, wilson_interval
+from agents.scoring import interval_over_starts, told_rate
 from envs.errors import UserError
-from vjepa_sim.run import COMPUTE_SECONDS
+from vjepa_sim.card import COMPUTE_SECONDS
 
 SAME = ("goals", "gripper", "period")  # a seed's start and goals are the same under every look
 FREE = (
@@ -45,7 +45,8 @@ def compare_cells(runs: list[RunFolder]) -> Comparison:
         lines += _paired_table(first, other, cells)
         numbers += cells
     lines.append(
-        "p of a task and object is McNemar's exact test. All of them share their starts, so p of all together is an "
+        "Intervals are Wilson's, of all tasks and objects together wider by as much as one start's episodes end "
+        "alike, for they share their starts. p of a task and object is McNemar's exact test, that of all together an "
         "exact test that exchanges two agents start by start. More episodes: to tell the two apart at 5 % in 80 % of "
         "all cases, if their rates stay as they are here. If all agents were equally good, up to "
         f"{SIGNIFICANCE * len(numbers):.1f} of these {len(numbers)} tests of single tasks and objects would still find "
@@ -98,7 +99,7 @@ def _paired_table(first: RunFolder, other: RunFolder, cells: list[dict[str, Any]
     ]
     scored = first.scored(), other.scored()
     for cell in cells:
-        rates = [_rate(each[cell["task"], cell["object"]]) for each in scored]
+        rates = [told_rate([each[cell["task"], cell["object"]]]) for each in scored]
         counts = [cell[name] for name in ("both", "only_first", "only_second", "neither")]
         told = [f"{cell['p_value']:.3g}", _told(cell["more_to_tell"]) if sum(counts) else "none shared"]
         lines.append(f"| {' | '.join(map(str, [cell['task'], cell['object'], *rates, sum(counts), *counts, *told]))} |")
@@ -118,7 +119,7 @@ def _overview(runs: list[RunFolder], pairs: list[tuple[RunFolder, RunFolder]]) -
     for run in runs:
         cells = run.scored()
         rates = [f"{cells[c]['n_success']}/{cells[c]['n_episodes']}" if c in cells else "" for c in columns]
-        whole, against, p_value = told_rate(*run.counts()), "", ""
+        whole, against, p_value = told_rate(list(cells.values())), "", ""
         if len(cells) < len(columns):
             whole += f" of {len(cells)} cells"
         if run.name in held_against:
@@ -136,13 +137,9 @@ def _baseline_rows(run: RunFolder, columns: list[tuple[str, str]]) -> list[str]:
     names = dict.fromkeys(cell["agent"] for cell in run.cells if cell["agent"] != run.config["agent"])
     rows = []
     for name in names:
-        counts = {
-            (cell["task"], cell["object"]): (cell["n_success"], cell["n_episodes"])
-            for cell in run.cells
-            if cell["agent"] == name
-        }
-        rates = ["{}/{}".format(*counts[column]) if column in counts else "" for column in columns]
-        whole = told_rate(*(sum(numbers) for numbers in zip(*counts.values(), strict=True)))
+        cells = {(cell["task"], cell["object"]): cell for cell in run.cells if cell["agent"] == name}
+        rates = [f"{cells[c]['n_success']}/{cells[c]['n_episodes']}" if c in cells else "" for c in columns]
+        whole = told_rate(list(cells.values()))
         rows.append(f"| {name}, beside {run.name} | {' | '.join(rates)} | {whole} | | |")
     return rows
 
@@ -157,7 +154,7 @@ def _summary(run: RunFolder) -> dict[str, Any]:
         "agent": run.agent,
         "n_success": successes,
         "n_episodes": episodes,
-        "success_ci95": wilson_interval(successes, episodes),
+        "success_ci95": interval_over_starts(cells),
         "plan_seconds": seconds,
         "model_evaluations": max((cell["model_evaluations_per_action"] for cell in cells), default=0),
         **run.method,
@@ -194,7 +191,3 @@ def _told(more: int | None) -> str:
     if more >= MOST:
         return f"more than {MOST:,}"
     return f"about {float(f'{more:.2g}'):,.0f}"
-
-
-def _rate(cell: dict) -> str:
-    return told_rate(cell["n_success"], cell["n_episodes"])

@@ -53,7 +53,7 @@ def compare_looks(runs: list[RunFolder]) -> Comparison:
     numbers = []
     for looks in agents.values():
         (first_look, first), *others = looks.items()
-        told = {look: told_rate(*run.counts()) for look, run in looks.items()}
+        told = {look: told_rate(list(run.scored().values())) for look, run in looks.items()}
         for look, run in others:
             paired = Paired.of(first.successes(), run.successes())
             if paired.n:

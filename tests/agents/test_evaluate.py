@@ -10,7 +10,7 @@ from agents.behaviors import make_behavior
 from agents.evaluate import check_fit, check_seeds, evaluate, run_episode, usable_seeds
 from agents.evaluation_config import EvaluationConfig
 from agents.mpc import MPCAgent
-from agents.scoring import told_rate, wilson_interval
+from agents.scoring import interval_over_starts, told_rate, wilson_interval
 from data.video import read_video
 from envs.errors import UserError
 from envs.franka_env import FrankaEnv
@@ -96,7 +96,9 @@ def test_a_stopped_evaluation_goes_on(report, tmp_path):
     assert partly["complete"] is False
     whole = evaluate(tmp_path / "run", CONFIG, lambda *_: None)
     for ours, theirs in zip(whole["cells"], report[1]["cells"], strict=True):
-        assert (ours["agent"], ours["n_success"]) == (theirs["agent"], theirs["n_success"])
+        assert ours["agent"] == theirs["agent"]
+        for again, before in zip(ours["episodes"], theirs["episodes"], strict=True):
+            assert {**again, "plan_seconds": 0} == {**before, "plan_seconds": 0}
 
 
 def test_starts_that_satisfy_the_goal_do_not_count(monkeypatch):
@@ -195,6 +197,11 @@ def test_bad_settings_are_named(changes, message):
         replace(CONFIG, **changes)
 
 
+def cell_of(wins):
+    episodes = [{"seed": seed, "success": bool(won)} for seed, won in enumerate(wins)]
+    return {"n_success": int(sum(wins)), "n_episodes": len(wins), "episodes": episodes}
+
+
 @pytest.mark.parametrize(
     ("successes", "n", "low", "high"),
     [(20, 20, 83.9, 100.0), (40, 50, 67.0, 88.8), (160, 200, 73.9, 85.0), (0, 10, 0.0, 27.8)],
@@ -205,9 +212,33 @@ def test_intervals_are_wilsons(successes, n, low, high):
 
 
 def test_intervals_are_told_as_finely_as_they_need():
-    assert told_rate(9, 10) == "9/10 (60–98 %)"
-    assert told_rate(100, 100) == "100/100 (96–100 %)"
-    assert told_rate(800, 800) == "800/800 (99.5–100.0 %)"
+    assert told_rate([cell_of([True] * 9 + [False])]) == "9/10 (60–98 %)"
+    assert told_rate([cell_of([True] * 100)]) == "100/100 (96–100 %)"
+    assert told_rate([cell_of([True] * 100)] * 8) == "800/800 (99.5–100.0 %)"
+
+
+def test_episodes_that_end_alike_are_no_more_than_one():
+    rng = np.random.default_rng(0)
+    wins = rng.uniform(size=100) < 0.7
+    one = interval_over_starts([cell_of(wins)])
+    assert one == pytest.approx(wilson_interval(int(wins.sum()), 100))
+    assert interval_over_starts([cell_of(wins)] * 8) == pytest.approx(one, abs=1e-3)  # eight times the same
+    apart = [cell_of(rng.uniform(size=100) < 0.7) for _ in range(8)]
+    wide = interval_over_starts(apart)
+    narrow = wilson_interval(sum(cell["n_success"] for cell in apart), 800)
+    assert narrow[0] - 0.01 < wide[0] <= narrow[0] + 1e-9  # as good as independent, and never narrower
+    always, never = cell_of([True] * 100), cell_of([False] * 100)
+    assert interval_over_starts([always, never]) == pytest.approx(wilson_interval(100, 200))
+
+
+def test_intervals_over_starts_hold_what_they_promise():
+    """Of many draws whose starts are easy or hard for all tasks, 95 % have the true rate within theirs."""
+    rng, held = np.random.default_rng(1), 0
+    for _ in range(400):
+        rates = np.where(rng.uniform(size=60) < 0.5, 0.95, 0.45)
+        low, high = interval_over_starts([cell_of(rng.uniform(size=60) < rates) for _ in range(6)])
+        held += low <= 0.7 <= high
+    assert 0.92 < held / 400 < 0.98
 
 
 def test_behaviors_are_named():
