@@ -28,8 +28,10 @@ class Comparison:
 def warnings_of(runs: list[RunFolder], free: tuple[str, ...]) -> list[str]:
     """What else isn't the same: a line for each."""
     lines = [f"- **{name}** differs: {values}" for name, values in differences(runs, free).items()]
+    threads = next((run.method["threads"] for run in runs if "threads" in run.method), None)  # some compute nothing
     for name, values in (
         ("judge", [run.cells[0].get("judged_by", "task") for run in runs]),
+        ("threads", [run.method.get("threads", threads) for run in runs]),
         ("code", [run.provenance.get("git_commit") for run in runs]),
         ("versions", [run.provenance.get("versions") for run in runs]),
     ):
