@@ -11,6 +11,7 @@ import torch
 
 from agents.agent import LEARNED, OURS, PLANNING, TRUTH, Agent, load_agent
 from agents.comparing.run_folder import RunFolder, read_runs, refuse
+from data.files import lacking
 from envs.errors import UserError
 from envs.franka_env import FrankaEnv
 from envs.tasks import TASKS
@@ -18,7 +19,9 @@ from vjepa_sim.compute import find_device
 from vjepa_sim.world_model import fingerprint
 
 STARTS = 2  # of each task
-SAME = ("goals", "gripper", "size", "period")  # what all must have been scored with to be timed on the same starts
+# What all must have been scored with to be timed on the same starts; and what else tells who acted.
+SAME = {"goals": str, "gripper": str, "size": int, "period": int | float}
+ACTED = {"planner": str, "device": str}
 
 
 def bench_agents(folders: list[Path], report: Callable[[int, int], None]) -> dict:
@@ -46,9 +49,9 @@ def bench_agents(folders: list[Path], report: Callable[[int, int], None]) -> dic
     runs = read_runs(folders)
     if runs[0].kind != "eval":
         raise UserError(f"{runs[0].folder} holds a deployment; give folders of `vjepa-sim eval`.")
-    refuse(runs, SAME)
+    refuse(runs, tuple(SAME))
     for run in runs:
-        _check_checkpoint(run)
+        _check(run)
     agents = {run.name: _agent_of(run) for run in runs if run.config["agent"] not in TRUTH}
     found: dict[str, list[tuple[float, int]]] = {run.name: [] for run in runs}
     warm: set[Agent] = set()
@@ -92,8 +95,11 @@ def _env_of(run: RunFolder, task: str) -> FrankaEnv:
     return FrankaEnv(task, "box", config["gripper"], config["size"], goals=config["goals"], period=config["period"])
 
 
-def _check_checkpoint(run: RunFolder) -> None:
-    """Refuse a path that holds another model by now."""
+def _check(run: RunFolder) -> None:
+    """Refuse settings that are damaged, and a path that holds another model by now."""
+    missing = lacking(run.config, SAME | ACTED)
+    if missing:
+        raise UserError(f"{run.folder}: its configuration is damaged: it doesn't tell {', '.join(missing)}.")
     scored = run.config.get("checkpoint_crc32")
     if scored is not None and fingerprint(run.config["checkpoint"]) != scored:
         raise UserError(f"{run.folder} evaluates another model than {run.config['checkpoint']} holds now.")

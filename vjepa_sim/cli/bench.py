@@ -9,8 +9,18 @@ from pathlib import Path
 import tyro
 
 from envs.errors import unknown_name
-from vjepa_sim.cli.options import choose, set_threads
+from vjepa_sim.cli.options import choose, refuse_unused, set_threads
 from vjepa_sim.cli.progress import progress
+
+# What each takes besides --json.
+OPTIONS = {
+    "sim": (),
+    "model": ("checkpoint", "preset", "threads"),
+    "data": ("data",),
+    "plan": ("checkpoint", "threads"),
+    "agents": ("evaluations", "threads"),
+    "robot": ("minutes",),
+}
 
 
 @dataclass(frozen=True)
@@ -27,7 +37,7 @@ class Bench:
         data: for data: a data set such as sim:episodes; without it a small one is made.
         evaluations: for agents: two or more folders of eval; their agents decide in turn.
         minutes: for robot: how long to drive it.
-        threads: PyTorch's; 0 leaves the choice to it.
+        threads: for model, plan and agents: PyTorch's; 0 leaves the choice to it.
     """
 
     what: tyro.conf.Positional[str]
@@ -55,8 +65,9 @@ class Bench:
         }
         if self.what not in benches:
             raise unknown_name("bench", self.what, benches)
-        if self.what in ("model", "plan", "agents"):
-            set_threads(self.threads)
+        others = tuple(name for each in OPTIONS.values() for name in each if name not in OPTIONS[self.what])
+        refuse_unused(self, others, f"on bench {self.what}")
+        set_threads(self.threads)
         print(f"Measuring {self.what}; other work on this machine would spoil it.", file=sys.stderr)
         result = benches[self.what]()
         for name, value in leaves(result).items():
