@@ -96,6 +96,11 @@ def load_agent(
     checkpoint = checkpoint_of(name, checkpoint)
     if name in TRUTH and env is None:
         raise UserError(f"Agent {name!r} reads the simulator's truth: pass env=, an unwrapped FrankaEnv.")
+    if view is not None and name != "mpc":
+        raise UserError(
+            f"A view turns what a world model plans; agent {name!r} has none that it was calibrated with. Leave out "
+            "--view, or take mpc."
+        )
     if name in PLANNING:
         from agents.mpc import MPCAgent
         from agents.planners import check_planner, planner_for
@@ -104,10 +109,6 @@ def load_agent(
         model = _load_model(name, checkpoint, env)
         config = planner_for(model, planner)
         return MPCAgent(model, replace(config, view_angle=None if view is None else view.angle), limits, seed)
-    if view is not None:
-        raise UserError(
-            f"A view turns what a model plans; agent {name!r} plans nothing. Leave out --view, or take mpc."
-        )
     if name == "bc":
         from agents.cloning import CloningAgent, Policy
 

@@ -50,10 +50,6 @@ def evaluate(out: Path, config: EvaluationConfig, on_episode: Callable[[str, str
     """
     settings = asdict(config)
     fitted, method = None, {}
-    if config.view is not None and config.agent != "mpc":
-        raise UserError(
-            f"--view turns what a world model plans; agent {config.agent!r} has none that it was calibrated with."
-        )
     if config.agent in LEARNED:
         view = None if config.view is None else load_view(config.view, config.checkpoint)
         limits = default_limits(config.gripper)
