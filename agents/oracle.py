@@ -41,16 +41,18 @@ class TrueWorld(WorldModel):
         """
         env, pictures = self._env, []
         before = env.simulation.save()
-        for plan in torch.as_tensor(actions).cpu().numpy():
+        try:
+            for plan in torch.as_tensor(actions).cpu().numpy():
+                env.simulation.restore(before)
+                stopped = False
+                for action in plan:
+                    if not stopped:
+                        try:
+                            env.arm.command(action)
+                        except ArmFault:  # it stays where it stopped, as in an episode
+                            stopped = True
+                    pictures.append(torch.from_numpy(env.arm.observe().rgb))
+        finally:
             env.simulation.restore(before)
-            stopped = False
-            for action in plan:
-                if not stopped:
-                    try:
-                        env.arm.command(action)
-                    except ArmFault:  # it stays where it stopped, as in an episode
-                        stopped = True
-                pictures.append(torch.from_numpy(env.arm.observe().rgb))
-        env.simulation.restore(before)
         z = self.encode(torch.stack(pictures))
         return z.unflatten(0, (len(actions), -1))
