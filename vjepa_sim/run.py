@@ -34,9 +34,9 @@ from torch.distributed.checkpoint.state_dict import (
 )
 from torch.distributed.tensor import DTensor
 
-from data.files import write_json
+from data.files import write_json, write_text
 from envs.errors import UserError
-from vjepa_sim.card import CARD_FILE, Card, read_card
+from vjepa_sim.card import CARD_FILE, COMPUTE_SECONDS, Card, read_card
 from vjepa_sim.compute import Compute
 from vjepa_sim.schedule import Schedule
 from vjepa_sim.weights import load_tensors, read_safetensors
@@ -48,7 +48,6 @@ STEP_FILE = "training.json"
 CHECKPOINT_SECONDS = 180
 KEPT_CHECKPOINTS = 2
 LOG_EVERY = 20
-COMPUTE_SECONDS = "compute_seconds"  # on a card, of each stage: see Compute.spent
 
 
 class Trained(Protocol):
@@ -101,6 +100,11 @@ class Run:
         self._stop = False
         checkpoints = _checkpoints(out / "checkpoints")
         self._last = checkpoints[-1] if checkpoints else None
+
+    @property
+    def metrics(self) -> Path:
+        """Where scalars are written."""
+        return self.out / "metrics.jsonl"
 
     @property
     def is_new(self) -> bool:
@@ -164,8 +168,12 @@ class Run:
         """
         from torch.utils.tensorboard import SummaryWriter
 
-        compute = self._compute
-        self._writer = SummaryWriter(str(self.out / "tensorboard")) if compute.is_main else None
+        if self.step >= self.steps:
+            return
+        compute, self._writer = self._compute, None
+        if compute.is_main:
+            self._forget_metrics()
+            self._writer = SummaryWriter(str(self.out / "tensorboard"), purge_step=self.step)
         self._report = report if compute.is_main else lambda *_: None
         self._report(self.step, self.steps, {})
         saved_at = time.monotonic()
@@ -243,9 +251,16 @@ class Run:
             return
         for name, value in scalars.items():
             self._writer.add_scalar(name, value, self.step)
-        with open(self.out / "metrics.jsonl", "a") as file:
+        with open(self.metrics, "a") as file:
             file.write(json.dumps({"step": self.step, "time": round(time.time(), 1), **scalars}) + "\n")
         self._report(self.step, self.steps, scalars)
+
+    def _forget_metrics(self) -> None:
+        """Drop what was logged after the newest checkpoint, and a line that a killed run left unfinished."""
+        if not self.metrics.exists():
+            return
+        whole = [line for line in self.metrics.read_text().splitlines(keepends=True) if line.endswith("}\n")]
+        write_text(self.metrics, "".join(line for line in whole if json.loads(line)["step"] < self.step))
 
     def show(self, title: str, picture: np.ndarray | None) -> None:
         """Write a picture, uint8 [H, W, 3], to TensorBoard."""
