@@ -10,7 +10,6 @@ to 20 steps on (hindsight). Nothing is imagined, and nothing is planned.
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import ClassVar
@@ -23,7 +22,6 @@ from agents.goal_clock import GoalClock
 from data.ahead import Ahead
 from data.files import read_json_object
 from data.mixture import Mixture
-from data.output import claimed
 from envs.errors import UserError
 from envs.observation import Goal, Observation
 from envs.pose import ACTION_DIM, GRIPPER
@@ -371,7 +369,7 @@ def clone(
     policy, online = Policy(card), Policy(card)
     settings = {"stage": "clone", "seed": seed, "data": mixture.identity, "period": mixture.period}
     settings |= {"bfloat16": compute.bfloat16, "sizes": asdict(sizes), **asdict(config)}
-    with claimed(out, RUN_FILE, settings) if compute.is_main else nullcontext():
+    with compute.claimed(out, RUN_FILE, settings):
         run = Run(out, "clone", config.steps, compute)
         online.load_state_dict(policy.state_dict())
         run.restore(policy, online=online)

@@ -8,9 +8,7 @@ import torch
 from torch import nn
 
 from agents.agent import Agent
-from vjepa_sim.card import Card
-from vjepa_sim.run import COMPUTE_SECONDS
-from vjepa_sim.train import BEGUN_WITH
+from vjepa_sim.card import BEGUN_WITH, COMPUTE_SECONDS, ENCODER_BEGUN_WITH, Card
 
 
 def card_of(agent: Agent | None) -> Card | None:
@@ -55,8 +53,10 @@ def _compute_seconds(training: dict) -> dict[str, float] | None:
     doesn't tell.
     """
     total: Counter[str] = Counter()
-    told_together, stages = [], []
-    for level in _levels(training):
+    told_together, stages, levels = [], [], _levels(training)
+    if any("released" in level for level in levels):  # whose makers don't tell
+        return None
+    for level in levels:
         found = [each for each in level.values() if isinstance(each, dict) and "seed" in each]
         if COMPUTE_SECONDS in level:  # of a bundled model, written down for several runs together
             total.update(level[COMPUTE_SECONDS])
@@ -72,5 +72,6 @@ def _compute_seconds(training: dict) -> dict[str, float] | None:
 
 
 def _levels(training: dict) -> list[dict]:
-    """What a card tells of its own training, then of that of what it began with, and so on."""
-    return [training, *_levels(training[BEGUN_WITH])] if BEGUN_WITH in training else [training]
+    """What a card tells of its own training, then of that of what it and its encoder began with, and so on."""
+    begun_with = [training[name] for name in (BEGUN_WITH, ENCODER_BEGUN_WITH) if name in training]
+    return [training, *(level for each in begun_with for level in _levels(each))]

@@ -17,6 +17,9 @@ from vjepa_sim.transform import ImageTransform
 CARD_FILE = "card.json"
 STATE_CONVENTION = "flange x y z [m], extrinsic xyz Euler [rad], closedness"
 GRIPPER_CONVENTION = "0 open, 1 closed"
+# In a card's training: seconds of compute of a run, or of all runs together, see Compute.spent; what --start of stage
+# two was, with its own training; and the same of stage one.
+COMPUTE_SECONDS, BEGUN_WITH, ENCODER_BEGUN_WITH = "compute_seconds", "begun_with", "encoder_begun_with"
 
 AnyCard = TypeVar("AnyCard", bound="Card")
 
@@ -133,6 +136,11 @@ class ModelCard(Card):
             )
         if self.goal_policy is not None and not self.decoders:
             raise UserError("A policy toward goals needs the decoders of the arm's state.")
+
+
+def joined(data: tuple[dict, ...], more: tuple[dict, ...]) -> tuple[dict, ...]:
+    """Records of data sets, each once."""
+    return (*data, *(record for record in more if record not in data))
 
 
 def read_card(path: Path, kind: type[AnyCard] = ModelCard) -> AnyCard:

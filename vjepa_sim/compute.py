@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import nn
 
+from data.output import claimed
 from envs.errors import UserError, unknown_name
 from vjepa_sim.transformer import Block
 
@@ -40,6 +43,12 @@ class Compute:
     def is_main(self) -> bool:
         """Whether this is the process that writes and reports."""
         return self.rank == 0
+
+    def claimed(
+        self, out: Path, config_file: str, config: dict[str, Any], assumed: dict[str, Any] | None = None
+    ) -> AbstractContextManager:
+        """Hold an output folder for all processes, see :func:`data.output.claimed`."""
+        return claimed(out, config_file, config, assumed=assumed) if self.is_main else nullcontext()
 
     def spent(self, seconds: float) -> dict[str, float]:
         """What all processes took in this time: seconds of a ``core`` or a ``GPU``."""

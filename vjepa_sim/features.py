@@ -19,7 +19,7 @@ from vjepa_sim.world_model import WorldModel
 BLOCK = 32  # frames that are encoded at once
 TURNS = 16  # after so many blocks, what is done is noted, for a run that is stopped here
 SPARE_BYTES = 2e9  # of disk that a cache leaves free
-FEATURES_FILE, INDEX_FILE = "features.float16", "features.json"
+FOLDER, FEATURES_FILE, INDEX_FILE = "features", "features.float16", "features.json"
 
 
 class Features:
@@ -61,22 +61,22 @@ def _encode(model: WorldModel, pictures: list[np.ndarray]) -> torch.Tensor:
 def open_features(
     model: WorldModel,
     mixture: Mixture,
-    folder: Path,
+    out: Path,
     key: dict,
     compute: Compute,
     on_encoded: Callable[[int, int], None],
 ) -> Features:
-    """Encode all frames into a folder that all processes see, each its share; go on where an earlier run stopped.
+    """Encode all frames, each process its share; go on where an earlier run stopped.
 
     Args:
         model: its encoder is frozen.
         mixture: of robot episodes.
-        folder: of the cache.
+        out: the run's folder, which all processes see; they lie in it until :func:`forget_features`.
         key: tells one encoder and mixture from another; JSON-compatible.
         compute: this process's part.
         on_encoded: called with the numbers of frames encoded and in all, by this process.
     """
-    config, total = model.card.encoder, int(_offsets(mixture)[-1])
+    config, total, folder = model.card.encoder, int(_offsets(mixture)[-1]), out / FOLDER
     shape = (total, config.tokens, config.dim)
     size = 2 * int(np.prod(shape, dtype=np.int64))
     path, index = folder / FEATURES_FILE, folder / INDEX_FILE
@@ -109,6 +109,12 @@ def open_features(
         clips.footage.left_out.update(left_out)
         clips.exclude(set(left_out))
     return Features(model, mixture, cache)
+
+
+def forget_features(out: Path, compute: Compute) -> None:
+    """Remove what :func:`open_features` left in a run's folder."""
+    if compute.is_main:
+        shutil.rmtree(out / FOLDER, ignore_errors=True)
 
 
 def _left_out(mixture: Mixture, compute: Compute) -> list[dict[str, str]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -14,10 +13,9 @@ from torch import nn
 from data.ahead import Ahead
 from data.clips import Clips
 from data.mixture import Mixture
-from data.output import claimed
 from envs.errors import UserError
 from vjepa_sim.batch import Batch, draw_batch
-from vjepa_sim.card import ModelCard
+from vjepa_sim.card import ENCODER_BEGUN_WITH, ModelCard, joined
 from vjepa_sim.compute import Compute
 from vjepa_sim.encoder import Encoder, normalize_tokens
 from vjepa_sim.heads import object_target, reading_error, state_target
@@ -129,7 +127,7 @@ def pretrain(
     settings = {"stage": "pretrain", "preset": preset_name, "seed": seed, "start": start, "data": mixture.identity}
     settings |= {"period": mixture.period, "max_aspect": max_aspect}
     settings |= {"bfloat16": compute.bfloat16, **asdict(config)}
-    with claimed(out, RUN_FILE, settings) if compute.is_main else nullcontext():
+    with compute.claimed(out, RUN_FILE, settings):
         online.load_state_dict(model.encoder.state_dict())
         run.restore(model, online=online)
         if run.step >= config.steps:
@@ -189,8 +187,8 @@ def _begin_with(model: WorldModel, start: str) -> None:
         if theirs_part is not None and ours_part is not None:
             ours_part.load_state_dict(theirs_part.state_dict())
     model.with_card(
-        data=(*theirs.data, *ours.data),
-        training={"start": {"checkpoint": start, **theirs.training}, **ours.training},
+        data=joined(theirs.data, ours.data),
+        training={ENCODER_BEGUN_WITH: {"checkpoint": start, **theirs.training}, **ours.training},
         license=theirs.license,
     )
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Protocol
@@ -15,11 +13,10 @@ from torch import nn
 
 from data.ahead import Ahead
 from data.mixture import Mixture
-from data.output import claimed
 from envs.errors import UserError
-from vjepa_sim.card import ModelCard
+from vjepa_sim.card import BEGUN_WITH, ENCODER_BEGUN_WITH, ModelCard, joined
 from vjepa_sim.compute import Compute
-from vjepa_sim.features import Features, open_features
+from vjepa_sim.features import Features, forget_features, open_features
 from vjepa_sim.goal_policy import GoalPolicy, imitation_loss
 from vjepa_sim.heads import object_target, reading_error, state_target, unshifted, view_shift
 from vjepa_sim.motion_batch import GoalPairs, MotionBatch, draw_motion
@@ -30,8 +27,7 @@ from vjepa_sim.world_model import WorldModel, fingerprint
 
 EVALUATE_EVERY = 250
 HELD_OUT_CLIPS, HELD_OUT_SEED = 128, 1
-FEATURES_FOLDER = "features"
-BEGUN_WITH = "begun_with"  # in a card's training: what --start was, and its own training
+OF_ENCODERS = ("released", "features", ENCODER_BEGUN_WITH)  # what a card's training tells of an encoder besides runs
 
 
 class StageTwo(nn.Module):
@@ -171,7 +167,7 @@ def train(
     settings |= {"bfloat16": compute.bfloat16, **asdict(config)}
     # In runs from before there was a choice.
     assumed = {"heads_only": False, "squared": False, "reading_guides": True}
-    with claimed(out, RUN_FILE, settings, assumed=assumed) if compute.is_main else nullcontext():
+    with compute.claimed(out, RUN_FILE, settings, assumed):
         run.restore(model)
         if run.step >= config.steps:
             forget_features(out, compute)
@@ -185,7 +181,7 @@ def train(
         run.attach(objective, make_optimizer(objective))
         losses_of = compute.replicate(objective)
         key = {name: settings[name] for name in ("encoder_crc32", "data")}
-        features = open_features(model, mixture, out / FEATURES_FOLDER, key, compute, on_encoded)
+        features = open_features(model, mixture, out, key, compute, on_encoded)
         drawn = Ahead(
             lambda step: draw_motion(
                 mixture, config, policy, [[seed, step, row] for row in rows], pictures=not features.cached
@@ -206,17 +202,11 @@ def train(
     return model
 
 
-def forget_features(out: Path, compute: Compute) -> None:
-    """Remove a finished run's cache."""
-    if compute.is_main:
-        shutil.rmtree(out / FEATURES_FOLDER, ignore_errors=True)
-
-
 def _card(start: ModelCard, mixture: Mixture, name: str, preset_name: str, seed: int, config: TrainConfig) -> ModelCard:
-    # What else a card tells is of that model as a whole.
     preset = get_preset(preset_name)
     policy = start.goal_policy if config.heads_only else preset.goal_policy
-    earlier = {k: told for k, told in start.training.items() if isinstance(told, dict) and "seed" in told}
+    # What else a card tells is of that model as a whole.
+    earlier = {k: v for k, v in start.training.items() if k in OF_ENCODERS or (isinstance(v, dict) and "seed" in v)}
     return replace(
         start,
         name=name,
@@ -278,11 +268,6 @@ def _begin_with(model: WorldModel, start: str, same_encoder: bool) -> None:
         training={**ours.training, BEGUN_WITH: {"checkpoint": start, **theirs.training}},
         license=theirs.license,
     )
-
-
-def joined(data: tuple[dict, ...], more: tuple[dict, ...]) -> tuple[dict, ...]:
-    """Records of data sets, each once."""
-    return (*data, *(record for record in more if record not in data))
 
 
 @torch.no_grad()

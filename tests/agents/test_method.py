@@ -21,6 +21,11 @@ def test_what_an_agent_learned_from_is_told():
     earlier = {"checkpoint": "x", "pretrain": runs["pretrain"], "train": {"seed": 1, "compute_seconds": {"core": 5.0}}}
     agent.model.with_card(training={**runs, "begun_with": earlier})  # both began with the same encoder
     assert describe(agent)["compute_seconds"] == {"core": 65.0, "GPU": 30.0}
+    before = {"checkpoint": "y", "pretrain": {"seed": 2, "compute_seconds": {"core": 7.0}}}
+    agent.model.with_card(training={**runs, "encoder_begun_with": before})
+    assert describe(agent)["compute_seconds"] == {"core": 67.0, "GPU": 30.0}
+    agent.model.with_card(training={**runs, "encoder_begun_with": {"checkpoint": "z.pt", "released": {"file": "z.pt"}}})
+    assert describe(agent)["compute_seconds"] is None  # whose makers don't tell
     agent.model.with_card(training={**runs, "train": {"seed": 0}})  # from before runs told it
     assert describe(agent)["compute_seconds"] is None
     assert told["threads"] == torch.get_num_threads()

@@ -90,3 +90,15 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint(episodes_folder, encoder,
     run(1, *arguments, "--out", tmp_path / "whole")
     ours, theirs = (WorldModel.from_pretrained(folder).state_dict() for folder in (killed, tmp_path / "whole"))
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+@pytest.mark.parametrize("method", ["bc", "lewm", "video"])
+def test_two_processes_train_the_others_too(method, episodes_folder, tmp_path):
+    """Norms over batches, and noise, are each process's own, so these aren't one's weights; but they're learned."""
+    run(2, "baseline", method, "--data", f"sim:{episodes_folder}", "--out", tmp_path / "run", *STAGE_ONE)
+    last = tmp_path / "run" / "checkpoints" / "last"
+    assert json.loads((last / "training.json").read_text())["step"] == 3
+    state = load_file(last / "training_state.safetensors")
+    moments = [value for name, value in state.items() if name.endswith("exp_avg")]
+    assert all(torch.isfinite(value).all() for value in moments)
+    assert any(value.abs().max() > 0 for value in moments)

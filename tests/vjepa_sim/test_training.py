@@ -212,7 +212,7 @@ def test_features_are_cached_where_they_fit(mixture, clips, encoder, tmp_path, m
     anew = open_features(model, mixture, tmp_path / "b", {"key": 1}, Compute(), lambda *_: None)
     assert not anew.cached
     assert torch.equal(anew.of(drawn), expected)
-    assert not list((tmp_path / "b").iterdir())
+    assert not list((tmp_path / "b" / "features").iterdir())
 
 
 def test_encoding_goes_on_where_it_was_stopped(mixture, clips, encoder, tmp_path, monkeypatch):
@@ -287,7 +287,9 @@ def test_a_start_hands_on_its_provenance(mixture, clips, encoder, tmp_path):
     model = pretrain(mixture, tmp_path / "run", "tiny", STAGE_ONE, 0, quiet, start=str(tmp_path / "other"))
     assert model.card.license == "theirs"
     assert model.card.training_seeds() == {77, *clips.record["seeds"]}
-    assert "pretrain" in model.card.training["start"]
+    assert "pretrain" in model.card.training["encoder_begun_with"]
+    whole = train(mixture, str(tmp_path / "run"), tmp_path / "whole", "tiny", replace(STAGE_TWO, steps=1), 0, quiet)
+    assert whole.card.training["encoder_begun_with"] == model.card.training["encoder_begun_with"]
     begun = {name: value for name, value in other.state_dict().items() if name.startswith("object_decoder")}
     unchanged = pretrain(mixture, tmp_path / "slow", "tiny", SLOW, 0, quiet, start=str(tmp_path / "other")).state_dict()
     assert all(torch.allclose(unchanged[name], value, atol=1e-6) for name, value in begun.items())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from envs.errors import UserError, unknown_name
+from vjepa_sim.card import ENCODER_BEGUN_WITH
 from vjepa_sim.cli.learning import Learning, print_measured
 from vjepa_sim.cli.progress import progress
 
@@ -150,6 +151,7 @@ class Train(_Stage):
 
 def _tell_branch(model) -> None:
     """Which of a released file's two encoders was taken."""
-    released = model.card.training.get("released") or model.card.training.get("start", {}).get("released")
+    training = model.card.training
+    released = training.get("released") or training.get(ENCODER_BEGUN_WITH, {}).get("released")
     if released:
         print(f"Of {released['file']}, {released['branch']!r} was taken; `convert --branch` takes the other.")

@@ -5,14 +5,12 @@ trained.
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from data.mixture import Mixture
-from data.output import claimed
 from vjepa_sim.card import CARD_FILE, ModelCard
 from vjepa_sim.compute import Compute
 from vjepa_sim.others.patch_features import MEAN, STD, PatchFeatures, PatchFeaturesConfig
@@ -50,7 +48,7 @@ def learn_dino_wm(
         UserError: the encoder's packages are missing.
     """
     compute, folder = compute or Compute(), out.with_name(f"{out.name}-encoder")
-    with claimed(folder, FITTED_FILE, {"data": mixture.identity, "seed": seed}) if compute.is_main else nullcontext():
+    with compute.claimed(folder, FITTED_FILE, {"data": mixture.identity, "seed": seed}):
         if compute.is_main and not (folder / CARD_FILE).exists():
             frozen_encoder(mixture, folder.name, seed).save_pretrained(folder)
     compute.wait()

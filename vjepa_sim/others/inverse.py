@@ -5,14 +5,12 @@ left.
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from data.mixture import Mixture
-from data.output import claimed
 from envs.errors import UserError
 from vjepa_sim.card import CARD_FILE
 from vjepa_sim.compute import Compute
@@ -53,7 +51,7 @@ def learn_inverse(
     compute, folder = compute or Compute(), out.with_name(f"{out.name}-start")
     model = whole_model(whole)
     made_of = {"whole_crc32": fingerprint(whole), "seed": seed}
-    with claimed(folder, START_FILE, made_of) if compute.is_main else nullcontext():
+    with compute.claimed(folder, START_FILE, made_of):
         if compute.is_main and not (folder / CARD_FILE).exists():
             torch.manual_seed(seed)
             model.with_card(goal_policy=replace(model.card.goal_policy, farthest=1, inverse=True))

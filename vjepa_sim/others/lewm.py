@@ -6,7 +6,6 @@ encoder.
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -16,7 +15,6 @@ from torch import nn
 from data.ahead import Ahead
 from data.clip import Clip
 from data.mixture import Mixture
-from data.output import claimed
 from vjepa_sim.card import ModelCard
 from vjepa_sim.checks import check_positive
 from vjepa_sim.compute import Compute
@@ -159,7 +157,7 @@ def learn_lewm(
     settings = {"stage": "lewm", "seed": seed, "data": mixture.identity, "period": mixture.period}
     settings |= {"bfloat16": compute.bfloat16, "encoder": asdict(encoder), "predictor": asdict(predictor)}
     settings |= asdict(config)
-    with claimed(out, RUN_FILE, settings) if compute.is_main else nullcontext():
+    with compute.claimed(out, RUN_FILE, settings):
         run = Run(out, "lewm", config.steps, compute)
         run.restore(model)
         objective = LeWM(model.to(compute.device), config, compute)

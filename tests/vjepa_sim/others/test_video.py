@@ -104,7 +104,7 @@ def test_pixels_need_a_model_that_gives_them_back(model):
 
 
 def test_the_tokeniser_learns_to_give_back(mixture, tmp_path):
-    config = VideoConfig(steps=480, batch=4, tokeniser_rate=constant(3e-3))
+    config = VideoConfig(steps=480, batch=4, learning_rate=constant(6e-3))
     errors = []
     sizes = TokeniserConfig(image_size=64, widths=(8, 16), dim=8)
     learned = learn_tokeniser(
