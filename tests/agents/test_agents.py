@@ -112,6 +112,20 @@ def test_the_planner_sees_no_simulator():
     assert set(Goal.__dataclass_fields__) == {"rgb", "steps", "state", "name"}
 
 
+class Forbidden:
+    """An environment that nobody may look at."""
+
+    def __getattribute__(self, name):
+        raise AssertionError(f"an agent asked its environment for {name}")
+
+
+@pytest.mark.parametrize("name", ["mpc", "bc", "random", "still"])
+def test_only_the_ceilings_look_at_an_environment(name):
+    agent = load_agent(name, env=Forbidden())
+    agent.begin([goal()])
+    agent.act(look())
+
+
 def test_bad_requests_are_named():
     with pytest.raises(UserError, match="Did you mean 'mpc'"):
         load_agent("mcp")
