@@ -83,6 +83,7 @@ def test_from_an_empty_folder_to_a_success_table(tmp_path, capsys):
         (["baseline", "lewm", "--out", "{tmp}/a", "--data", "sim:{tmp}", "--learning-rate", "nan"], "a number above 0"),
         (["bench", "simm"], "Did you mean 'sim'"),
         (["bench", "robot", "--minutes", "0"], "above 0"),
+        (["bench", "sim", "--evaluations", "{tmp}/a"], "--evaluations: no effect on bench sim"),
         (
             ["capture-goal", "--out", "{tmp}/a", "--camera", "0", "--host", "127.0.0.1"]
             + ["--gripper", "panda_hand", "--driver", "frankars"],

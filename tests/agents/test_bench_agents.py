@@ -51,6 +51,16 @@ def test_one_evaluation_is_too_few(evaluations):
         bench_agents(evaluations[:1], lambda done, total: None)
 
 
+def test_damaged_settings_are_named(evaluations, tmp_path):
+    for folder in evaluations[:2]:
+        shutil.copytree(folder, tmp_path / folder.name)
+        told = json.loads((folder / "eval_info.json").read_text())
+        del told["config"]["size"], told["config"]["planner"]
+        (tmp_path / folder.name / "eval_info.json").write_text(json.dumps(told))
+    with pytest.raises(UserError, match="doesn't tell size, planner"):
+        bench_agents([tmp_path / folder.name for folder in evaluations[:2]], lambda done, total: None)
+
+
 def test_what_was_scored_with_other_pictures_has_other_starts(evaluations, tmp_path):
     shutil.copytree(evaluations[0], tmp_path / "small")
     told = json.loads((tmp_path / "small" / "eval_info.json").read_text())

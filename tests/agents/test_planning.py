@@ -295,6 +295,12 @@ def test_a_model_without_a_policy_is_searched_widely_by_default():
     model.goal_policy = None
     assert planner_for(model, "default") == PLANNERS["unguided"]
     assert planner_for(model, "reference") == REFERENCE
+    unguided = PLANNERS["unguided"]
+    blind = replace(unguided, energy=replace(unguided.energy, features=0.0))
+    assert planner_for(model, "no-features") == blind  # a lever is taken from what the model has
+    assert planner_for(model, "uncorrected") == replace(unguided, correct_view=False)
+    with pytest.raises(UserError, match=r"'no-steps' leaves out what .* 'unguided', hasn't"):
+        planner_for(model, "no-steps")
 
 
 @pytest.mark.parametrize("term", ["features", "hand", "grip", "object", "steps", "proposal"])

@@ -75,6 +75,23 @@ def test_a_stopped_and_resumed_stage_one_equals_one_that_was_not(mixture, encode
     )
 
 
+def test_a_killed_run_logs_no_step_twice(mixture, encoder, tmp_path, monkeypatch):
+    monkeypatch.setattr("vjepa_sim.run.LOG_EVERY", 1)
+    with monkeypatch.context() as patch:
+        stop_after_steps(patch, 2)
+        with pytest.raises(KeyboardInterrupt):
+            train(mixture, str(encoder), tmp_path / "run", "tiny", STAGE_TWO, seed=0, report=quiet)
+    metrics = tmp_path / "run" / "metrics.jsonl"
+    with open(metrics, "a") as file:  # what it did after its last checkpoint, and was killed while it wrote
+        file.write('{"step": 2, "time": 1.0, "train/loss": 7.0}\n{"step": 3, "ti')
+    train(mixture, str(encoder), tmp_path / "run", "tiny", STAGE_TWO, seed=0, report=quiet)
+    steps = [line["step"] for line in map(json.loads, metrics.read_text().splitlines()) if "train/loss" in line]
+    assert steps == list(range(STAGE_TWO.steps))
+    before = metrics.read_text()
+    train(mixture, str(encoder), tmp_path / "run", "tiny", STAGE_TWO, seed=0, report=quiet)
+    assert metrics.read_text() == before  # a finished one has nothing to add
+
+
 def test_stage_two_trains_resumes_and_leaves_the_encoder_alone(mixture, clips, encoder, tmp_path, monkeypatch):
     whole = train(mixture, str(encoder), tmp_path / "whole", "tiny", STAGE_TWO, seed=0, report=quiet)
     with monkeypatch.context() as patch:

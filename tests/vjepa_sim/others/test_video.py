@@ -13,6 +13,7 @@ from envs.errors import UserError
 from envs.observation import Goal, Observation
 from vjepa_sim.card import ModelCard
 from vjepa_sim.cli import main
+from vjepa_sim.cli.baseline import Baseline
 from vjepa_sim.compute import Compute
 from vjepa_sim.others.denoiser import Denoiser, DenoiserConfig, denoising_loss
 from vjepa_sim.others.tokeniser import TokeniserConfig
@@ -113,6 +114,15 @@ def test_the_tokeniser_learns_to_give_back(mixture, tmp_path):
     losses = [told["tokeniser/loss"] for told in errors if "tokeniser/loss" in told]
     assert losses[-1] < 0.6 * losses[0]
     assert learned.card.measured["picture_error"] > 0
+
+
+def test_options_reach_both_runs(tmp_path):
+    given = Baseline(method="video", data=("sim:x",), out=tmp_path, steps=120, learning_rate=4e-3)
+    config = given.adjust(VideoConfig())
+    for schedule, peak in ((config.learning_rate, 4e-3), (config.tokeniser_rate, 2e-3)):
+        assert schedule.warmup == 1  # of a hundredth of the steps
+        assert schedule.peak == pytest.approx(peak)
+    assert config.tokeniser_steps == 40
 
 
 def tokeniser_of(mixture, out, report):
