@@ -45,15 +45,15 @@ $(ARENA)/%-packed.done: $(ARENA)/%.done
 	touch $@
 
 # --- the tables, of the bundled checkpoints ---------------------------------------------------------------------------
-# Ours, the same from nothing but the common recordings, the policy alone that it searches around, and its world model searched without
+# The bundled default, the same from nothing but the common recordings, the policy alone that it searches around, and its world model searched without
 # that policy, and by features alone. The others' world models are searched in these two ways too, and video generation as in the paper.
-ROWS := ours ours-2h ours-policy ours-unguided ours-latent bc lewm lewm-unguided dino-wm dino-wm-unguided \
+ROWS := tiny tiny-2h tiny-policy tiny-unguided tiny-latent bc lewm lewm-unguided dino-wm dino-wm-unguided \
 	video video-unguided video-generated inverse oracle
-SHIFTED := ours ours-2h bc lewm-unguided inverse  # those that are quick enough to be scored under every shift
+SHIFTED := tiny tiny-2h bc lewm-unguided inverse  # those that are quick enough to be scored under every shift
 SHIFTS := camera light objects distractors
 SCORED := $(ROWS:%=nominal/%) $(foreach shift,$(SHIFTS),$(SHIFTED:%=$(shift)/%))
 
-WORLDS := ours-latent lewm dino-wm video  # world models, searched alike: does their action score tell their success?
+WORLDS := tiny-latent lewm dino-wm video  # world models, searched alike: does their action score tell their success?
 
 .PHONY: arena
 arena: $(SCORED:%=$(ARENA)/%.done) $(WORLDS:%=$(ARENA)/score/%.done)
@@ -64,15 +64,15 @@ arena: $(SCORED:%=$(ARENA)/%.done) $(WORLDS:%=$(ARENA)/score/%.done)
 
 TABLE = rm -rf $(ARENA)/table-$(1) && $(BIN)/vjepa-sim compare $(2:%=$(ARENA)/%) $(3) --out $(ARENA)/table-$(1)
 
-$(ARENA)/%/ours-policy.done: AGENT = --planner policy
-$(ARENA)/%/ours-unguided.done: AGENT = --planner unguided
-$(ARENA)/%/ours-latent.done: AGENT = --planner latent
+$(ARENA)/%/tiny-policy.done: AGENT = --planner policy
+$(ARENA)/%/tiny-unguided.done: AGENT = --planner unguided
+$(ARENA)/%/tiny-latent.done: AGENT = --planner latent
 $(ARENA)/%/bc.done: AGENT = --agent bc
 $(ARENA)/%/lewm.done: AGENT = --checkpoint lewm --planner latent
 $(ARENA)/%/lewm-unguided.done: AGENT = --checkpoint lewm
 $(ARENA)/%/dino-wm.done: AGENT = --checkpoint dino-wm --planner latent
 $(ARENA)/%/dino-wm-unguided.done: AGENT = --checkpoint dino-wm
-$(ARENA)/%/ours-2h.done: AGENT = --checkpoint tiny-2h
+$(ARENA)/%/tiny-2h.done: AGENT = --checkpoint tiny-2h
 $(ARENA)/%/video.done: AGENT = --checkpoint video --planner latent
 $(ARENA)/%/video-unguided.done: AGENT = --checkpoint video
 $(ARENA)/%/video-generated.done: AGENT = --checkpoint video --planner generated
@@ -87,8 +87,8 @@ $(ARENA)/distractors/%.done: SHIFT = --randomize 1 --vary distractors
 # Fewer episodes for those that think for long: seconds an action on one core stand in the tables.
 $(ARENA)/%.done: EPISODES = 100
 $(ARENA)/%.done: BASELINES = none
-$(ARENA)/nominal/ours.done: BASELINES = all
-$(ARENA)/%/ours-unguided.done $(ARENA)/%/ours-latent.done: EPISODES = 20
+$(ARENA)/nominal/tiny.done: BASELINES = all
+$(ARENA)/%/tiny-unguided.done $(ARENA)/%/tiny-latent.done: EPISODES = 20
 $(ARENA)/%/dino-wm.done $(ARENA)/%/dino-wm-unguided.done: EPISODES = 20
 $(ARENA)/%/video.done $(ARENA)/%/video-unguided.done: EPISODES = 10
 $(ARENA)/%/video-generated.done: EPISODES = 2
@@ -96,10 +96,10 @@ $(ARENA)/%/oracle.done: EPISODES = 5
 
 # What is replaced is scored again.
 ROWS_OF = $(patsubst %,$(ARENA)/%.done,$(filter %/$(1),$(SCORED) $(WORLDS:%=score/%)))
-$(foreach row,ours ours-policy ours-unguided ours-latent oracle,$(call ROWS_OF,$(row))): vjepa_sim/checkpoints/tiny/model.safetensors
+$(foreach row,tiny tiny-policy tiny-unguided tiny-latent oracle,$(call ROWS_OF,$(row))): vjepa_sim/checkpoints/tiny/model.safetensors
 $(foreach name,bc lewm dino-wm inverse,$(eval $(call ROWS_OF,$(name)) $(call ROWS_OF,$(name)-unguided): \
 	vjepa_sim/checkpoints/$(name)/model.safetensors))
-$(call ROWS_OF,ours-2h): vjepa_sim/checkpoints/tiny-2h/model.safetensors
+$(call ROWS_OF,tiny-2h): vjepa_sim/checkpoints/tiny-2h/model.safetensors
 $(call ROWS_OF,video) $(call ROWS_OF,video-unguided) $(call ROWS_OF,video-generated): vjepa_sim/checkpoints/video/model.safetensors
 
 ANEW = $(if $(wildcard $@),rm -rf $(@:.done=))

@@ -53,3 +53,41 @@ def of_bundled() -> Iterator[Any]:
 @pytest.mark.parametrize("config", of_bundled())
 def test_published_numbers_are_of_the_models_that_are_bundled(config):
     assert config["checkpoint_crc32"] == fingerprint(config["checkpoint"])
+
+
+def rows_of(title: str) -> dict[str, list[str]]:
+    """A table of docs/baselines.md: the cells of each row, by the name in front."""
+    section = (ARENA.parent / "baselines.md").read_text().split(f"## {title}\n")[1].split("\n## ")[0]
+    rows = [[cell.strip(" `") for cell in line.split("|")[1:-1]] for line in section.splitlines() if line[:1] == "|"]
+    first = next(number for number, row in enumerate(rows) if set("".join(row)) == {"-"})
+    width = len(rows[first])
+    return {row[0]: row[1:] for row in rows[first + 1 :] if len(row) == width}
+
+
+def counts_in(run: Path, agent: str | None = None) -> list[str]:
+    info = json.loads((run / "eval_info.json").read_text())
+    agent = agent or info["config"]["agent"]
+    return [f"{cell['n_success']}/{cell['n_episodes']}" for cell in info["cells"] if cell["agent"] == agent]
+
+
+def total(counts: list[str]) -> str:
+    successes, episodes = zip(*(map(int, count.split("/")) for count in counts), strict=True)
+    return f"{sum(successes)}/{sum(episodes)}"
+
+
+def test_the_table_of_success_is_what_was_published():
+    told = rows_of("Success")
+    runs = {run.name: counts_in(run) for run in (ARENA / "nominal").iterdir()}
+    runs |= {name: counts_in(ARENA / "nominal" / "tiny", name) for name in ("expert", "random", "still")}
+    assert {name: row[:8] for name, row in told.items()} == runs
+    assert all(row[8].startswith(f"{total(row[:8])} ") for row in told.values())
+
+
+def test_the_table_of_looks_is_what_was_published():
+    told = rows_of("Under other looks")
+    looks = ("nominal", "camera", "light", "objects", "distractors")
+    for name, row in told.items():
+        if (ARENA / "camera" / name).is_dir():
+            for look, cell in zip(looks, row, strict=True):
+                assert cell.split(" ")[0] == total(counts_in(ARENA / look / name))
+    assert {run.name for run in (ARENA / "camera").iterdir()} <= set(told)
