@@ -11,7 +11,7 @@ import numpy as np
 
 from agents.agent import LEARNED, OURS, TRUTH, Agent, load_agent
 from agents.evaluation_config import EvaluationConfig
-from agents.evaluation_report import read_unfinished, write_report
+from agents.evaluation_report import read_begun, read_unfinished, write_begun, write_report
 from agents.films import Films, side_by_side
 from agents.method import card_of, describe
 from agents.scoring import Cell, EpisodeScore
@@ -34,7 +34,8 @@ CONFIG_FILE = "eval_config.json"
 def evaluate(out: Path, config: EvaluationConfig, on_episode: Callable[[str, str, str], None]) -> dict:
     """Run everything and write ``eval_info.json``, ``episodes.csv``, ``table.md`` and ``videos/`` into ``out``.
 
-    What is finished is written after every cell; a stopped evaluation goes on from there.
+    Every episode is kept, and reports are written after every cell; a stopped evaluation goes on where it was. Its
+    videos show episodes since then.
 
     Args:
         out: a new folder, or that of a stopped evaluation with the same settings.
@@ -156,11 +157,14 @@ def _score_agents(
                 continue
             agent = fitted if name in LEARNED and name not in TRUTH else _agent_in(env, name, config)
             films = Films(config.videos if name == config.agent else 0)
-            scores = []
-            for seed in seeds:
-                score, frames = run_episode(agent, env, seed)
-                scores.append(score)
-                films.add(score, frames)
+            # Those that have learned nothing are quick, and random's episodes depend on those before.
+            scores = read_begun(out, name, task, object_name) if name in LEARNED else []
+            for number, seed in enumerate(seeds):
+                if number >= len(scores):
+                    score, frames = run_episode(agent, env, seed)
+                    scores.append(score)
+                    films.add(score, frames)
+                    write_begun(out, name, task, object_name, scores)
                 on_episode(name, task, object_name)
             films.write(out / "videos", f"{task}_{object_name}_{name}", rate=1 / env.arm.period)
             told = "truth" if name == "expert" else "image"

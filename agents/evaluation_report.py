@@ -9,11 +9,12 @@ from dataclasses import fields
 from pathlib import Path
 
 from agents.scoring import EpisodeScore, markdown_table
-from data.files import write_json, write_text
+from data.files import read_json_object, write_json, write_text
 from data.provenance import provenance
 from envs.errors import UserError
 
 INFO_FILE = "eval_info.json"
+BEGUN_FILE = "begun_cell.json"  # episodes of a cell that isn't finished
 
 
 def read_unfinished(out: Path, settings: dict) -> dict:
@@ -35,8 +36,32 @@ def read_unfinished(out: Path, settings: dict) -> dict:
     return info
 
 
+def read_begun(out: Path, agent: str, task: str, object_name: str) -> list[EpisodeScore]:
+    """What a stopped evaluation had scored of a cell; empty if it was within another one.
+
+    Raises:
+        UserError: it is damaged.
+    """
+    path = out / BEGUN_FILE
+    if not path.exists():
+        return []
+    begun = read_json_object(path)
+    try:
+        if begun["cell"] != [agent, task, object_name]:
+            return []
+        return [EpisodeScore.from_dict(episode) for episode in begun["episodes"]]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{path} is damaged ({error!r}). Delete it: its episodes are run again.") from error
+
+
+def write_begun(out: Path, agent: str, task: str, object_name: str, episodes: list[EpisodeScore]) -> None:
+    """Keep what was scored of a cell so far."""
+    told = {"cell": [agent, task, object_name], "episodes": [episode.to_dict() for episode in episodes]}
+    write_json(out / BEGUN_FILE, told)
+
+
 def write_report(out: Path, info: dict) -> None:
-    """eval_info.json, table.md and episodes.csv, each whole."""
+    """eval_info.json, table.md and episodes.csv, each whole, once a cell is finished."""
     write_json(out / INFO_FILE, info)
     write_text(out / "table.md", markdown_table(info["cells"]))
     text = io.StringIO()
@@ -48,3 +73,4 @@ def write_report(out: Path, info: dict) -> None:
             [cell["agent"], cell["task"], cell["object"], *episode.values()] for episode in cell["episodes"]
         )
     write_text(out / "episodes.csv", text.getvalue())
+    (out / BEGUN_FILE).unlink(missing_ok=True)

@@ -43,6 +43,11 @@ class EpisodeScore:
         """JSON-compatible, where NaN is None."""
         return {name: _known(value) for name, value in asdict(self).items()}
 
+    @classmethod
+    def from_dict(cls, told: dict) -> EpisodeScore:
+        """The same again."""
+        return cls(**{name: math.nan if value is None else value for name, value in told.items()})
+
 
 @dataclass(frozen=True)
 class Cell:

@@ -9,6 +9,7 @@ from agents.agent import load_agent
 from agents.behaviors import make_behavior
 from agents.evaluate import check_fit, check_seeds, evaluate, run_episode, usable_seeds
 from agents.evaluation_config import EvaluationConfig
+from agents.evaluation_report import read_begun
 from agents.mpc import MPCAgent
 from agents.scoring import interval_over_starts, told_rate, wilson_interval
 from data.video import read_video
@@ -99,6 +100,41 @@ def test_a_stopped_evaluation_goes_on(report, tmp_path):
         assert ours["agent"] == theirs["agent"]
         for again, before in zip(ours["episodes"], theirs["episodes"], strict=True):
             assert {**again, "plan_seconds": 0} == {**before, "plan_seconds": 0}
+
+
+def test_a_stopped_cell_goes_on_with_its_next_episode(tmp_path, monkeypatch):
+    config = replace(CONFIG, agent="bc", checkpoint="bc", baselines=("random",), episodes=3, size=128, videos=0)
+    whole = evaluate(tmp_path / "whole", config, lambda *_: None)
+    run, seen = tmp_path / "run", []
+
+    def stop(*which):
+        seen.append(which)
+        if len(seen) == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(run, config, stop)
+    run_seeds = []
+
+    def counted(agent, env, seed):
+        run_seeds.append(seed)
+        return run_episode(agent, env, seed)
+
+    monkeypatch.setattr("agents.evaluate.run_episode", counted)
+    again = evaluate(run, config, lambda *_: None)
+    assert run_seeds == [13, 11, 12, 13]  # the policy's third, and all of random's
+    for ours, theirs in zip(again["cells"], whole["cells"], strict=True):
+        assert [{**each, "plan_seconds": 0} for each in ours["episodes"]] == [
+            {**each, "plan_seconds": 0} for each in theirs["episodes"]
+        ]
+    assert not (run / "begun_cell.json").exists()
+
+
+def test_a_damaged_begun_cell_is_named(tmp_path):
+    (tmp_path / "begun_cell.json").write_text('{"cell": ["bc", "reach", "box"], "episodes": [{"sed": 1}]}')
+    with pytest.raises(UserError, match=r"begun_cell\.json is damaged .* Delete it"):
+        read_begun(tmp_path, "bc", "reach", "box")
+    assert read_begun(tmp_path, "bc", "reach", "cup") == []
 
 
 def test_starts_that_satisfy_the_goal_do_not_count(monkeypatch):
