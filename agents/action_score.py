@@ -85,7 +85,8 @@ def score_actions(
 
     Returns:
         :func:`summarize`'s scores, ``still_score`` (of standing still), ``held_out_alone`` (see :func:`learned_from`;
-        where the model learned from these data only the episodes that were kept from it count), and each clip's ways.
+        where the model learned from these data only the episodes that were kept from it count), how many clips there
+        are and how many of them are different, and each clip's ways.
 
     Raises:
         UserError: the model plans in steps of another length than the clips', or for another gripper than theirs.
@@ -118,6 +119,7 @@ def score_actions(
             **summarize(planned, done),
             "still_score": summarize(np.zeros_like(done), done)["action_score"],
             "n_clips": len(clips),
+            "n_different": len({(clip.source, *clip.numbers.tolist()) for clip in clips}),
             "held_out_alone": seen,
             "planned_m": np.round(planned, 5).tolist(),
         }

@@ -107,6 +107,7 @@ def load_agent(
 
         check_planner(name, planner)
         model = _load_model(name, checkpoint, env)
+        check_planner(name, planner, model)
         config = planner_for(model, planner)
         return MPCAgent(model, replace(config, view_angle=None if view is None else view.angle), limits, seed)
     if name == "bc":
@@ -116,8 +117,8 @@ def load_agent(
             policy = Policy.from_pretrained(checkpoint)
         except UserError as error:
             raise UserError(
-                "Agent 'bc' acts by a policy that `vjepa-sim baseline bc` has trained: give its folder as "
-                f"--checkpoint. {error}"
+                f"{error} Agent 'bc' acts by a policy that `vjepa-sim baseline bc` has trained; world models act "
+                "without --agent bc."
             ) from error
         return CloningAgent(policy, limits, seed)
     if name == "octo":

@@ -41,7 +41,9 @@ def read_metrics(run: Path) -> tuple[dict[str, Curve], float]:
     """
     path = run / METRICS_FILE
     if not path.is_file():
-        raise UserError(f"{run} holds no {METRICS_FILE}; expected the folder of `vjepa-sim pretrain` or `train`.")
+        raise UserError(
+            f"{run} holds no {METRICS_FILE}; expected the folder of `vjepa-sim pretrain`, `train` or `baseline`."
+        )
     curves: dict[str, Curve] = defaultdict(list)
     times = []
     try:

@@ -7,7 +7,9 @@ import io
 import json
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
+from agents.agent import LEARNED, PLANNING
 from agents.scoring import EpisodeScore, markdown_table
 from data.files import read_json_object, write_json, write_text
 from data.provenance import provenance
@@ -15,6 +17,19 @@ from envs.errors import UserError
 
 INFO_FILE = "eval_info.json"
 BEGUN_FILE = "begun_cell.json"  # episodes of a cell that isn't finished
+
+
+def agent_in_words(config: dict[str, Any]) -> str:
+    """Who acted in an evaluation or deployment, with which checkpoint and planner.
+
+    Args:
+        config: its settings.
+    """
+    name = config["agent"]
+    if name not in LEARNED:
+        return name
+    planner = config.get("planner", "default") if name in PLANNING else "default"
+    return f"{name} with {config['checkpoint']}{'' if planner == 'default' else f', {planner} planner'}"
 
 
 def read_unfinished(out: Path, settings: dict) -> dict:
@@ -63,7 +78,7 @@ def write_begun(out: Path, agent: str, task: str, object_name: str, episodes: li
 def write_report(out: Path, info: dict) -> None:
     """eval_info.json, table.md and episodes.csv, each whole, once a cell is finished."""
     write_json(out / INFO_FILE, info)
-    write_text(out / "table.md", markdown_table(info["cells"]))
+    write_text(out / "table.md", f"{agent_in_words(info['config'])}\n\n{markdown_table(info['cells'])}")
     text = io.StringIO()
     writer = csv.writer(text)
     header = ["agent", "task", "object", *(field.name for field in fields(EpisodeScore))]

@@ -74,7 +74,8 @@ class MPCAgent:
     ):
         if model.predictor is None:
             raise UserError(
-                f"Checkpoint {model.card.name!r} has only an encoder; train a predictor with `vjepa-sim train`."
+                f"Checkpoint {model.card.name!r} has only an encoder. Give what `vjepa-sim train`, or the baseline "
+                "whose first half it is, makes of it."
             )
         self.model = model
         self.config = config or MPCConfig()

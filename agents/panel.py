@@ -107,11 +107,12 @@ class Panel:
             wing = tip + np.array([[cosine, -sine], [sine, cosine]]) @ back
             self._draw.line([tuple(tip), tuple(wing)], fill=color, width=round(1.5 * SHARPNESS))
 
-    def dot(self, point, color: Color) -> None:
-        """A mark."""
+    def dot(self, point, color: Color, name: str = "") -> None:
+        """A mark, and its name beside it."""
         x, y = self.place(point)
         radius = 4 * SHARPNESS
         self._draw.ellipse([x - radius, y - radius, x + radius, y + radius], fill=color)
+        self._text(point, name, "lm", (8, 0))
 
     def _text(self, point, text: str, anchor: str, offset: tuple[int, int]) -> None:
         x, y = self.place(point)

@@ -169,6 +169,8 @@ def read_card(path: Path, kind: type[AnyCard] = ModelCard) -> AnyCard:
                 f"{path}: this is the card of a cloned policy, with which `vjepa-sim eval --agent bc` acts; expected a "
                 "world model's."
             ) from error
+        if kind is not ModelCard and "encoder" in content:
+            raise UserError(f"{path}: this is the card of a world model; expected a {kind.what}.") from error
         raise UserError(f"{path}: this is no {kind.what}, or one of another version of vjepa-sim ({error}).") from error
     for name, ours in (("state", STATE_CONVENTION), ("gripper", GRIPPER_CONVENTION)):
         if getattr(card, name) != ours:

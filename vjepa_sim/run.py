@@ -188,6 +188,7 @@ class Run:
                     saved_at = time.monotonic()
                 if stop:
                     raise KeyboardInterrupt
+        self._report(self.step, self.steps, {})
 
     @contextmanager
     def _polite_interrupts(self) -> Iterator[None]:

@@ -80,6 +80,10 @@ def _paired_cells(first: RunFolder, other: RunFolder) -> list[dict[str, Any]]:
     shared = [(cell, theirs[key]) for key, cell in first.scored().items() if key in theirs]
     if not shared:
         raise UserError(f"{first.folder} and {other.folder} have no task and object in common.")
+    if first.successes().keys().isdisjoint(other.successes()):
+        raise UserError(
+            f"{first.folder} and {other.folder} share no episode: their seeds differ. Score both with the same --seed."
+        )
     cells = []
     for a, b in shared:
         paired = Paired.of(successes_of(a), successes_of(b))
@@ -101,7 +105,7 @@ def _paired_table(first: RunFolder, other: RunFolder, cells: list[dict[str, Any]
     for cell in cells:
         rates = [told_rate([each[cell["task"], cell["object"]]]) for each in scored]
         counts = [cell[name] for name in ("both", "only_first", "only_second", "neither")]
-        told = [f"{cell['p_value']:.3g}", _told(cell["more_to_tell"]) if sum(counts) else "none shared"]
+        told = [f"{cell['p_value']:.3g}", _told(cell["more_to_tell"])] if sum(counts) else ["", "none shared"]
         lines.append(f"| {' | '.join(map(str, [cell['task'], cell['object'], *rates, sum(counts), *counts, *told]))} |")
     return [*lines, ""]
 
@@ -121,7 +125,7 @@ def _overview(runs: list[RunFolder], pairs: list[tuple[RunFolder, RunFolder]]) -
         rates = [f"{cells[c]['n_success']}/{cells[c]['n_episodes']}" if c in cells else "" for c in columns]
         whole, against, p_value = told_rate(list(cells.values())), "", ""
         if len(cells) < len(columns):
-            whole += f" of {len(cells)} cells"
+            whole += f" of {len(cells)} of {len(columns)} cells"
         if run.name in held_against:
             first = held_against[run.name]
             paired = Paired.of(first.successes(), run.successes())
@@ -185,7 +189,7 @@ def _methods(runs: list[RunFolder]) -> list[str]:
 def _told(more: int | None) -> str:
     """How many more episodes are needed."""
     if more is None:
-        return "they are even"
+        return "no difference so far"
     if more == 0:
         return f"none: p < {SIGNIFICANCE}"
     if more >= MOST:

@@ -41,8 +41,8 @@ def rank(runs: list[RunFolder], folders: list[Path]) -> Comparison:
     scored = [(run, *found) for run, found in found_in if found is not None]
     if len(scored) < FEWEST:
         raise UserError(
-            f"{len(scored)} of {len(runs)} evaluations have a score of their checkpoint; ranks need {FEWEST} or more. "
-            "Make one with: vjepa-sim score --checkpoint CHECKPOINT --data sim:EPISODES --out FOLDER"
+            f"{len(scored)} of {len(runs)} evaluations have a score of their checkpoint by their planner; ranks need "
+            f"{FEWEST} or more. {_unscored([run for run, found in found_in if found is None])}"
         )
     _check_alike(scored)
     rates = [run.rates() for run, _, _ in scored]
@@ -59,7 +59,7 @@ def rank(runs: list[RunFolder], folders: list[Path]) -> Comparison:
     names = [run.name for run, _, _ in scored]
     text = "\n".join(
         [
-            f"## Could it have been told from recordings? ({len(names)} checkpoints)\n",
+            f"\n## Could it have been told from recordings? ({len(names)} checkpoints)\n",
             f"| run | action score | direction | magnitude | {' | '.join(f'{column}, %' for column in success)} |",
             "|---" * (len(success) + 4) + "|",
             *(
@@ -79,7 +79,21 @@ def rank(runs: list[RunFolder], folders: list[Path]) -> Comparison:
         ]
     )
     numbers = {"runs": names, "measured": measured, "success": success, "spearman": found}
-    return Comparison(text, {"ranking": numbers}, {PICTURE_FILE: _draw(measured["action_score"], success["all"])})
+    return Comparison(
+        text, {"ranking": numbers}, {PICTURE_FILE: _draw(names, measured["action_score"], success["all"])}
+    )
+
+
+def _unscored(runs: list[RunFolder]) -> str:
+    """What is missing, and how to make it."""
+    planning = [run for run in runs if run.config["agent"] == "mpc"]
+    if not planning:
+        return "Only mpc's evaluations can have one."
+    config = planning[0].config
+    return (
+        f"Missing: {', '.join(run.name for run in planning)}. Make the first with: vjepa-sim score --checkpoint "
+        f"{config['checkpoint']} --planner {config.get('planner', 'default')} --data sim:EPISODES --out FOLDER"
+    )
 
 
 def _read(folder: Path) -> dict:
@@ -176,11 +190,11 @@ def _row(name: str, numbers: list[float | None]) -> str:
     return f"| {name} | {' | '.join(cells)} |"
 
 
-def _draw(scores: list[float], success: list[float]) -> np.ndarray:
-    """Success against action score, a dot for each checkpoint; uint8 [H, W, 3]."""
+def _draw(names: list[str], scores: list[float], success: list[float]) -> np.ndarray:
+    """Success against action score, a dot with its name for each checkpoint; uint8 [H, W, 3]."""
     sheet = Sheet(1)
     panel = sheet.panel(0, (0, 0), (80, 100))
     panel.axes(np.arange(0, 81, 20), np.arange(0, 101, 20), "action score", "success, %")
-    for point in zip(scores, success, strict=True):
-        panel.dot(point, DOT)
+    for name, *point in zip(names, scores, success, strict=True):
+        panel.dot(point, DOT, name)
     return sheet.done()

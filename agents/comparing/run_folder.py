@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from agents.agent import LEARNED, PLANNING
+from agents.agent import LEARNED
 from agents.deploy import CONFIG_FILE as DEPLOY_FILE
 from agents.evaluate import CONFIG_FILE as EVAL_FILE
-from agents.evaluation_report import INFO_FILE
+from agents.evaluation_report import INFO_FILE, agent_in_words
 from data.files import lacking, read_json_object
 from data.output import leaves
 from envs.errors import UserError
@@ -53,11 +53,7 @@ class RunFolder:
     @property
     def agent(self) -> str:
         """Who acted, with which checkpoint and planner."""
-        name = self.config["agent"]
-        if name not in LEARNED:
-            return name
-        planner = self.config.get("planner", "default") if name in PLANNING else "default"
-        return f"{name} with {self.config['checkpoint']}{'' if planner == 'default' else f', {planner} planner'}"
+        return agent_in_words(self.config)
 
     def scored(self) -> dict[tuple[str, str], dict[str, Any]]:
         """Cells of the agent that was scored, by task and object; baselines are left out."""
@@ -91,9 +87,10 @@ def read_runs(folders: list[Path]) -> list[RunFolder]:
     once: dict[Path, Path] = {}
     for folder in folders:
         once.setdefault(Path(folder).resolve(), Path(folder))
-    folders = list(once.values())
+    given, folders = folders, list(once.values())
     if len(folders) < 2:
-        raise UserError(f"{len(folders)} folder given; a comparison needs two or more: vjepa-sim compare A B.")
+        given = "the same one twice" if len(given) > 1 else f"{len(given)}"
+        raise UserError(f"A comparison needs two folders or more, and {given} was given: vjepa-sim compare A B.")
     runs = [_read(folder, name) for folder, name in zip(folders, _names(folders), strict=True)]
     if len({run.kind for run in runs}) > 1:
         kinds = ", ".join(f"{run.folder} is of {run.kind}" for run in runs)
@@ -108,7 +105,10 @@ def differences(runs: list[RunFolder], left_out: tuple[str, ...] = ()) -> dict[s
         runs: to compare.
         left_out: settings that don't matter.
     """
-    found_in = [leaves({key: value for key, value in run.config.items() if key not in left_out}) for run in runs]
+    found_in = []
+    for run in runs:
+        idle = () if run.config.get("randomize") else ("vary",)
+        found_in.append(leaves({key: value for key, value in run.config.items() if key not in (*left_out, *idle)}))
     found = {}
     for name in dict.fromkeys(name for each in found_in for name in each):
         values = [each.get(name, UNTOLD) for each in found_in]
@@ -131,15 +131,21 @@ def refuse(runs: list[RunFolder], needed: tuple[str, ...]) -> None:
 
 
 def _read(folder: Path, name: str) -> RunFolder:
+    if not folder.is_dir():
+        raise UserError(f"There is no folder {folder}. Give folders of `vjepa-sim eval` or `deploy`.")
     kinds = [kind for file, kind in KINDS.items() if (folder / file).is_file()]
     if not kinds or not (folder / INFO_FILE).is_file():
-        raise UserError(f"{folder} holds no results: expected {INFO_FILE}, as `vjepa-sim deploy` and `eval` write it.")
+        missing = INFO_FILE if kinds else " or ".join(KINDS)
+        raise UserError(f"{folder} holds no results: expected {missing}, as `vjepa-sim eval` and `deploy` write them.")
     info = {"method": {}, "provenance": {}} | read_json_object(folder / INFO_FILE)
     missing = _lacking(info)
     if missing:
         raise UserError(f"{folder / INFO_FILE} is damaged: it doesn't tell {', '.join(missing)}.")
     cells = info["cells"]
     agent = info["config"]["agent"]
+    contradiction = _contradiction(cells)
+    if contradiction:
+        raise UserError(f"{folder / INFO_FILE} is damaged: {contradiction}.")
     if not any(cell["agent"] == agent for cell in cells) or not all(cell["episodes"] for cell in cells):
         raise UserError(f"{folder}: no episode of its agent, {agent!r}, was scored there.")
     return RunFolder(
@@ -158,8 +164,19 @@ def _lacking(info: dict[str, Any]) -> list[str]:
         missing += [name for cell in info["cells"] for name in lacking(cell, CELL)]
     if not missing:
         missing += [name for cell in info["cells"] for each in cell["episodes"] for name in lacking(each, EPISODE)]
-        missing += ["n_episodes" for cell in info["cells"] if cell["n_episodes"] != len(cell["episodes"])]
     return sorted(set(missing))
+
+
+def _contradiction(cells: list[dict[str, Any]]) -> str:
+    """A count that isn't that of its cell's episodes, in words; empty if there is none."""
+    for cell in cells:
+        wins = successes_of(cell)
+        for name, count in (("n_episodes", len(cell["episodes"])), ("n_success", sum(wins.values()))):
+            if cell[name] != count:
+                return f"{name} of {cell['task']} {cell['object']} is {cell[name]}, by its episodes it is {count}"
+        if len(wins) < len(cell["episodes"]):
+            return f"{cell['task']} {cell['object']} has two episodes of one seed"
+    return ""
 
 
 def _names(folders: list[Path]) -> list[str]:

@@ -50,7 +50,7 @@ def test_the_command_writes_a_picture_and_tells_the_last_values(tmp_path, capsys
     assert main(["report", str(a_run(tmp_path / "run"))]) == 0
     told = capsys.readouterr().out
     assert "probe/hand_cm: 0.5 at step 99" in told
-    assert "It took 0.03 hours" in told
+    assert "It took 0:01:58" in told
     assert (tmp_path / "run" / "curves.png").is_file()
 
 

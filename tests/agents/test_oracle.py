@@ -53,6 +53,8 @@ def test_planners_that_an_oracle_is_not_asked_by_are_refused(planner, told):
     env = FrankaEnv("reach", "box", size=64)
     with pytest.raises(UserError, match=told):
         load_agent("oracle", "tiny", env=env, planner=planner)
+    with pytest.raises(UserError, match="would never ask the simulator"):
+        load_agent("oracle", "inverse", env=env)  # whose default is not to search
     env.close()
 
 

@@ -35,7 +35,7 @@ class Baseline(Learning):
         method: bc (behaviour cloning toward goal images, Octo's way; 4000 steps), dino-wm (a predictor on frozen
             features of patches; 1600), lewm (one token a picture, learned end to end; 3000), inverse (the action
             between two pictures; 1600), or video (a tokeniser and a denoiser that generate the next picture; 4000 and
-            12000).
+            12000: --steps is the denoiser's, the tokeniser has a third).
     """
 
     method: tyro.conf.Positional[str]

@@ -14,7 +14,7 @@ class Compare:
 
     Attributes:
         folders: two or more, of deploy or of eval; all are compared with the first.
-        out: a new folder for the report, its numbers and pictures.
+        out: a new folder for the report, its numbers and pictures if it has any, or that of the same comparison before.
         scores: folders of score, of the checkpoints that were evaluated: how alike score and success rank them.
     """
 
@@ -26,5 +26,5 @@ class Compare:
         from agents.comparing import REPORT_FILE, compare
 
         print(compare(self.out, list(self.folders), list(self.scores)).text)
-        print(f"Report, numbers and pictures lie in {self.out}; begin with {self.out / REPORT_FILE}.")
+        print(f"The report and its numbers lie in {self.out}; begin with {self.out / REPORT_FILE}.")
         return 0

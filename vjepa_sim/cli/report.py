@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import tyro
@@ -28,6 +29,6 @@ class Report:
         for name, curve in curves.items():
             step, value = curve[-1]
             print(f"{name}: {value:.4g} at step {step}")
-        took = f" It took {seconds / 3600:.2f} hours." if seconds else ""
+        took = f" It took {timedelta(seconds=round(seconds))}." if seconds >= 1 else ""
         print(f"The curves lie in {picture}.{took}")
         return 0

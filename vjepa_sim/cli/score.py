@@ -21,10 +21,11 @@ class Score:
 
     Attributes:
         data: recorded episodes, FORMAT:PATH or FORMAT:PATH@WEIGHT, such as droid:PATH; may be given several times.
-        out: a new folder for numbers and a picture.
+        out: a new folder for numbers and a picture, or that of the same score before.
         checkpoint: a world model's: a bundled name, a folder, or a released .pt file.
         planner: see eval.
-        clips: how many to draw.
+        clips: how many to draw; the same moment may be drawn again. Of recordings that the model learned from, only
+            those episodes count that were kept from it.
         horizon: steps from a clip's first picture to its last, and of the plan.
         period: seconds of a step: a number, paper (0.25) or released (1.06); the model's own if not given.
         camera: left, right, ext1, ext2, wrist, or a serial.
@@ -71,6 +72,10 @@ class Score:
         )
         if report["direction"] is not None:
             print(f"direction {report['direction']:.2f}, magnitude {report['magnitude']:.2f}")
+        if report["n_different"] < report["n_clips"]:
+            print(f"Of the clips {report['n_different']} are different ones: there are few recordings.")
+        if report["held_out_alone"]:
+            print("The model learned from these data: clips are only of the episodes that were kept from it.")
         if report["held_out_alone"] is None:
             print(f"Checkpoint {self.checkpoint} doesn't tell what it learned from: it may have been these data.")
         print(f"Numbers and picture lie in {self.out}.")

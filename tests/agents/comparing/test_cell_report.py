@@ -2,9 +2,12 @@
 
 from dataclasses import replace
 
+import pytest
+
 from agents.comparing import compare
 from agents.evaluate import evaluate
 from agents.evaluation_config import EvaluationConfig
+from envs.errors import UserError
 
 
 def test_evaluations_are_compared_on_their_shared_seeds(tmp_path):
@@ -21,3 +24,8 @@ def test_evaluations_are_compared_on_their_shared_seeds(tmp_path):
     assert "| random, beside expert | 0/3 | 0/3 (0–56 %) | | |" in made.text
     assert "| still | still | " in made.text  # how it decides, and how long that takes
     assert f"about {cell['more_to_tell']}" in made.text
+    assert "**vary**" not in made.text  # nothing varied in either
+    evaluate(tmp_path / "later", replace(config, agent="still", seed=100), lambda *_: None)
+    with pytest.raises(UserError, match="share no episode: their seeds differ"):
+        compare(tmp_path / "none", [tmp_path / "expert", tmp_path / "later"])
+    assert (tmp_path / "still" / "table.md").read_text().startswith("still\n\n| task |")

@@ -17,7 +17,7 @@ def run_of(name, rates, crc=None, planner="latent"):
         {"agent": "mpc", "task": task, "object": "cup", "n_success": rate, "n_episodes": 100}
         for task, rate in rates.items()
     ]
-    config = {"agent": "mpc", "checkpoint_crc32": crc or name, "planner": planner}
+    config = {"agent": "mpc", "checkpoint": "x", "checkpoint_crc32": crc or name, "planner": planner}
     return RunFolder(name, None, "eval", config, cells, {}, True, {})
 
 
@@ -62,7 +62,9 @@ def test_a_run_has_the_score_of_its_own_planner(scores, tmp_path):
 
 def test_runs_without_a_score_are_left_out_until_too_few_are_left(scores, tmp_path):
     assert rank(runs(1, 5, 20, 90), scores[1:]).numbers["ranking"]["runs"] == ["b", "c", "d"]
-    with pytest.raises(UserError, match="2 of 4 evaluations have a score"):
+    with pytest.raises(
+        UserError, match=r"2 of 4 evaluations have a score .* Missing: a, b.*--checkpoint \S+ --planner latent"
+    ):
         rank(runs(1, 5, 20, 90), scores[2:])
 
 

@@ -35,12 +35,14 @@ def test_folders_of_one_name_are_told_apart_by_where_they_part(still, tmp_path):
 
 
 def test_two_folders_are_needed_and_one_that_is_given_twice_counts_once(still, other):
-    with pytest.raises(UserError, match="two or more"):
+    with pytest.raises(UserError, match="two folders or more, and 1 was given"):
         read_runs([still])
-    with pytest.raises(UserError, match="two or more"):
+    with pytest.raises(UserError, match="and the same one twice was given"):
         read_runs([still, still.parent / ".." / still.parent.name / "still"])
-    with pytest.raises(UserError, match="holds no results"):
+    with pytest.raises(UserError, match=r"holds no results: expected deploy_config\.json or eval_config\.json"):
         read_runs([still, other.parent])
+    with pytest.raises(UserError, match="There is no folder"):
+        read_runs([still, other.parent / "nowhere"])
 
 
 def test_deployments_and_evaluations_are_told_apart(still, other):
@@ -54,7 +56,12 @@ def test_deployments_and_evaluations_are_told_apart(still, other):
     [
         (lambda info: info["cells"][0].pop("n_success"), "is damaged: it doesn't tell n_success"),
         (lambda info: info["cells"][0].update(plan_seconds_median="1"), "doesn't tell plan_seconds_median"),
-        (lambda info: info["cells"][0].update(n_episodes=0), "doesn't tell n_episodes"),
+        (lambda info: info["cells"][0].update(n_episodes=9), "n_episodes of reach box is 9, by its episodes it is"),
+        (lambda info: info["cells"][0].update(n_success=1), "n_success of reach box is 1, by its episodes it is 0"),
+        (
+            lambda info: info["cells"][0].update(n_episodes=2, episodes=2 * info["cells"][0]["episodes"]),
+            "reach box has two episodes of one seed",
+        ),
         (lambda info: info["cells"][0]["episodes"][0].pop("success"), "doesn't tell success"),
         (lambda info: info["config"].update(agent="mpc", checkpoint=None), "doesn't tell checkpoint"),
         (lambda info: info["config"].update(randomize="1"), "doesn't tell randomize"),
