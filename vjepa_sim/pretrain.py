@@ -130,7 +130,7 @@ def pretrain(
     with compute.claimed(out, RUN_FILE, settings):
         online.load_state_dict(model.encoder.state_dict())
         run.restore(model, online=online)
-        if run.step >= config.steps:
+        if run.is_over(report):
             return model
         objective = StageOne(model.to(compute.device), online.to(compute.device), config, compute)
         online.recompute = model.mask_predictor.recompute = compute.recompute

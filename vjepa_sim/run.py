@@ -111,6 +111,13 @@ class Run:
         """Whether there is no checkpoint to go on from."""
         return self._last is None
 
+    def is_over(self, report: Callable[[int, int, dict[str, float]], None]) -> bool:
+        """Whether no step is left, which is reported then."""
+        over = self.step >= self.steps
+        if over and self._compute.is_main:
+            report(self.step, self.steps, {})
+        return over
+
     def restore(self, model: Trained, **others: nn.Module) -> None:
         """Load the newest checkpoint's weights, if there is one. Call this before the modules are split up.
 
@@ -168,7 +175,7 @@ class Run:
         """
         from torch.utils.tensorboard import SummaryWriter
 
-        if self.step >= self.steps:
+        if self.is_over(report):
             return
         compute, self._writer = self._compute, None
         if compute.is_main:

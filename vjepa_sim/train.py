@@ -169,7 +169,7 @@ def train(
     assumed = {"heads_only": False, "squared": False, "reading_guides": True}
     with compute.claimed(out, RUN_FILE, settings, assumed):
         run.restore(model)
-        if run.step >= config.steps:
+        if run.is_over(report):
             forget_features(out, compute)
             return model
         if plan is not None:

@@ -120,7 +120,7 @@ def learn_tokeniser(
     with compute.claimed(out, RUN_FILE, settings):
         run = Run(out, "tokeniser", config.tokeniser_steps, compute)
         run.restore(model)
-        if run.step >= config.tokeniser_steps:
+        if run.is_over(report):
             return model.eval()
         objective = Autoencoding(model.to(compute.device))
         run.attach(objective, make_optimizer(objective))
@@ -228,7 +228,7 @@ def learn_denoiser(
     with compute.claimed(out, RUN_FILE, settings):
         run = Run(out, "denoiser", config.steps, compute)
         run.restore(model)
-        if run.step >= config.steps:
+        if run.is_over(report):
             forget_features(out, compute)
             return model.eval()
         objective = Generating(model.to(compute.device))
