@@ -45,13 +45,16 @@ $(ARENA)/%-packed.done: $(ARENA)/%.done
 	touch $@
 
 # --- the tables, of the bundled checkpoints ---------------------------------------------------------------------------
-# The bundled default, the same from nothing but the common recordings, the policy alone that it searches around, and its world model searched without
-# that policy, and by features alone. The others' world models are searched in these two ways too, and video generation as in the paper.
-ROWS := tiny tiny-2h tiny-policy tiny-unguided tiny-latent bc lewm lewm-unguided dino-wm dino-wm-unguided \
+# The bundled default, the same from nothing but the common recordings, the policy alone that it searches around, and its world model
+# searched without that policy, and by features alone. The others' world models are searched in these two ways too, by what is read
+# alone where features would drown it, and video generation as in the paper.
+ROWS := tiny tiny-2h tiny-policy tiny-unguided tiny-latent bc lewm lewm-unguided lewm-read dino-wm dino-wm-unguided dino-wm-read \
 	video video-unguided video-generated inverse oracle
 SHIFTED := tiny tiny-2h bc lewm-unguided inverse  # those that are quick enough to be scored under every shift
-SHIFTS := camera light objects distractors
-SCORED := $(ROWS:%=nominal/%) $(foreach shift,$(SHIFTS),$(SHIFTED:%=$(shift)/%))
+SHIFTS := camera light objects distractors azimuth
+# On starts that no choice was made on.
+FRESH := fresh/tiny-2h fresh/bc
+SCORED := $(ROWS:%=nominal/%) $(foreach shift,$(SHIFTS),$(SHIFTED:%=$(shift)/%)) $(FRESH)
 
 WORLDS := tiny-latent lewm dino-wm video  # world models, searched alike: does their action score tell their success?
 
@@ -59,6 +62,7 @@ WORLDS := tiny-latent lewm dino-wm video  # world models, searched alike: does t
 arena: $(SCORED:%=$(ARENA)/%.done) $(WORLDS:%=$(ARENA)/score/%.done)
 	$(call TABLE,nominal,$(ROWS:%=nominal/%))
 	$(call TABLE,shifted,$(foreach look,nominal $(SHIFTS),$(SHIFTED:%=$(look)/%)))
+	$(call TABLE,fresh,$(FRESH))
 	$(call TABLE,scores,$(WORLDS:%=nominal/%),--scores $(WORLDS:%=$(ARENA)/score/%))
 	$(BIN)/vjepa-sim bench agents --evaluations $(ROWS:%=$(ARENA)/nominal/%) --threads 1 --json $(ARENA)/seconds.json
 
@@ -70,26 +74,32 @@ $(ARENA)/%/tiny-latent.done: AGENT = --planner latent
 $(ARENA)/%/bc.done: AGENT = --agent bc
 $(ARENA)/%/lewm.done: AGENT = --checkpoint lewm --planner latent
 $(ARENA)/%/lewm-unguided.done: AGENT = --checkpoint lewm
+$(ARENA)/%/lewm-read.done: AGENT = --checkpoint lewm --planner no-features
 $(ARENA)/%/dino-wm.done: AGENT = --checkpoint dino-wm --planner latent
 $(ARENA)/%/dino-wm-unguided.done: AGENT = --checkpoint dino-wm
+$(ARENA)/%/dino-wm-read.done: AGENT = --checkpoint dino-wm --planner no-features
 $(ARENA)/%/tiny-2h.done: AGENT = --checkpoint tiny-2h
 $(ARENA)/%/video.done: AGENT = --checkpoint video --planner latent
 $(ARENA)/%/video-unguided.done: AGENT = --checkpoint video
 $(ARENA)/%/video-generated.done: AGENT = --checkpoint video --planner generated
 $(ARENA)/%/inverse.done: AGENT = --checkpoint inverse
-$(ARENA)/%/oracle.done: AGENT = --agent oracle --planner latent
+$(ARENA)/%/oracle.done: AGENT = --agent oracle --planner unguided
 
 $(ARENA)/camera/%.done: SHIFT = --randomize 1 --vary camera
 $(ARENA)/light/%.done: SHIFT = --randomize 1 --vary light
 $(ARENA)/objects/%.done: SHIFT = --randomize 1 --vary textures,color,size
 $(ARENA)/distractors/%.done: SHIFT = --randomize 1 --vary distractors
+$(ARENA)/azimuth/%.done: SHIFT = --azimuth 65  # ten degrees on, where no recording was made from
 
 # Fewer episodes for those that think for long: seconds an action on one core stand in the tables.
 $(ARENA)/%.done: EPISODES = 100
 $(ARENA)/%.done: BASELINES = none
+$(ARENA)/%.done: FIRST = 0
+$(ARENA)/fresh/%.done: FIRST = 1000
 $(ARENA)/nominal/tiny.done: BASELINES = all
 $(ARENA)/%/tiny-unguided.done $(ARENA)/%/tiny-latent.done: EPISODES = 20
-$(ARENA)/%/dino-wm.done $(ARENA)/%/dino-wm-unguided.done: EPISODES = 20
+$(ARENA)/%/dino-wm.done: EPISODES = 20
+$(ARENA)/%/dino-wm-unguided.done $(ARENA)/%/dino-wm-read.done: EPISODES = 10
 $(ARENA)/%/video.done $(ARENA)/%/video-unguided.done: EPISODES = 10
 $(ARENA)/%/video-generated.done: EPISODES = 2
 $(ARENA)/%/oracle.done: EPISODES = 5
@@ -97,7 +107,7 @@ $(ARENA)/%/oracle.done: EPISODES = 5
 # What is replaced is scored again.
 ROWS_OF = $(patsubst %,$(ARENA)/%.done,$(filter %/$(1),$(SCORED) $(WORLDS:%=score/%)))
 $(foreach row,tiny tiny-policy tiny-unguided tiny-latent oracle,$(call ROWS_OF,$(row))): vjepa_sim/checkpoints/tiny/model.safetensors
-$(foreach name,bc lewm dino-wm inverse,$(eval $(call ROWS_OF,$(name)) $(call ROWS_OF,$(name)-unguided): \
+$(foreach name,bc lewm dino-wm inverse,$(eval $(call ROWS_OF,$(name)) $(call ROWS_OF,$(name)-unguided) $(call ROWS_OF,$(name)-read): \
 	vjepa_sim/checkpoints/$(name)/model.safetensors))
 $(call ROWS_OF,tiny-2h): vjepa_sim/checkpoints/tiny-2h/model.safetensors
 $(call ROWS_OF,video) $(call ROWS_OF,video-unguided) $(call ROWS_OF,video-generated): vjepa_sim/checkpoints/video/model.safetensors
@@ -106,7 +116,7 @@ ANEW = $(if $(wildcard $@),rm -rf $(@:.done=))
 
 $(SCORED:%=$(ARENA)/%.done): $(ARENA)/%.done: | install
 	$(ANEW)
-	$(BIN)/vjepa-sim eval --seed 0 --episodes $(EPISODES) --baselines $(BASELINES) --threads 1 $(AGENT) $(SHIFT) --out $(ARENA)/$*
+	$(BIN)/vjepa-sim eval --seed $(FIRST) --episodes $(EPISODES) --baselines $(BASELINES) --threads 1 $(AGENT) $(SHIFT) --out $(ARENA)/$*
 	touch $@
 
 $(WORLDS:%=$(ARENA)/score/%.done): $(ARENA)/score/%.done: $(ARENA)/recordings.done | install
