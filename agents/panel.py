@@ -108,11 +108,11 @@ class Panel:
             self._draw.line([tuple(tip), tuple(wing)], fill=color, width=round(1.5 * SHARPNESS))
 
     def dot(self, point, color: Color, name: str = "") -> None:
-        """A mark, and its name beside it."""
+        """A mark, and its name above it."""
         x, y = self.place(point)
         radius = 4 * SHARPNESS
         self._draw.ellipse([x - radius, y - radius, x + radius, y + radius], fill=color)
-        self._text(point, name, "lm", (8, 0))
+        self._text(point, name, "mb", (0, -6))
 
     def _text(self, point, text: str, anchor: str, offset: tuple[int, int]) -> None:
         x, y = self.place(point)

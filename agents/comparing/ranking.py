@@ -191,10 +191,11 @@ def _row(name: str, numbers: list[float | None]) -> str:
 
 
 def _draw(names: list[str], scores: list[float], success: list[float]) -> np.ndarray:
-    """Success against action score, a dot with its name for each checkpoint; uint8 [H, W, 3]."""
-    sheet = Sheet(1)
+    """Success against action score, a dot with its number for each checkpoint; uint8 [H, W, 3]."""
+    sheet = Sheet(1, legend=24 * len(names))
     panel = sheet.panel(0, (0, 0), (80, 100))
     panel.axes(np.arange(0, 81, 20), np.arange(0, 101, 20), "action score", "success, %")
-    for name, *point in zip(names, scores, success, strict=True):
-        panel.dot(point, DOT, name)
+    panel.names([(f"{number} {name}", DOT) for number, name in enumerate(names, start=1)])
+    for number, point in enumerate(zip(scores, success, strict=True), start=1):
+        panel.dot(point, DOT, str(number))
     return sheet.done()
