@@ -85,9 +85,10 @@ def test_the_table_of_success_is_what_was_published():
 
 def test_the_table_of_looks_is_what_was_published():
     told = rows_of("Under other looks")
-    looks = ("nominal", "camera", "light", "objects", "distractors")
+    looks = ("nominal", "camera", "light", "objects", "distractors", "azimuth")
     for name, row in told.items():
         if (ARENA / "camera" / name).is_dir():
             for look, cell in zip(looks, row, strict=True):
-                assert cell.split(" ")[0] == total(counts_in(ARENA / look / name))
+                run = ARENA / look / name
+                assert cell.split(" ")[0] == (total(counts_in(run)) if run.is_dir() else "")
     assert {run.name for run in (ARENA / "camera").iterdir()} <= set(told)
