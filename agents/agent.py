@@ -69,6 +69,15 @@ def checkpoint_of(agent: str, named: str | None = None) -> str | None:
     return DEFAULT_CHECKPOINTS[agent] if named is None else named
 
 
+def check_view(agent: str, view: object | None) -> None:
+    """Raise a :class:`UserError` for a calibration of the camera that is given to an agent without use for it."""
+    if view is not None and agent != "mpc":
+        raise UserError(
+            f"--view turns what a world model plans; agent {agent!r} has none that it was calibrated with. Leave it "
+            "out, or take mpc."
+        )
+
+
 def load_agent(
     name: str,
     checkpoint: str | None = None,
@@ -96,19 +105,15 @@ def load_agent(
     checkpoint = checkpoint_of(name, checkpoint)
     if name in TRUTH and env is None:
         raise UserError(f"Agent {name!r} reads the simulator's truth: pass env=, an unwrapped FrankaEnv.")
-    if view is not None and name != "mpc":
-        raise UserError(
-            f"A view turns what a world model plans; agent {name!r} has none that it was calibrated with. Leave out "
-            "--view, or take mpc."
-        )
+    check_view(name, view)
     if name in PLANNING:
         from agents.mpc import MPCAgent
         from agents.planners import check_planner, planner_for
 
         check_planner(name, planner)
         model = _load_model(name, checkpoint, env)
-        check_planner(name, planner, model)
         config = planner_for(model, planner)
+        check_planner(name, planner, config)
         return MPCAgent(model, replace(config, view_angle=None if view is None else view.angle), limits, seed)
     if name == "bc":
         from agents.cloning import CloningAgent, Policy

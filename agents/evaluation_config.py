@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from agents.agent import AGENTS, checkpoint_of
+from agents.agent import AGENTS, check_view, checkpoint_of
 from agents.planners import check_planner
 from envs.errors import UserError, unknown_name
 from envs.scene.names import OBJECTS
@@ -73,10 +73,7 @@ class EvaluationConfig:
             if name not in valid:
                 raise unknown_name(kind, name, valid)
         object.__setattr__(self, "checkpoint", checkpoint_of(self.agent, self.checkpoint))
-        if self.view is not None and self.agent != "mpc":
-            raise UserError(
-                f"--view turns what a world model plans; agent {self.agent!r} has none that it was calibrated with."
-            )
+        check_view(self.agent, self.view)
         if set(self.vary) != set(ASPECTS) and self.randomize == 0:
             raise UserError(
                 f"--vary {','.join(self.vary)}: nothing varies with --randomize 0. Give a strength, such as 1."

@@ -74,18 +74,18 @@ def get_planner(name: str) -> MPCConfig:
     return PLANNERS[name]
 
 
-def check_planner(agent: str, name: str, model: WorldModel | None = None) -> None:
+def check_planner(agent: str, name: str, config: MPCConfig | None = None) -> None:
     """Refuse a planner that an agent has no use for.
 
     Args:
         agent: of :data:`agents.agent.AGENTS`.
         name: see :func:`get_planner`.
-        model: that it plans with, if that is known by now.
+        config: what the name means for the agent's model, if that is known by now.
 
     Raises:
         UserError: no planner has this name, or what it needs is what this agent hasn't.
     """
-    planner = get_planner(name) if model is None else planner_for(model, name)
+    planner = config or get_planner(name)
     if agent in ("oracle", "cosmos") and planner.polish:
         raise UserError(
             f"Planner {name!r} needs gradients, and agent {agent!r} imagines without any. Choose another planner."

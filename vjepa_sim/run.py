@@ -43,6 +43,7 @@ from vjepa_sim.weights import load_tensors, read_safetensors
 from vjepa_sim.world_model import WEIGHTS_FILE, write_checkpoint
 
 RUN_FILE = "run.json"
+METRICS_FILE = "metrics.jsonl"
 STATE_FILE = "training_state.safetensors"
 STEP_FILE = "training.json"
 CHECKPOINT_SECONDS = 180
@@ -100,11 +101,6 @@ class Run:
         self._stop = False
         checkpoints = _checkpoints(out / "checkpoints")
         self._last = checkpoints[-1] if checkpoints else None
-
-    @property
-    def metrics(self) -> Path:
-        """Where scalars are written."""
-        return self.out / "metrics.jsonl"
 
     @property
     def is_new(self) -> bool:
@@ -259,16 +255,17 @@ class Run:
             return
         for name, value in scalars.items():
             self._writer.add_scalar(name, value, self.step)
-        with open(self.metrics, "a") as file:
+        with open(self.out / METRICS_FILE, "a") as file:
             file.write(json.dumps({"step": self.step, "time": round(time.time(), 1), **scalars}) + "\n")
         self._report(self.step, self.steps, scalars)
 
     def _forget_metrics(self) -> None:
         """Drop what was logged after the newest checkpoint, and a line that a killed run left unfinished."""
-        if not self.metrics.exists():
+        path = self.out / METRICS_FILE
+        if not path.exists():
             return
-        whole = [line for line in self.metrics.read_text().splitlines(keepends=True) if line.endswith("}\n")]
-        write_text(self.metrics, "".join(line for line in whole if json.loads(line)["step"] < self.step))
+        whole = [line for line in path.read_text().splitlines(keepends=True) if line.endswith("}\n")]
+        write_text(path, "".join(line for line in whole if json.loads(line)["step"] < self.step))
 
     def show(self, title: str, picture: np.ndarray | None) -> None:
         """Write a picture, uint8 [H, W, 3], to TensorBoard."""

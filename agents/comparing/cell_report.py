@@ -122,7 +122,7 @@ def _overview(runs: list[RunFolder], pairs: list[tuple[RunFolder, RunFolder]]) -
     held_against = {run.name: first for first, run in pairs}
     for run in runs:
         cells = run.scored()
-        rates = [f"{cells[c]['n_success']}/{cells[c]['n_episodes']}" if c in cells else "" for c in columns]
+        rates = _rates(cells, columns)
         whole, against, p_value = told_rate(list(cells.values())), "", ""
         if len(cells) < len(columns):
             whole += f" of {len(cells)} of {len(columns)} cells"
@@ -142,10 +142,15 @@ def _baseline_rows(run: RunFolder, columns: list[tuple[str, str]]) -> list[str]:
     rows = []
     for name in names:
         cells = {(cell["task"], cell["object"]): cell for cell in run.cells if cell["agent"] == name}
-        rates = [f"{cells[c]['n_success']}/{cells[c]['n_episodes']}" if c in cells else "" for c in columns]
+        rates = _rates(cells, columns)
         whole = told_rate(list(cells.values()))
         rows.append(f"| {name}, beside {run.name} | {' | '.join(rates)} | {whole} | | |")
     return rows
+
+
+def _rates(cells: dict[tuple[str, str], dict[str, Any]], columns: list[tuple[str, str]]) -> list[str]:
+    """One agent's successes of episodes in each column; empty where it has no such cell."""
+    return [f"{cells[c]['n_success']}/{cells[c]['n_episodes']}" if c in cells else "" for c in columns]
 
 
 def _summary(run: RunFolder) -> dict[str, Any]:
