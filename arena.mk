@@ -48,15 +48,16 @@ $(ARENA)/%-packed.done: $(ARENA)/%.done
 # The bundled default, the same from nothing but the common recordings, the policy alone that it searches around, and its world model
 # searched without that policy, and by features alone. The others' world models are searched in these two ways too, by what is read
 # alone where features would drown it, and video generation as in the paper.
-ROWS := tiny tiny-2h tiny-policy tiny-unguided tiny-latent bc lewm lewm-unguided lewm-read dino-wm dino-wm-unguided dino-wm-read \
-	video video-unguided video-generated inverse oracle
+ROWS := tiny tiny-2h tiny-policy tiny-unguided tiny-latent tiny-2h-latent bc lewm lewm-unguided lewm-read \
+	dino-wm dino-wm-unguided dino-wm-read video video-unguided video-generated inverse oracle
 SHIFTED := tiny tiny-2h bc lewm-unguided inverse  # those that are quick enough to be scored under every shift
 SHIFTS := camera light objects distractors azimuth
 # On starts that no choice was made on.
 FRESH := fresh/tiny-2h fresh/bc
 SCORED := $(ROWS:%=nominal/%) $(foreach shift,$(SHIFTS),$(SHIFTED:%=$(shift)/%)) $(FRESH)
 
-WORLDS := tiny-latent lewm dino-wm video  # world models, searched alike: does their action score tell their success?
+# World models, searched alike: does their action score tell their success?
+WORLDS := tiny-latent tiny-2h-latent lewm dino-wm video
 
 .PHONY: arena
 arena: $(SCORED:%=$(ARENA)/%.done) $(WORLDS:%=$(ARENA)/score/%.done)
@@ -71,6 +72,7 @@ TABLE = rm -rf $(ARENA)/table-$(1) && $(BIN)/vjepa-sim compare $(2:%=$(ARENA)/%)
 $(ARENA)/%/tiny-policy.done: AGENT = --planner policy
 $(ARENA)/%/tiny-unguided.done: AGENT = --planner unguided
 $(ARENA)/%/tiny-latent.done: AGENT = --planner latent
+$(ARENA)/%/tiny-2h-latent.done: AGENT = --checkpoint tiny-2h --planner latent
 $(ARENA)/%/bc.done: AGENT = --agent bc
 $(ARENA)/%/lewm.done: AGENT = --checkpoint lewm --planner latent
 $(ARENA)/%/lewm-unguided.done: AGENT = --checkpoint lewm
@@ -97,7 +99,7 @@ $(ARENA)/%.done: BASELINES = none
 $(ARENA)/%.done: FIRST = 0
 $(ARENA)/fresh/%.done: FIRST = 1000
 $(ARENA)/nominal/tiny.done: BASELINES = all
-$(ARENA)/%/tiny-unguided.done $(ARENA)/%/tiny-latent.done: EPISODES = 20
+$(ARENA)/%/tiny-unguided.done $(ARENA)/%/tiny-latent.done $(ARENA)/%/tiny-2h-latent.done: EPISODES = 20
 $(ARENA)/%/dino-wm.done: EPISODES = 20
 $(ARENA)/%/dino-wm-unguided.done $(ARENA)/%/dino-wm-read.done: EPISODES = 10
 $(ARENA)/%/video.done $(ARENA)/%/video-unguided.done: EPISODES = 10
@@ -109,7 +111,7 @@ ROWS_OF = $(patsubst %,$(ARENA)/%.done,$(filter %/$(1),$(SCORED) $(WORLDS:%=scor
 $(foreach row,tiny tiny-policy tiny-unguided tiny-latent oracle,$(call ROWS_OF,$(row))): vjepa_sim/checkpoints/tiny/model.safetensors
 $(foreach name,bc lewm dino-wm inverse,$(eval $(call ROWS_OF,$(name)) $(call ROWS_OF,$(name)-unguided) $(call ROWS_OF,$(name)-read): \
 	vjepa_sim/checkpoints/$(name)/model.safetensors))
-$(call ROWS_OF,tiny-2h): vjepa_sim/checkpoints/tiny-2h/model.safetensors
+$(call ROWS_OF,tiny-2h) $(call ROWS_OF,tiny-2h-latent): vjepa_sim/checkpoints/tiny-2h/model.safetensors
 $(call ROWS_OF,video) $(call ROWS_OF,video-unguided) $(call ROWS_OF,video-generated): vjepa_sim/checkpoints/video/model.safetensors
 
 ANEW = $(if $(wildcard $@),rm -rf $(@:.done=))
