@@ -45,10 +45,10 @@ $(ARENA)/%-packed.done: $(ARENA)/%.done
 	touch $@
 
 # --- the tables, of the bundled checkpoints ---------------------------------------------------------------------------
-# The bundled default, the same from nothing but the common recordings, the policy alone that it searches around, and its world model
-# searched without that policy, and by features alone. The others' world models are searched in these two ways too, by what is read
+# The bundled default, the same from nothing but the common recordings, their policies alone, and their world models
+# searched without a policy, and by features alone. The others' world models are searched in these two ways too, by what is read
 # alone where features would drown it, and video generation as in the paper.
-ROWS := tiny tiny-2h tiny-policy tiny-unguided tiny-latent tiny-2h-latent bc lewm lewm-unguided lewm-read \
+ROWS := tiny tiny-2h tiny-policy tiny-2h-policy tiny-unguided tiny-latent tiny-2h-latent bc lewm lewm-unguided lewm-read \
 	dino-wm dino-wm-unguided dino-wm-read video video-unguided video-generated inverse oracle
 SHIFTED := tiny tiny-2h bc lewm-unguided inverse  # those that are quick enough to be scored under every shift
 SHIFTS := camera light objects distractors azimuth
@@ -72,6 +72,8 @@ TABLE = rm -rf $(ARENA)/table-$(1) && $(BIN)/vjepa-sim compare $(2:%=$(ARENA)/%)
 $(ARENA)/%/tiny-policy.done: AGENT = --planner policy
 $(ARENA)/%/tiny-unguided.done: AGENT = --planner unguided
 $(ARENA)/%/tiny-latent.done: AGENT = --planner latent
+$(ARENA)/%/tiny-2h.done: AGENT = --checkpoint tiny-2h
+$(ARENA)/%/tiny-2h-policy.done: AGENT = --checkpoint tiny-2h --planner policy
 $(ARENA)/%/tiny-2h-latent.done: AGENT = --checkpoint tiny-2h --planner latent
 $(ARENA)/%/bc.done: AGENT = --agent bc
 $(ARENA)/%/lewm.done: AGENT = --checkpoint lewm --planner latent
@@ -80,7 +82,6 @@ $(ARENA)/%/lewm-read.done: AGENT = --checkpoint lewm --planner no-features
 $(ARENA)/%/dino-wm.done: AGENT = --checkpoint dino-wm --planner latent
 $(ARENA)/%/dino-wm-unguided.done: AGENT = --checkpoint dino-wm
 $(ARENA)/%/dino-wm-read.done: AGENT = --checkpoint dino-wm --planner no-features
-$(ARENA)/%/tiny-2h.done: AGENT = --checkpoint tiny-2h
 $(ARENA)/%/video.done: AGENT = --checkpoint video --planner latent
 $(ARENA)/%/video-unguided.done: AGENT = --checkpoint video
 $(ARENA)/%/video-generated.done: AGENT = --checkpoint video --planner generated
@@ -111,7 +112,7 @@ ROWS_OF = $(patsubst %,$(ARENA)/%.done,$(filter %/$(1),$(SCORED) $(WORLDS:%=scor
 $(foreach row,tiny tiny-policy tiny-unguided tiny-latent oracle,$(call ROWS_OF,$(row))): vjepa_sim/checkpoints/tiny/model.safetensors
 $(foreach name,bc lewm dino-wm inverse,$(eval $(call ROWS_OF,$(name)) $(call ROWS_OF,$(name)-unguided) $(call ROWS_OF,$(name)-read): \
 	vjepa_sim/checkpoints/$(name)/model.safetensors))
-$(call ROWS_OF,tiny-2h) $(call ROWS_OF,tiny-2h-latent): vjepa_sim/checkpoints/tiny-2h/model.safetensors
+$(foreach row,tiny-2h tiny-2h-policy tiny-2h-latent,$(call ROWS_OF,$(row))): vjepa_sim/checkpoints/tiny-2h/model.safetensors
 $(call ROWS_OF,video) $(call ROWS_OF,video-unguided) $(call ROWS_OF,video-generated): vjepa_sim/checkpoints/video/model.safetensors
 
 ANEW = $(if $(wildcard $@),rm -rf $(@:.done=))
