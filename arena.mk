@@ -107,13 +107,12 @@ $(ARENA)/%/video.done $(ARENA)/%/video-unguided.done: EPISODES = 10
 $(ARENA)/%/video-generated.done: EPISODES = 2
 $(ARENA)/%/oracle.done: EPISODES = 5
 
-# What is replaced is scored again.
-ROWS_OF = $(patsubst %,$(ARENA)/%.done,$(filter %/$(1),$(SCORED) $(WORLDS:%=score/%)))
-$(foreach row,tiny tiny-policy tiny-unguided tiny-latent oracle,$(call ROWS_OF,$(row))): vjepa_sim/checkpoints/tiny/model.safetensors
-$(foreach name,bc lewm dino-wm inverse,$(eval $(call ROWS_OF,$(name)) $(call ROWS_OF,$(name)-unguided) $(call ROWS_OF,$(name)-read): \
+# What is replaced is scored again: a checkpoint's row, and those that tell with what planner it is searched.
+SEARCHED := -policy -unguided -latent -read -generated
+ROWS_OF = $(patsubst %,$(ARENA)/%.done,$(filter %/$(1) $(addprefix %/$(1),$(SEARCHED)),$(SCORED) $(WORLDS:%=score/%)))
+$(foreach name,tiny tiny-2h bc lewm dino-wm video inverse,$(eval $(call ROWS_OF,$(name)): \
 	vjepa_sim/checkpoints/$(name)/model.safetensors))
-$(foreach row,tiny-2h tiny-2h-policy tiny-2h-latent,$(call ROWS_OF,$(row))): vjepa_sim/checkpoints/tiny-2h/model.safetensors
-$(call ROWS_OF,video) $(call ROWS_OF,video-unguided) $(call ROWS_OF,video-generated): vjepa_sim/checkpoints/video/model.safetensors
+$(call ROWS_OF,oracle): vjepa_sim/checkpoints/tiny/model.safetensors
 
 ANEW = $(if $(wildcard $@),rm -rf $(@:.done=))
 
