@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from envs import pose
+from vjepa_sim.envs import pose
 
 
 @dataclass(frozen=True)
@@ -15,11 +15,11 @@ class Clip:
 
     Attributes:
         frames: uint8 [T, H, W, 3], or None if they weren't asked for.
-        states: float32 [T, 7], see :mod:`envs.pose`; None where there is no arm.
+        states: float32 [T, 7], see :mod:`vjepa_sim.envs.pose`; None where there is no arm.
         objects: float32 [T, 3], where the object is, metres, NaN where the data don't tell; to learn from, never to act
             on.
         commands: float32 [T, 7], the state that the arm was sent to in the period after each frame, or should have
-            been, see :meth:`data.clips.Clips.draw_pair`; NaN where the data don't tell.
+            been, see :meth:`.Clips.draw_pair`; NaN where the data don't tell.
         chunk: float32 [K, 7], what the arm was sent to do in the K periods from the first frame on: changes of its
             pose, and the closedness; None if it wasn't asked for.
         numbers: int64 [T], the frames' numbers when all frames of a data set are counted through; None where the set

@@ -9,12 +9,12 @@ from functools import cached_property
 
 import numpy as np
 
-from data.clip import Clip
-from data.footage import Footage
-from data.formats.format import Progress, Reader, no_progress
-from data.moments import Draw, begin, chunk_at, commands_at, rows_in_time
-from envs import pose
-from envs.errors import UserError, unknown_name
+from vjepa_sim.data.clip import Clip
+from vjepa_sim.data.footage import Footage
+from vjepa_sim.data.formats.format import Progress, Reader, no_progress
+from vjepa_sim.data.moments import Draw, begin, chunk_at, commands_at, rows_in_time
+from vjepa_sim.envs import pose
+from vjepa_sim.envs.errors import UserError, unknown_name
 
 PERIODS = {
     "paper": 0.25,
@@ -35,7 +35,7 @@ class Sample:
     Attributes:
         frames: uint8 [N, H, W, 3].
         states: float32 [N, 7].
-        objects: float32 [N, 3], see :class:`data.footage.Motion`.
+        objects: float32 [N, 3], see :class:`.Motion`.
         episodes: int64 [N], the number of each frame's episode.
     """
 
@@ -66,7 +66,7 @@ class Clips:
         Args:
             reader: of the data set.
             period: seconds.
-            view: which camera, see :meth:`data.episode.Episode.view`.
+            view: which camera, see :meth:`.Episode.view`.
             short_side: larger pictures are reduced to this height or width, whichever is less, in pixels.
             source: how the user called the data set.
 
@@ -111,7 +111,7 @@ class Clips:
         return {**told, "seeds_crc32": zlib.crc32(repr(record["seeds"]).encode())}
 
     def load(self, budget: float, threads: int, on_progress: Progress = no_progress) -> bool:
-        """Decode everything into memory, if it fits; see :meth:`data.footage.Footage.load`."""
+        """Decode everything into memory, if it fits; see :meth:`.Footage.load`."""
         return self.footage.load(budget, threads, on_progress)
 
     def exclude(self, names: set[str]) -> None:

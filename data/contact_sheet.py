@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from data.formats.format import Reader
-from envs.errors import UserError
+from vjepa_sim.data.formats.format import Reader
+from vjepa_sim.envs.errors import UserError
 
 THUMBNAIL = 160  # pixels of a thumbnail's longer side
 CAPTION = 16  # pixels
@@ -20,7 +20,7 @@ def contact_sheet(reader: Reader, view: str = "left", columns: int = 3, rows: in
 
     Args:
         reader: of the data set.
-        view: which camera, see :meth:`data.episode.Episode.view`.
+        view: which camera, see :meth:`.Episode.view`.
         columns, rows: of episodes.
 
     Returns:

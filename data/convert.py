@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from data.episode import Episode
-from data.files import write_json
-from data.formats import open_reader, open_writer
-from data.formats.format import Progress, no_progress
-from data.left_out import LeftOut
-from data.provenance import provenance
-from envs.errors import UserError
+from vjepa_sim.data.episode import Episode
+from vjepa_sim.data.files import write_json
+from vjepa_sim.data.formats import open_reader, open_writer
+from vjepa_sim.data.formats.format import Progress, no_progress
+from vjepa_sim.data.left_out import LeftOut
+from vjepa_sim.data.provenance import provenance
+from vjepa_sim.envs.errors import UserError
 
 AT_ONCE = 64  # frames
 

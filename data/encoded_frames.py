@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from data.frames import MAX_PIXELS, LazyFrames
-from envs.errors import UserError
+from vjepa_sim.data.frames import MAX_PIXELS, LazyFrames
+from vjepa_sim.envs.errors import UserError
 
 if TYPE_CHECKING:
     from PIL import Image

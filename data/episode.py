@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from data.frames import LazyFrames
-from envs.errors import UserError
+from vjepa_sim.data.frames import LazyFrames
+from vjepa_sim.envs.errors import UserError
 
 ROLES = ("ext1", "ext2", "wrist")  # DROID's: two exocentric cameras and one on the hand
 VIEWS = ("left", "right", *ROLES)
@@ -39,7 +39,7 @@ class Episode:
 
     Attributes:
         cameras: at least one, each with a role of its own.
-        states: float64 [T, 7], measured, see :mod:`envs.pose`.
+        states: float64 [T, 7], measured, see :mod:`vjepa_sim.envs.pose`.
         stamps: float64 [T], seconds, increasing.
         commands: float64 [T, 7], the state that the arm was sent to at row t (absolute), the last row repeats it;
             None if unknown.

@@ -12,7 +12,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from envs.errors import UserError
+from vjepa_sim.envs.errors import UserError
 
 
 def write_json(path: Path, content: Any) -> None:

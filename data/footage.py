@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from data.episode import VIEWS
-from data.formats.format import Entry, Progress, Reader, no_progress
-from data.frames import LazyFrames
-from data.left_out import LeftOut
-from envs import pose
-from envs.errors import UserError
-from envs.pose import GRIPPER, POSITION, ROTATION
+from vjepa_sim.data.episode import VIEWS
+from vjepa_sim.data.formats.format import Entry, Progress, Reader, no_progress
+from vjepa_sim.data.frames import LazyFrames
+from vjepa_sim.data.left_out import LeftOut
+from vjepa_sim.envs import pose
+from vjepa_sim.envs.errors import UserError
+from vjepa_sim.envs.pose import GRIPPER, POSITION, ROTATION
 
 REACH, TURN = 2.0, 2 * np.pi  # m and rad that no state of a Franka exceeds
 CLOSEDNESS = (-0.1, 1.1)
@@ -59,7 +59,7 @@ class Footage:
         """
         Args:
             reader: of the data set.
-            view: which camera, see :meth:`data.episode.Episode.view`.
+            view: which camera, see :meth:`.Episode.view`.
             short_side: larger pictures are reduced to this height or width, whichever is less, in pixels.
 
         Raises:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from envs.errors import UserError
+from vjepa_sim.envs.errors import UserError
 
 MAX_PIXELS = 64_000_000  # of one frame; a header that claims more is damaged
 

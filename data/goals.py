@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from data.files import read_json_object, write_image, write_json
-from data.provenance import provenance
-from envs.errors import UserError
-from envs.observation import Goal
-from envs.start import Start
+from vjepa_sim.data.files import read_json_object, write_image, write_json
+from vjepa_sim.data.provenance import provenance
+from vjepa_sim.envs.errors import UserError
+from vjepa_sim.envs.observation import Goal
+from vjepa_sim.envs.start import Start
 
 GOALS_FILE = "goals.json"
 

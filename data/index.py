@@ -16,8 +16,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, fields
 from pathlib import Path
 
-from data.formats.format import Entry, Progress, no_progress
-from envs.cache import cache_folder
+from vjepa_sim.data.formats.format import Entry, Progress, no_progress
+from vjepa_sim.envs.cache import cache_folder
 
 VERSION = 3  # of what is remembered; an index of another version is made anew
 SAVE_EVERY = 30.0  # s between two savings of an index in the making

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 
-from envs.errors import UserError
+from vjepa_sim.envs.errors import UserError
 
 MAX_SHARE = 0.1  # that may be left out, and always one
 log = logging.getLogger(__name__)

@@ -11,11 +11,11 @@ from typing import Protocol
 
 import numpy as np
 
-from data.clip import Clip
-from data.clips import PERIODS, Clips
-from data.formats import FORMATS, open_reader
-from data.videos import ImageFolder, VideoFolder
-from envs.errors import UserError, unknown_name
+from vjepa_sim.data.clip import Clip
+from vjepa_sim.data.clips import PERIODS, Clips
+from vjepa_sim.data.formats import FORMATS, open_reader
+from vjepa_sim.data.videos import ImageFolder, VideoFolder
+from vjepa_sim.envs.errors import UserError, unknown_name
 
 PLAIN = {"video": VideoFolder, "images": ImageFolder}  # folders without robots
 MOMENTS = 64  # that are looked at to know what data tell
@@ -88,7 +88,7 @@ class Mixture:
     def draw_pairs(
         self, seeds: list[list[int]], farthest: int, held_out: bool = False, pictures: bool = False, chunk: int = 0
     ) -> list[Clip]:
-        """A moment and its goal for each seed, see :meth:`data.clips.Clips.draw_pair`; of robot episodes alone."""
+        """A moment and its goal for each seed, see :meth:`.Clips.draw_pair`; of robot episodes alone."""
         return self._draw(seeds, pictures, lambda clips, rng: clips.draw_pair(rng, farthest, held_out, pictures, chunk))
 
     def tells_commands(self) -> bool:
@@ -181,7 +181,7 @@ def load_mixture(
 
 
 def look_through(texts: Iterable[str], on_progress: Callable[[int, int], None]) -> None:
-    """Make the indexes of data sets, so that opening them is quick; see :mod:`data.index`.
+    """Make the indexes of data sets, so that opening them is quick; see :mod:`vjepa_sim.data.index`.
 
     Raises:
         UserError: as :func:`load_mixture`.

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from data.footage import Motion
-from envs import pose
+from vjepa_sim.data.footage import Motion
+from vjepa_sim.envs import pose
 
 MAX_GAP = 2.5  # row periods; where more lie between two rows, some were lost
 FINGERS_MOVE = 0.2  # closedness per second: slower fingers stand still

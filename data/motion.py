@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from data.frames import LazyFrames
-from envs.pose import GRIPPER, POSITION, ROTATION
+from vjepa_sim.data.frames import LazyFrames
+from vjepa_sim.envs.pose import GRIPPER, POSITION, ROTATION
 
 # A step is idle if the arm moves and turns less than a measurement's noise, and the fingers too.
 IDLE_METRES = 0.001
@@ -21,7 +21,7 @@ CHUNK = 64  # frames decoded at once
 
 
 def idle(steps: np.ndarray) -> np.ndarray:
-    """Which steps [N, 7], as of :func:`envs.pose.difference`, are idle: bool [N]; see :data:`IDLE_RULE`."""
+    """Which steps [N, 7], as of :func:`.difference`, are idle: bool [N]; see :data:`IDLE_RULE`."""
     moved = np.linalg.norm(steps[:, POSITION], axis=1)
     turned = np.linalg.norm(steps[:, ROTATION], axis=1)
     return (moved < IDLE_METRES) & (turned < IDLE_RADIANS) & (np.abs(steps[:, GRIPPER]) < IDLE_CLOSEDNESS)

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from data.files import write_json
-from data.provenance import provenance
-from envs.errors import UserError
+from vjepa_sim.data.files import write_json
+from vjepa_sim.data.provenance import provenance
+from vjepa_sim.envs.errors import UserError
 
 LOCK_FILE = ".lock"
 

@@ -10,6 +10,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from vjepa_sim.envs.plugins import load_plugins
+
 PACKAGES = ("vjepa-sim", "torch", "mujoco", "gymnasium", "robosuite", "numpy", "h5py", "av")
 
 
@@ -22,6 +24,7 @@ def provenance() -> dict[str, Any]:
         "platform": platform.platform(),
         "cpus": os.cpu_count(),
         "versions": {name: package_version(name) for name in PACKAGES},
+        "plugins": load_plugins(),
     }
 
 

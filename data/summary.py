@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from data.episode import Episode
-from data.formats.format import Progress, Reader, no_progress
-from data.motion import IDLE_RULE, idle
-from envs.errors import UserError
-from envs.pose import GRIPPER, difference
+from vjepa_sim.data.episode import Episode
+from vjepa_sim.data.formats.format import Progress, Reader, no_progress
+from vjepa_sim.data.motion import IDLE_RULE, idle
+from vjepa_sim.envs.errors import UserError
+from vjepa_sim.envs.pose import GRIPPER, difference
 
 SAMPLE = 200  # episodes: enough for a percent of the idle share
 SEED = 0  # of the sample, so that two summaries of the same data agree
@@ -44,8 +44,8 @@ class Summary:
         sampled: how many episodes were measured.
         view: whose pictures must be there for an episode to be measured.
         actions: per dimension, over one row as stored: ``mean``, ``std``, ``p1``, ``p99``, ``max_abs``; see
-            :func:`envs.pose.difference`. Empty if nothing was measured.
-        idle: share of idle steps, see :data:`data.motion.IDLE_RULE`; None if nothing was measured.
+            :func:`.difference`. Empty if nothing was measured.
+        idle: share of idle steps, see :data:`.IDLE_RULE`; None if nothing was measured.
         closings, openings: of the hand, in an episode on average; None if nothing was measured.
     """
 
@@ -84,7 +84,7 @@ def summarize(
 
     Args:
         reader: of the data set.
-        view: a camera that measured episodes must have, see :meth:`data.episode.Episode.view`.
+        view: a camera that measured episodes must have, see :meth:`.Episode.view`.
         episodes: how many to measure; None means all.
         on_progress: called with the numbers of episodes measured and to measure.
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from data.frames import LazyFrames
-from envs.errors import UserError
+from vjepa_sim.data.frames import LazyFrames
+from vjepa_sim.envs.errors import UserError
 
 FAR = 16  # frames: a wanted frame farther ahead than this, with a keyframe on the way, is sought instead of decoded to
 # By default FFmpeg paints over what it can't decode, and says nothing.

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from data.clip import Clip
-from data.left_out import LeftOut
-from envs.errors import UserError
+from vjepa_sim.data.clip import Clip
+from vjepa_sim.data.left_out import LeftOut
+from vjepa_sim.envs.errors import UserError
 
 VIDEO_SUFFIXES = (".mp4", ".mkv", ".webm", ".avi", ".mov")
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")

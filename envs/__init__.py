@@ -3,18 +3,38 @@
 Importing this package registers the environments and loads neither MuJoCo nor a renderer.
 """
 
+from __future__ import annotations
+
 import gymnasium
 
-ENV_IDS = {
-    "reach": "vjepa_sim/FrankaReach-v0",
-    "grasp": "vjepa_sim/FrankaGrasp-v0",
-    "reach-with-object": "vjepa_sim/FrankaReachWithObject-v0",
-    "pick-and-place": "vjepa_sim/FrankaPickAndPlace-v0",
-}
-BUDGETS = {"reach": 10, "grasp": 16, "reach-with-object": 10, "pick-and-place": 34}  # control steps of 0.25 s
+from vjepa_sim.envs.arms import ARMS, ArmSpec
+from vjepa_sim.envs.tasks import TASKS, Task
 
-for _task, _id in ENV_IDS.items():
-    if _id not in gymnasium.registry:
-        gymnasium.register(_id, entry_point="envs.make:make", kwargs={"task": _task}, max_episode_steps=BUDGETS[_task])
+__all__ = ["env_id"]
 
-__all__ = ["BUDGETS", "ENV_IDS"]
+
+def env_id(task: str, arm: str = "panda") -> str:
+    """The Gymnasium id of a task for an arm, such as ``vjepa_sim/FrankaReach-v0``.
+
+    Raises:
+        UserError: there is no such task or arm.
+    """
+    return _id(TASKS[task], ARMS[arm])
+
+
+def _id(task: type[Task], arm: ArmSpec) -> str:
+    return f"vjepa_sim/{arm.title}{task.title}-v0"
+
+
+def _register(task: type[Task], arm: ArmSpec) -> None:
+    """Let Gymnasium know an environment. It ends episodes by itself, at the goals' budget of steps."""
+    if _id(task, arm) not in gymnasium.registry:
+        gymnasium.register(
+            _id(task, arm),
+            entry_point="vjepa_sim.envs.backends:make",
+            kwargs={"task": task.name, "arm": arm.name},
+        )
+
+
+TASKS.subscribe(lambda task: [_register(task, arm) for arm in ARMS.registered()])
+ARMS.subscribe(lambda arm: [_register(task, arm) for task in TASKS.registered()])

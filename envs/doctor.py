@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
-from envs.gl import APT_LINES, LIBRARIES, has_library, select_backend
+from vjepa_sim.envs.simulation.gl import APT_LINES, LIBRARIES, has_library, select_backend
 
 PYTHONS = ((3, 11), (3, 13))  # oldest, newest
 INSTALL_GL = f"`{APT_LINES['egl']}`, or `{APT_LINES['osmesa']}` and MUJOCO_GL=osmesa"
@@ -91,9 +91,9 @@ def _check(name: str, look, remedy: str) -> Check:
 def _render(path: Path) -> str:
     import imageio.v3 as imageio
 
-    from envs.franka_env import FrankaEnv
+    from vjepa_sim.envs.sim_env import SimEnv
 
-    env = FrankaEnv("grasp", "cup")
+    env = SimEnv("grasp", "cup")
     try:
         env.reset(seed=0)
         rgb = env.observation.rgb

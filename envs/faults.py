@@ -5,7 +5,7 @@ An arm that has stopped stays stopped, and a reset raises its fault again: a per
 
 from __future__ import annotations
 
-from envs.errors import UserError
+from vjepa_sim.envs.errors import UserError
 
 
 class ArmFault(UserError):

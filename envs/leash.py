@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from envs.pose import POSITION, ROTATION, rotation_vector
+from vjepa_sim.envs.pose import POSITION, ROTATION, rotation_vector
 
 LEASH, TURNING_LEASH = 0.06, 0.2  # m, rad: the commanded pose never runs further ahead of the measured one
 GRIPPER_DEADBAND = 0.1  # closedness: a smaller change leaves the fingers as they are

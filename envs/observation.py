@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from envs.errors import UserError
-from envs.faults import NotFinite
-from envs.pose import ACTION_DIM
+from vjepa_sim.envs.errors import UserError
+from vjepa_sim.envs.faults import NotFinite
+from vjepa_sim.envs.pose import ACTION_DIM
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Observation:
 
     Attributes:
         rgb: uint8 [H, W, 3].
-        state: float32 [7], see :mod:`envs.pose`.
+        state: float32 [7], see :mod:`vjepa_sim.envs.pose`.
         stamp: seconds, monotonic.
     """
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from envs import pose
-from envs.arm import Arm
-from envs.errors import UserError, unknown_name
-from envs.faults import (
+from vjepa_sim.envs import pose
+from vjepa_sim.envs.arm import Arm
+from vjepa_sim.envs.errors import UserError
+from vjepa_sim.envs.faults import (
     AgentSilent,
     ArmFault,
     ForceExceeded,
@@ -20,12 +20,9 @@ from envs.faults import (
     StaleRobotClock,
     UnreachablePose,
 )
-from envs.observation import Observation, check_action
-from envs.panda import JOINTS_HIGH, JOINTS_LOW
-from envs.status import ArmStatus
-
-# Metres above the table at which the flange carries fingers whose tips reach it.
-LOWEST_FLANGE = {"robotiq": 0.158, "panda_hand": 0.113}
+from vjepa_sim.envs.grippers import GRIPPERS
+from vjepa_sim.envs.observation import Observation, check_action
+from vjepa_sim.envs.status import ArmStatus
 
 UNREACHED = 0.02  # metres or radians by which a command may be carried out differently without a word
 
@@ -84,7 +81,7 @@ class SafetyLimits:
 def check_limits(limits: object) -> SafetyLimits:
     """Return ``limits`` if they are that, else raise :class:`UserError`."""
     if not isinstance(limits, SafetyLimits):
-        raise UserError(f"limits must be an envs.safety.SafetyLimits; a {type(limits).__name__} was given.")
+        raise UserError(f"limits must be an vjepa_sim.envs.safety.SafetyLimits; a {type(limits).__name__} was given.")
     return limits
 
 
@@ -92,12 +89,10 @@ def default_limits(gripper: str) -> SafetyLimits:
     """The limits for a gripper: its closed fingertips may just not press into the table.
 
     Args:
-        gripper: ``robotiq`` or ``panda_hand``.
+        gripper: name of one of :data:`.GRIPPERS`.
     """
-    if gripper not in LOWEST_FLANGE:
-        raise unknown_name("gripper", gripper, LOWEST_FLANGE)
     x, y, _ = SafetyLimits().workspace_low
-    return SafetyLimits(workspace_low=(x, y, LOWEST_FLANGE[gripper]))
+    return SafetyLimits(workspace_low=(x, y, GRIPPERS[gripper].lowest_flange))
 
 
 class SafetyEnvelope:
@@ -190,8 +185,8 @@ class SafetyEnvelope:
         _limit(StaleCamera, "max_camera_age", status.camera_age, limits, "s since the last picture came")
         _limit(AgentSilent, "max_silence", status.silence, limits, "s without a command")
         _limit(ForceExceeded, "max_force", status.force, limits, "N at the flange")
-        if status.joints is not None:
-            room = np.minimum(status.joints - JOINTS_LOW, JOINTS_HIGH - status.joints)
+        if status.joints is not None and status.joints_low is not None and status.joints_high is not None:
+            room = np.minimum(status.joints - status.joints_low, status.joints_high - status.joints)
             if room.min() < limits.joint_margin:
                 raise JointNearLimit(
                     f"Joint {room.argmin() + 1} is {room.min():.3f} rad from its end, {limits.joint_margin} must be "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from envs.errors import UserError
+from vjepa_sim.envs.errors import UserError
 
 FIRST_TRAINING_SEED = 2**31
 EPISODES_PER_COLLECTION = 1_000_000

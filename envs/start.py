@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from envs.errors import UserError
+from vjepa_sim.envs.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -17,9 +17,8 @@ class Start:
     Attributes:
         task: that was drawn.
         seed: it was drawn from.
-        gripper: ``robotiq`` or ``panda_hand``.
-        object_name: ``cup`` or ``box``.
-        joints: [7], radians.
+        gripper, object_name, arm: names of what stood there.
+        joints: [J], radians.
         closedness: of the gripper, 0 open to 1 closed.
         position: of the object's centre [3], metres, base frame.
         yaw: of the object, radians.
@@ -33,11 +32,12 @@ class Start:
     closedness: float
     position: tuple[float, ...]
     yaw: float
+    arm: str = "panda"
 
     def __post_init__(self) -> None:
-        if len(self.joints) != 7 or len(self.position) != 3:
+        if not self.joints or len(self.position) != 3:
             raise UserError(
-                f"A start has 7 joints and an object's place of 3 numbers; given {self.joints} and {self.position}."
+                f"A start has joints and an object's place of 3 numbers; given {self.joints} and {self.position}."
             )
         if not np.all(np.isfinite([*self.joints, *self.position, self.closedness, self.yaw])):
             raise UserError(f"The numbers of a start must be finite; given {self}.")
@@ -54,7 +54,7 @@ class Start:
             UserError: a field is missing, unknown or of another kind.
         """
         names = {field.name for field in fields(cls)}
-        if not isinstance(content, dict) or set(content) != names:
+        if not isinstance(content, dict) or {"arm", *content} != names:  # older goals name no arm
             raise UserError(f"A start has the fields {', '.join(sorted(names))}; given {content!r}.")
         try:
             return cls(
@@ -66,6 +66,7 @@ class Start:
                 closedness=float(content["closedness"]),
                 position=tuple(float(number) for number in content["position"]),
                 yaw=float(content["yaw"]),
+                arm=str(content.get("arm", "panda")),
             )
         except (TypeError, ValueError) as error:
             raise UserError(f"The start {content!r} can't be read ({error}).") from error

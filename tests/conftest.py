@@ -10,7 +10,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import pytest
 from hypothesis import settings
 
-from agents.collect import CollectConfig, collect
+from vjepa_sim.agents.collection.collect import CollectConfig, collect
 
 settings.register_profile("untimed", deadline=None)  # a busy machine is no failure
 settings.load_profile("untimed")
@@ -21,7 +21,7 @@ def own_cache(tmp_path_factory):
     """Indexes of data sets that come and go are kept out of the user's cache; compiled scenes stay there."""
     with pytest.MonkeyPatch.context() as patch:
         folder = tmp_path_factory.mktemp("cache")
-        patch.setattr("data.index.cache_folder", lambda: folder)
+        patch.setattr("vjepa_sim.data.index.cache_folder", lambda: folder)
         yield
 
 
@@ -37,7 +37,7 @@ def episodes_folder(tmp_path_factory):
 @pytest.fixture(scope="session")
 def mixture(episodes_folder):
     """The same episodes in memory."""
-    from data.mixture import load_mixture
+    from vjepa_sim.data.mixture import load_mixture
 
     return load_mixture([f"sim:{episodes_folder}"])
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from agents.bench.plan import SEARCHES
-from agents.cem import CEMConfig
+from vjepa_sim.agents.bench.plan import SEARCHES
+from vjepa_sim.agents.planning.cem import CEMConfig
 from vjepa_sim.cli import VERBS, main
 
 
@@ -136,7 +136,7 @@ def test_every_verb_has_help(verb, capsys):
 def test_benches_write_their_numbers(arguments, episodes_folder, tmp_path, monkeypatch):
     small = replace(SEARCHES["reference"], cem=CEMConfig(samples=80, elites=10, iterations=2))
     monkeypatch.setitem(SEARCHES, "reference", small)  # the paper's takes ten seconds a decision
-    monkeypatch.setattr("agents.bench.plan.STARTS", 1)
+    monkeypatch.setattr("vjepa_sim.agents.bench.plan.STARTS", 1)
     path = tmp_path / "bench.json"
     arguments = [argument.format(episodes=episodes_folder) for argument in arguments]
     assert main(["bench", *arguments, "--json", str(path)]) == 0
@@ -151,8 +151,8 @@ def test_benches_write_their_numbers(arguments, episodes_folder, tmp_path, monke
 
 def test_released_weights_are_converted_and_planned_with(tmp_path, capsys):
     """A small file in the layout of Meta's V-JEPA 2-AC: converted, and planned with in steps of a second."""
-    from vjepa_sim.ac_predictor import ACPredictor, ACPredictorConfig
-    from vjepa_sim.encoder import Encoder, EncoderConfig
+    from vjepa_sim.models.ac_predictor import ACPredictor, ACPredictorConfig
+    from vjepa_sim.models.encoder import Encoder, EncoderConfig
 
     sizes = EncoderConfig(image_size=256, dim=64, depth=1, heads=1, mlp_hidden=64)
     parts = {

@@ -12,13 +12,13 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 
-from data.goals import load_goals
-from envs.cameras import Grabber
-from envs.errors import UserError
-from envs.safety import default_limits
 from vjepa_sim.cli import main
 from vjepa_sim.cli.keys import ask, ask_key
 from vjepa_sim.cli.robot import LimitOptions, chosen_limits
+from vjepa_sim.data.goals import load_goals
+from vjepa_sim.envs.cameras import Grabber
+from vjepa_sim.envs.errors import UserError
+from vjepa_sim.envs.safety import default_limits
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +107,7 @@ class BrighteningSource:
 
 
 def test_a_goal_is_taken_when_the_camera_has_found_its_exposure(tmp_path, monkeypatch):
-    monkeypatch.setattr("envs.cameras.open_camera", lambda text: Grabber(BrighteningSource(), 3.0))
+    monkeypatch.setattr("vjepa_sim.envs.cameras.open_camera", lambda text: Grabber(BrighteningSource(), 3.0))
     assert main(["capture-goal", "--out", str(tmp_path / "goals"), "--camera", "0"]) == 0
     (goal,) = load_goals(tmp_path / "goals")
     assert goal.rgb.min() >= 149  # 1.5 s

@@ -1,4 +1,4 @@
-"""The house keeps its order: imports point down only."""
+"""The house keeps its order: imports point down only, and every module has one name."""
 
 import ast
 import subprocess
@@ -8,61 +8,133 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
+# What each package may import of the others. Inside vjepa_sim/, these are links to the folders at the top.
 FLOORS = {
     "envs": {"envs"},
     "data": {"data", "envs"},
     "vjepa_sim": {"vjepa_sim", "data", "envs"},
     "agents": {"agents", "vjepa_sim", "data", "envs"},
 }
+LINKED = ("envs", "data", "agents")
 ROOF = ROOT / "vjepa_sim" / "cli"
-ROOMS = {"envs", "data", "vjepa_sim", "agents"}
+PRIVILEGED = {"expert", "oracle"}  # agents that are given the environment
+
+
+def sources(package: str, root: Path = ROOT) -> list[Path]:
+    """All files of one package, in every subfolder; links lead to the other packages and are not followed."""
+    return [
+        path
+        for path in (root / package).rglob("*.py")
+        if not any(parent.is_symlink() for parent in path.relative_to(root).parents if str(parent) != ".")
+        and not (package == "vjepa_sim" and path.relative_to(root / package).parts[0] in LINKED)
+    ]
 
 
 def imported(path: Path) -> set[str]:
+    """Dotted names that a file imports, those of ``from a import b`` as ``a.b`` as well."""
     names = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            names.add(node.module)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
     return names
 
 
-@pytest.mark.parametrize("room", FLOORS)
-def test_imports_point_down(room):
-    for path in (ROOT / room).rglob("*.py"):
-        if path.is_relative_to(ROOF):
-            continue
-        assert not any(name.startswith("vjepa_sim.cli") for name in imported(path)), f"{path} imports the roof"
-        rooms = {name.split(".")[0] for name in imported(path)} & ROOMS
-        assert rooms <= FLOORS[room], f"{path} imports {rooms - FLOORS[room]}"
+def package_of(name: str) -> str | None:
+    """The package of ours that a dotted name belongs to."""
+    first, *rest = name.split(".")
+    if first != "vjepa_sim":
+        return None
+    return rest[0] if rest and rest[0] in LINKED else "vjepa_sim"
+
+
+def imports_up(path: Path, package: str) -> set[str]:
+    """What a file imports and mustn't."""
+    names = imported(path)
+    # `from vjepa_sim.envs import x` names vjepa_sim.envs.x; of a bare `vjepa_sim` only the package itself is meant.
+    packages = {package_of(name) for name in names} - {None}
+    if package in LINKED and names & {"vjepa_sim"} and not any(package_of(name) == "vjepa_sim" for name in names):
+        packages.add("vjepa_sim")
+    found = packages - FLOORS[package]
+    return found | ({"vjepa_sim.cli"} if any(name.startswith("vjepa_sim.cli") for name in names) else set())
+
+
+def bare_names(path: Path) -> set[str]:
+    """Imports by a name that isn't installed: the same module would be loaded twice."""
+    return {name for name in imported(path) if name.split(".")[0] in LINKED}
+
+
+def loads(path: Path, *libraries: str) -> set[str]:
+    """Which of some libraries a file imports."""
+    return {name.split(".")[0] for name in imported(path)} & set(libraries)
+
+
+@pytest.mark.parametrize("package", FLOORS)
+def test_imports_point_down(package):
+    for path in sources(package):
+        if not path.is_relative_to(ROOF):
+            assert not imports_up(path, package), f"{path} imports {imports_up(path, package)}"
+
+
+@pytest.mark.parametrize("package", [*FLOORS, "tests"])
+def test_no_module_is_imported_by_a_bare_name(package):
+    for path in sources(package):
+        assert not bare_names(path), f"{path} imports {bare_names(path)}; write vjepa_sim.{sorted(bare_names(path))[0]}"
 
 
 def test_the_world_knows_no_torch():
-    for path in (ROOT / "envs").rglob("*.py"):
-        assert not any(name.split(".")[0] == "torch" for name in imported(path)), path
+    for path in sources("envs"):
+        assert not loads(path, "torch"), path
 
 
 def test_the_world_model_knows_no_simulator():
-    for path in (ROOT / "vjepa_sim").rglob("*.py"):
+    for path in sources("vjepa_sim"):
         if not path.is_relative_to(ROOF):
-            assert not {name.split(".")[0] for name in imported(path)} & {"mujoco", "robosuite"}, path
+            assert not loads(path, "mujoco", "robosuite"), path
 
 
 @pytest.mark.parametrize(
     ("module", "absent"),
-    [("envs", "mujoco"), ("vjepa_sim", "torch"), ("vjepa_sim.world_model", "mujoco"), ("agents.mpc", "mujoco")],
+    [
+        ("vjepa_sim.envs", "mujoco"),
+        ("vjepa_sim", "torch"),
+        ("vjepa_sim.world_model", "mujoco"),
+        ("vjepa_sim.agents.planning.mpc", "mujoco"),
+    ],
 )
 def test_importing_loads_only_what_is_needed(module, absent):
     code = f"import sys, {module}; sys.exit({absent!r} in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
 
 
-def test_only_the_ceilings_are_given_the_environment():
-    """The simulator's truth is for ceilings, and for those who record and judge; no other who acts knows of it."""
+def test_only_the_bounds_are_given_the_environment():
+    """What only the simulator knows is for the upper bounds; no other agent imports anything of it."""
     knowing = {
         path.stem
-        for path in (ROOT / "agents").glob("*.py")
-        if any("franka_env" in module or "simulation" in module for module in imported(path))
+        for room in ("policies", "planning")
+        for path in sources(f"agents/{room}")
+        if any("sim_env" in name or "envs.simulation" in name for name in imported(path))
     }
-    assert knowing <= {"expert", "oracle", "agent", "behaviors", "collect", "evaluate"}
+    assert knowing <= PRIVILEGED
+
+
+@pytest.mark.parametrize(
+    ("law", "path", "text"),
+    [
+        (lambda path: imports_up(path, "envs"), "envs/deep/inside.py", "from vjepa_sim.data.clips import Clips"),
+        (lambda path: imports_up(path, "envs"), "envs/deep/inside.py", "from vjepa_sim import data"),
+        (lambda path: imports_up(path, "data"), "data/deep/inside.py", "import vjepa_sim.world_model"),
+        (lambda path: imports_up(path, "data"), "data/deep/inside.py", "from vjepa_sim import WorldModel"),
+        (lambda path: imports_up(path, "vjepa_sim"), "vjepa_sim/models/inside.py", "from vjepa_sim.agents import x"),
+        (lambda path: imports_up(path, "agents"), "agents/deep/inside.py", "from vjepa_sim.cli import main"),
+        (bare_names, "agents/deep/inside.py", "def later():\n    from data.clips import Clips"),
+        (bare_names, "tests/deep/inside.py", "import envs"),
+        (lambda path: loads(path, "torch"), "envs/deep/inside.py", "import torch.nn as nn"),
+        (lambda path: loads(path, "mujoco"), "vjepa_sim/deep/inside.py", "import mujoco"),
+    ],
+)
+def test_each_law_is_broken_by_what_it_forbids(law, path, text, tmp_path):
+    (tmp_path / path).parent.mkdir(parents=True)
+    (tmp_path / path).write_text(text)
+    assert [each for each in sources(path.split("/")[0], tmp_path) if law(each)] == [tmp_path / path]

@@ -6,8 +6,8 @@ import pytest
 from rich.console import Console
 from rich.progress import Progress, TextColumn
 
-from envs.errors import UserError
 from vjepa_sim.cli.progress import LINE_EVERY, Bar, progress
+from vjepa_sim.envs.errors import UserError
 
 
 def lines_of(terminal: bool = False, seconds: int = 100) -> list[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from agents.planners import get_planner
+from vjepa_sim.agents.planning.presets import get_planner
 from vjepa_sim.cli import parse
 from vjepa_sim.cli.baseline import ACTING, next_command
 

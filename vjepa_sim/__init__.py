@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-import envs  # noqa: F401  (registers vjepa_sim/Franka…-v0; loads no simulator)
+import vjepa_sim.envs  # noqa: F401  (registers vjepa_sim/Franka…-v0; loads no simulator)
 
 if TYPE_CHECKING:
     from vjepa_sim.world_model import WorldModel

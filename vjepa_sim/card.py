@@ -7,14 +7,14 @@ from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar, get_args, get_type_hints
 
-from envs.errors import UserError
 from vjepa_sim.checks import check_numbers
-from vjepa_sim.goal_policy import GoalPolicyConfig
-from vjepa_sim.parts import AnyEncoderConfig, AnyPredictorConfig
-from vjepa_sim.predictor import PredictorConfig
+from vjepa_sim.envs.errors import UserError
+from vjepa_sim.envs.registry import Registry
+from vjepa_sim.models.goal_policy import GoalPolicyConfig
+from vjepa_sim.models.mask_predictor import PredictorConfig
+from vjepa_sim.parts import ENCODERS, OURS, PREDICTORS
 from vjepa_sim.transform import ImageTransform
 
-CARD_FILE = "card.json"
 STATE_CONVENTION = "flange x y z [m], extrinsic xyz Euler [rad], closedness"
 GRIPPER_CONVENTION = "0 open, 1 closed"
 # In a card's training: seconds of compute of a run, or of all runs together, see Compute.spent; what --start of stage
@@ -30,6 +30,7 @@ class Card:
 
     Attributes:
         what: kind of checkpoint, in words.
+        kinds: registries of the configurations that some fields are of one kind of.
         name: of the checkpoint.
         transform: how a picture becomes its input.
         period: seconds between two of its frames, or None if it knows no actions.
@@ -41,6 +42,7 @@ class Card:
     """
 
     what: ClassVar[str] = "checkpoint"
+    kinds: ClassVar[dict[str, Registry]] = {}
     name: str
     transform: ImageTransform
     period: float | None = None
@@ -121,8 +123,9 @@ class ModelCard(Card):
     """
 
     what: ClassVar[str] = "world model"
-    encoder: AnyEncoderConfig
-    predictor: AnyPredictorConfig | None = None
+    kinds: ClassVar[dict[str, Registry]] = {"encoder": ENCODERS, "predictor": PREDICTORS}
+    encoder: Any
+    predictor: Any = None
     mask_predictor: PredictorConfig | None = None
     decoders: bool = True
     object_decoder: bool = False
@@ -180,19 +183,30 @@ def read_card(path: Path, kind: type[AnyCard] = ModelCard) -> AnyCard:
     return card
 
 
-def _from_dict(kind: type, values: dict) -> Any:
-    """A configuration, and those within it, from what JSON makes of them."""
-    known = {each.name for each in fields(kind)}
-    unknown = sorted(set(values) - known)
+def _from_dict(kind: type[AnyCard], values: dict) -> AnyCard:
+    """A card, and the configurations within it, from what JSON makes of them."""
+    _check_fields(kind, values)
+    hints = get_type_hints(kind)
+    return kind(**{name: _from_json(hints[name], value, kind.kinds.get(name)) for name, value in values.items()})
+
+
+def _from_json(hint: Any, value: Any, kinds: Registry | None) -> Any:
+    if kinds is not None and isinstance(value, dict):
+        return _config_from_dict(kinds[value.get("kind", OURS)].config, value)
+    for kind in (hint, *get_args(hint)):
+        if is_dataclass(kind) and isinstance(value, dict):
+            return _config_from_dict(kind, value)
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _config_from_dict(kind: Any, values: dict) -> Any:
+    """A configuration within a card, and those within it."""
+    _check_fields(kind, values)
+    hints = get_type_hints(kind)
+    return kind(**{name: _from_json(hints[name], value, None) for name, value in values.items()})
+
+
+def _check_fields(kind: type, values: dict) -> None:
+    unknown = sorted(set(values) - {each.name for each in fields(kind)})
     if unknown:
         raise KeyError(f"unknown {kind.__name__} fields {unknown}")
-    hints = get_type_hints(kind)
-    return kind(**{name: _from_json(hints[name], value) for name, value in values.items()})
-
-
-def _from_json(hint: Any, value: Any) -> Any:
-    for kind in (hint, *get_args(hint)):
-        # Of several kinds of configuration each but the first tells its name.
-        if is_dataclass(kind) and isinstance(value, dict) and value.get("kind") == getattr(kind, "kind", None):
-            return _from_dict(kind, value)
-    return tuple(value) if isinstance(value, list) else value

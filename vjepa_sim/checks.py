@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from envs.errors import UserError, unknown_name
+from vjepa_sim.envs.errors import UserError, unknown_name
 
 
 def check_positive(config: object, *names: str) -> None:

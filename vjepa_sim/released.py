@@ -14,11 +14,12 @@ from typing import Any, Literal
 
 import torch
 
-from envs.errors import UserError, unknown_name
-from vjepa_sim.ac_predictor import ACPredictorConfig
 from vjepa_sim.card import ModelCard
-from vjepa_sim.encoder import EncoderConfig
-from vjepa_sim.predictor import PredictorConfig
+from vjepa_sim.checkpoint import HUGGING_FACE_CONFIG
+from vjepa_sim.envs.errors import UserError, unknown_name
+from vjepa_sim.models.ac_predictor import ACPredictorConfig
+from vjepa_sim.models.encoder import EncoderConfig
+from vjepa_sim.models.mask_predictor import PredictorConfig
 from vjepa_sim.transform import ImageTransform
 from vjepa_sim.weights import read_safetensors
 
@@ -29,19 +30,11 @@ BRANCHES = ("encoder", "target_encoder")
 WRAPPERS = re.compile(r"^((module|backbone)\.)+")
 # Left over from versions with learned positions; rotary ones have none.
 IGNORED = {"pos_embed", "predictor_pos_embed"}
-HUGGING_FACE_CONFIG = "config.json"
 # 15 rows of DROID at 15 Hz: the loader that the weights were trained with took the video's 60 fps at its word, so its
 # "4 frames per second" are one. See the documentation's page on the world model.
 AC_PERIOD = 1.0
 AC_MAX_ASPECT = 1.35  # what its crop came down to in training
 LICENSE = "Meta's, as stated with the release"
-
-
-def is_released(path: Path) -> bool:
-    """Whether a path looks like one of these layouts."""
-    if path.is_dir():
-        return (path / HUGGING_FACE_CONFIG).is_file()
-    return path.is_file() and path.suffix in (".pt", ".pth", ".tar")
 
 
 def read_released(path: Path, branch: Branch | None = None, image_size: int | None = None) -> tuple[ModelCard, Tensors]:
@@ -54,7 +47,7 @@ def read_released(path: Path, branch: Branch | None = None, image_size: int | No
         image_size: of the input in pixels; files don't say. 256 by default, 384 if the file's name says so.
 
     Returns:
-        A card, and tensors by :class:`vjepa_sim.world_model.WorldModel`'s names. ``card.training["released"]`` tells
+        A card, and tensors by :class:`.WorldModel`'s names. ``card.training["released"]`` tells
         the file and the branch.
 
     Raises:

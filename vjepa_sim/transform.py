@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch.nn.functional import avg_pool2d, interpolate
 
-from envs.errors import UserError
 from vjepa_sim.checks import check_numbers, check_positive
+from vjepa_sim.envs.errors import UserError
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)

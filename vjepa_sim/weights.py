@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from envs.errors import UserError
+from vjepa_sim.envs.errors import UserError
 
 SHOWN = 10  # problems that an error lists
 

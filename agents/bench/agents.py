@@ -9,16 +9,19 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from agents.agent import LEARNED, OURS, PLANNING, TRUTH, Agent, load_agent
-from agents.comparing.run_folder import RunFolder, read_runs, refuse
-from data.files import lacking
-from envs.errors import UserError
-from envs.franka_env import FrankaEnv
-from envs.tasks import TASKS
-from vjepa_sim.compute import find_device
-from vjepa_sim.world_model import fingerprint
+from vjepa_sim.agents.agent import Agent, LearnedAgent
+from vjepa_sim.agents.comparison.run_folder import RunFolder, read_runs, refuse
+from vjepa_sim.agents.evaluation.config import EvaluationConfig
+from vjepa_sim.agents.registry import AGENTS, load_agent
+from vjepa_sim.checkpoint import fingerprint
+from vjepa_sim.data.files import lacking
+from vjepa_sim.envs.errors import UserError
+from vjepa_sim.envs.sim_env import SimEnv
+from vjepa_sim.envs.tasks import TASKS
+from vjepa_sim.training.distributed import find_device
 
 STARTS = 2  # of each task
+DEFAULT_ARM = EvaluationConfig.arm
 # What all must have been scored with to be timed on the same starts; and what else tells who acted.
 SAME = {"goals": str, "gripper": str, "size": int, "period": int | float}
 ACTED = {"planner": str, "device": str}
@@ -52,7 +55,7 @@ def bench_agents(folders: list[Path], report: Callable[[int, int], None]) -> dic
     refuse(runs, tuple(SAME))
     for run in runs:
         _check(run)
-    agents = {run.name: _agent_of(run) for run in runs if run.config["agent"] not in TRUTH}
+    agents = {run.name: _agent_of(run) for run in runs if not AGENTS[run.config["agent"]].privileged}
     found: dict[str, list[tuple[float, int]]] = {run.name: [] for run in runs}
     warm: set[Agent] = set()
     done, total = 0, len(runs) * len(TASKS) * STARTS
@@ -89,10 +92,11 @@ def bench_agents(folders: list[Path], report: Callable[[int, int], None]) -> dic
     return {"threads": torch.get_num_threads(), "starts": STARTS * len(TASKS), "runs": timed}
 
 
-def _env_of(run: RunFolder, task: str) -> FrankaEnv:
+def _env_of(run: RunFolder, task: str) -> SimEnv:
     """Where a run was scored, in the nominal look."""
     config = run.config
-    return FrankaEnv(task, "box", config["gripper"], config["size"], goals=config["goals"], period=config["period"])
+    settings = {name: config[name] for name in ("gripper", "size", "goals", "period")}
+    return SimEnv(task, "box", arm=config.get("arm", DEFAULT_ARM), **settings)
 
 
 def _check(run: RunFolder) -> None:
@@ -105,11 +109,12 @@ def _check(run: RunFolder) -> None:
         raise UserError(f"{run.folder} evaluates another model than {run.config['checkpoint']} holds now.")
 
 
-def _agent_of(run: RunFolder, env: FrankaEnv | None = None) -> Agent:
+def _agent_of(run: RunFolder, env: SimEnv | None = None) -> Agent:
     """Who acted in an evaluation, once more."""
-    name, config = run.config["agent"], run.config
-    planner = {"planner": config["planner"]} if name in PLANNING else {}
-    agent = load_agent(name, config["checkpoint"] if name in LEARNED else None, env=env, **planner)
-    if name in OURS:
+    config = run.config
+    spec = AGENTS[config["agent"]]
+    planner = config["planner"] if spec.planning else "default"
+    agent = load_agent(spec.name, config["checkpoint"] if spec.learned else None, env=env, planner=planner)
+    if spec.ours and isinstance(agent, LearnedAgent):
         agent.model.to(find_device(config["device"]))
     return agent

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
-from agents.bench.timing import in_turn
-from data.clips import Clips
-from data.formats import Entry, open_reader
-from data.formats.droid import episode_folder, find_episodes
-from data.index import indexed
-from data.mixture import Mixture, load_mixture, parse_source
-from envs import pose
+from vjepa_sim.agents.bench.timing import in_turn
+from vjepa_sim.data.clips import Clips
+from vjepa_sim.data.formats import Entry, open_reader
+from vjepa_sim.data.formats.droid import episode_folder, find_episodes
+from vjepa_sim.data.index import indexed
+from vjepa_sim.data.mixture import Mixture, load_mixture, parse_source
+from vjepa_sim.envs import pose
 
 BATCH, FRAMES, PERIOD = 16, 8, 0.25
 SHORT_SIDE = 512  # pixels that training keeps of a large picture, for a model that sees 256
@@ -37,7 +37,7 @@ def bench_data(source: str | None) -> dict:
     """
     if source is not None:
         return {"given": _measure(source)}
-    from agents.collect import CollectConfig, collect
+    from vjepa_sim.agents.collection.collect import CollectConfig, collect
 
     with tempfile.TemporaryDirectory() as folder:
         sim, real = Path(folder) / "sim", Path(folder) / "real"
@@ -121,7 +121,7 @@ def _imitate_droid(root: Path, sim: Path) -> None:
 def _measure_many(root: Path, sim: Path) -> dict:
     """Opening a data set with an index, and its first clip, in a process of its own: seconds, and its peak memory."""
     make_many(root, sim, MANY)
-    code = f"from agents.bench.data import open_many; open_many({str(root)!r})"
+    code = f"from vjepa_sim.agents.bench.data import open_many; open_many({str(root)!r})"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     seconds, megabytes = (float(number) for number in result.stdout.split())
     return {"episodes": MANY, "seconds_to_first_clip": seconds, "peak_megabytes": megabytes}

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from agents.bench.timing import in_turn
-from vjepa_sim.ac_predictor import ACPredictor
+from vjepa_sim.agents.bench.timing import in_turn
 from vjepa_sim.card import ModelCard
-from vjepa_sim.presets import PRESETS, get_preset
+from vjepa_sim.models.ac_predictor import ACPredictor
+from vjepa_sim.training.presets import PRESETS, get_preset
 from vjepa_sim.transform import ImageTransform
 from vjepa_sim.world_model import WorldModel
 

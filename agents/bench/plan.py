@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from agents.energy import feature_distance
-from agents.mpc import MPCAgent, MPCConfig
-from agents.planners import PLANNERS, REFERENCE
-from envs.franka_env import FrankaEnv
-from envs.observation import Goal, Observation
-from envs.tasks import TASKS
+from vjepa_sim.agents.planning.energy import feature_distance
+from vjepa_sim.agents.planning.mpc import MPCAgent, MPCConfig
+from vjepa_sim.agents.planning.presets import PLANNERS, REFERENCE
+from vjepa_sim.envs.observation import Goal, Observation
+from vjepa_sim.envs.sim_env import SimEnv
+from vjepa_sim.envs.tasks import TASKS
 from vjepa_sim.world_model import WorldModel
 
 STARTS = 3  # of each task
@@ -39,7 +39,7 @@ def bench_plan(checkpoint: str) -> dict:
     model = WorldModel.from_pretrained(checkpoint)
     found: dict[str, list[_Decision]] = {name: [] for name in SEARCHES}
     for task in TASKS:
-        env = FrankaEnv(task, "box")
+        env = SimEnv(task, "box")
         agents = {name: MPCAgent(model, config, env.arm.limits) for name, config in SEARCHES.items()}
         try:
             for seed in range(STARTS):

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from envs.errors import UserError
-from envs.faults import ArmFault
-from envs.make import make
-from envs.pose import ACTION_DIM, GRIPPER, POSITION, ROTATION, difference
-from envs.robot_env import RobotEnv
+from vjepa_sim.envs.backends import make
+from vjepa_sim.envs.errors import UserError
+from vjepa_sim.envs.faults import ArmFault
+from vjepa_sim.envs.pose import ACTION_DIM, GRIPPER, POSITION, ROTATION, difference
+from vjepa_sim.envs.robot_env import RobotEnv
 
 PERIOD = 0.25  # s
 WARM_UP = 20.0  # s in which memory still grows; at most a third of the time there is

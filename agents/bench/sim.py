@@ -7,8 +7,8 @@ from multiprocessing.connection import Connection
 
 import numpy as np
 
-from agents.bench.timing import seconds
-from envs.errors import UserError
+from vjepa_sim.agents.bench.timing import seconds
+from vjepa_sim.envs.errors import UserError
 
 SIZE = 256
 ROUNDS = 7
@@ -60,9 +60,9 @@ def bench_sim() -> dict:
 
 
 def _serve_ours(pipe: Connection) -> None:
-    from envs.franka_env import FrankaEnv
+    from vjepa_sim.envs.sim_env import SimEnv
 
-    env = FrankaEnv("grasp", "box", size=SIZE)
+    env = SimEnv("grasp", "box", size=SIZE)
     env.reset(seed=0)
     env.action_space.seed(0)
     _serve(pipe, lambda: env.step(env.action_space.sample() * np.float32(0.3)))
@@ -85,14 +85,14 @@ def _compile_robosuite() -> None:
 
 def _make_robosuite():
     """Its lifting task with the same gripper, camera and control period."""
-    from envs.gl import select_backend
+    from vjepa_sim.envs.simulation.gl import select_backend
 
     select_backend()
     import contextlib
     import io
     import logging
 
-    from envs.scene.cameras import LEFT
+    from vjepa_sim.envs.scene.cameras import LEFT
 
     logging.getLogger("robosuite_logs").setLevel(logging.ERROR)
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
@@ -114,9 +114,9 @@ def _make_robosuite():
         env.reset()
         camera = env.sim.model.camera_name2id("frontview")
         base = env.sim.data.get_body_xpos("robot0_base")
-        env.sim.model.cam_pos[camera] = base + LEFT.position
-        env.sim.model.cam_quat[camera] = LEFT.quaternion()
-        env.sim.model.cam_fovy[camera] = LEFT.fovy
+        env.sim.model.cam_pos[camera] = base + LEFT.viewpoint.position
+        env.sim.model.cam_quat[camera] = LEFT.viewpoint.quaternion()
+        env.sim.model.cam_fovy[camera] = LEFT.viewpoint.fovy
     return env
 
 

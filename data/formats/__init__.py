@@ -1,45 +1,70 @@
 """Formats of robot episodes, by name: recognise, read, write.
 
-A new format is a module with a :class:`~data.formats.format.Reader` (and perhaps a
-:class:`~data.formats.format.Writer`) and a function that recognises it, and one line here.
+A new format is a module with a :class:`.Reader` (and perhaps a :class:`.Writer`) and a function that recognises it, and
+one :class:`Format` in :data:`FORMATS`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
+from typing import Any, Protocol
 
-from data.formats.format import Entry, Progress, Reader, Writer, no_progress
-from envs.errors import UserError, unknown_name
+from vjepa_sim.data.formats.format import Entry, Progress, Reader, Writer, no_progress
+from vjepa_sim.envs.errors import UserError
+from vjepa_sim.envs.registry import Registry
 
 __all__ = ["FORMATS", "Entry", "Format", "Reader", "Writer", "detect", "open_reader", "open_writer"]
 
 
+class FormatModule(Protocol):
+    """What a format's module has; one that can't be written has no ``open_writer``."""
+
+    def detect(self, path: Path) -> bool:
+        """Whether what lies at a path is of this format."""
+        ...
+
+    def open_reader(self, path: Path, on_progress: Progress) -> Reader:
+        """Open a data set."""
+        ...
+
+    def open_writer(self, path: Path) -> Writer:
+        """Begin a new data set."""
+        ...
+
+
 @dataclass(frozen=True)
 class Format:
-    """A format's parts, imported when they are needed.
+    """A format's parts.
 
     Attributes:
+        name: as on the command line.
         title: in words.
-        module: it has ``detect(path) -> bool`` and ``open_reader(path, on_progress) -> Reader`` and, if the format can
-            be written, ``open_writer(path) -> Writer``.
-        writable: whether it can.
+        module: see :class:`FormatModule`: its name, imported when it is needed, or the module itself.
+        writable: whether it can be written.
     """
 
+    name: str
     title: str
-    module: str
+    module: str | FormatModule | ModuleType
     writable: bool = True
 
+    def load(self) -> Any:
+        """The module, see :class:`FormatModule`."""
+        return import_module(self.module) if isinstance(self.module, str) else self.module
 
-FORMATS = {
-    "sim": Format("our simulator's episodes, in DROID's raw layout", "data.formats.sim", writable=False),
-    "droid": Format("DROID's raw layout", "data.formats.droid"),
-    "lerobot": Format("LeRobot v3", "data.formats.lerobot"),
-    "rlds": Format("RLDS, as TFRecord files", "data.formats.rlds", writable=False),
-    "robomimic": Format("robomimic's HDF5", "data.formats.robomimic"),
-}
+
+FORMATS: Registry[Format] = Registry("format")
+for _format in (
+    Format("sim", "our simulator's episodes, in DROID's raw layout", "vjepa_sim.data.formats.sim", writable=False),
+    Format("droid", "DROID's raw layout", "vjepa_sim.data.formats.droid"),
+    Format("lerobot", "LeRobot v3", "vjepa_sim.data.formats.lerobot"),
+    Format("rlds", "RLDS, as TFRecord files", "vjepa_sim.data.formats.rlds", writable=False),
+    Format("robomimic", "robomimic's HDF5", "vjepa_sim.data.formats.robomimic"),
+):
+    FORMATS.register(_format)
 
 
 def detect(path: Path) -> str:
@@ -52,7 +77,7 @@ def detect(path: Path) -> str:
     if not path.exists():
         raise UserError(f"There is no {path}.")
     for name, format in FORMATS.items():
-        if import_module(format.module).detect(path):
+        if format.load().detect(path):
             return name
     raise UserError(
         f"{path} is no data set that vjepa-sim knows. It looks for "
@@ -74,7 +99,7 @@ def open_reader(path: Path, format: str | None = None, on_progress: Progress = n
     """
     path = Path(path)
     try:
-        return _module(format or detect(path)).open_reader(path, on_progress)
+        return FORMATS[format or detect(path)].load().open_reader(path, on_progress)
     except UserError as error:
         raise UserError(f"{error}{_hint(path, format)}") from error
 
@@ -84,7 +109,7 @@ def _hint(path: Path, format: str | None) -> str:
     alike = ("droid", "sim")
     for name, other in FORMATS.items():
         tried = format is None or name == format or (name in alike and format in alike)
-        if not tried and path.exists() and import_module(other.module).detect(path):
+        if not tried and path.exists() and other.load().detect(path):
             return f" It looks like {other.title} ({name})."
     return ""
 
@@ -96,15 +121,9 @@ def open_writer(path: Path, format: str) -> Writer:
         UserError: the format is unknown or can't be written, or the path exists.
     """
     path = Path(path)
-    writable = [name for name, each in FORMATS.items() if each.writable]
-    if format in FORMATS and not FORMATS[format].writable:
-        raise UserError(f"{FORMATS[format].title} can be read, not written. Formats to write: {', '.join(writable)}.")
+    chosen, writable = FORMATS[format], [name for name, each in FORMATS.items() if each.writable]
+    if not chosen.writable:
+        raise UserError(f"{chosen.title} can be read, not written. Formats to write: {', '.join(writable)}.")
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise UserError(f"{path} exists already. Give a new folder or file.")
-    return _module(format).open_writer(path)
-
-
-def _module(name: str) -> Callable:
-    if name not in FORMATS:
-        raise unknown_name("format", name, FORMATS)
-    return import_module(FORMATS[name].module)
+    return chosen.load().open_writer(path)

@@ -9,8 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import ClassVar
 
-from data.episode import Episode
-from envs.errors import UserError
+from vjepa_sim.data.episode import Episode
+from vjepa_sim.envs.errors import UserError
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class Reader(ABC):
 
         Args:
             number: its place in :attr:`entries`.
-            views: only these cameras, see :meth:`data.episode.Episode.view`; None means all.
+            views: only these cameras, see :meth:`.Episode.view`; None means all.
             extras: also what the format holds besides.
 
         Raises:

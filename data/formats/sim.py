@@ -9,15 +9,15 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from data.formats import droid
-from data.formats.format import Entry, Progress, no_progress
-from envs.errors import UserError
+from vjepa_sim.data.formats import droid
+from vjepa_sim.data.formats.format import Entry, Progress, no_progress
+from vjepa_sim.envs.errors import UserError
 
 COLLECTION_FILE = "collection.json"
 
 
 class SimReader(droid.DroidReader):
-    """A :class:`~data.formats.droid.DroidReader` of episodes with seeds."""
+    """A :class:`.DroidReader` of episodes with seeds."""
 
     format = "sim"
 

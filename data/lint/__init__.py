@@ -1,6 +1,6 @@
 """Look for what is wrong with a data set.
 
-A new check of single episodes is a function from a :class:`~data.lint.subject.Subject` to findings and one line in
+A new check of single episodes is a function from a :class:`.Subject` to findings and one line in
 :data:`CHECKS`; one that needs all episodes has a measurement of each and a judgement of all, in :data:`POOLED`. What
 looks at the camera is in :data:`LOOKING` besides, for episodes that don't have it.
 """
@@ -10,18 +10,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from data.formats.format import Progress, Reader, no_progress
-from data.lint.finding import ERROR, WARNING, Finding
-from data.lint.frames import repeated_frames
-from data.lint.idle import clutch_released, idle_stretches
-from data.lint.offset import measure_following, shifted_frames
-from data.lint.quarantine import plan_quarantine, quarantine
-from data.lint.report import findings_rows, findings_text
-from data.lint.stamps import camera_clock, differing_rates, gaps, irregular, measure_rate
-from data.lint.states import conventions, jumps, kinematics, measure_extremes, units
-from data.lint.subject import Subject
-from data.lint.view import measure_fit, misplaced_cameras
-from envs.errors import UserError
+from vjepa_sim.data.formats.format import Progress, Reader, no_progress
+from vjepa_sim.data.lint.finding import ERROR, WARNING, Finding
+from vjepa_sim.data.lint.frames import repeated_frames
+from vjepa_sim.data.lint.idle import clutch_released, idle_stretches
+from vjepa_sim.data.lint.offset import measure_following, shifted_frames
+from vjepa_sim.data.lint.quarantine import plan_quarantine, quarantine
+from vjepa_sim.data.lint.report import findings_rows, findings_text
+from vjepa_sim.data.lint.stamps import camera_clock, differing_rates, gaps, irregular, measure_rate
+from vjepa_sim.data.lint.states import conventions, jumps, kinematics, measure_extremes, units
+from vjepa_sim.data.lint.subject import Subject
+from vjepa_sim.data.lint.view import measure_fit, misplaced_cameras
+from vjepa_sim.envs.errors import UserError
 
 __all__ = ["CHECKS", "POOLED", "Finding", "findings_rows", "findings_text", "lint", "plan_quarantine", "quarantine"]
 
@@ -50,7 +50,7 @@ def lint(reader: Reader, view: str = "left", on_progress: Progress = no_progress
 
     Args:
         reader: of the data set; it is only read.
-        view: the camera whose pictures are checked, see :meth:`data.episode.Episode.view`.
+        view: the camera whose pictures are checked, see :meth:`.Episode.view`.
         on_progress: called with the numbers of episodes done and in all.
 
     Returns:

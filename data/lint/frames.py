@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from data.lint.finding import WARNING, Finding
-from data.lint.subject import Subject
-from data.motion import stretches
+from vjepa_sim.data.lint.finding import WARNING, Finding
+from vjepa_sim.data.lint.subject import Subject
+from vjepa_sim.data.motion import stretches
 
 MOVES = 0.005  # m from row to row: a hand that moves so far changes some pixels of any view in which it is seen
 # Grey levels by which the most changed percent of a repeated picture differs; a codec changes no more than that.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from data.lint.finding import WARNING, Finding
-from data.lint.subject import Subject
-from data.motion import IDLE_RULE, idle, stretches
+from vjepa_sim.data.lint.finding import WARNING, Finding
+from vjepa_sim.data.lint.subject import Subject
+from vjepa_sim.data.motion import IDLE_RULE, idle, stretches
 
 # openpi's filter for DROID cuts at about half a second; a pause before a grasp is that long and worth learning, so
 # only what is certainly not part of the task is reported.

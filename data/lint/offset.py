@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from data.lint.finding import ERROR, WARNING, Finding
-from data.lint.subject import Subject
-from envs.pose import GRIPPER, ROTATION
+from vjepa_sim.data.lint.finding import ERROR, WARNING, Finding
+from vjepa_sim.data.lint.subject import Subject
+from vjepa_sim.envs.pose import GRIPPER, ROTATION
 
 MAX_LAG = 5  # rows
 LAGS = np.arange(-MAX_LAG, MAX_LAG + 1)

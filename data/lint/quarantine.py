@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from data.files import read_json_object, write_json
-from data.formats.format import Reader
-from data.lint.finding import ERROR, Finding
-from envs.errors import UserError
+from vjepa_sim.data.files import read_json_object, write_json
+from vjepa_sim.data.formats.format import Reader
+from vjepa_sim.data.lint.finding import ERROR, Finding
+from vjepa_sim.envs.errors import UserError
 
 FOLDER_FORMATS = ("droid", "sim")  # in which an episode is a folder of its own
 NOTE = "quarantine.json"

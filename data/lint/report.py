@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from data.lint.finding import ERROR, WARNING, Finding
+from vjepa_sim.data.lint.finding import ERROR, WARNING, Finding
 
 SHOWN = 5  # episodes of each check
 WIDTH = 120

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import linregress
 
-from data.episode import Episode
-from data.lint.finding import ERROR, WARNING, Finding
-from data.lint.subject import Subject
+from vjepa_sim.data.episode import Episode
+from vjepa_sim.data.lint.finding import ERROR, WARNING, Finding
+from vjepa_sim.data.lint.subject import Subject
 
 GAP = 1.5  # periods: beyond it the nearest whole number of periods is two, so a row is missing
 JITTER = 0.2  # of a period, standard deviation: from there on an action's length is mostly chance

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from data.lint.finding import ERROR, WARNING, Finding
-from data.lint.subject import Subject
-from envs.panda import flange_poses
-from envs.pose import GRIPPER, POSITION, ROTATION
+from vjepa_sim.data.lint.finding import ERROR, WARNING, Finding
+from vjepa_sim.data.lint.subject import Subject
+from vjepa_sim.envs.arms.panda import flange_poses
+from vjepa_sim.envs.pose import GRIPPER, POSITION, ROTATION
 
 REACH = 2.0  # m: the arm reaches 0.855 m, and no base stands farther from its own frame
 MILLIMETRES = 200.0  # what a position in centimetres can't exceed

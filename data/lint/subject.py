@@ -7,10 +7,10 @@ from functools import cached_property
 
 import numpy as np
 
-from data.episode import Camera, Episode
-from data.lint.finding import Finding
-from data.motion import frame_differences, motion_energy, small_grey
-from envs.pose import POSITION, difference
+from vjepa_sim.data.episode import Camera, Episode
+from vjepa_sim.data.lint.finding import Finding
+from vjepa_sim.data.motion import frame_differences, motion_energy, small_grey
+from vjepa_sim.envs.pose import POSITION, difference
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Subject:
         number: of the episode in the reader.
         name: of the episode.
         episode: with extras.
-        view: which camera's picture is examined, see :meth:`data.episode.Episode.view`.
+        view: which camera's picture is examined, see :meth:`.Episode.view`.
     """
 
     number: int
@@ -36,7 +36,7 @@ class Subject:
 
     @cached_property
     def steps(self) -> np.ndarray:
-        """From each row to the next [T - 1, 7], see :func:`envs.pose.difference`."""
+        """From each row to the next [T - 1, 7], see :func:`.difference`."""
         return difference(self.episode.states[:-1], self.episode.states[1:])
 
     @cached_property
@@ -51,7 +51,7 @@ class Subject:
 
     @cached_property
     def energy(self) -> np.ndarray:
-        """Where the picture moves [T - 1, h, w], see :func:`data.motion.motion_energy`."""
+        """Where the picture moves [T - 1, h, w], see :func:`.motion_energy`."""
         return motion_energy(self.differences)
 
     def finding(self, check: str, severity: str, what: str, remedy: str, row: int | None = None) -> Finding:

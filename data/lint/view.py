@@ -16,10 +16,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from data.lint.finding import WARNING, Finding
-from data.lint.poses import OTHER_SIDE, SMALL, WHOLE
-from data.lint.subject import Subject
-from envs.pose import POSITION, ROTATION
+from vjepa_sim.data.lint.finding import WARNING, Finding
+from vjepa_sim.data.lint.poses import OTHER_SIDE, SMALL, WHOLE
+from vjepa_sim.data.lint.subject import Subject
+from vjepa_sim.envs.pose import POSITION, ROTATION
 
 FINGERTIP = 0.15  # m along the flange's z axis; 0.10 (Franka Hand) to 0.16 (Robotiq)
 HAND_RADIUS = 0.06  # m around the line from flange to fingertip

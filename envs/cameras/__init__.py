@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from envs.cameras.grabber import EndOfVideo, FrameSource, Grabber
-from envs.cameras.opencv import OpenCVSource, without_password
-from envs.cameras.realsense import RealSenseSource
-from envs.cameras.zed import ZedSource
-from envs.errors import UserError, unknown_name
-from envs.safety import SafetyLimits
+from vjepa_sim.envs.cameras.grabber import EndOfVideo, FrameSource, Grabber
+from vjepa_sim.envs.cameras.opencv import OpenCVSource, without_password
+from vjepa_sim.envs.cameras.realsense import RealSenseSource
+from vjepa_sim.envs.cameras.zed import ZedSource
+from vjepa_sim.envs.errors import UserError, unknown_name
+from vjepa_sim.envs.safety import SafetyLimits
 
 FORMS = (
     "0",

@@ -11,9 +11,9 @@ from typing import Protocol
 
 import numpy as np
 
-from envs.errors import UserError
-from envs.faults import StaleCamera
-from envs.safety import SafetyLimits
+from vjepa_sim.envs.errors import UserError
+from vjepa_sim.envs.faults import StaleCamera
+from vjepa_sim.envs.safety import SafetyLimits
 
 FIRST_PICTURE = 5.0  # s: opening takes up to 3, and the first picture is late with most cameras
 RETRY_PAUSE = 0.5  # s: short, but no busy loop while a cable is out; FFmpeg complains on stderr each time

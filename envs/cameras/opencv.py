@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from envs.cameras.grabber import EndOfVideo
-from envs.errors import UserError
+from vjepa_sim.envs.cameras.grabber import EndOfVideo
+from vjepa_sim.envs.errors import UserError
 
 OPEN_TIMEOUT = 3.0  # s
 READ_TIMEOUT = 1.0  # s: a capture that ran into it is dead and must be opened anew
@@ -21,7 +21,7 @@ SIDE_BY_SIDE = 2.0  # width / height: a stereo pair is wider than this, no singl
 
 
 class OpenCVSource:
-    """A webcam, a stream or a video as a :class:`~envs.cameras.grabber.FrameSource`.
+    """A webcam, a stream or a video as a :class:`.FrameSource`.
 
     A video is played once at its own rate, as if it were a camera.
 

@@ -6,14 +6,14 @@ from contextlib import suppress
 
 import numpy as np
 
-from envs.errors import UserError
+from vjepa_sim.envs.errors import UserError
 
 WIDTH, HEIGHT, RATE = 640, 480, 30  # every model with a colour sensor offers these, over USB 2 as well
 READ_TIMEOUT = 1000  # ms
 
 
 class RealSenseSource:
-    """The colour pictures of a RealSense as a :class:`~envs.cameras.grabber.FrameSource`.
+    """The colour pictures of a RealSense as a :class:`.FrameSource`.
 
     Args:
         serial: the camera's serial number; "" takes the first one found.

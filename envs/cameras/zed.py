@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from envs.errors import UserError
+from vjepa_sim.envs.errors import UserError
 
 RATE = 30  # 1/s
 OPEN_TIMEOUT = 3.0  # s
 
 
 class ZedSource:
-    """The left eye of a ZED as a :class:`~envs.cameras.grabber.FrameSource`.
+    """The left eye of a ZED as a :class:`.FrameSource`.
 
     Args:
         serial: the camera's serial number; "" takes the first one found.

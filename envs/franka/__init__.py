@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from envs.cameras import open_camera
-from envs.errors import UserError, unknown_name
-from envs.franka.arm import FrankaArm, check_period
-from envs.franka.driver import Driver
-from envs.franka.franka_rs_driver import FrankaRsDriver
-from envs.franka.franky_driver import FrankyDriver
-from envs.grippers import open_gripper
-from envs.safety import SafetyLimits
+from vjepa_sim.envs.cameras import open_camera
+from vjepa_sim.envs.errors import UserError, unknown_name
+from vjepa_sim.envs.franka.arm import FrankaArm, check_period
+from vjepa_sim.envs.franka.driver import Driver
+from vjepa_sim.envs.franka.franka_rs_driver import FrankaRsDriver
+from vjepa_sim.envs.franka.franky_driver import FrankyDriver
+from vjepa_sim.envs.grippers import GRIPPERS, open_gripper
+from vjepa_sim.envs.safety import SafetyLimits
 
 DRIVERS = {"franky": FrankyDriver, "franka-rs": FrankaRsDriver}
 
@@ -46,20 +46,20 @@ def open_arm(
 
     Args:
         host: address of the robot's control box.
-        camera: see :func:`envs.cameras.open_camera`.
+        camera: see :func:`.open_camera`.
         gripper: ``robotiq`` or ``panda_hand``.
         gripper_address: serial device of a Robotiq; the Franka Hand answers at ``host``.
         period: seconds of a step.
         driver: ``franky``, or ``franka-rs``, which also speaks with a Panda.
-        max_force: newtons at which the robot's own loop stops it; the envelope's, see :mod:`envs.safety`.
+        max_force: newtons at which the robot's own loop stops it; the envelope's, see :mod:`vjepa_sim.envs.safety`.
         max_camera_age: seconds that a picture may be old; the envelope's.
 
     Raises:
         UserError: a part is not named rightly, or its driver is not installed.
         ArmFault: a part doesn't answer.
     """
-    if gripper == "robotiq" and gripper_address is None:
-        raise UserError("A Robotiq gripper needs its serial device: gripper_address='/dev/ttyUSB0'.")
+    if GRIPPERS[gripper].serial and gripper_address is None:
+        raise UserError(f"Gripper {gripper!r} needs its serial device: gripper_address='/dev/ttyUSB0'.")
     check_period(period)
     parts: list[Any] = []
     try:

@@ -1,4 +1,4 @@
-"""A real Franka behind the :class:`envs.arm.Arm` contract."""
+"""A real Franka behind the :class:`.Arm` contract."""
 
 from __future__ import annotations
 
@@ -10,20 +10,21 @@ from dataclasses import replace
 
 import numpy as np
 
-from envs import pose
-from envs.cameras import Grabber
-from envs.errors import UserError
-from envs.faults import ArmFault, GripperFault, OutOfWorkspace
-from envs.franka.driver import Driver, RobotState
-from envs.franka.joint_motion import move_joints
-from envs.franka.servo import Servo, ServoSettings, pose_difference
-from envs.grippers import Gripper
-from envs.leash import GRIPPER_DEADBAND, gripper_target, leashed
-from envs.observation import Observation, check_action
-from envs.panda import home_joints
-from envs.pose import GRIPPER, POSITION, ROTATION
-from envs.safety import SafetyLimits
-from envs.status import ArmStatus
+from vjepa_sim.envs import pose
+from vjepa_sim.envs.arms.panda import JOINTS_HIGH, JOINTS_LOW, PANDA
+from vjepa_sim.envs.cameras import Grabber
+from vjepa_sim.envs.errors import UserError
+from vjepa_sim.envs.faults import ArmFault, GripperFault, OutOfWorkspace
+from vjepa_sim.envs.franka.driver import Driver
+from vjepa_sim.envs.franka.joint_motion import move_joints
+from vjepa_sim.envs.franka.servo import Servo, ServoSettings, pose_difference
+from vjepa_sim.envs.grippers import GRIPPERS, Gripper
+from vjepa_sim.envs.leash import GRIPPER_DEADBAND, gripper_target, leashed
+from vjepa_sim.envs.observation import Observation, check_action
+from vjepa_sim.envs.pose import GRIPPER, POSITION, ROTATION
+from vjepa_sim.envs.robot import RobotState
+from vjepa_sim.envs.safety import SafetyLimits
+from vjepa_sim.envs.status import ArmStatus
 
 PERIODS = (0.25, 5.0)  # s: a compliant arm needs the shortest to settle
 SETTLE_TIME = 1.5  # s, at the usual speed, after a period in which the arm may still come to rest
@@ -40,7 +41,7 @@ FINGER_TIME = 5.0  # s for them to get somewhere
 
 
 class FrankaArm:
-    """Deltas move a commanded pose, on a leash to the measured one, exactly as in :class:`envs.sim_arm.SimArm`.
+    """Deltas move a commanded pose, on a leash to the measured one, exactly as in :class:`.SimArm`.
 
     A servo thread leads the compliant arm to that pose and asks the safety envelope in every tick. A fault stops the
     arm and stays: every call but :meth:`close` raises it from then on. Nothing is ever recovered by itself; a person
@@ -101,7 +102,7 @@ class FrankaArm:
         return self._commanded.copy() if self._servo.running else self._measured(self.robot_state())
 
     def watch(self, check: Callable[[ArmStatus], None]) -> None:
-        """Ask ``check`` in every tick; it raises an :class:`envs.faults.ArmFault` if the arm must stop."""
+        """Ask ``check`` in every tick; it raises an :class:`.ArmFault` if the arm must stop."""
         self._check = check
 
     def reset(self) -> Observation:
@@ -203,7 +204,7 @@ class FrankaArm:
         self._servo.raise_fault()
         self.release()
         self._gripper.activate()
-        self._move_joints(home_joints(self.gripper), HOME_SPEED)
+        self._move_joints(PANDA.home_joints(GRIPPERS[self.gripper].mount_yaw), HOME_SPEED)
         self._send_fingers(0.0)
 
     def glimpse(self) -> Observation:
@@ -316,6 +317,8 @@ class FrankaArm:
             target=self._sent,
             arrived=self._arrived,
             joints=state.joints,
+            joints_low=JOINTS_LOW,
+            joints_high=JOINTS_HIGH,
             force=float(np.linalg.norm(state.force)),
             clock_age=clock_age,
             camera_age=self._camera.age,

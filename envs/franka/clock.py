@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from envs.faults import ConnectionLost
+from vjepa_sim.envs.faults import ConnectionLost
 
 SILENCE = 0.75  # s: before libfranka gives up, which it does after 1
 PAUSE = 0.1  # s

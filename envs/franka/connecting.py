@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from envs.bounded import bounded
-from envs.faults import ConnectionLost
+from vjepa_sim.envs.faults import ConnectionLost
+from vjepa_sim.envs.timeout import bounded
 
 T = TypeVar("T")
 CONNECT_TIMEOUT = 10.0  # s

@@ -2,43 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from envs.faults import ArmFault, NotFinite, Reflex, UserStopped
+from vjepa_sim.envs.faults import ArmFault, NotFinite, Reflex, UserStopped
+from vjepa_sim.envs.robot import RobotState
 
 COLLISION_TORQUE, COLLISION_FORCE = 40.0, 40.0  # Nm and N at which the robot's own reflex stops it, as in DROID
 IDLE, MOVING, USER_STOPPED, REFLEX = "Idle", "Move", "UserStopped", "Reflex"
 
 
-@dataclass(frozen=True)
-class RobotState:
-    """What the robot reports.
-
-    Attributes:
-        clock: seconds, the robot's own.
-        pose: [4, 4], the flange (panda_link8) in the base frame, metres.
-        joints: [7], radians.
-        force: [3], newtons, external, base frame.
-        mode: the robot's, such as ``Idle`` or ``Move``.
-        success_rate: share of the last control packets that arrived in time, 0 to 1.
-        errors: that the robot reports now, by libfranka's names.
-    """
-
-    clock: float
-    pose: np.ndarray
-    joints: np.ndarray
-    force: np.ndarray
-    mode: str
-    success_rate: float
-    errors: tuple[str, ...] = ()
-
-
 class Driver(Protocol):
-    """A robot under impedance control. Methods raise :class:`envs.faults.ArmFault`.
+    """A robot under impedance control. Methods raise :class:`.ArmFault`.
 
     During a motion, :meth:`read`, :meth:`check`, :meth:`follow` and :meth:`follow_joints` never wait for the network.
 

@@ -10,19 +10,12 @@ from typing import Any
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from envs.errors import UserError
-from envs.faults import ArmFault, ConnectionLost, ForceExceeded, Reflex, UserStopped
-from envs.franka.connecting import connect_in_time
-from envs.franka.connection import Connection
-from envs.franka.driver import (
-    COLLISION_FORCE,
-    COLLISION_TORQUE,
-    RobotState,
-    check_joints,
-    check_mode,
-    check_pose,
-    rigid,
-)
+from vjepa_sim.envs.errors import UserError
+from vjepa_sim.envs.faults import ArmFault, ConnectionLost, ForceExceeded, Reflex, UserStopped
+from vjepa_sim.envs.franka.connecting import connect_in_time
+from vjepa_sim.envs.franka.connection import Connection
+from vjepa_sim.envs.franka.driver import COLLISION_FORCE, COLLISION_TORQUE, check_joints, check_mode, check_pose, rigid
+from vjepa_sim.envs.robot import RobotState
 
 # The library smooths every step of a reference, and must be faster than the servo leads it, or the arm stops late. Of
 # these norms, an axis gets 1/sqrt(3). Gains, and how far the smoothed reference may lead the arm (25 mm), are the
@@ -36,7 +29,7 @@ MODES = {"idle": "Idle", "move": "Move", "reflex": "Reflex", "user_stopped": "Us
 
 
 class FrankaRsDriver:
-    """See :class:`envs.franka.driver.Driver`.
+    """See :class:`.Driver`.
 
     The library's loop can't be told of a force, but the robot can, axis by axis: so a force along an axis ends the
     motion by the robot's own reflex, which must be recovered from. An oblique one ends it at the next :meth:`check`.

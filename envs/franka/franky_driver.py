@@ -11,21 +11,21 @@ from typing import Any
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from envs.errors import UserError
-from envs.faults import ArmFault, ConnectionLost, ForceExceeded, Reflex, UserStopped
-from envs.franka.connecting import connect_in_time
-from envs.franka.connection import Connection
-from envs.franka.driver import (
+from vjepa_sim.envs.errors import UserError
+from vjepa_sim.envs.faults import ArmFault, ConnectionLost, ForceExceeded, Reflex, UserStopped
+from vjepa_sim.envs.franka.connecting import connect_in_time
+from vjepa_sim.envs.franka.connection import Connection
+from vjepa_sim.envs.franka.driver import (
     COLLISION_FORCE,
     COLLISION_TORQUE,
     MOVING,
-    RobotState,
     check_joints,
     check_mode,
     check_pose,
     rigid,
 )
-from envs.franka.newest import Newest
+from vjepa_sim.envs.franka.newest import Newest
+from vjepa_sim.envs.robot import RobotState
 
 STIFFNESS, TURNING_STIFFNESS = 600.0, 50.0  # N/m and Nm/rad
 # kg: what the arm feels like at its flange. franky's own damping is critical for 1 kg, and the arm swings over by 9 mm.
@@ -43,7 +43,7 @@ OLD_ROBOT = (
 
 
 class FrankyDriver:
-    """See :class:`envs.franka.driver.Driver`."""
+    """See :class:`.Driver`."""
 
     def __init__(self, host: str):
         """

@@ -7,10 +7,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from envs.faults import UnreachablePose
-from envs.franka.clock import LONGEST_STEP, ClockWatch
-from envs.franka.driver import Driver, RobotState
-from envs.panda import JOINT_SPEEDS
+from vjepa_sim.envs.arms.panda import JOINT_SPEEDS
+from vjepa_sim.envs.faults import UnreachablePose
+from vjepa_sim.envs.franka.clock import LONGEST_STEP, ClockWatch
+from vjepa_sim.envs.franka.driver import Driver
+from vjepa_sim.envs.robot import RobotState
 
 PERIOD = 0.01  # s
 ARRIVED, AT_REST = 0.015, 0.02  # rad, rad/s
@@ -30,7 +31,7 @@ def move_joints(
         joints: [7], radians.
         speed: share of the joints' highest speeds, in (0, 1].
         max_force: newtons at which the robot's own loop ends the motion.
-        watch: as the :class:`envs.franka.servo.Servo`'s.
+        watch: as the :class:`.Servo`'s.
 
     Raises:
         UnreachablePose: the arm did not get there.

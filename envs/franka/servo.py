@@ -10,9 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from envs.faults import ArmFault, NotFinite
-from envs.franka.clock import LONGEST_STEP, ClockWatch
-from envs.franka.driver import Driver, RobotState
+from vjepa_sim.envs.faults import ArmFault, NotFinite
+from vjepa_sim.envs.franka.clock import LONGEST_STEP, ClockWatch
+from vjepa_sim.envs.franka.driver import Driver
+from vjepa_sim.envs.robot import RobotState
 
 ENDING = 10.0  # s for the arm to come to rest
 AT_REST = 0.03  # m/s under which what is missing is friction's, and no longer the arm's way behind the reference
@@ -58,7 +59,7 @@ class Servo:
             driver: of the robot.
             settings: how the reference travels.
             watch: called in every tick with the robot's state and the seconds for which its clock has stood still, see
-                :class:`envs.franka.clock.ClockWatch`; raises an :class:`ArmFault` if the arm must stop.
+                :class:`.ClockWatch`; raises an :class:`ArmFault` if the arm must stop.
         """
         self.settings = settings
         self._driver, self._watch = driver, watch

@@ -1,29 +1,31 @@
-"""Real grippers: drivers with blocking calls, and one class that nobody has to wait for."""
+"""Grippers: what is known of each by name, drivers with blocking calls, and one class that nobody has to wait for.
+
+Importing this package loads neither MuJoCo nor a driver's library.
+"""
 
 from __future__ import annotations
 
-from envs.errors import unknown_name
-from envs.grippers.franka_hand import FrankaHand
-from envs.grippers.gripper import Gripper, GripperDriver
-from envs.grippers.robotiq import Robotiq2F85
+from vjepa_sim.envs.grippers.gripper import Gripper, GripperDriver
+from vjepa_sim.envs.grippers.gripper_spec import GRIPPERS, GripperSpec
+from vjepa_sim.envs.grippers.panda_hand import PANDA_HAND
+from vjepa_sim.envs.grippers.robotiq import ROBOTIQ
 
-GRIPPERS = {"robotiq": Robotiq2F85, "panda_hand": FrankaHand}  # the names of envs.scene.names.GRIPPERS
+for _spec in (ROBOTIQ, PANDA_HAND):
+    GRIPPERS.register(_spec)
 
 
 def open_gripper(kind: str, address: str) -> Gripper:
-    """Connect to a gripper; its fingers stay as they are, see :meth:`Gripper.activate`.
+    """Connect to a real gripper; its fingers stay as they are, see :meth:`Gripper.activate`.
 
     Args:
-        kind: ``robotiq`` or ``panda_hand``.
-        address: serial device of the Robotiq, or host of the robot that carries the Franka Hand.
+        kind: name of the gripper.
+        address: serial device, or host of the robot that carries it, see :attr:`.GripperSpec.serial`.
 
     Raises:
         UserError: there is no such kind, or its driver is not installed.
         GripperFault: no gripper answers there within some seconds, or it reports a fault.
     """
-    if kind not in GRIPPERS:
-        raise unknown_name("gripper", kind, GRIPPERS)
-    return Gripper(GRIPPERS[kind](address))
+    return Gripper(GRIPPERS[kind].open_driver(address))
 
 
-__all__ = ["GRIPPERS", "FrankaHand", "Gripper", "GripperDriver", "Robotiq2F85", "open_gripper"]
+__all__ = ["GRIPPERS", "PANDA_HAND", "ROBOTIQ", "Gripper", "GripperDriver", "GripperSpec", "open_gripper"]

@@ -9,9 +9,9 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from envs.bounded import bounded
-from envs.faults import GripperFault, NotFinite
-from envs.leash import GRIPPER_DEADBAND
+from vjepa_sim.envs.faults import GripperFault, NotFinite
+from vjepa_sim.envs.leash import GRIPPER_DEADBAND
+from vjepa_sim.envs.timeout import bounded
 
 FIRST_READING = 10.0  # s; a Robotiq that is switched off takes 4 s to be found out
 CLOSING = 2.0  # s for the calls that are under way, and as long again for the driver

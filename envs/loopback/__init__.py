@@ -1,5 +1,5 @@
 """A robot without a robot: Franka's own network protocol on a loopback address, with a simulated arm behind it."""
 
-from envs.loopback.server import LoopbackRobot
+from vjepa_sim.envs.loopback.server import LoopbackRobot
 
 __all__ = ["LoopbackRobot"]

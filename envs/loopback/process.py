@@ -1,4 +1,4 @@
-"""The loopback robot's process: ``python -m envs.loopback.process FD HOST HAND JOINT1 ... JOINT7``."""
+"""The loopback robot's process: ``python -m vjepa_sim.envs.loopback.process FD HOST HAND JOINT1 ... JOINT7``."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def main(arguments: list[str]) -> None:
     logging.disable(logging.CRITICAL)  # a client that goes away is no news
     sys.setswitchinterval(SWITCH_INTERVAL)
     try:
-        from envs.loopback.simulation import FaultyRobot, SimulatedArm
+        from vjepa_sim.envs.loopback.simulation import FaultyRobot, SimulatedArm
 
         arm = SimulatedArm(np.array(joints, float))
         robot = FaultyRobot(host, arm, hand == "hand")

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from envs.errors import UserError
-from envs.panda import HOME_JOINTS
+from vjepa_sim.envs.arms.panda import HOME_JOINTS
+from vjepa_sim.envs.errors import UserError
 
 STARTING = 60.0  # s; a busy machine takes its time to import
 ANSWERING = 10.0  # s
@@ -53,7 +53,7 @@ class LoopbackRobot:
         arguments = [str(theirs.fileno()), host, "hand" if hand else "none", *numbers]
         # Not multiprocessing's spawn: that would first import the owner's main module, with all that it needs.
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "envs.loopback.process", *arguments],
+            [sys.executable, "-m", "vjepa_sim.envs.loopback.process", *arguments],
             pass_fds=[theirs.fileno()],
             env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": _import_path()},
             start_new_session=True,  # Ctrl-C is for the owner

@@ -16,7 +16,7 @@ from franka_sim.franka_protocol import MessageHeader, MoveStatus, SetCollisionBe
 from franka_sim.robot_state import RobotState
 from franka_sim.server.constants import RobotMode
 
-from envs.loopback.model import FLANGE_BODY, arm_model
+from vjepa_sim.envs.loopback.model import FLANGE_BODY, arm_model
 
 # Flange to fingertips, as Desk has it: rounded to four digits, so that it is no perfect rotation.
 HAND_TOOL = np.array([[0.7071, 0.7071, 0, 0], [-0.7071, 0.7071, 0, 0], [0, 0, 1, 0.1034], [0, 0, 0, 1]])

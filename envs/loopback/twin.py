@@ -12,21 +12,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from envs.cameras import Grabber
-from envs.errors import unknown_name
-from envs.franka import FrankaArm, open_driver
-from envs.franka.arm import check_period
-from envs.grippers import GRIPPERS, open_gripper
-from envs.loopback.robotiq import CLOSED, LoopbackRobotiq
-from envs.loopback.server import LoopbackRobot
-from envs.observation import Observation
-from envs.panda import home_joints
-from envs.robot import simulated_camera
-from envs.safety import SafetyLimits
-from envs.start import Start
+from vjepa_sim.envs.arms.panda import PANDA
+from vjepa_sim.envs.cameras import Grabber
+from vjepa_sim.envs.franka import FrankaArm, open_driver
+from vjepa_sim.envs.franka.arm import check_period
+from vjepa_sim.envs.grippers import GRIPPERS, open_gripper
+from vjepa_sim.envs.loopback.robotiq import CLOSED, LoopbackRobotiq
+from vjepa_sim.envs.loopback.server import LoopbackRobot
+from vjepa_sim.envs.observation import Observation
+from vjepa_sim.envs.robot import simulated_camera
+from vjepa_sim.envs.safety import SafetyLimits
+from vjepa_sim.envs.start import Start
 
 if TYPE_CHECKING:
-    from envs.tasks import Progress
+    from vjepa_sim.envs.tasks import Progress
 
 RATE = 15.0  # Hz
 LONGEST_STEP = 0.2  # s of physics between two pictures; on a slow machine the objects fall more slowly
@@ -37,7 +36,7 @@ OPENING = 60.0  # s
 
 
 class TwinSource:
-    """A :class:`envs.cameras.FrameSource` that renders.
+    """A :class:`.FrameSource` that renders.
 
     The joints drive our simulated arm's servos, not its positions, so that fingers push and hold as they do there.
     """
@@ -136,9 +135,9 @@ class TwinSource:
         self._blocked(closed if held else None)
 
     def _open(self) -> None:
-        from envs.camera import Camera
-        from envs.scenario import Scenario
-        from envs.simulation import Simulation
+        from vjepa_sim.envs.simulation.renderer import Renderer
+        from vjepa_sim.envs.simulation.scenario import Scenario
+        from vjepa_sim.envs.simulation.simulation import Simulation
 
         gripper, object_name, size, period, start = self._settings
         self._scene = Simulation(gripper, object_name, period)
@@ -146,12 +145,12 @@ class TwinSource:
             self._scene.place_arm(self._joints(), self._closedness())
         else:
             self._scenario = Scenario(self._scene, start)
-        self._camera = Camera(self._scene.model, size)
+        self._camera = Renderer(self._scene.model, size)
         self._looked = time.monotonic()
 
 
 class LoopbackArm(FrankaArm):
-    """A :class:`envs.franka.FrankaArm` that brings its robot along: every part is the real one but the metal.
+    """A :class:`.FrankaArm` that brings its robot along: every part is the real one but the metal.
 
     Attributes:
         robot: the simulated robot behind the protocol, for faults to order.
@@ -179,12 +178,11 @@ class LoopbackArm(FrankaArm):
             object_name: ``cup`` or ``box``.
             size: of the camera's pictures in pixels.
             period: seconds of a step.
-            driver: see :func:`envs.franka.open_arm`.
+            driver: see :func:`.open_arm`.
             start: of every episode; None: the arm at home, the object on the table, and nobody to judge.
-            max_force, max_camera_age: see :func:`envs.franka.open_arm`.
+            max_force, max_camera_age: see :func:`.open_arm`.
         """
-        if gripper not in GRIPPERS:
-            raise unknown_name("gripper", gripper, GRIPPERS)
+        spec = GRIPPERS[gripper]
         check_period(period)
         self._episodes_start = start
         self.hand: LoopbackRobotiq | None = None
@@ -193,11 +191,11 @@ class LoopbackArm(FrankaArm):
             parts.callback(self._world.close)
             folder = self._world.enter_context(tempfile.TemporaryDirectory(prefix="vjepa-sim-"))
             address = host
-            if gripper == "robotiq":
-                address = str(Path(folder) / "robotiq")
-                self.hand = self._world.enter_context(closing(LoopbackRobotiq(Path(address))))
-            joints = home_joints(gripper) if start is None else np.array(start.joints)
-            self.robot = self._world.enter_context(LoopbackRobot(host, joints, hand=gripper == "panda_hand"))
+            if spec.loopback is not None:
+                address = str(Path(folder) / spec.name)
+                self.hand = self._world.enter_context(closing(spec.loopback(Path(address))))
+            joints = PANDA.home_joints(spec.mount_yaw) if start is None else np.array(start.joints)
+            self.robot = self._world.enter_context(LoopbackRobot(host, joints, hand=spec.loopback is None))
             connected = parts.enter_context(closing(open_driver(driver, host)))
             fingers = parts.enter_context(closing(open_gripper(gripper, address)))
             self._source = TwinSource(

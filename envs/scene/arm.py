@@ -8,38 +8,40 @@ import logging
 
 import numpy as np
 
-from envs.engine import mujoco
-from envs.scene.names import ARM_JOINTS, FLANGE_SITE, ROBOT
-
-# Position servos on the joints: stiffness [Nm/rad], damping [Nms/rad], torque limit [Nm].
-# Stiff, so that a full 7.5 cm step ends within 2 mm of its target.
-SERVO_STIFFNESS = np.array([8000.0, 8000.0, 7000.0, 7000.0, 4000.0, 4000.0, 3000.0])
-SERVO_DAMPING = np.array([310.0, 310.0, 255.0, 255.0, 100.0, 100.0, 70.0])
-SERVO_TORQUE = np.array([87.0, 87.0, 87.0, 87.0, 60.0, 60.0, 60.0])
-JOINT_ARMATURE = 0.3
+from vjepa_sim.envs.arms import ArmSpec
+from vjepa_sim.envs.errors import UserError
+from vjepa_sim.envs.grippers import GripperSpec
+from vjepa_sim.envs.scene.names import FLANGE_SITE, HAND_BODY, ROBOT
+from vjepa_sim.envs.simulation.engine import mujoco
 
 
-def robosuite_spec(gripper: str) -> mujoco.MjSpec:
-    """Arm, gripper and room as robosuite assembles them."""
+def robosuite_spec(arm: ArmSpec, gripper: GripperSpec) -> mujoco.MjSpec:
+    """Arm, gripper and room as robosuite assembles them.
+
+    Raises:
+        UserError: robosuite has no such model.
+    """
     # robosuite prints warnings while it is imported and through its logger later.
     logging.getLogger("robosuite_logs").setLevel(logging.ERROR)
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        import robosuite.models.robots
         from robosuite.models.arenas import EmptyArena
         from robosuite.models.bases import NullMount
-        from robosuite.models.grippers import gripper_factory
-        from robosuite.models.robots import Panda
+        from robosuite.models.grippers import GRIPPER_MAPPING, gripper_factory
         from robosuite.models.tasks import ManipulationTask
 
-        arm = Panda()
-        arm.add_base(NullMount())  # RethinkMount's pedestal alone is a fifth of all visible faces
-        arm.add_gripper(
-            gripper_factory({"robotiq": "Robotiq85Gripper", "panda_hand": "PandaGripper"}[gripper], idn="0_right")
-        )
-        xml = ManipulationTask(EmptyArena(), arm).get_xml()
+        make_arm = getattr(robosuite.models.robots, arm.robosuite, None)
+        if make_arm is None or gripper.robosuite not in GRIPPER_MAPPING:
+            missing = f"arm {arm.robosuite!r}" if make_arm is None else f"gripper {gripper.robosuite!r}"
+            raise UserError(f"robosuite {robosuite.__version__} has no model of {missing}.")
+        robot = make_arm()
+        robot.add_base(NullMount())  # RethinkMount's pedestal alone is a fifth of all visible faces
+        robot.add_gripper(gripper_factory(gripper.robosuite, idn="0_right"))
+        xml = ManipulationTask(EmptyArena(), robot).get_xml()
     return mujoco.MjSpec.from_string(xml)
 
 
-def strip(spec: mujoco.MjSpec) -> None:
+def strip(spec: mujoco.MjSpec, arm: ArmSpec) -> None:
     """Remove what our own loop, camera and contacts replace."""
     for element in [*spec.actuators, *spec.tendons, *spec.sensors, *spec.cameras, *spec.lights]:
         spec.delete(element)
@@ -50,9 +52,8 @@ def strip(spec: mujoco.MjSpec) -> None:
             spec.delete(site)
         for geom in list(body.geoms):
             colliding = geom.contype or geom.conaffinity
-            # The links that can't reach the table need no contacts.
-            far = body.name.startswith("robot0_link") and body.name not in ("robot0_link6", "robot0_link7")
-            if colliding and far:
+            of_arm = body.name.startswith("robot0_") and body.name != HAND_BODY
+            if colliding and of_arm and body.name not in arm.colliding:
                 spec.delete(geom)
             elif colliding and body.name != "world":
                 geom.contype, geom.conaffinity = ROBOT
@@ -60,15 +61,23 @@ def strip(spec: mujoco.MjSpec) -> None:
                 geom.rgba = [0, 0, 0, 0]
 
 
-def servo_arm(spec: mujoco.MjSpec) -> None:
-    """Position servos and gravity compensation for the arm; the flange frame DROID's states are given in."""
+def servo_arm(spec: mujoco.MjSpec, arm: ArmSpec) -> None:
+    """Position servos and gravity compensation for the arm; the flange frame that states are given in."""
     for body in spec.bodies:
         if body.name.startswith(("robot0", "gripper0")):
             body.gravcomp = 1.0
-    for joint, kp, kv, torque in zip(ARM_JOINTS, SERVO_STIFFNESS, SERVO_DAMPING, SERVO_TORQUE, strict=True):
-        spec.joint(joint).armature = JOINT_ARMATURE
+    for joint, kp, kv, torque in zip(arm.joints, arm.stiffness, arm.damping, arm.torque, strict=True):
+        spec.joint(joint).armature = arm.armature
         actuator = spec.add_actuator(name=joint, target=joint, trntype=mujoco.mjtTrn.mjTRN_JOINT)
         actuator.set_to_position(kp=kp, kv=kv)
         actuator.forcelimited = 1
         actuator.forcerange = [-torque, torque]
-    spec.body("robot0_link7").add_site(name=FLANGE_SITE, pos=[0, 0, 0.107], group=4)
+    body, place = arm.flange
+    spec.body(body).add_site(name=FLANGE_SITE, pos=list(place), group=4)
+
+
+def mount_gripper(spec: mujoco.MjSpec, arm: ArmSpec, gripper: GripperSpec) -> None:
+    """Turn the gripper on the flange: at flange yaw ``gripper.mount_yaw`` its fingers open along the base frame's y."""
+    quaternion = np.empty(4)
+    mujoco.mju_mulQuat(quaternion, np.array(arm.hand_quaternion), np.array(gripper.mount_quaternion))
+    spec.body(HAND_BODY).quat = quaternion

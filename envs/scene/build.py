@@ -3,41 +3,39 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import os
 import tempfile
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
-from envs.cache import cache_folder
-from envs.engine import mujoco
-from envs.errors import unknown_name
-from envs.scene.arm import robosuite_spec, servo_arm, strip
-from envs.scene.cameras import add_cameras
-from envs.scene.gripper import couple_panda_hand, couple_robotiq
-from envs.scene.mesh import simplify_meshes
-from envs.scene.names import GRIPPERS, OBJECTS
-from envs.scene.objects import add_box, add_cup, allow_any_object_size
-from envs.scene.room import add_room
+import numpy as np
+
+from vjepa_sim.envs.arms import ArmSpec
+from vjepa_sim.envs.cache import cache_folder
+from vjepa_sim.envs.grippers import GripperSpec
+from vjepa_sim.envs.objects import ObjectSpec
+from vjepa_sim.envs.scene.arm import mount_gripper, robosuite_spec, servo_arm, strip
+from vjepa_sim.envs.scene.cameras import CAMERAS, add_cameras
+from vjepa_sim.envs.scene.mesh import simplify_meshes
+from vjepa_sim.envs.scene.names import OBJECT_BODY, OBJECT_JOINT
+from vjepa_sim.envs.scene.room import add_room
+from vjepa_sim.envs.simulation.engine import mujoco
 
 TIMESTEP = 0.005
+OBJECT_BOUND = 0.12  # metres; no randomised object is larger than this, seen from its centre
+ENVS = Path(__file__).parents[1]
 
 
-def load_model(gripper: str, object_name: str) -> mujoco.MjModel:
-    """A freshly loaded model of the scene, from the user's cache when it was built before.
-
-    Args:
-        gripper: one of :data:`GRIPPERS`.
-        object_name: one of :data:`OBJECTS`.
-    """
-    if gripper not in GRIPPERS:
-        raise unknown_name("gripper", gripper, GRIPPERS)
-    if object_name not in OBJECTS:
-        raise unknown_name("object", object_name, OBJECTS)
-    path = cache_folder() / f"{gripper}-{object_name}-{_recipe_hash()}.mjb"
+def load_model(arm: ArmSpec, gripper: GripperSpec, thing: ObjectSpec) -> mujoco.MjModel:
+    """A freshly loaded model of the scene, from the user's cache when it was built before."""
+    name = "-".join(part.name for part in (arm, gripper, thing))
+    path = cache_folder() / f"{name}-{_recipe_hash(arm, gripper, thing)}.mjb"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        model = build_spec(gripper, object_name).compile()
-        allow_any_object_size(model)
+        model = build_spec(arm, gripper, thing).compile()
+        _allow_any_object_size(model)
         # Written whole, then renamed: many processes may build at once.
         handle, partial = tempfile.mkstemp(dir=path.parent, suffix=".partial")
         os.close(handle)
@@ -46,34 +44,60 @@ def load_model(gripper: str, object_name: str) -> mujoco.MjModel:
     return mujoco.MjModel.from_binary_path(str(path))
 
 
-def _recipe_hash() -> str:
-    """Changes with everything the compiled scene depends on: versions and this folder's recipe."""
+def _recipe_hash(arm: ArmSpec, gripper: GripperSpec, thing: ObjectSpec) -> str:
+    """Changes with everything the compiled scene depends on: versions, this folder's recipe, and the parts."""
     digest = hashlib.sha256(f"{mujoco.__version__} {version('robosuite')}".encode())
-    for source in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(source.read_bytes())
+    for folder in ("scene", "arms", "grippers", "objects"):
+        for source in sorted((ENVS / folder).glob("*.py")):
+            digest.update(source.read_bytes())
+    for part in (arm, gripper, thing, *CAMERAS.values()):
+        for field, value in vars(part).items():
+            digest.update(f"{field} {_told(value)} ".encode())
     return digest.hexdigest()[:16]
 
 
-def build_spec(gripper: str, object_name: str) -> mujoco.MjSpec:
+def _told(value: object) -> str:
+    """A field of a part as text; a function by the file that it is in, where there is one."""
+    if isinstance(value, np.ndarray):
+        return repr(value.tolist())
+    if isinstance(value, Callable):
+        source = inspect.getsourcefile(value)
+        return Path(source).read_text() if source else value.__qualname__
+    return repr(value)
+
+
+def build_spec(arm: ArmSpec, gripper: GripperSpec, thing: ObjectSpec) -> mujoco.MjSpec:
     """Assemble the scene. Slow (seconds): use :func:`load_model`."""
-    spec = robosuite_spec(gripper)
-    strip(spec)
+    spec = robosuite_spec(arm, gripper)
+    strip(spec, arm)
     spec.compiler.inertiagrouprange = [0, 1]  # the object is drawn in group 1 and has mass
     spec.option.timestep = TIMESTEP
     spec.option.impratio = 10
     spec.option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
     # The servos' damping is too stiff for an explicit integrator at this time step.
     spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
-    servo_arm(spec)
-    if gripper == "robotiq":
-        couple_robotiq(spec)
-    else:
-        couple_panda_hand(spec)
+    servo_arm(spec, arm)
+    mount_gripper(spec, arm, gripper)
+    gripper.couple(spec)
     add_room(spec)
     add_cameras(spec)
-    if object_name == "box":
-        add_box(spec)
-    else:
-        add_cup(spec)
+    _add_object(spec, thing)
     simplify_meshes(spec)
     return spec
+
+
+def _add_object(spec: mujoco.MjSpec, thing: ObjectSpec) -> None:
+    """A free body whose origin is the object's centre."""
+    body = spec.worldbody.add_body(name=OBJECT_BODY, pos=[0.45, 0, thing.half_height])
+    body.add_freejoint(name=OBJECT_JOINT)
+    thing.add_geoms(body)
+
+
+def _allow_any_object_size(model: mujoco.MjModel) -> None:
+    """Make the object's bounding boxes so large that a randomised size needs no new ones.
+
+    MuJoCo computes bounding volumes at compile time; a geom that outgrows them loses contacts and sinks.
+    """
+    body = model.body(OBJECT_BODY)
+    first, count = int(model.body_bvhadr[body.id]), int(model.body_bvhnum[body.id])
+    model.bvh_aabb[first : first + count] = [0, 0, 0, OBJECT_BOUND, OBJECT_BOUND, OBJECT_BOUND]

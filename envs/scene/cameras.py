@@ -1,15 +1,19 @@
-"""Where the cameras are: two that look at the table and one on the hand, as in DROID."""
+"""The simulated cameras by name: two that look at the table and one on the hand, as in DROID."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from envs.engine import mujoco
-from envs.errors import UserError
-from envs.scene.names import CAMERAS, HAND_BODY
+from vjepa_sim.envs.errors import UserError
+from vjepa_sim.envs.registry import Registry
+from vjepa_sim.envs.scene.names import HAND_BODY
+
+if TYPE_CHECKING:
+    import mujoco
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,8 @@ class Viewpoint:
         backward /= np.linalg.norm(backward)
         right = np.cross(self.up, backward)
         right /= np.linalg.norm(right)
+        from vjepa_sim.envs.simulation.engine import mujoco
+
         matrix = np.column_stack([right, np.cross(backward, right), backward])
         quaternion = np.empty(4)
         mujoco.mju_mat2Quat(quaternion, matrix.ravel())
@@ -71,11 +77,48 @@ class Viewpoint:
         model.cam_fovy[camera] = self.fovy
 
 
-# In front of the arm and to its left, so that neither finger hides the object.
-LEFT = Viewpoint(position=(0.90, 0.62, 0.52), target=(0.46, 0.00, 0.13), fovy=38.0)
-RIGHT = Viewpoint(position=(0.90, -0.62, 0.52), target=(0.46, 0.00, 0.13), fovy=38.0)
-# In front of the hand, like DROID's ZED Mini, tilted toward the fingertips; fingers open along the hand's y.
-WRIST = Viewpoint(position=(0.075, 0.0, 0.03), target=(0.01, 0.0, 0.16), fovy=75.0, up=(1.0, 0.0, 0.0), body=HAND_BODY)
+@dataclass(frozen=True)
+class CameraSpec:
+    """A simulated camera.
+
+    Attributes:
+        name: as on the command line.
+        role: in recorded episodes: DROID's ``ext1``, ``ext2`` and ``wrist``, or another name.
+        viewpoint: its nominal place.
+        shift: metres along each axis by which domain randomisation moves it at full strength.
+        turn: degrees by which it is turned then, to the side and upward.
+        near: distance in metres of the near plane of what it sees; None for the scene's own.
+    """
+
+    name: str
+    role: str
+    viewpoint: Viewpoint
+    shift: float = 0.05
+    turn: float = 5.0
+    near: float | None = None
+
+
+CAMERAS: Registry[CameraSpec] = Registry("camera")
+
+# In front of the arm and to its left, so that neither finger hides the object. Agents see through this one.
+LEFT = CAMERAS.register(
+    CameraSpec("left", "ext1", Viewpoint(position=(0.90, 0.62, 0.52), target=(0.46, 0.00, 0.13), fovy=38.0))
+)
+RIGHT = CAMERAS.register(
+    CameraSpec("right", "ext2", Viewpoint(position=(0.90, -0.62, 0.52), target=(0.46, 0.00, 0.13), fovy=38.0))
+)
+# In front of the hand, like DROID's ZED Mini, tilted toward the fingertips; fingers open along the hand's y. The
+# scene's near plane, for a whole room, would cut the fingers off.
+WRIST = CAMERAS.register(
+    CameraSpec(
+        "wrist",
+        "wrist",
+        Viewpoint(position=(0.075, 0.0, 0.03), target=(0.01, 0.0, 0.16), fovy=75.0, up=(1.0, 0.0, 0.0), body=HAND_BODY),
+        shift=0.004,
+        turn=3.0,
+        near=0.01,
+    )
+)
 
 
 def left_at(azimuth: float) -> Viewpoint:
@@ -90,15 +133,15 @@ def left_at(azimuth: float) -> Viewpoint:
     """
     if not -180 <= azimuth <= 180:
         raise UserError(f"azimuth={azimuth}: expected degrees from -180 to 180; the nominal camera's is 54.6.")
-    away = np.subtract(LEFT.position, LEFT.target)
+    nominal = LEFT.viewpoint
+    away = np.subtract(nominal.position, nominal.target)
     radius, angle = np.hypot(away[0], away[1]), np.radians(azimuth)
-    place = np.add(LEFT.target, [radius * np.cos(angle), radius * np.sin(angle), away[2]])
-    return replace(LEFT, position=tuple(place.tolist()))
+    place = np.add(nominal.target, [radius * np.cos(angle), radius * np.sin(angle), away[2]])
+    return replace(nominal, position=tuple(place.tolist()))
 
 
 def add_cameras(spec: mujoco.MjSpec) -> None:
     """All cameras, each on its body."""
-    for name, viewpoint in zip(CAMERAS, (LEFT, RIGHT, WRIST), strict=True):
-        spec.body(viewpoint.body).add_camera(
-            name=name, pos=viewpoint.position, quat=viewpoint.quaternion(), fovy=viewpoint.fovy
-        )
+    for name, camera in CAMERAS.items():
+        view = camera.viewpoint
+        spec.body(view.body).add_camera(name=name, pos=view.position, quat=view.quaternion(), fovy=view.fovy)

@@ -1,17 +1,10 @@
-"""What things in the scene are called, and who touches whom."""
+"""Names of the scene's elements, and who touches whom."""
 
-GRIPPERS = ("robotiq", "panda_hand")
-OBJECTS = ("cup", "box")
-
-ARM_JOINTS = tuple(f"robot0_joint{i}" for i in range(1, 8))
 FLANGE_SITE = "flange"
 OBJECT_BODY = "object"
 OBJECT_JOINT = "object_joint"
 TABLE_GEOM = "table"
 HAND_BODY = "robot0_right_hand"
-CAMERA = "left"  # the one that agents see through
-WRIST = "wrist"
-CAMERAS = (CAMERA, "right", WRIST)
 LIGHT = "key"
 WALL_GEOMS = (
     "wall_leftcorner_visual",
@@ -24,6 +17,20 @@ WALL_GEOMS = (
 FLOOR_GEOM = "floor"
 DISTRACTORS = tuple(f"distractor{i}" for i in range(4))
 
-# Who touches whom, as (contype, conaffinity): the robot meets table and object, never itself; the table meets both.
+# Who touches whom, as (contype, conaffinity): the robot meets table and object, never itself; the table meets both. An
+# object's part meets what its own bits name, see vjepa_sim.envs.objects.object_spec.
 ROBOT, TABLE = (1, 2), (2, 0)
-MEETS_ROBOT, MEETS_TABLE, MEETS_BOTH = (0, 1), (0, 2), (0, 3)
+
+# robosuite's textures that a look chooses from; the first is the nominal one.
+TABLE_TEXTURES = (
+    "light-wood",
+    "dark-wood",
+    "red-wood",
+    "blue-wood",
+    "green-wood",
+    "gray-woodgrain",
+    "ceramic",
+    "gray-felt",
+)
+WALL_TEXTURES = ("light-gray-plaster", "cream-plaster", "pink-plaster", "yellow-plaster", "white-bricks")
+FLOOR_TEXTURES = ("light-gray-floor-tile", "wood-tiles", "wood-varnished-panels")

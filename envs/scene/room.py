@@ -6,21 +6,19 @@ from pathlib import Path
 
 import numpy as np
 
-from envs.engine import mujoco
-from envs.scene.names import DISTRACTORS, FLOOR_GEOM, LIGHT, TABLE, TABLE_GEOM, WALL_GEOMS
-
-TABLE_TEXTURES = (
-    "light-wood",
-    "dark-wood",
-    "red-wood",
-    "blue-wood",
-    "green-wood",
-    "gray-woodgrain",
-    "ceramic",
-    "gray-felt",
+from vjepa_sim.envs.scene.names import (
+    DISTRACTORS,
+    FLOOR_GEOM,
+    FLOOR_TEXTURES,
+    LIGHT,
+    TABLE,
+    TABLE_GEOM,
+    TABLE_TEXTURES,
+    WALL_GEOMS,
+    WALL_TEXTURES,
 )
-WALL_TEXTURES = ("light-gray-plaster", "cream-plaster", "pink-plaster", "yellow-plaster", "white-bricks")
-FLOOR_TEXTURES = ("light-gray-floor-tile", "wood-tiles", "wood-varnished-panels")
+from vjepa_sim.envs.simulation.engine import mujoco
+
 TEXTURE_PIXELS = 256
 
 

@@ -1,11 +1,12 @@
-"""The four tasks, by the name they have on the command line."""
+"""Tasks, by the name they have on the command line. Importing this package doesn't load MuJoCo."""
 
-from envs.tasks.grasp import Grasp
-from envs.tasks.pick_and_place import PickAndPlace
-from envs.tasks.reach import Reach
-from envs.tasks.reach_with_object import ReachWithObject
-from envs.tasks.task import Progress, Task
+from vjepa_sim.envs.tasks.grasp import Grasp
+from vjepa_sim.envs.tasks.pick_and_place import PickAndPlace
+from vjepa_sim.envs.tasks.reach import Reach
+from vjepa_sim.envs.tasks.reach_with_object import ReachWithObject
+from vjepa_sim.envs.tasks.task import PROTOCOLS, TASKS, Progress, Task
 
-TASKS: dict[str, type[Task]] = {task.name: task for task in (Reach, Grasp, ReachWithObject, PickAndPlace)}
+for _task in (Reach, Grasp, ReachWithObject, PickAndPlace):  # in the order of tables and of collections
+    TASKS.register(_task)
 
-__all__ = ["TASKS", "Grasp", "PickAndPlace", "Progress", "Reach", "ReachWithObject", "Task"]
+__all__ = ["PROTOCOLS", "TASKS", "Grasp", "PickAndPlace", "Progress", "Reach", "ReachWithObject", "Task"]

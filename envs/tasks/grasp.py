@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from envs.grasping import grasp_at_once, is_held
-from envs.observation import Goal
-from envs.simulation import Simulation
-from envs.tasks.task import MAX_DRAWS, Progress, Task, capture, place_object_at_random, start_hand_at_random
+from vjepa_sim.envs.observation import Goal
+from vjepa_sim.envs.tasks.grasping import grasp_at_once, grasp_distance, is_held
+from vjepa_sim.envs.tasks.task import MAX_DRAWS, Task, capture, place_object_at_random, start_arm_at_random
+
+if TYPE_CHECKING:
+    from vjepa_sim.envs.simulation.simulation import Simulation
 
 HOLD_SECONDS = 1.0
 MIN_LIFT = 0.05  # m
@@ -18,18 +23,23 @@ GRASP_GOALS = {"at object": (7, "+at object"), "closed": (3, "+closed"), "graspe
 class Grasp(Task):
     """Success: the object is lifted more than 5 cm and has been held by both fingers for the last second.
 
-    The error is the distance of the object to where the goal image shows it, metres.
+    The error is the distance of the object to where the goal image shows it, metres. What is measured: the object's
+    position [3], the seconds for which it has been held and lifted, and the metres from the flange to where it would
+    hold the object.
     """
 
     name = "grasp"
+    title = "Grasp"
     budget = 16
     instruction = "pick up the object"
+    measures = ("x", "y", "z", "seconds held", "distance")
+    grasps = True
 
-    def reset(self, simulation: Simulation, rng: np.random.Generator, look) -> list[Goal]:
+    def reset(self, simulation: Simulation, rng: np.random.Generator, look: Callable[[], np.ndarray]) -> list[Goal]:
         """See :meth:`Task.reset`."""
         for _ in range(MAX_DRAWS):
             place_object_at_random(simulation, rng)
-            start_hand_at_random(simulation, rng)
+            start_arm_at_random(simulation, rng)
             start = simulation.save()
             goals = []
 
@@ -40,19 +50,29 @@ class Grasp(Task):
                 break
         else:
             raise RuntimeError("No object could be grasped: the scene is broken.")
-        self._goal = simulation.object_position()
+        self.desired = np.array([*simulation.object_position(), HOLD_SECONDS, 0.0])
         simulation.restore(start)
         self._rest_height = simulation.object_position()[2]
         self._held = 0
+        self._slack = 0.5 * simulation.period
         return goals
 
-    def measure(self, simulation: Simulation) -> Progress:
-        """See :meth:`Task.measure`."""
+    def achieved(self, simulation: Simulation) -> np.ndarray:
+        """See :meth:`Task.achieved`."""
         position = simulation.object_position()
         lifted = position[2] - self._rest_height > MIN_LIFT
         self._held = self._held + 1 if lifted and is_held(simulation) else 0
         held_seconds = (self._held - 1) * simulation.period  # moments in a row span one interval fewer
-        return Progress(
-            success=held_seconds > HOLD_SECONDS - 0.5 * simulation.period,
-            error=float(np.linalg.norm(position - self._goal)),
-        )
+        return np.array([*position, held_seconds, grasp_distance(simulation)])
+
+    def is_success(self, achieved: np.ndarray, desired: np.ndarray) -> np.ndarray:
+        """See :meth:`Task.is_success`."""
+        return achieved[..., 3] > desired[..., 3] - self._slack
+
+    def error(self, achieved: np.ndarray, desired: np.ndarray) -> np.ndarray:
+        """See :meth:`Task.error`."""
+        return np.linalg.norm(achieved[..., :3] - desired[..., :3], axis=-1)
+
+    def dense_reward(self, achieved: np.ndarray, desired: np.ndarray) -> np.ndarray:
+        """See :meth:`Task.dense_reward`; the way to the object counts as well."""
+        return super().dense_reward(achieved, desired) - achieved[..., 4]

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from envs.grasping import LIFT, carry, grasp_at_once, is_held
-from envs.observation import Goal
-from envs.pose import GRIPPER, POSITION
-from envs.simulation import Simulation
-from envs.tasks.grasp import GRASP_GOALS
-from envs.tasks.task import (
+from vjepa_sim.envs.observation import Goal
+from vjepa_sim.envs.pose import GRIPPER, POSITION
+from vjepa_sim.envs.tasks.grasp import GRASP_GOALS
+from vjepa_sim.envs.tasks.grasping import LIFT, carry, grasp_at_once, grasp_distance, is_held
+from vjepa_sim.envs.tasks.task import (
     MAX_DRAWS,
     OBJECT_HIGH,
     OBJECT_LOW,
-    Progress,
     Task,
     capture,
     far_point,
     place_object_at_random,
-    start_hand_at_random,
+    start_arm_at_random,
 )
+
+if TYPE_CHECKING:
+    from vjepa_sim.envs.simulation.simulation import Simulation
 
 MIN_DISTANCE = 0.10  # m between the object's start and its place
 NEAR = 0.05  # m that the object hangs above its place in the second sub-goal image
@@ -29,25 +33,29 @@ class PickAndPlace(Task):
     """Success: the object rests within 4.5 cm of its place, released, still (under 3 cm/s), and upright.
 
     The error is the object's horizontal distance to its place, metres. Three sub-goal images, as in the V-JEPA 2
-    paper: the object grasped, near its place, and placed.
+    paper: the object grasped, near its place, and placed. What is measured: the object's position [3], how many fingers
+    touch it, its speed in m/s, the cosine of its tilt, and the metres from the flange to where it would hold it.
     """
 
     name = "pick-and-place"
+    title = "PickAndPlace"
     budget = 34  # 16 to grasp, 10 to carry, 8 to place
     instruction = "pick up the object and place it at the goal"
+    measures = ("x", "y", "z", "touching", "speed", "upright", "distance")
+    grasps = True
     tolerance = 0.045
     max_height_error = 0.01
     max_speed = 0.03
     min_upright = 0.95  # cosine of the tilt
 
-    def reset(self, simulation: Simulation, rng: np.random.Generator, look) -> list[Goal]:
+    def reset(self, simulation: Simulation, rng: np.random.Generator, look: Callable[[], np.ndarray]) -> list[Goal]:
         """See :meth:`Task.reset`."""
         for _ in range(MAX_DRAWS):
             place_object_at_random(simulation, rng)
-            self.place = far_point(rng, OBJECT_LOW, OBJECT_HIGH, [simulation.object_position()], MIN_DISTANCE)
-            start_hand_at_random(simulation, rng)
+            place = far_point(rng, OBJECT_LOW, OBJECT_HIGH, [simulation.object_position()], MIN_DISTANCE)
+            start_arm_at_random(simulation, rng)
             start = simulation.save()
-            self._rest_height = simulation.object_position()[2]
+            self.desired = np.array([*place, simulation.object_position()[2], 0.0, 0.0, 1.0, 0.0])
             goals = self._demonstrate(simulation, look)
             if goals and self.measure(simulation).success:
                 break
@@ -56,13 +64,13 @@ class PickAndPlace(Task):
         simulation.restore(start)
         return goals
 
-    def _demonstrate(self, simulation: Simulation, look) -> list[Goal]:
+    def _demonstrate(self, simulation: Simulation, look: Callable[[], np.ndarray]) -> list[Goal]:
         """Do the task at once and photograph it on the way; empty if the object was lost."""
         goals: list[Goal] = []
         if not grasp_at_once(simulation, lambda moment: goals.append(capture(simulation, look, *GRASP_GOALS[moment]))):
             return []
         flange = simulation.target[POSITION].copy()
-        flange[:2] += self.place - simulation.object_position()[:2]
+        flange[:2] += self.desired[:2] - simulation.object_position()[:2]
         carry(simulation, flange)
         flange[2] -= LIFT - NEAR
         carry(simulation, flange)
@@ -82,15 +90,33 @@ class PickAndPlace(Task):
         goals.append(capture(simulation, look, 3, "placed"))
         return goals
 
-    def measure(self, simulation: Simulation) -> Progress:
-        """See :meth:`Task.measure`."""
-        position = simulation.object_position()
-        error = float(np.linalg.norm(position[:2] - self.place))
-        success = (
-            error < self.tolerance
-            and abs(position[2] - self._rest_height) < self.max_height_error
-            and simulation.fingers_touching() == 0
-            and simulation.object_speed() < self.max_speed
-            and simulation.object_matrix()[2, 2] > self.min_upright
+    def achieved(self, simulation: Simulation) -> np.ndarray:
+        """See :meth:`Task.achieved`."""
+        return np.array(
+            [
+                *simulation.object_position(),
+                simulation.fingers_touching(),
+                simulation.object_speed(),
+                simulation.object_matrix()[2, 2],
+                grasp_distance(simulation),
+            ]
         )
-        return Progress(success=success, error=error)
+
+    def is_success(self, achieved: np.ndarray, desired: np.ndarray) -> np.ndarray:
+        """See :meth:`Task.is_success`."""
+        return (
+            (self.error(achieved, desired) < self.tolerance)
+            & (np.abs(achieved[..., 2] - desired[..., 2]) < self.max_height_error)
+            & (achieved[..., 3] == 0)
+            & (achieved[..., 4] < self.max_speed)
+            & (achieved[..., 5] > self.min_upright)
+        )
+
+    def error(self, achieved: np.ndarray, desired: np.ndarray) -> np.ndarray:
+        """See :meth:`Task.error`."""
+        return np.linalg.norm(achieved[..., :2] - desired[..., :2], axis=-1)
+
+    def dense_reward(self, achieved: np.ndarray, desired: np.ndarray) -> np.ndarray:
+        """See :meth:`Task.dense_reward`; the way to the object counts as well, until that is where it should be."""
+        away = self.error(achieved, desired) >= self.tolerance
+        return super().dense_reward(achieved, desired) - away * achieved[..., 6]

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from envs.grasping import pointing_down
-from envs.observation import Goal
-from envs.pose import POSITION
-from envs.simulation import Simulation
-from envs.tasks.task import START_YAW, Progress, Task, capture, far_point, place_object_at_random, start_hand_at_random
+from vjepa_sim.envs.observation import Goal
+from vjepa_sim.envs.pose import POSITION
+from vjepa_sim.envs.tasks.grasping import pointing_down
+from vjepa_sim.envs.tasks.task import START_YAW, Task, capture, far_point, place_object_at_random, start_arm_at_random
+
+if TYPE_CHECKING:
+    from vjepa_sim.envs.simulation.simulation import Simulation
 
 GOAL_LOW, GOAL_HIGH = np.array([0.38, -0.20, 0.20]), np.array([0.58, 0.20, 0.38])
 MIN_DISTANCE = 0.10  # m between start and goal
@@ -18,18 +23,21 @@ CLEARANCE = 0.09  # m between the goal and the object, seen from above
 class Reach(Task):
     """Success: the end effector (the flange) is less than 4 cm from its place in the goal image.
 
-    The error is that distance. The object only stands in the scene.
+    The error is that distance. What is measured is the flange's position [3], metres. The object only stands in the
+    scene.
     """
 
     name = "reach"
+    title = "Reach"
     budget = 10
     instruction = "move the gripper to the goal"
+    measures = ("x", "y", "z")
     tolerance = 0.04
 
-    def reset(self, simulation: Simulation, rng: np.random.Generator, look) -> list[Goal]:
+    def reset(self, simulation: Simulation, rng: np.random.Generator, look: Callable[[], np.ndarray]) -> list[Goal]:
         """See :meth:`Task.reset`."""
         place_object_at_random(simulation, rng)
-        start_hand_at_random(simulation, rng)
+        start_arm_at_random(simulation, rng)
         start = simulation.save()
         above_object = simulation.object_position()[:2]
         while True:
@@ -38,12 +46,19 @@ class Reach(Task):
                 break
         yaw = float(rng.uniform(-START_YAW, START_YAW))
         simulation.place_flange(pointing_down(position, yaw, 0.0, simulation.gripper))
-        self._goal = simulation.state()[POSITION].astype(np.float64)
+        self.desired = self.achieved(simulation)
         goal = capture(simulation, look, self.budget, "reached")
         simulation.restore(start)
         return [goal]
 
-    def measure(self, simulation: Simulation) -> Progress:
-        """See :meth:`Task.measure`."""
-        error = float(np.linalg.norm(simulation.state()[POSITION] - self._goal))
-        return Progress(success=error < self.tolerance, error=error)
+    def achieved(self, simulation: Simulation) -> np.ndarray:
+        """See :meth:`Task.achieved`."""
+        return simulation.state()[POSITION].astype(np.float64)
+
+    def is_success(self, achieved: np.ndarray, desired: np.ndarray) -> np.ndarray:
+        """See :meth:`Task.is_success`."""
+        return self.error(achieved, desired) < self.tolerance
+
+    def error(self, achieved: np.ndarray, desired: np.ndarray) -> np.ndarray:
+        """See :meth:`Task.error`."""
+        return np.linalg.norm(achieved - desired, axis=-1)

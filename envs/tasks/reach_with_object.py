@@ -1,14 +1,19 @@
-"""Reach with object: the object is in the hand; carry it to where it is in the goal image."""
+"""Reach with object: the object is held; carry it to where it is in the goal image."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from envs.grasping import carry, grasp_at_once, is_held
-from envs.observation import Goal
-from envs.pose import POSITION
-from envs.simulation import Simulation
-from envs.tasks.task import MAX_DRAWS, START_HIGH, START_LOW, Progress, Task, capture, far_point, place_object_at_random
+from vjepa_sim.envs.observation import Goal
+from vjepa_sim.envs.pose import POSITION
+from vjepa_sim.envs.tasks.grasping import carry, grasp_at_once, is_held
+from vjepa_sim.envs.tasks.task import MAX_DRAWS, START_HIGH, START_LOW, Task, capture, far_point, place_object_at_random
+
+if TYPE_CHECKING:
+    from vjepa_sim.envs.simulation.simulation import Simulation
 
 MIN_DISTANCE = 0.10  # m between start and goal
 
@@ -16,15 +21,18 @@ MIN_DISTANCE = 0.10  # m between start and goal
 class ReachWithObject(Task):
     """Success: the object is held by both fingers, less than 4 cm from its place in the goal image.
 
-    The error is that distance, metres.
+    The error is that distance, metres. What is measured: the object's position [3], and 1 while it is held, else 0.
     """
 
     name = "reach-with-object"
+    title = "ReachWithObject"
     budget = 10
     instruction = "carry the object to the goal"
+    measures = ("x", "y", "z", "held")
     tolerance = 0.04
+    grasps = True
 
-    def reset(self, simulation: Simulation, rng: np.random.Generator, look) -> list[Goal]:
+    def reset(self, simulation: Simulation, rng: np.random.Generator, look: Callable[[], np.ndarray]) -> list[Goal]:
         """See :meth:`Task.reset`."""
         for _ in range(MAX_DRAWS):
             place_object_at_random(simulation, rng)
@@ -37,12 +45,19 @@ class ReachWithObject(Task):
                 break
         else:
             raise RuntimeError("No object could be carried: the scene is broken.")
-        self._goal = simulation.object_position()
+        self.desired = self.achieved(simulation)
         goal = capture(simulation, look, self.budget, "carried")
         simulation.restore(start)
         return [goal]
 
-    def measure(self, simulation: Simulation) -> Progress:
-        """See :meth:`Task.measure`."""
-        error = float(np.linalg.norm(simulation.object_position() - self._goal))
-        return Progress(success=is_held(simulation) and error < self.tolerance, error=error)
+    def achieved(self, simulation: Simulation) -> np.ndarray:
+        """See :meth:`Task.achieved`."""
+        return np.array([*simulation.object_position(), float(is_held(simulation))])
+
+    def is_success(self, achieved: np.ndarray, desired: np.ndarray) -> np.ndarray:
+        """See :meth:`Task.is_success`."""
+        return (achieved[..., 3] == 1.0) & (self.error(achieved, desired) < self.tolerance)
+
+    def error(self, achieved: np.ndarray, desired: np.ndarray) -> np.ndarray:
+        """See :meth:`Task.error`."""
+        return np.linalg.norm(achieved[..., :3] - desired[..., :3], axis=-1)

@@ -5,13 +5,17 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from envs.errors import unknown_name
-from envs.grasping import pointing_down
-from envs.observation import Goal
-from envs.simulation import Simulation
+from vjepa_sim.envs.errors import unknown_name
+from vjepa_sim.envs.observation import Goal
+from vjepa_sim.envs.registry import Registry
+from vjepa_sim.envs.tasks.grasping import pointing_down
+
+if TYPE_CHECKING:
+    from vjepa_sim.envs.simulation.simulation import Simulation
 
 OBJECT_LOW, OBJECT_HIGH = np.array([0.40, -0.15]), np.array([0.56, 0.15])  # m, where objects start and end
 OBJECT_YAW = 0.5  # rad
@@ -23,33 +27,46 @@ PROTOCOLS = ("paper", "dense")
 
 @dataclass(frozen=True)
 class Progress:
-    """The truth about one moment, for scores and never for agents.
+    """How far one moment is; privileged, for evaluations and never for agents.
 
     Attributes:
         success: whether the task counts as solved now.
         error: metres left to the goal, in the task's own measure.
+        achieved: float64 [K], what the task measures, see :meth:`Task.achieved`.
     """
 
     success: bool
     error: float
+    achieved: np.ndarray
 
 
 class Task(ABC):
     """One task in one scene. An agent never sees this object.
 
+    Success, error and dense reward are functions of two vectors alone, what is achieved and what is desired, so that
+    goal-conditioned learners can compute them for goals in hindsight.
+
     Attributes:
         name: as on the command line.
-        budget: control steps of an episode.
+        title: as in the ids of environments.
+        budget: control steps of an episode with the task's own goals.
         instruction: the task in words.
+        grasps: whether the object must be one that can be grasped.
+        measures: names of the K numbers that the task measures.
+        desired: float64 [K], the goal of the present episode in the units of :meth:`achieved`.
     """
 
-    name: str
-    budget: int
-    instruction: str
+    name: ClassVar[str]
+    title: ClassVar[str]
+    budget: ClassVar[int]
+    instruction: ClassVar[str]
+    grasps: ClassVar[bool] = False
+    measures: ClassVar[tuple[str, ...]]
+    desired: np.ndarray
 
     @abstractmethod
     def reset(self, simulation: Simulation, rng: np.random.Generator, look: Callable[[], np.ndarray]) -> list[Goal]:
-        """Draw an episode: leave the simulation in its start state and return the goal images in order.
+        """Draw an episode: leave the simulation in its start state, set :attr:`desired`, return the goal images.
 
         Goals whose name starts with "+" belong to the dense protocol only (see :func:`select_goals`).
 
@@ -60,8 +77,32 @@ class Task(ABC):
         """
 
     @abstractmethod
+    def achieved(self, simulation: Simulation) -> np.ndarray:
+        """Measure the present moment [K]. Called once after the reset and once after every step."""
+
+    @abstractmethod
+    def is_success(self, achieved: np.ndarray, desired: np.ndarray) -> np.ndarray:
+        """Whether vectors [..., K] of what is achieved meet what is desired [..., K]: bool [...]."""
+
+    @abstractmethod
+    def error(self, achieved: np.ndarray, desired: np.ndarray) -> np.ndarray:
+        """Metres left to the goal [...], for vectors [..., K]."""
+
+    def dense_reward(self, achieved: np.ndarray, desired: np.ndarray) -> np.ndarray:
+        """A reward [...] that rises on the way to the goal, at most 1: success less the metres that are left."""
+        return self.is_success(achieved, desired) - self.error(achieved, desired)
+
     def measure(self, simulation: Simulation) -> Progress:
-        """Judge the present moment. Called once after the reset and once after every step."""
+        """Judge the present moment; see :meth:`achieved` for when to call it."""
+        achieved = self.achieved(simulation)
+        return Progress(
+            success=bool(self.is_success(achieved, self.desired)),
+            error=float(self.error(achieved, self.desired)),
+            achieved=achieved,
+        )
+
+
+TASKS: Registry[type[Task]] = Registry("task")
 
 
 def capture(simulation: Simulation, look: Callable[[], np.ndarray], steps: int, name: str) -> Goal:
@@ -90,16 +131,16 @@ def select_goals(goals: list[Goal], protocol: str) -> list[Goal]:
 
 
 def place_object_at_random(simulation: Simulation, rng: np.random.Generator) -> None:
-    """Stand the object upright somewhere on the table; the hand waits above, out of its way."""
+    """Stand the object upright somewhere on the table; the arm waits above, out of its way."""
     simulation.place_arm(simulation.home_joints, closedness=0.0)
     x, y = rng.uniform(OBJECT_LOW, OBJECT_HIGH)
     simulation.place_object(
-        np.array([x, y, simulation.object_half_height()]), float(rng.uniform(-OBJECT_YAW, OBJECT_YAW))
+        np.array([x, y, simulation.object_half_height]), float(rng.uniform(-OBJECT_YAW, OBJECT_YAW))
     )
 
 
-def start_hand_at_random(simulation: Simulation, rng: np.random.Generator) -> None:
-    """Put the open hand somewhere above the table and let everything come to rest."""
+def start_arm_at_random(simulation: Simulation, rng: np.random.Generator) -> None:
+    """Put the open gripper somewhere above the table and let everything come to rest."""
     position = rng.uniform(START_LOW, START_HIGH)
     yaw = float(rng.uniform(-START_YAW, START_YAW))
     simulation.place_flange(pointing_down(position, yaw, 0.0, simulation.gripper))

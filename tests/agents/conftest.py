@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from vjepa_sim.card import ModelCard
-from vjepa_sim.goal_policy import GoalPolicyConfig
-from vjepa_sim.presets import PRESETS
+from vjepa_sim.models.goal_policy import GoalPolicyConfig
+from vjepa_sim.training.presets import PRESETS
 from vjepa_sim.transform import ImageTransform
 from vjepa_sim.world_model import WorldModel
 

@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from agents.action_score import ScoreConfig, agent_for, learned_from, score_actions, summarize
-from data.mixture import load_mixture
-from envs.errors import UserError
+from vjepa_sim.agents.evaluation.action_score import ScoreConfig, agent_for, learned_from, score_actions, summarize
 from vjepa_sim.cli import main
+from vjepa_sim.data.mixture import load_mixture
+from vjepa_sim.envs.errors import UserError
 from vjepa_sim.world_model import WorldModel
 
 

@@ -3,17 +3,17 @@ import inspect
 import numpy as np
 import pytest
 
-from agents import load_agent
-from agents.agent import checkpoint_of
-from agents.evaluate import run_episode
-from agents.expert import Expert
-from agents.mpc import MPCAgent
-from agents.planners import PLANNERS
-from envs.errors import UserError
-from envs.franka_env import FrankaEnv
-from envs.observation import Goal, Observation
-from envs.safety import SafetyLimits
-from envs.tasks import TASKS
+from vjepa_sim.agents import load_agent
+from vjepa_sim.agents.agent import checkpoint_of
+from vjepa_sim.agents.evaluation.evaluate import run_episode
+from vjepa_sim.agents.planning.mpc import MPCAgent
+from vjepa_sim.agents.planning.presets import PLANNERS
+from vjepa_sim.agents.policies.expert import Expert
+from vjepa_sim.envs.errors import UserError
+from vjepa_sim.envs.observation import Goal, Observation
+from vjepa_sim.envs.safety import SafetyLimits
+from vjepa_sim.envs.sim_env import SimEnv
+from vjepa_sim.envs.tasks import TASKS
 from vjepa_sim.world_model import WorldModel
 
 STATE = np.array([0.45, 0, 0.3, np.pi, 0, 0, 0], np.float32)
@@ -35,7 +35,7 @@ def goal(steps=5, seed=1):
 @pytest.mark.parametrize("object_name", ["cup", "box"])
 @pytest.mark.parametrize("task", TASKS)
 def test_the_expert_solves_every_task(task, object_name):
-    env = FrankaEnv(task, object_name, size=64, randomize=1.0)
+    env = SimEnv(task, object_name, size=64, randomize=1.0)
     for seed in range(2):
         score, _ = run_episode(Expert(env), env, seed)
         assert score.success, f"seed {seed}"
@@ -44,7 +44,7 @@ def test_the_expert_solves_every_task(task, object_name):
 
 @pytest.mark.parametrize("object_name", ["cup", "box"])
 def test_the_expert_works_with_the_panda_hand(object_name):
-    env = FrankaEnv("pick-and-place", object_name, gripper="panda_hand", size=64)
+    env = SimEnv("pick-and-place", object_name, gripper="panda_hand", size=64)
     score, _ = run_episode(Expert(env), env, 0)
     assert score.success
     env.close()
@@ -67,7 +67,7 @@ def test_agents_keep_to_the_limits_and_repeat_themselves(name):
 
 def test_the_planner_moves_toward_a_reach_goal(model):
     """With the bundled model, one step in the simulator brings the hand nearer in most episodes."""
-    env = FrankaEnv("reach", "box")
+    env = SimEnv("reach", "box")
     agent = MPCAgent(model, limits=env.arm.limits)
     nearer = 0
     for seed in range(4):
@@ -90,7 +90,7 @@ def test_the_energy_is_of_the_sub_goal_that_is_due(model, monkeypatch):
         used.append(next(i for i, each in enumerate(agent._goals) if each is toward.z))
         return lambda actions: actions.sum((1, 2))
 
-    monkeypatch.setattr("agents.mpc.Energy", energy)
+    monkeypatch.setattr("vjepa_sim.agents.planning.mpc.Energy", energy)
     for _ in range(4):
         agent.act(look())
     assert used == [0, 0, 1, 1]

@@ -7,10 +7,10 @@ import shutil
 
 import pytest
 
-from agents.bench import bench_agents
-from agents.evaluate import evaluate
-from agents.evaluation_config import EvaluationConfig
-from envs.errors import UserError
+from vjepa_sim.agents.bench import bench_agents
+from vjepa_sim.agents.evaluation.config import EvaluationConfig
+from vjepa_sim.agents.evaluation.evaluate import evaluate
+from vjepa_sim.envs.errors import UserError
 
 AGENTS = {"still": "still", "clone": "bc", "ours": "mpc", "ceiling": "oracle", "scripted": "expert"}
 
@@ -32,8 +32,8 @@ def evaluations(tmp_path_factory):
 
 
 def test_agents_of_evaluations_decide_in_turn(evaluations, monkeypatch):
-    monkeypatch.setattr("agents.bench.agents.STARTS", 1)
-    monkeypatch.setattr("agents.bench.agents.TASKS", ["reach"])
+    monkeypatch.setattr("vjepa_sim.agents.bench.agents.STARTS", 1)
+    monkeypatch.setattr("vjepa_sim.agents.bench.agents.TASKS", ["reach"])
     shown = []
     result = bench_agents(evaluations, lambda done, total: shown.append((done, total)))
     result = result["runs"]

@@ -5,9 +5,9 @@ import pytest
 pytest.importorskip("franky", exc_type=ImportError)
 pytest.importorskip("franka_sim", exc_type=ImportError)
 
-from agents.bench import bench_robot
-from envs.loopback import LoopbackRobot
 from tests.envs.loopback import free_address
+from vjepa_sim.agents.bench import bench_robot
+from vjepa_sim.envs.loopback import LoopbackRobot
 
 
 def test_a_driven_robot_is_measured():

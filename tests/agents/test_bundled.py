@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from agents.agent import load_agent
-from envs.franka_env import FrankaEnv
-from vjepa_sim.world_model import BUNDLED, fingerprint
+from vjepa_sim.agents.agent import load_agent
+from vjepa_sim.checkpoint import BUNDLED, fingerprint
+from vjepa_sim.envs.sim_env import SimEnv
 
 ARENA = Path(__file__).parents[2] / "docs" / "arena"
 
@@ -27,7 +27,7 @@ ARENA = Path(__file__).parents[2] / "docs" / "arena"
     ],
 )
 def test_it_moves_toward_a_goal_that_lies_ahead(agent, checkpoint, planner):
-    env = FrankaEnv("reach", "box")
+    env = SimEnv("reach", "box")
     _, info = env.reset(seed=0)
     acting = load_agent(agent, checkpoint, limits=env.arm.limits, planner=planner)
     acting.begin(info["goals"])

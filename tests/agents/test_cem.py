@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from agents.cem import CEM, CEMConfig
-from envs.errors import UserError
+from vjepa_sim.agents.planning.cem import CEM, CEMConfig
+from vjepa_sim.envs.errors import UserError
 
 BOUND = torch.tensor([1.0, 1.0, 1.0, 0.0])
 

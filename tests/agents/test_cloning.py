@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from agents import load_agent
-from agents.cloning import (
-    CloningAgent,
+from tests.data.samples import make_episode
+from vjepa_sim.agents import load_agent
+from vjepa_sim.agents.policies.cloning import CloningAgent
+from vjepa_sim.baselines.cloning import (
     CloningConfig,
     Demonstrations,
     FlowHead,
@@ -19,13 +20,12 @@ from agents.cloning import (
     clone,
     draw_demonstrations,
 )
-from data.formats.droid import write_episode
-from data.mixture import load_mixture
-from envs.errors import UserError
-from envs.observation import Goal, Observation
-from envs.safety import SafetyLimits
-from tests.data.samples import make_episode
 from vjepa_sim.cli import main
+from vjepa_sim.data.formats.droid import write_episode
+from vjepa_sim.data.mixture import load_mixture
+from vjepa_sim.envs.errors import UserError
+from vjepa_sim.envs.observation import Goal, Observation
+from vjepa_sim.envs.safety import SafetyLimits
 from vjepa_sim.transform import ImageTransform
 from vjepa_sim.world_model import WorldModel
 

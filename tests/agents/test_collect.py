@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 import torch
 
-from agents.cloning import Policy, PolicyCard, PolicyConfig
-from agents.collect import CollectConfig, collect
-from data.episode import Episode
-from data.formats.droid import find_episodes, read_episode
-from envs.errors import UserError
-from envs.pose import difference
-from envs.scene.names import CAMERAS
-from envs.seeds import training_seed
+from vjepa_sim.agents.collection.collect import CollectConfig, collect
+from vjepa_sim.baselines.cloning import Policy, PolicyCard, PolicyConfig
+from vjepa_sim.data.episode import Episode
+from vjepa_sim.data.formats.droid import find_episodes, read_episode
+from vjepa_sim.envs.errors import UserError
+from vjepa_sim.envs.pose import difference
+from vjepa_sim.envs.scene.names import CAMERAS
+from vjepa_sim.envs.seeds import training_seed
 from vjepa_sim.transform import ImageTransform
 
 SMALL = CollectConfig(episodes=3, seed=1, tasks=("reach",), objects=("box",), steps=4, size=64)

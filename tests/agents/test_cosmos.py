@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from agents import load_agent
-from agents.cosmos import its_actions
-from envs.errors import UserError
-from envs.observation import Goal, Observation
+from vjepa_sim.agents import load_agent
+from vjepa_sim.agents.policies.cosmos import its_actions
 from vjepa_sim.cli import main
+from vjepa_sim.envs.errors import UserError
+from vjepa_sim.envs.observation import Goal, Observation
 
 STATE = np.array([0.45, 0, 0.3, np.pi, 0, 0, 0.2], np.float32)
 

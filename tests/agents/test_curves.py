@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from agents.curves import draw_curves, read_metrics
-from agents.panel import PAPER
-from envs.errors import UserError
+from vjepa_sim.agents.plotting.curves import draw_curves, read_metrics
+from vjepa_sim.agents.plotting.panel import PAPER
 from vjepa_sim.cli import main
+from vjepa_sim.envs.errors import UserError
 
 
 def written(folder, lines):

@@ -9,15 +9,15 @@ import pytest
 pytest.importorskip("franky")
 pytest.importorskip("franka_sim")
 
-from agents.baselines import RandomAgent, StillAgent
-from agents.deploy import DeployConfig, Operator, deploy
-from agents.preflight import preflight
-from data.formats.droid import find_episodes, read_episode
-from envs.errors import UserError
-from envs.faults import Reflex
-from envs.make import make
-from envs.observation import Goal
 from tests.envs.loopback import free_address, wait_until
+from vjepa_sim.agents.deployment.deploy import DeployConfig, Operator, deploy
+from vjepa_sim.agents.deployment.preflight import preflight
+from vjepa_sim.agents.policies.trivial import RandomAgent, StillAgent
+from vjepa_sim.data.formats.droid import find_episodes, read_episode
+from vjepa_sim.envs.backends import make
+from vjepa_sim.envs.errors import UserError
+from vjepa_sim.envs.faults import Reflex
+from vjepa_sim.envs.observation import Goal
 
 CONFIG = DeployConfig("loopback", agent="random", checkpoint="", task="reach", object="box", goals="", episodes=1)
 

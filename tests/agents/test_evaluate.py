@@ -5,17 +5,17 @@ import numpy as np
 import pytest
 import torch
 
-from agents.agent import load_agent
-from agents.behaviors import make_behavior
-from agents.evaluate import check_fit, check_seeds, evaluate, run_episode, usable_seeds
-from agents.evaluation_config import EvaluationConfig
-from agents.evaluation_report import read_begun
-from agents.mpc import MPCAgent
-from agents.scoring import interval_over_starts, told_rate, wilson_interval
-from data.video import read_video
-from envs.errors import UserError
-from envs.franka_env import FrankaEnv
-from envs.safety import SafetyLimits
+from vjepa_sim.agents.agent import load_agent
+from vjepa_sim.agents.collection.behaviors import make_behavior
+from vjepa_sim.agents.evaluation.config import EvaluationConfig
+from vjepa_sim.agents.evaluation.evaluate import check_fit, check_seeds, evaluate, run_episode, usable_seeds
+from vjepa_sim.agents.evaluation.report import read_begun
+from vjepa_sim.agents.evaluation.statistics import interval_over_starts, told_rate, wilson_interval
+from vjepa_sim.agents.planning.mpc import MPCAgent
+from vjepa_sim.data.video import read_video
+from vjepa_sim.envs.errors import UserError
+from vjepa_sim.envs.safety import SafetyLimits
+from vjepa_sim.envs.sim_env import SimEnv
 from vjepa_sim.world_model import WorldModel
 
 CONFIG = EvaluationConfig(agent="expert", tasks=("reach",), objects=("box",), episodes=2, size=64, seed=11)
@@ -120,7 +120,7 @@ def test_a_stopped_cell_goes_on_with_its_next_episode(tmp_path, monkeypatch):
         run_seeds.append(seed)
         return run_episode(agent, env, seed)
 
-    monkeypatch.setattr("agents.evaluate.run_episode", counted)
+    monkeypatch.setattr("vjepa_sim.agents.evaluation.evaluate.run_episode", counted)
     again = evaluate(run, config, lambda *_: None)
     assert run_seeds == [13, 11, 12, 13]  # the policy's third, and all of random's
     for ours, theirs in zip(again["cells"], whole["cells"], strict=True):
@@ -138,7 +138,7 @@ def test_a_damaged_begun_cell_is_named(tmp_path):
 
 
 def test_starts_that_satisfy_the_goal_do_not_count(monkeypatch):
-    env = FrankaEnv("reach", "box", size=64)
+    env = SimEnv("reach", "box", size=64)
     distances = [env.reset(seed=seed)[1]["error"] for seed in range(6)]
     monkeypatch.setattr(env.task, "tolerance", float(np.median(distances)))
     seeds, excluded = usable_seeds(env, first=0, count=3)
@@ -151,7 +151,7 @@ def test_starts_that_satisfy_the_goal_do_not_count(monkeypatch):
 
 @pytest.mark.parametrize("name", ["mpc", "random", "still"])
 def test_agents_are_not_told_the_goals_state(name):
-    env = FrankaEnv("reach", "box", size=128)
+    env = SimEnv("reach", "box", size=128)
     agent = load_agent(name)
     begun = []
     begin = agent.begin
@@ -165,7 +165,7 @@ def test_agents_are_not_told_the_goals_state(name):
 def test_a_model_of_another_period_is_refused():
     model = WorldModel.from_pretrained("tiny")
     model.with_card(period=1.0)
-    env = FrankaEnv("reach", "box", size=64)
+    env = SimEnv("reach", "box", size=64)
     with pytest.raises(UserError, match=r"steps of 1.0 s; the environment's are 0.25 s"):
         check_fit(MPCAgent(model), env)
     env.close()
@@ -179,11 +179,11 @@ def test_a_model_that_saw_the_seeds_is_refused():
 
 
 def test_a_model_that_does_not_fit_the_environment_is_refused():
-    small = FrankaEnv("reach", "box", size=64)
+    small = SimEnv("reach", "box", size=64)
     with pytest.raises(UserError, match="sees pictures of 128 pixels; the camera's have 64"):
         check_fit(load_agent("mpc"), small)
     small.close()
-    other = FrankaEnv("reach", "box", "panda_hand", size=128)
+    other = SimEnv("reach", "box", "panda_hand", size=128)
     with pytest.raises(UserError, match="trained with robotiq; the arm has panda_hand"):
         check_fit(load_agent("mpc"), other)
     other.close()
@@ -283,7 +283,7 @@ def test_behaviors_are_named():
 
 
 def test_a_fault_ends_an_episode_as_a_failure():
-    env = FrankaEnv("reach", "box", size=64, limits=SafetyLimits(joint_margin=1.2))
+    env = SimEnv("reach", "box", size=64, limits=SafetyLimits(joint_margin=1.2))
     agent = load_agent("random", limits=env.arm.limits)
     score, frames = run_episode(agent, env, seed=3)
     env.close()

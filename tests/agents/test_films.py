@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from agents.films import Films, side_by_side
-from agents.scoring import EpisodeScore
-from envs.observation import Goal, Observation
+from vjepa_sim.agents.evaluation.statistics import EpisodeScore
+from vjepa_sim.agents.evaluation.videos import Films, side_by_side
+from vjepa_sim.envs.observation import Goal, Observation
 
 SIZE = 128
 

@@ -5,13 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from agents.cloning import PolicyCard, is_policy
-from agents.evaluate import run_episode
-from envs.franka_env import FrankaEnv
-from envs.seeds import FIRST_TRAINING_SEED, evaluation_seed, training_seed
-from envs.tasks import TASKS
-from vjepa_sim.card import CARD_FILE, ModelCard, read_card
-from vjepa_sim.world_model import BUNDLED
+from vjepa_sim.agents.evaluation.evaluate import run_episode
+from vjepa_sim.baselines.cloning import PolicyCard, is_policy
+from vjepa_sim.card import ModelCard, read_card
+from vjepa_sim.checkpoint import BUNDLED, CARD_FILE
+from vjepa_sim.envs.seeds import FIRST_TRAINING_SEED, evaluation_seed, training_seed
+from vjepa_sim.envs.sim_env import SimEnv
+from vjepa_sim.envs.tasks import TASKS
 
 CARDS = sorted(BUNDLED.glob(f"*/{CARD_FILE}"))
 COMPARED = 4  # episodes of either kind
@@ -24,7 +24,7 @@ def seeds_of(card):
 
 def drawn(task, seeds):
     """Where the object stands, where the hand starts, and how the scene looks, by seed."""
-    env = FrankaEnv(task, "box", size=32, randomize=1.0)
+    env = SimEnv(task, "box", size=32, randomize=1.0)
     scenes = []
     for seed in seeds:
         env.reset(seed=seed)
@@ -64,7 +64,7 @@ class Listener:
 
 
 def test_an_agent_is_told_images_its_own_state_and_nothing_else():
-    env = FrankaEnv("grasp", "box", size=32)
+    env = SimEnv("grasp", "box", size=32)
     agent = Listener()
     run_episode(agent, env, 0)
     assert all(goal.state is None for goal in agent.goals)

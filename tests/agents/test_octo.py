@@ -6,11 +6,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from agents import load_agent
-from envs.errors import UserError
-from envs.observation import Goal, Observation
-from envs.safety import SafetyLimits
+from vjepa_sim.agents import load_agent
 from vjepa_sim.cli import main
+from vjepa_sim.envs.errors import UserError
+from vjepa_sim.envs.observation import Goal, Observation
+from vjepa_sim.envs.safety import SafetyLimits
 
 STATE = np.array([0.45, 0, 0.3, np.pi, 0, 0, 0.2], np.float32)
 

@@ -10,17 +10,17 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from agents.baselines import StillAgent
-from agents.comparing.run_folder import read_runs
-from agents.comparing.rung import read_episodes
-from agents.deploy import DeployConfig, Operator, deploy
-from agents.preflight import preflight
-from agents.view import Moves, fit_view
-from data.formats.droid import find_episodes, read_episode
-from envs.errors import UserError
-from envs.faults import NotFinite, Reflex
-from envs.make import make_robot
-from envs.observation import Goal
+from vjepa_sim.agents.calibration import Moves, fit_view
+from vjepa_sim.agents.comparison.motion import read_episodes
+from vjepa_sim.agents.comparison.run_folder import read_runs
+from vjepa_sim.agents.deployment.deploy import DeployConfig, Operator, deploy
+from vjepa_sim.agents.deployment.preflight import preflight
+from vjepa_sim.agents.policies.trivial import StillAgent
+from vjepa_sim.data.formats.droid import find_episodes, read_episode
+from vjepa_sim.envs.backends import make_robot
+from vjepa_sim.envs.errors import UserError
+from vjepa_sim.envs.faults import NotFinite, Reflex
+from vjepa_sim.envs.observation import Goal
 from vjepa_sim.world_model import WorldModel
 
 BEGAN = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
@@ -39,7 +39,7 @@ def watched(monkeypatch):
     monkeypatch.setattr(robot, "reset", lambda: [done.append("reset"), reset()][1])
     minutes = itertools.count()
     clock = SimpleNamespace(now=lambda zone: BEGAN + timedelta(minutes=next(minutes)))
-    monkeypatch.setattr("agents.recording.datetime", clock)
+    monkeypatch.setattr("vjepa_sim.agents.deployment.recording.datetime", clock)
     yield env, [Goal(robot.glimpse().rgb, 2)], done
     env.close()
 

@@ -6,19 +6,19 @@ import numpy as np
 import pytest
 import torch
 
-from agents.agent import load_agent
-from agents.cem import CEMConfig
-from agents.mpc import MPCAgent
-from agents.oracle import TrueWorld
-from agents.planners import PLANNERS
-from envs.errors import UserError
-from envs.faults import ForceExceeded
-from envs.franka_env import FrankaEnv
+from vjepa_sim.agents.agent import load_agent
+from vjepa_sim.agents.planning.cem import CEMConfig
+from vjepa_sim.agents.planning.mpc import MPCAgent
+from vjepa_sim.agents.planning.presets import PLANNERS
+from vjepa_sim.agents.policies.oracle import TrueWorld
+from vjepa_sim.envs.errors import UserError
+from vjepa_sim.envs.faults import ForceExceeded
+from vjepa_sim.envs.sim_env import SimEnv
 from vjepa_sim.world_model import WorldModel
 
 
 def test_what_it_imagines_is_what_then_happens(untrained):
-    env = FrankaEnv("grasp", "box", size=64)
+    env = SimEnv("grasp", "box", size=64)
     env.reset(seed=3)
     world = TrueWorld(untrained, env)
     actions = torch.tensor([[[0.03, 0, -0.05, 0, 0, 0, 0], [0, 0.04, 0, 0, 0, 0.1, 0.5]], [[0.0] * 7] * 2])
@@ -33,7 +33,7 @@ def test_what_it_imagines_is_what_then_happens(untrained):
 
 
 def test_an_agent_reaches_by_planning_in_it():
-    env = FrankaEnv("reach", "box", size=128)
+    env = SimEnv("reach", "box", size=128)
     _, info = env.reset(seed=0)
     few = replace(PLANNERS["unguided"], cem=CEMConfig(samples=24, elites=4, iterations=2, initial_std=1.0))
     agent = MPCAgent(TrueWorld(WorldModel.from_pretrained("tiny"), env), few, env.arm.limits)
@@ -50,7 +50,7 @@ def test_an_agent_reaches_by_planning_in_it():
     "planner, told", [("polished", "needs gradients"), ("policy", "would never ask the simulator")]
 )
 def test_planners_that_an_oracle_is_not_asked_by_are_refused(planner, told):
-    env = FrankaEnv("reach", "box", size=64)
+    env = SimEnv("reach", "box", size=64)
     with pytest.raises(UserError, match=told):
         load_agent("oracle", "tiny", env=env, planner=planner)
     with pytest.raises(UserError, match="would never ask the simulator"):
@@ -59,7 +59,7 @@ def test_planners_that_an_oracle_is_not_asked_by_are_refused(planner, told):
 
 
 def test_an_arm_that_stops_on_the_way_stays_where_it_stopped(untrained):
-    env = FrankaEnv("reach", "box", size=64)
+    env = SimEnv("reach", "box", size=64)
     env.reset(seed=3)
     world = TrueWorld(untrained, env)
     command, told = env.arm.command, []

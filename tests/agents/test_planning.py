@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 import torch
 
-from agents.cem import APART, CEM, STARTS, CEMConfig, Plan
-from agents.energy import Energy, EnergyConfig, feature_distance
-from agents.eyes import Eyes
-from agents.mpc import MPCAgent, MPCConfig
-from agents.planners import PLANNERS, REFERENCE, get_planner, planner_for
-from agents.polish import TOGETHER, polish
-from envs.errors import UserError
-from envs.observation import Goal, Observation
-from vjepa_sim.goal_policy import STEPS_SCALE
-from vjepa_sim.heads import view_shift
+from vjepa_sim.agents.planning.cem import APART, CEM, STARTS, CEMConfig, Plan
+from vjepa_sim.agents.planning.energy import Energy, EnergyConfig, feature_distance
+from vjepa_sim.agents.planning.gradient import TOGETHER, polish
+from vjepa_sim.agents.planning.mpc import MPCAgent, MPCConfig
+from vjepa_sim.agents.planning.perception import Eyes
+from vjepa_sim.agents.planning.presets import PLANNERS, REFERENCE, get_planner, planner_for
+from vjepa_sim.envs.errors import UserError
+from vjepa_sim.envs.observation import Goal, Observation
+from vjepa_sim.models.goal_policy import STEPS_SCALE
+from vjepa_sim.models.heads import view_shift
 from vjepa_sim.world_model import WorldModel
 
 STATE = np.array([0.45, 0, 0.3, np.pi, 0, 0, 0], np.float32)

@@ -1,7 +1,7 @@
 import pytest
 
-from agents.trial import Trial
-from envs.errors import UserError
+from vjepa_sim.agents.evaluation.in_training import Trial
+from vjepa_sim.envs.errors import UserError
 from vjepa_sim.world_model import WorldModel
 
 

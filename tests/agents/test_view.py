@@ -7,9 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from agents.energy import EnergyConfig
-from agents.mpc import MPCAgent, MPCConfig
-from agents.view import (
+from vjepa_sim.agents.calibration import (
     VIEW_FILE,
     Moves,
     ViewCalibration,
@@ -20,17 +18,20 @@ from agents.view import (
     load_view,
     make_moves,
 )
-from agents.view.plot import draw_moves, draw_sweep
-from agents.view.simulated import SimulatedView, SweepRow, sweep_csv, sweep_markdown
-from envs.errors import UserError
-from envs.franka_env import FrankaEnv
-from envs.observation import Goal, Observation
-from envs.robot import simulated_camera
-from envs.safety import SafetyEnvelope, SafetyLimits
-from envs.scene.cameras import LEFT, left_at
-from envs.status import ArmStatus
+from vjepa_sim.agents.calibration.plot import draw_moves, draw_sweep
+from vjepa_sim.agents.calibration.simulated import SimulatedView, SweepRow, sweep_csv, sweep_markdown
+from vjepa_sim.agents.planning.energy import EnergyConfig
+from vjepa_sim.agents.planning.mpc import MPCAgent, MPCConfig
+from vjepa_sim.checkpoint import fingerprint
 from vjepa_sim.cli import main
-from vjepa_sim.world_model import WorldModel, fingerprint
+from vjepa_sim.envs.errors import UserError
+from vjepa_sim.envs.observation import Goal, Observation
+from vjepa_sim.envs.robot import simulated_camera
+from vjepa_sim.envs.safety import SafetyEnvelope, SafetyLimits
+from vjepa_sim.envs.scene.cameras import LEFT, left_at
+from vjepa_sim.envs.sim_env import SimEnv
+from vjepa_sim.envs.status import ArmStatus
+from vjepa_sim.world_model import WorldModel
 
 
 def rotation(degrees):
@@ -141,7 +142,7 @@ def test_a_knocked_camera_moves_and_turns_by_what_was_asked():
 def test_another_viewpoint_changes_the_picture_and_nothing_else(randomize):
     seen = []
     for viewpoint in (None, LEFT, left_at(85)):
-        env = FrankaEnv("reach", "box", size=64, randomize=randomize, viewpoint=viewpoint)
+        env = SimEnv("reach", "box", size=64, randomize=randomize, viewpoint=viewpoint)
         env.reset(seed=3)
         env.step(np.array([0.03, 0.02, 0, 0, 0, 0, 0]))
         seen.append((env.observation.rgb, env.data.qpos.copy(), env.variation))
@@ -157,7 +158,7 @@ def test_another_viewpoint_changes_the_picture_and_nothing_else(randomize):
 
 def test_a_viewpoint_of_another_kind_is_refused():
     with pytest.raises(UserError, match="Viewpoint"):
-        FrankaEnv("reach", "box", size=64, viewpoint=35.0)
+        SimEnv("reach", "box", size=64, viewpoint=35.0)
 
 
 # --- moves and their map ------------------------------------------------------------------------------------------

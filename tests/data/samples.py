@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 from hypothesis import strategies as st
 
-from data.episode import Camera, Episode
+from vjepa_sim.data.episode import Camera, Episode
 
 
 def smooth_frames(rows: int, height: int = 32, width: int = 48, shade: int = 0) -> np.ndarray:

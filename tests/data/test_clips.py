@@ -5,13 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from data.clips import PERIODS, Clips, parse_period
-from data.formats.format import Entry, Reader
-from data.frames import LazyFrames
-from data.mixture import load_mixture, parse_source
-from envs import pose
-from envs.errors import UserError
 from tests.data.samples import make_episode
+from vjepa_sim.data.clips import PERIODS, Clips, parse_period
+from vjepa_sim.data.formats.format import Entry, Reader
+from vjepa_sim.data.frames import LazyFrames
+from vjepa_sim.data.mixture import load_mixture, parse_source
+from vjepa_sim.envs import pose
+from vjepa_sim.envs.errors import UserError
 
 
 def describe(name, episode):

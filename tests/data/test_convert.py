@@ -5,11 +5,11 @@ import json
 import numpy as np
 import pytest
 
-from data.convert import convert
-from data.formats import FORMATS, detect, open_reader, open_writer
-from data.formats.droid import write_episode
-from envs.errors import UserError
 from tests.data.samples import make_episode
+from vjepa_sim.data.convert import convert
+from vjepa_sim.data.formats import FORMATS, detect, open_reader, open_writer
+from vjepa_sim.data.formats.droid import write_episode
+from vjepa_sim.envs.errors import UserError
 
 WRITABLE = [name for name, format in FORMATS.items() if format.writable]
 

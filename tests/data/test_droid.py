@@ -11,11 +11,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from data.episode import Camera
-from data.formats.droid import DroidReader, episode_folder, find_episodes, read_episode, write_episode
-from data.video import write_video
-from envs.errors import UserError
 from tests.data.samples import damage, make_episode, smooth_frames
+from vjepa_sim.data.episode import Camera
+from vjepa_sim.data.formats.droid import DroidReader, episode_folder, find_episodes, read_episode, write_episode
+from vjepa_sim.data.video import write_video
+from vjepa_sim.envs.errors import UserError
 
 DROID_FIELDS = [
     "uuid",

@@ -4,10 +4,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from data.goals import Origin, fingerprint_goals, load_goals, load_origin, save_goals
-from envs.errors import UserError
-from envs.observation import Goal
-from envs.start import Start
+from vjepa_sim.data.goals import Origin, fingerprint_goals, load_goals, load_origin, save_goals
+from vjepa_sim.envs.errors import UserError
+from vjepa_sim.envs.observation import Goal
+from vjepa_sim.envs.start import Start
 
 CAMERA = {"address": "0"}
 START = Start("grasp", 3, "robotiq", "box", (0.1,) * 7, 0.0, (0.5, 0.0, 0.03), 0.2)

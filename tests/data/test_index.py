@@ -7,14 +7,14 @@ import h5py
 import numpy as np
 import pytest
 
-from agents.bench.data import make_many
-from data.clips import Clips
-from data.formats import open_reader
-from data.formats.droid import DroidReader, describe, write_episode
-from data.formats.format import Entry
-from data.index import index_file, indexed
-from data.mixture import Mixture
 from tests.data.samples import make_episode
+from vjepa_sim.agents.bench.data import make_many
+from vjepa_sim.data.clips import Clips
+from vjepa_sim.data.formats import open_reader
+from vjepa_sim.data.formats.droid import DroidReader, describe, write_episode
+from vjepa_sim.data.formats.format import Entry
+from vjepa_sim.data.index import index_file, indexed
+from vjepa_sim.data.mixture import Mixture
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def looked_up(monkeypatch):
         names.append(name)
         return describe(root, name)
 
-    monkeypatch.setattr("data.formats.droid.reader.describe", watched)
+    monkeypatch.setattr("vjepa_sim.data.formats.droid.reader.describe", watched)
     return names
 
 
@@ -85,7 +85,7 @@ def test_a_broken_clock_is_an_error_of_the_entry(tmp_path, stamps):
 def test_a_cache_that_can_not_be_written_is_done_without(tmp_path, monkeypatch, caplog):
     write_episode(tmp_path, 0, make_episode())
     (tmp_path / "file").write_text("")
-    monkeypatch.setattr("data.index.cache_folder", lambda: tmp_path / "file")
+    monkeypatch.setattr("vjepa_sim.data.index.cache_folder", lambda: tmp_path / "file")
     assert len(DroidReader(tmp_path)) == 1
     assert "can't be kept" in caplog.text
 
@@ -130,7 +130,7 @@ def test_of_many_episodes_hardly_any_is_opened_for_a_clip(tmp_path, episodes_fol
     count, root = 20_000, tmp_path / "many"
     make_many(root, episodes_folder, count)
     opened = []
-    monkeypatch.setattr("data.formats.droid.reader.describe", lambda *_: pytest.fail("it is known already"))
+    monkeypatch.setattr("vjepa_sim.data.formats.droid.reader.describe", lambda *_: pytest.fail("it is known already"))
     original = DroidReader.read
     monkeypatch.setattr(
         DroidReader, "read", lambda self, *arguments, **named: opened.append(1) or original(self, *arguments, **named)

@@ -13,15 +13,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data.formats.lerobot import LeRobotWriter, detect, open_reader, open_writer
-from data.formats.lerobot.content import columns_of
-from data.formats.lerobot.layout import INFO, OWN_COLUMNS, Feature, camera_roles, fill
-from data.formats.lerobot.rolling import Limits
-from data.video import Video
-from envs.errors import UserError
-from envs.panda import flange_poses
-from envs.pose import difference
 from tests.data.samples import make_episode, smooth_frames
+from vjepa_sim.data.formats.lerobot import LeRobotWriter, detect, open_reader, open_writer
+from vjepa_sim.data.formats.lerobot.content import columns_of
+from vjepa_sim.data.formats.lerobot.layout import INFO, OWN_COLUMNS, Feature, camera_roles, fill
+from vjepa_sim.data.formats.lerobot.rolling import Limits
+from vjepa_sim.data.video import Video
+from vjepa_sim.envs.arms.panda import flange_poses
+from vjepa_sim.envs.errors import UserError
+from vjepa_sim.envs.pose import difference
 
 GOLDEN = Path(__file__).parent / "fixtures" / "lerobot_v3_golden"
 DATA = "data/chunk-000/file-000.parquet"

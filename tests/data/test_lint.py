@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from data.episode import Camera, Episode
-from data.formats import open_reader
-from data.formats.format import Entry, Reader
-from data.lint import findings_rows, findings_text, lint, plan_quarantine, quarantine
-from data.lint.finding import Finding
-from envs.errors import UserError
+from vjepa_sim.data.episode import Camera, Episode
+from vjepa_sim.data.formats import open_reader
+from vjepa_sim.data.formats.format import Entry, Reader
+from vjepa_sim.data.lint import findings_rows, findings_text, lint, plan_quarantine, quarantine
+from vjepa_sim.data.lint.finding import Finding
+from vjepa_sim.envs.errors import UserError
 
 
 class MemoryReader(Reader):
@@ -32,11 +32,11 @@ class MemoryReader(Reader):
 
 
 def simulated(seeds, steps, cameras):
-    from agents.behaviors import make_behavior
-    from data.recorder import record
-    from envs.franka_env import FrankaEnv
+    from vjepa_sim.agents.collection.behaviors import make_behavior
+    from vjepa_sim.data.recorder import record
+    from vjepa_sim.envs.sim_env import SimEnv
 
-    env = FrankaEnv("grasp", "box", size=128)
+    env = SimEnv("grasp", "box", size=128)
     episodes = []
     for seed in seeds:
         env.reset(seed=seed)
@@ -131,8 +131,8 @@ def test_episodes_without_the_camera_are_checked_apart(good):
 
 
 def test_pictures_are_reduced_as_they_are_decoded():
-    from data.frames import LazyFrames
-    from data.motion import small_grey
+    from vjepa_sim.data.frames import LazyFrames
+    from vjepa_sim.data.motion import small_grey
 
     class Frames(LazyFrames):
         def _load(self, wanted):

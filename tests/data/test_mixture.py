@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data import mixture as mixture_module
-from data.convert import convert
-from data.formats import FORMATS
-from data.formats.droid import write_episode
-from data.mixture import Mixture, load_mixture
-from data.video import write_video
-from data.videos import ImageFolder, VideoFolder
-from envs.errors import UserError
 from tests.data.samples import make_episode, smooth_frames
+from vjepa_sim.data import mixture as mixture_module
+from vjepa_sim.data.convert import convert
+from vjepa_sim.data.formats import FORMATS
+from vjepa_sim.data.formats.droid import write_episode
+from vjepa_sim.data.mixture import Mixture, load_mixture
+from vjepa_sim.data.video import write_video
+from vjepa_sim.data.videos import ImageFolder, VideoFolder
+from vjepa_sim.envs.errors import UserError
 
 RLDS = Path(__file__).parent / "fixtures" / "rlds_golden"
 

@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from data.output import claimed
-from envs.errors import UserError
+from vjepa_sim.data.output import claimed
+from vjepa_sim.envs.errors import UserError
 
 
 def test_a_folder_has_one_writer_and_one_configuration(tmp_path):

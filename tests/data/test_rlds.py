@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from data.encoded_frames import EncodedFrames
-from data.formats import rlds
-from data.formats.rlds.example import _message, parse_example
-from data.formats.rlds.tfrecord import find_records, masked_crc, read_record
-from envs.errors import UserError
 from tests.data.samples import damage
+from vjepa_sim.data.encoded_frames import EncodedFrames
+from vjepa_sim.data.formats import rlds
+from vjepa_sim.data.formats.rlds.example import _message, parse_example
+from vjepa_sim.data.formats.rlds.tfrecord import find_records, masked_crc, read_record
+from vjepa_sim.envs.errors import UserError
 
 GOLDEN = Path(__file__).parent / "fixtures" / "rlds_golden"
 SHARD = "r2d2_faceblur-train.tfrecord-00000-of-00001"
@@ -98,7 +98,9 @@ def test_entries_tell_what_is_there_without_pictures(monkeypatch):
         assert entry.success == ("/success/" in episode.details["source"])
         assert entry.duration == pytest.approx(4 / 15) and not entry.error
         assert entry.period == pytest.approx(episode.period)
-    monkeypatch.setattr("data.formats.rlds.reader.peek_example", None)  # remembered: nothing is looked up again
+    monkeypatch.setattr(
+        "vjepa_sim.data.formats.rlds.reader.peek_example", None
+    )  # remembered: nothing is looked up again
     assert rlds.open_reader(GOLDEN).entries == reader.entries
 
 

@@ -16,11 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from data.episode import Camera
-from data.formats import robomimic
-from envs import pose
-from envs.errors import UserError
 from tests.data.samples import damage, make_episode
+from vjepa_sim.data.episode import Camera
+from vjepa_sim.data.formats import robomimic
+from vjepa_sim.envs import pose
+from vjepa_sim.envs.errors import UserError
 
 
 @pytest.fixture(autouse=True)
@@ -210,7 +210,7 @@ def test_what_was_written_before_a_kill_is_readable(tmp_path):
     path = tmp_path / "demos.hdf5"
     code = """
 import sys, time
-from data.formats import robomimic
+from vjepa_sim.data.formats import robomimic
 from tests.data.samples import damage, make_episode
 writer = robomimic.open_writer(sys.argv[1])
 for seed in range(3):

@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data.contact_sheet import contact_sheet
-from data.episode import Episode
-from data.formats import open_reader
-from data.formats.format import Entry, Reader
-from data.summary import gripper_events, summarize, text
-from envs import pose
-from envs.errors import UserError
 from tests.data.samples import make_episode
+from vjepa_sim.data.contact_sheet import contact_sheet
+from vjepa_sim.data.episode import Episode
+from vjepa_sim.data.formats import open_reader
+from vjepa_sim.data.formats.format import Entry, Reader
+from vjepa_sim.data.summary import gripper_events, summarize, text
+from vjepa_sim.envs import pose
+from vjepa_sim.envs.errors import UserError
 
 
 class MemoryReader(Reader):

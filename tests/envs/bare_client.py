@@ -10,12 +10,12 @@ from dataclasses import replace
 import gymnasium
 import numpy as np
 
-from envs import ENV_IDS
-from envs.cameras import open_camera
-from envs.franka import FrankaArm
-from envs.franka.franky_driver import FrankyDriver
-from envs.grippers import open_gripper
-from envs.safety import SafetyEnvelope, default_limits
+from vjepa_sim.envs import ENV_IDS
+from vjepa_sim.envs.cameras import open_camera
+from vjepa_sim.envs.franka import FrankaArm
+from vjepa_sim.envs.franka.franky_driver import FrankyDriver
+from vjepa_sim.envs.grippers import open_gripper
+from vjepa_sim.envs.safety import SafetyEnvelope, default_limits
 
 FORWARD = np.array([0.02, 0, 0, 0, 0, 0, 0], np.float32)
 PERIOD = 1.0

@@ -11,16 +11,17 @@ from pathlib import Path
 
 import numpy as np
 
-from envs.cameras import Grabber
-from envs.franka import FrankaArm, open_driver
-from envs.franka.driver import Driver, RobotState
-from envs.franka.joint_motion import move_joints
-from envs.franka.servo import Servo, ServoSettings
-from envs.grippers import open_gripper
-from envs.loopback.robotiq import LoopbackRobotiq
-from envs.panda import HOME_JOINTS
-from envs.safety import SafetyEnvelope, default_limits
 from tests.envs.grey import GreySource
+from vjepa_sim.envs.arms.panda import HOME_JOINTS
+from vjepa_sim.envs.cameras import Grabber
+from vjepa_sim.envs.franka import FrankaArm, open_driver
+from vjepa_sim.envs.franka.driver import Driver
+from vjepa_sim.envs.franka.joint_motion import move_joints
+from vjepa_sim.envs.franka.servo import Servo, ServoSettings
+from vjepa_sim.envs.grippers import open_gripper
+from vjepa_sim.envs.loopback.robotiq import LoopbackRobotiq
+from vjepa_sim.envs.robot import RobotState
+from vjepa_sim.envs.safety import SafetyEnvelope, default_limits
 
 
 def main(library: str, host: str, kind: str) -> None:

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from envs.franka.driver import RobotState
-from envs.panda import HOME_JOINTS, flange_poses
-from envs.pose import euler_to_matrix
+from vjepa_sim.envs.arms.panda import HOME_JOINTS, flange_poses
+from vjepa_sim.envs.pose import euler_to_matrix
+from vjepa_sim.envs.robot import RobotState
 
 
 def flange_matrix(joints):

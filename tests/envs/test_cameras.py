@@ -7,16 +7,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from data.recorder import record
-from envs import pose
-from envs.camera import Camera
-from envs.engine import mujoco
-from envs.errors import UserError
-from envs.franka_env import FrankaEnv
-from envs.scene.cameras import LEFT, RIGHT, WRIST
-from envs.scene.names import CAMERAS, GRIPPERS
-from envs.simulation import Simulation
-from envs.variation import Stage, sample_variation
+from vjepa_sim.data.recorder import record
+from vjepa_sim.envs import pose
+from vjepa_sim.envs.errors import UserError
+from vjepa_sim.envs.scene.cameras import LEFT, RIGHT, WRIST
+from vjepa_sim.envs.scene.names import CAMERAS, GRIPPERS
+from vjepa_sim.envs.scene.stage import Stage
+from vjepa_sim.envs.scene.variation import sample_variation
+from vjepa_sim.envs.sim_env import SimEnv
+from vjepa_sim.envs.simulation.engine import mujoco
+from vjepa_sim.envs.simulation.renderer import Camera
+from vjepa_sim.envs.simulation.simulation import Simulation
 
 SIZE = 256
 # Drawn with seed 7 at full strength before there was more than one camera.
@@ -119,7 +120,7 @@ def test_looking_through_others_changes_nothing_for_agents():
     """Pictures of the left camera and physics, bit by bit."""
     episodes = []
     for cameras in (("left",), CAMERAS):
-        env = FrankaEnv("grasp", "box", size=64, randomize=1.0)
+        env = SimEnv("grasp", "box", size=64, randomize=1.0)
         env.reset(seed=4)
         rng = np.random.default_rng(0)
         episodes.append(
@@ -144,7 +145,7 @@ def test_looking_through_others_changes_nothing_for_agents():
 
 def test_equal_seeds_give_equal_pictures():
     def look(seed: int) -> np.ndarray:
-        env = FrankaEnv("reach", "cup", size=64, randomize=1.0)
+        env = SimEnv("reach", "cup", size=64, randomize=1.0)
         env.reset(seed=seed)
         pictures = np.stack([env.camera.render(env.data, name) for name in CAMERAS])
         env.close()
@@ -217,9 +218,9 @@ class Thing: pass
 weakref.finalize(Thing(), str)  # what other libraries do before any camera is made
 kept = Thing()
 weakref.finalize(kept, str)
-from envs.franka_env import FrankaEnv
+from vjepa_sim.envs.sim_env import SimEnv
 
-env = FrankaEnv("reach", "box", size=32)
+env = SimEnv("reach", "box", size=32)
 env.reset(seed=0)
 """
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)

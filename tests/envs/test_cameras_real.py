@@ -12,12 +12,12 @@ import cv2
 import numpy as np
 import pytest
 
-from envs.cameras import EndOfVideo, Grabber, OpenCVSource, open_camera
-from envs.cameras import grabber as grabber_module
-from envs.cameras.opencv import without_password
-from envs.errors import UserError
-from envs.faults import StaleCamera
 from tests.envs.mjpeg import MjpegServer, number_in, numbered
+from vjepa_sim.envs.cameras import EndOfVideo, Grabber, OpenCVSource, open_camera
+from vjepa_sim.envs.cameras import grabber as grabber_module
+from vjepa_sim.envs.cameras.opencv import without_password
+from vjepa_sim.envs.errors import UserError
+from vjepa_sim.envs.faults import StaleCamera
 
 DEADLINE = 20.0  # s: far more than anything here takes
 
@@ -365,7 +365,7 @@ def test_the_left_eye_is_cut_out(server):
 
 
 def test_a_program_that_forgets_to_close_still_ends_well(server):
-    program = f"from envs.cameras import open_camera; open_camera({server.url!r}).latest()"
+    program = f"from vjepa_sim.envs.cameras import open_camera; open_camera({server.url!r}).latest()"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
 
@@ -485,7 +485,7 @@ def test_the_other_pyzed_is_recognised(monkeypatch):
 
 
 def test_importing_loads_no_camera_library():
-    program = "import sys, envs.cameras; sys.exit(bool({'cv2', 'pyrealsense2', 'pyzed', 'mujoco'} & set(sys.modules)))"
+    program = "import sys, vjepa_sim.envs.cameras; sys.exit(bool({'cv2', 'pyrealsense2', 'pyzed', 'mujoco'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", program], timeout=60).returncode == 0
 
 

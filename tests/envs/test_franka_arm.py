@@ -13,9 +13,14 @@ import pytest
 
 pytest.importorskip("pyrobotiqgripper")
 
-from envs.cameras import Grabber
-from envs.errors import UserError
-from envs.faults import (
+from tests.envs.grey import GreySource
+from tests.envs.loopback import free_address, wait_for_rest, wait_until
+from tests.envs.mjpeg import MjpegServer
+from tests.envs.obedient import Obedient
+from vjepa_sim.envs.arms.panda import JOINTS_LOW, home_joints
+from vjepa_sim.envs.cameras import Grabber
+from vjepa_sim.envs.errors import UserError
+from vjepa_sim.envs.faults import (
     AgentSilent,
     ForceExceeded,
     GripperFault,
@@ -26,19 +31,14 @@ from envs.faults import (
     StaleRobotClock,
     UnreachablePose,
 )
-from envs.franka import arm as franka_arm
-from envs.franka import open_arm
-from envs.franka.arm import FrankaArm
-from envs.grippers import open_gripper
-from envs.leash import LEASH
-from envs.loopback import LoopbackRobot
-from envs.loopback.robotiq import LoopbackRobotiq
-from envs.panda import JOINTS_LOW, home_joints
-from envs.safety import SafetyEnvelope, default_limits
-from tests.envs.grey import GreySource
-from tests.envs.loopback import free_address, wait_for_rest, wait_until
-from tests.envs.mjpeg import MjpegServer
-from tests.envs.obedient import Obedient
+from vjepa_sim.envs.franka import arm as franka_arm
+from vjepa_sim.envs.franka import open_arm
+from vjepa_sim.envs.franka.arm import FrankaArm
+from vjepa_sim.envs.grippers import open_gripper
+from vjepa_sim.envs.leash import LEASH
+from vjepa_sim.envs.loopback import LoopbackRobot
+from vjepa_sim.envs.loopback.robotiq import LoopbackRobotiq
+from vjepa_sim.envs.safety import SafetyEnvelope, default_limits
 
 WITHOUT_SIMULATOR_AND_MODEL = """
 import sys

@@ -15,18 +15,26 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from envs.errors import UserError
-from envs.faults import ArmFault, ConnectionLost, ForceExceeded, NotFinite, Reflex, StaleRobotClock, UserStopped
-from envs.panda import HOME_JOINTS, flange_poses
-from envs.pose import euler_to_matrix
 from tests.envs.loopback import FCI_PORT, REST, free_address, wait_for_rest, wait_until
+from vjepa_sim.envs.arms.panda import HOME_JOINTS, flange_poses
+from vjepa_sim.envs.errors import UserError
+from vjepa_sim.envs.faults import (
+    ArmFault,
+    ConnectionLost,
+    ForceExceeded,
+    NotFinite,
+    Reflex,
+    StaleRobotClock,
+    UserStopped,
+)
+from vjepa_sim.envs.pose import euler_to_matrix
 
 pytest.importorskip("franka_sim", exc_type=ImportError)
 
-from envs.franka import FrankyDriver, connecting, open_driver
-from envs.franka.joint_motion import move_joints
-from envs.franka.servo import Servo, ServoSettings
-from envs.loopback import LoopbackRobot
+from vjepa_sim.envs.franka import FrankyDriver, connecting, open_driver
+from vjepa_sim.envs.franka.joint_motion import move_joints
+from vjepa_sim.envs.franka.servo import Servo, ServoSettings
+from vjepa_sim.envs.loopback import LoopbackRobot
 
 AT_ONCE = 0.3  # s in which a fault must be known
 SILENCE = 1.0  # s in which a silent robot must be given up

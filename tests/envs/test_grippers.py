@@ -9,15 +9,15 @@ import weakref
 import numpy as np
 import pytest
 
-from envs import grippers
-from envs.bounded import bounded
-from envs.errors import UserError
-from envs.faults import GripperFault, NotFinite
-from envs.grippers import FrankaHand, Gripper, Robotiq2F85, gripper, open_gripper
-from envs.leash import gripper_target
-from envs.loopback.robotiq import OBJECT_MET, LoopbackRobotiq
-from envs.scene.names import GRIPPERS
 from tests.envs.hand_server import HandServer, own_address
+from vjepa_sim.envs import grippers
+from vjepa_sim.envs.errors import UserError
+from vjepa_sim.envs.faults import GripperFault, NotFinite
+from vjepa_sim.envs.grippers import FrankaHand, Gripper, Robotiq2F85, gripper, open_gripper
+from vjepa_sim.envs.leash import gripper_target
+from vjepa_sim.envs.loopback.robotiq import OBJECT_MET, LoopbackRobotiq
+from vjepa_sim.envs.scene.names import GRIPPERS
+from vjepa_sim.envs.timeout import bounded
 
 PATIENCE = 30.0  # s; for things that take milliseconds on an idle machine
 AT_ONCE = 1.0  # s; far more than a call that doesn't wait needs, far less than hardware that hangs
@@ -141,7 +141,7 @@ def test_an_end_is_sent_however_near(driver, device):
 
 @pytest.mark.parametrize("seed", range(5))
 def test_what_the_simulated_arm_would_command_is_sent_and_nothing_else(driver, device, seed):
-    """Every change that envs.leash.gripper_target makes passes the deadband, rounding included."""
+    """Every change that vjepa_sim.envs.leash.gripper_target makes passes the deadband, rounding included."""
     rng = np.random.default_rng(seed)
     expected = []
     for _ in range(60):
@@ -322,7 +322,7 @@ def test_what_the_driver_says_while_it_closes_is_not_lost(driver, device):
 def test_a_gripper_that_hangs_does_not_keep_the_program_alive():
     program = (
         "import threading\n"
-        "from envs.grippers import Gripper\n"
+        "from vjepa_sim.envs.grippers import Gripper\n"
         "class Driver:\n"
         "    def read(self): return 0.0\n"
         "    def move(self, closedness): threading.Event().wait()\n"
@@ -384,7 +384,7 @@ def test_a_missing_library_is_named_with_its_extra(monkeypatch, module, driver, 
 
 def test_drivers_are_imported_only_when_used():
     program = (
-        "import sys, envs.grippers\n"
+        "import sys, vjepa_sim.envs.grippers\n"
         "assert not {'franky', 'pyrobotiqgripper', 'pymodbus', 'mujoco', 'torch'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=120)
@@ -601,7 +601,7 @@ def test_hand_that_is_homed_needs_nothing(hand_server, hand):
 
 
 def test_hand_that_was_never_homed_is_for_a_person(hand_server, hand, monkeypatch):
-    monkeypatch.setattr("envs.grippers.franka_hand.SHORT", 1.0)  # as if its stroke were shorter
+    monkeypatch.setattr("vjepa_sim.envs.grippers.franka_hand.SHORT", 1.0)  # as if its stroke were shorter
     assert "Desk" in hand.needs
     with pytest.raises(GripperFault, match="Desk"):
         hand.activate()
@@ -624,7 +624,7 @@ def test_hand_that_stalls_is_a_fault_and_nobody_waits(hand_server, hand):
 
 
 def test_a_second_client_of_the_hand_does_not_wait_for_ever(hand_server, hand, monkeypatch):
-    monkeypatch.setattr("envs.grippers.franka_hand.CONNECTING", 0.5)
+    monkeypatch.setattr("vjepa_sim.envs.grippers.franka_hand.CONNECTING", 0.5)
     with pytest.raises(GripperFault, match="No Franka Hand answers"):
         open_gripper("panda_hand", hand_server.host)
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from envs.leash import LEASH, TURNING_LEASH, leashed
-from envs.pose import integrate, rotation_vector
+from vjepa_sim.envs.leash import LEASH, TURNING_LEASH, leashed
+from vjepa_sim.envs.pose import integrate, rotation_vector
 
 MEASURED = np.array([0.45, 0.1, 0.3, np.pi, 0.1, -0.4, 0.5])
 

@@ -8,17 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from envs.errors import UserError
-from envs.panda import HOME_JOINTS, flange_poses
 from tests.envs.loopback import free_address, wait_until
+from vjepa_sim.envs.arms.panda import HOME_JOINTS, flange_poses
+from vjepa_sim.envs.errors import UserError
 
 pytest.importorskip("franka_sim", exc_type=ImportError)
 
-from envs.loopback import LoopbackRobot
+from vjepa_sim.envs.loopback import LoopbackRobot
 
 OWNER = """
 import sys, time
-from envs.loopback import LoopbackRobot
+from vjepa_sim.envs.loopback import LoopbackRobot
 robot = LoopbackRobot(sys.argv[1])
 print(robot.pid, flush=True)
 time.sleep(60)

@@ -6,14 +6,14 @@ import pytest
 pytest.importorskip("franky")
 pytest.importorskip("franka_sim")
 
-from envs.franka_env import FrankaEnv
-from envs.make import make_robot
-from envs.scenario import start_of
 from tests.envs.loopback import free_address
+from vjepa_sim.envs.backends import make_robot
+from vjepa_sim.envs.sim_env import SimEnv
+from vjepa_sim.envs.simulation.scenario import start_of
 
 
 def test_each_episode_begins_at_the_goals_own_start():
-    simulated = FrankaEnv("reach", "box", size=64)
+    simulated = SimEnv("reach", "box", size=64)
     simulated.reset(seed=3)
     start, goals = start_of(simulated.simulation, "reach", 3), simulated.goals
     env = make_robot("reach", "loopback", host=free_address(), size=64, period=0.25, start=start)

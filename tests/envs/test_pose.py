@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.spatial.transform import Rotation
 
-from envs.pose import difference, integrate
+from vjepa_sim.envs.pose import difference, integrate
 
 finite = st.floats(-1, 1, allow_nan=False)
 angle = st.floats(-np.pi, np.pi, allow_nan=False)

@@ -7,16 +7,16 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from envs import BUDGETS, pose
-from envs.errors import UserError
-from envs.franka_env import FrankaEnv
-from envs.imperfections import Imperfections, SlowActuators
-from envs.make import BACKENDS, make_robot
-from envs.noisy_robot import NoisyRobot
-from envs.observation import Goal
-from envs.safety import default_limits
-from envs.scenario import start_of
-from envs.sim_robot import SimRobot
+from vjepa_sim.envs import BUDGETS, pose
+from vjepa_sim.envs.backends import BACKENDS, make_robot
+from vjepa_sim.envs.errors import UserError
+from vjepa_sim.envs.observation import Goal
+from vjepa_sim.envs.safety import default_limits
+from vjepa_sim.envs.sim_env import SimEnv
+from vjepa_sim.envs.simulation.imperfections import Imperfections, SlowActuators
+from vjepa_sim.envs.simulation.noisy_robot import NoisyRobot
+from vjepa_sim.envs.simulation.scenario import start_of
+from vjepa_sim.envs.simulation.sim_robot import SimRobot
 
 PERFECT = Imperfections(*[0.0] * 8)
 SIZE = 64
@@ -25,7 +25,7 @@ ACTIONS = np.random.default_rng(0).uniform(-0.05, 0.05, (3, 7))
 
 def drawn(task):
     """An episode's start as it is written down, and its first observation."""
-    env = FrankaEnv(task, "box", size=SIZE)
+    env = SimEnv(task, "box", size=SIZE)
     try:
         env.reset(seed=3)
         return start_of(env.simulation, task, 3), env.observation

@@ -3,14 +3,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from envs import faults, pose
-from envs.errors import UserError
-from envs.franka_env import FrankaEnv
-from envs.grasping import pointing_down
-from envs.leash import gripper_target
-from envs.observation import Observation
-from envs.safety import SafetyEnvelope, SafetyLimits
-from envs.status import ArmStatus
+from vjepa_sim.envs import faults, pose
+from vjepa_sim.envs.errors import UserError
+from vjepa_sim.envs.leash import gripper_target
+from vjepa_sim.envs.observation import Observation
+from vjepa_sim.envs.safety import SafetyEnvelope, SafetyLimits
+from vjepa_sim.envs.sim_env import SimEnv
+from vjepa_sim.envs.status import ArmStatus
+from vjepa_sim.envs.tasks.grasping import pointing_down
 
 
 class PerfectArm:
@@ -76,7 +76,7 @@ def test_the_workspace_is_never_left(direction):
 @pytest.mark.parametrize("gripper", ["robotiq", "panda_hand"])
 def test_whatever_is_asked_the_simulated_arm_is_sent_within_the_limits(gripper):
     """Hard moves with rotations, into the corners of the box and of the arm's reach."""
-    env = FrankaEnv("reach", "box", gripper, size=16)
+    env = SimEnv("reach", "box", gripper, size=16)
     limits = env.arm.limits
     rng = np.random.default_rng(0)
     short = 0
@@ -130,7 +130,7 @@ def test_the_grip_holds_what_it_holds():
 
 def test_a_stalled_hand_is_not_pressed_through_the_floor():
     """The box bounds what the real servo is told, also while something holds the hand up."""
-    env = FrankaEnv("grasp", "cup", size=64)
+    env = SimEnv("grasp", "cup", size=64)
     env.reset(seed=0)
     above = env.simulation.object_position()
     env.simulation.place_flange(pointing_down(above + [0, 0, 0.26], 0.0, 1.0, "robotiq"))
@@ -187,7 +187,7 @@ def test_an_arm_on_its_way_need_not_be_there_yet():
 
 
 def test_the_simulated_arm_is_watched_too():
-    env = FrankaEnv("reach", size=32, limits=SafetyLimits(joint_margin=1.2))
+    env = SimEnv("reach", size=32, limits=SafetyLimits(joint_margin=1.2))
     env.reset(seed=0)
     with pytest.raises(faults.JointNearLimit):
         for _ in range(5):

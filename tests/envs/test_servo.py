@@ -10,16 +10,16 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from envs.faults import ConnectionLost, UnreachablePose
-from envs.franka import clock
-from envs.franka.clock import PAUSE, SILENCE, ClockWatch
-from envs.franka.connection import Connection
-from envs.franka.joint_motion import move_joints
-from envs.franka.newest import Newest
-from envs.franka.servo import Servo, ServoSettings
-from envs.panda import HOME_JOINTS, JOINT_SPEEDS
 from tests.envs.loopback import FCI_PORT, free_address, wait_until
 from tests.envs.obedient import Obedient
+from vjepa_sim.envs.arms.panda import HOME_JOINTS, JOINT_SPEEDS
+from vjepa_sim.envs.faults import ConnectionLost, UnreachablePose
+from vjepa_sim.envs.franka import clock
+from vjepa_sim.envs.franka.clock import PAUSE, SILENCE, ClockWatch
+from vjepa_sim.envs.franka.connection import Connection
+from vjepa_sim.envs.franka.joint_motion import move_joints
+from vjepa_sim.envs.franka.newest import Newest
+from vjepa_sim.envs.franka.servo import Servo, ServoSettings
 
 
 def unwatched(state, clock_age):

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from envs import pose
-from envs.grasping import grasp_at_once, is_held
-from envs.simulation import Simulation
+from vjepa_sim.envs import pose
+from vjepa_sim.envs.simulation.simulation import Simulation
+from vjepa_sim.envs.tasks.grasping import grasp_at_once, is_held
 
 
 @pytest.fixture(scope="module", params=["robotiq", "panda_hand"])

@@ -1,11 +1,12 @@
 import numpy as np
 import pytest
 
-from envs.errors import UserError
-from envs.franka_env import FrankaEnv
-from envs.scene.cameras import LEFT
-from envs.simulation import Simulation
-from envs.variation import ASPECTS, Stage, Variation, sample_variation
+from vjepa_sim.envs.errors import UserError
+from vjepa_sim.envs.scene.cameras import LEFT
+from vjepa_sim.envs.scene.stage import Stage
+from vjepa_sim.envs.scene.variation import ASPECTS, Variation, sample_variation
+from vjepa_sim.envs.sim_env import SimEnv
+from vjepa_sim.envs.simulation.simulation import Simulation
 
 
 def test_strength_zero_is_the_nominal_look():
@@ -67,7 +68,7 @@ def test_a_knocked_camera_is_off_by_five_centimetres_and_five_degrees_at_most():
 def test_a_seed_starts_alike_under_every_look():
     starts = []
     for randomize, vary in [(0.0, ("light",)), (1.0, ("light", "textures")), (0.5, ("camera", "distractors"))]:
-        env = FrankaEnv("reach", "box", size=32, randomize=randomize, vary=vary)
+        env = SimEnv("reach", "box", size=32, randomize=randomize, vary=vary)
         observation, info = env.reset(seed=5)
         starts.append((env.simulation.object_position(), observation["state"], info["goals"][0].state))
         env.close()

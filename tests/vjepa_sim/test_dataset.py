@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, DistributedSampler
 
-from envs import pose
-from vjepa_sim.dataset import ClipDataset
+from vjepa_sim.envs import pose
+from vjepa_sim.training.dataset import ClipDataset
 from vjepa_sim.transform import ImageTransform
 
 

@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 import torch
 
-from data.mixture import load_mixture
-from envs import pose
-from envs.errors import UserError
 from vjepa_sim.card import ModelCard, read_card
-from vjepa_sim.encoder import EncoderConfig
-from vjepa_sim.features import Features
-from vjepa_sim.goal_policy import GoalPolicy, GoalPolicyConfig, Intent, imitation_loss
-from vjepa_sim.motion_batch import draw_motion
-from vjepa_sim.presets import PRESETS
-from vjepa_sim.rotation import difference
+from vjepa_sim.data.mixture import load_mixture
+from vjepa_sim.envs import pose
+from vjepa_sim.envs.errors import UserError
+from vjepa_sim.models.encoder import EncoderConfig
+from vjepa_sim.models.goal_policy import GoalPolicy, GoalPolicyConfig, Intent, imitation_loss
+from vjepa_sim.models.rotation import difference
+from vjepa_sim.training.feature_cache import Features
+from vjepa_sim.training.presets import PRESETS
+from vjepa_sim.training.train_batch import draw_motion
 from vjepa_sim.transform import ImageTransform
 from vjepa_sim.world_model import WorldModel
 

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from vjepa_sim.ac_predictor import ACPredictor, ACPredictorConfig
-from vjepa_sim.encoder import Encoder, EncoderConfig
-from vjepa_sim.masks import LONG_RANGE, SHORT_RANGE, MaskConfig, sample_masks
-from vjepa_sim.predictor import Predictor, PredictorConfig
-from vjepa_sim.rope import axis_width, grid_positions, rope_table, rotate
+from vjepa_sim.models.ac_predictor import ACPredictor, ACPredictorConfig
+from vjepa_sim.models.encoder import Encoder, EncoderConfig
+from vjepa_sim.models.mask_predictor import Predictor, PredictorConfig
+from vjepa_sim.models.rope import axis_width, grid_positions, rope_table, rotate
+from vjepa_sim.training.masks import LONG_RANGE, SHORT_RANGE, MaskConfig, sample_masks
 
 SMALL = EncoderConfig(image_size=32, patch_size=8, dim=48, depth=2, heads=2, mlp_hidden=96, rope="correct")
 

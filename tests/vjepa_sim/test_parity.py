@@ -8,12 +8,12 @@ import torch
 from scipy.spatial.transform import Rotation
 from torch.nn.functional import gelu, layer_norm
 
-from vjepa_sim.ac_predictor import ACPredictor, ACPredictorConfig
-from vjepa_sim.encoder import Encoder, EncoderConfig
-from vjepa_sim.predictor import Predictor
-from vjepa_sim.presets import PRESETS
-from vjepa_sim.probe import AttentiveProbe
-from vjepa_sim.rotation import integrate
+from vjepa_sim.models.ac_predictor import ACPredictor, ACPredictorConfig
+from vjepa_sim.models.encoder import Encoder, EncoderConfig
+from vjepa_sim.models.mask_predictor import Predictor
+from vjepa_sim.models.rotation import integrate
+from vjepa_sim.training.presets import PRESETS
+from vjepa_sim.training.probe import AttentiveProbe
 from vjepa_sim.world_model import WorldModel
 
 # --- transformers ---------------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 import numpy as np
 import torch
 
-from vjepa_sim.probe import feature_rank, probe_error
+from vjepa_sim.training.probe import feature_rank, probe_error
 
 
 def test_it_reads_where_a_thing_is():

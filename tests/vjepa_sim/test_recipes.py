@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 import torch
 
-from envs.errors import UserError
-from vjepa_sim.ac_predictor import ACPredictor, ACPredictorConfig
-from vjepa_sim.augment import Augmentation
 from vjepa_sim.card import ModelCard
-from vjepa_sim.encoder import EncoderConfig
-from vjepa_sim.motion_batch import MotionBatch
-from vjepa_sim.presets import PRESETS, Phase, get_recipe, shortened
-from vjepa_sim.schedule import Schedule, constant
-from vjepa_sim.train import StageTwo
+from vjepa_sim.envs.errors import UserError
+from vjepa_sim.models.ac_predictor import ACPredictor, ACPredictorConfig
+from vjepa_sim.models.encoder import EncoderConfig
+from vjepa_sim.training.augmentation import Augmentation
+from vjepa_sim.training.presets import PRESETS, Phase, get_recipe, shortened
+from vjepa_sim.training.schedule import Schedule, constant
+from vjepa_sim.training.train import StageTwo
+from vjepa_sim.training.train_batch import MotionBatch
 from vjepa_sim.transform import ImageTransform
 from vjepa_sim.world_model import WorldModel
 

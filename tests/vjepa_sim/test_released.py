@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from envs.errors import UserError
-from vjepa_sim.ac_predictor import ACPredictor, ACPredictorConfig
-from vjepa_sim.encoder import Encoder, EncoderConfig
-from vjepa_sim.predictor import Predictor, PredictorConfig
+from vjepa_sim.envs.errors import UserError
+from vjepa_sim.models.ac_predictor import ACPredictor, ACPredictorConfig
+from vjepa_sim.models.encoder import Encoder, EncoderConfig
+from vjepa_sim.models.mask_predictor import Predictor, PredictorConfig
 from vjepa_sim.world_model import WorldModel
 
 ENCODER = EncoderConfig(image_size=256, dim=64, depth=2, heads=1, mlp_hidden=128)

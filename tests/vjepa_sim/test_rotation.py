@@ -4,8 +4,8 @@ import numpy as np
 import torch
 from scipy.spatial.transform import Rotation
 
-from envs import pose
-from vjepa_sim.rotation import euler_to_matrix, integrate, matrix_to_euler
+from vjepa_sim.envs import pose
+from vjepa_sim.models.rotation import euler_to_matrix, integrate, matrix_to_euler
 
 
 def test_euler_angles_agree_with_scipy():

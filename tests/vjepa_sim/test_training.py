@@ -10,17 +10,17 @@ import numpy as np
 import pytest
 import torch
 
-from data.clip import Clip
-from data.mixture import load_mixture
-from data.video import write_video
-from envs.errors import UserError
-from vjepa_sim.compute import Compute
-from vjepa_sim.features import open_features
-from vjepa_sim.presets import PRESETS, Phase, get_preset, get_recipe
-from vjepa_sim.pretrain import pretrain
-from vjepa_sim.run import Run, make_optimizer
-from vjepa_sim.schedule import Schedule
-from vjepa_sim.train import train
+from vjepa_sim.data.clip import Clip
+from vjepa_sim.data.mixture import load_mixture
+from vjepa_sim.data.video import write_video
+from vjepa_sim.envs.errors import UserError
+from vjepa_sim.training.distributed import Compute
+from vjepa_sim.training.feature_cache import open_features
+from vjepa_sim.training.presets import PRESETS, Phase, get_preset, get_recipe
+from vjepa_sim.training.pretrain import pretrain
+from vjepa_sim.training.run import Run, make_optimizer
+from vjepa_sim.training.schedule import Schedule
+from vjepa_sim.training.train import train
 from vjepa_sim.world_model import WorldModel
 
 RATE = Schedule(1e-4, 1e-3, 1e-5, warmup=1, shape="cosine")
@@ -76,7 +76,7 @@ def test_a_stopped_and_resumed_stage_one_equals_one_that_was_not(mixture, encode
 
 
 def test_a_killed_run_logs_no_step_twice(mixture, encoder, tmp_path, monkeypatch):
-    monkeypatch.setattr("vjepa_sim.run.LOG_EVERY", 1)
+    monkeypatch.setattr("vjepa_sim.training.run.LOG_EVERY", 1)
     with monkeypatch.context() as patch:
         stop_after_steps(patch, 2)
         with pytest.raises(KeyboardInterrupt):
@@ -136,7 +136,7 @@ def test_other_settings_in_the_same_folder_are_refused(mixture, encoder):
 
 
 def test_a_loss_that_is_not_a_number_never_reaches_the_checkpoint(mixture, encoder, tmp_path, monkeypatch):
-    from vjepa_sim import train as stage_two
+    from vjepa_sim.training import train as stage_two
 
     forward, count = stage_two.StageTwo.forward, 0
 
@@ -147,7 +147,7 @@ def test_a_loss_that_is_not_a_number_never_reaches_the_checkpoint(mixture, encod
         return {**result, "loss": result["loss"] * float("nan")} if count == 3 else result
 
     monkeypatch.setattr(stage_two.StageTwo, "forward", diverging)
-    monkeypatch.setattr("vjepa_sim.run.CHECKPOINT_SECONDS", 0)
+    monkeypatch.setattr("vjepa_sim.training.run.CHECKPOINT_SECONDS", 0)
     with pytest.raises(UserError, match="loss of step 2 is nan"):
         train(mixture, str(encoder), tmp_path / "run", "tiny", STAGE_TWO, seed=0, report=quiet)
     kept = WorldModel.from_pretrained(tmp_path / "run")
@@ -225,7 +225,7 @@ def test_features_are_cached_where_they_fit(mixture, clips, encoder, tmp_path, m
     cached = open_features(model, mixture, tmp_path / "a", {"key": 1}, Compute(), lambda *_: None)
     assert cached.cached
     torch.testing.assert_close(cached.of(drawn), expected, atol=2e-3, rtol=2e-3)  # half precision
-    monkeypatch.setattr("vjepa_sim.features.SPARE_BYTES", 1e18)
+    monkeypatch.setattr("vjepa_sim.training.feature_cache.SPARE_BYTES", 1e18)
     anew = open_features(model, mixture, tmp_path / "b", {"key": 1}, Compute(), lambda *_: None)
     assert not anew.cached
     assert torch.equal(anew.of(drawn), expected)
@@ -233,8 +233,8 @@ def test_features_are_cached_where_they_fit(mixture, clips, encoder, tmp_path, m
 
 
 def test_encoding_goes_on_where_it_was_stopped(mixture, clips, encoder, tmp_path, monkeypatch):
-    monkeypatch.setattr("vjepa_sim.features.BLOCK", 8)
-    monkeypatch.setattr("vjepa_sim.features.TURNS", 1)
+    monkeypatch.setattr("vjepa_sim.training.feature_cache.BLOCK", 8)
+    monkeypatch.setattr("vjepa_sim.training.feature_cache.TURNS", 1)
     model = WorldModel.from_pretrained(encoder)
 
     def stop(done, total):

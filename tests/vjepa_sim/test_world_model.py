@@ -5,13 +5,14 @@ import numpy as np
 import pytest
 import torch
 
-from envs.errors import UserError
-from vjepa_sim.ac_predictor import ACPredictorConfig
 from vjepa_sim.card import ModelCard
+from vjepa_sim.checkpoint import fingerprint
 from vjepa_sim.cli import main
-from vjepa_sim.encoder import EncoderConfig
+from vjepa_sim.envs.errors import UserError
+from vjepa_sim.models.ac_predictor import ACPredictorConfig
+from vjepa_sim.models.encoder import EncoderConfig
 from vjepa_sim.transform import ImageTransform
-from vjepa_sim.world_model import WorldModel, fingerprint
+from vjepa_sim.world_model import WorldModel
 
 CARD = ModelCard(
     name="test",
@@ -57,7 +58,7 @@ def test_rollout_equals_steps_by_hand(model):
     actions = torch.randn(3, 2, 7) * 0.05
     ends = model.rollout(z, state, actions)
     assert ends.shape == (3, 2, 16, 48)
-    from vjepa_sim.rotation import integrate
+    from vjepa_sim.models.rotation import integrate
 
     with torch.inference_mode():
         for i in range(3):
@@ -163,7 +164,7 @@ def test_absent_checkpoints_are_named(tmp_path):
 
 
 def test_the_bundled_model_loads_and_fits_the_simulator():
-    from envs.simulation import PERIOD
+    from vjepa_sim.envs.simulation.simulation import PERIOD
 
     model = WorldModel.from_pretrained("tiny")
     assert model.card.period == pytest.approx(PERIOD)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
+from itertools import pairwise
 from typing import Any
 
 import tyro
 
-import envs  # noqa: F401
-from envs.errors import UserError, unknown_name
 from vjepa_sim.cli.baseline import Baseline
 from vjepa_sim.cli.bench import Bench
 from vjepa_sim.cli.calibrate_view import CalibrateView
@@ -25,6 +24,8 @@ from vjepa_sim.cli.lint import Lint
 from vjepa_sim.cli.report import Report
 from vjepa_sim.cli.score import Score
 from vjepa_sim.cli.training import Pretrain, Train
+from vjepa_sim.envs.errors import UserError, unknown_name
+from vjepa_sim.envs.plugins import add_plugins
 
 VERBS: dict[str, type] = {
     "doctor": Doctor,
@@ -52,8 +53,9 @@ def parse(arguments: list[str]) -> Any:
     status 2.
 
     Raises:
-        UserError: there is no such verb.
+        UserError: there is no such verb, or a plugin can't be loaded.
     """
+    add_plugins(_plugins(arguments))  # first: what they register are valid options
     if arguments and not arguments[0].startswith("-") and arguments[0] not in VERBS:
         raise unknown_name("verb", arguments[0], VERBS)
     if arguments[:1] == ["convert"] and len(arguments) > 1 and not arguments[1].startswith("-"):
@@ -64,6 +66,12 @@ def parse(arguments: list[str]) -> Any:
         prog="vjepa-sim",
         description="Simulate, collect, train and plan with V-JEPA 2 world models.",
     )
+
+
+def _plugins(arguments: list[str]) -> list[str]:
+    """What --plugin names."""
+    found = [value for option, value in pairwise(arguments) if option == "--plugin"]
+    return found + [each.partition("=")[2] for each in arguments if each.startswith("--plugin=")]
 
 
 def main(arguments: list[str] | None = None) -> int:

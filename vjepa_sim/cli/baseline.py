@@ -9,10 +9,10 @@ from typing import Any
 
 import tyro
 
-from envs.errors import unknown_name
 from vjepa_sim.cli.learning import Learning, print_measured
 from vjepa_sim.cli.options import refuse_unused
 from vjepa_sim.cli.progress import progress
+from vjepa_sim.envs.errors import unknown_name
 
 # By what eval acts with what each method learns.
 ACTING = {
@@ -42,8 +42,8 @@ class Baseline(Learning):
     start: str = "tiny"
 
     def run(self) -> int:
-        from data.output import check_output
-        from vjepa_sim.run import RUN_FILE
+        from vjepa_sim.data.output import check_output
+        from vjepa_sim.training.run import RUN_FILE
 
         methods = {
             "bc": self._bc,
@@ -70,7 +70,7 @@ class Baseline(Learning):
     # Each: the pictures' size in pixels, and what learns; mistakes are told at once.
 
     def _bc(self) -> tuple[int, Callable[..., Any]]:
-        from agents.cloning import CloningConfig, PolicyConfig, clone
+        from vjepa_sim.baselines.cloning import CloningConfig, PolicyConfig, clone
 
         config = self.adjust(CloningConfig())
 
@@ -81,9 +81,9 @@ class Baseline(Learning):
         return PolicyConfig().image_size, learn
 
     def _dino_wm(self) -> tuple[int, Callable[..., Any]]:
-        from vjepa_sim.others.dino_wm import PRESET, learn_dino_wm
-        from vjepa_sim.others.patch_features import check_installed
-        from vjepa_sim.presets import get_preset
+        from vjepa_sim.baselines.dino_wm import PRESET, learn_dino_wm
+        from vjepa_sim.baselines.patch_features import check_installed
+        from vjepa_sim.training.presets import get_preset
 
         check_installed()
         preset = get_preset(PRESET)
@@ -96,8 +96,8 @@ class Baseline(Learning):
         return preset.encoder.image_size, learn
 
     def _lewm(self) -> tuple[int, Callable[..., Any]]:
-        from vjepa_sim.others.lewm import LeWMConfig, learn_lewm
-        from vjepa_sim.others.one_token import OneTokenConfig
+        from vjepa_sim.baselines.lewm import LeWMConfig, learn_lewm
+        from vjepa_sim.baselines.one_token import OneTokenConfig
 
         config = self.adjust(LeWMConfig())
 
@@ -108,8 +108,8 @@ class Baseline(Learning):
         return OneTokenConfig().image_size, learn
 
     def _inverse(self) -> tuple[int, Callable[..., Any]]:
-        from vjepa_sim.others.inverse import PRESET, learn_inverse, whole_model
-        from vjepa_sim.presets import get_preset
+        from vjepa_sim.baselines.inverse import PRESET, learn_inverse, whole_model
+        from vjepa_sim.training.presets import get_preset
 
         image_size = whole_model(self.start).card.transform.size
         config = self.adjust(get_preset(PRESET).train)
@@ -121,8 +121,8 @@ class Baseline(Learning):
         return image_size, learn
 
     def _video(self) -> tuple[int, Callable[..., Any]]:
-        from vjepa_sim.others.tokeniser import TokeniserConfig
-        from vjepa_sim.others.video import VideoConfig, learn_denoiser, learn_tokeniser
+        from vjepa_sim.baselines.tokeniser import TokeniserConfig
+        from vjepa_sim.baselines.video import VideoConfig, learn_denoiser, learn_tokeniser
 
         config = self.adjust(VideoConfig())
         folder = self.out.with_name(f"{self.out.name}-tokeniser")

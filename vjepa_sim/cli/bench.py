@@ -8,9 +8,10 @@ from pathlib import Path
 
 import tyro
 
-from envs.errors import unknown_name
 from vjepa_sim.cli.options import choose, refuse_unused, set_threads
 from vjepa_sim.cli.progress import progress
+from vjepa_sim.cli.verb import Verb
+from vjepa_sim.envs.errors import unknown_name
 
 # What each takes besides --json.
 OPTIONS = {
@@ -23,8 +24,8 @@ OPTIONS = {
 }
 
 
-@dataclass(frozen=True)
-class Bench:
+@dataclass(frozen=True, kw_only=True)
+class Bench(Verb):
     """Measure speed: ratios of things timed in turn in one run.
 
     Attributes:
@@ -50,10 +51,10 @@ class Bench:
     threads: int = 0
 
     def run(self) -> int:
-        from agents.bench import bench_data, bench_plan, bench_sim
-        from data.files import write_json
-        from data.output import leaves
-        from data.provenance import provenance
+        from vjepa_sim.agents.bench import bench_data, bench_plan, bench_sim
+        from vjepa_sim.data.files import write_json
+        from vjepa_sim.data.output import leaves
+        from vjepa_sim.data.provenance import provenance
 
         benches = {
             "sim": bench_sim,
@@ -77,8 +78,8 @@ class Bench:
         return 0
 
     def _bench_model(self) -> dict:
-        from agents.bench import bench_model
-        from vjepa_sim.presets import PRESETS
+        from vjepa_sim.agents.bench import bench_model
+        from vjepa_sim.training.presets import PRESETS
 
         published = tuple(name for name in PRESETS if name not in ("tiny", "dino-wm"))
         sizes = () if self.preset == "none" else choose(self.preset, published)
@@ -86,13 +87,13 @@ class Bench:
             return bench_model(self.checkpoint, sizes, bar)
 
     def _bench_agents(self) -> dict:
-        from agents.bench import bench_agents
+        from vjepa_sim.agents.bench import bench_agents
 
         with progress("decisions") as bar:
             return bench_agents(list(self.evaluations), bar)
 
     def _bench_robot(self) -> dict:
-        from agents.bench import bench_robot
+        from vjepa_sim.agents.bench import bench_robot
 
         with progress("seconds") as bar:
             return bench_robot(self.minutes, bar)

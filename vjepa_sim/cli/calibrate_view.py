@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Annotated
 
-from envs.errors import UserError, unknown_name
 from vjepa_sim.cli.keys import ask
 from vjepa_sim.cli.options import refuse_unused, set_threads
 from vjepa_sim.cli.progress import progress
-from vjepa_sim.cli.robot import LimitOptions, chosen_limits, robot_settings
+from vjepa_sim.cli.robot import LimitOptions, RobotOptions, chosen_limits
+from vjepa_sim.cli.verb import Verb
+from vjepa_sim.envs.errors import UserError, unknown_name
+from vjepa_sim.envs.grippers import GRIPPERS
+from vjepa_sim.envs.objects import OBJECTS
+from vjepa_sim.envs.options import OneOf
 
 BACKENDS = ("sim", "loopback", "franka")
 ROBOTS_OWN = ("host", "camera", "gripper_address", "driver", "period", "home", "yes", "limits")
@@ -17,11 +22,11 @@ CONFIG_FILE, SWEEP_FILE = "calibration_config.json", "sweep.md"
 REFUSAL = "Not calibrated."
 
 
-@dataclass(frozen=True)
-class CalibrateView:
+@dataclass(frozen=True, kw_only=True)
+class CalibrateView(Verb, RobotOptions):
     """Find the turn between directions as a model sees them through a camera it doesn't know, and as they are.
 
-    The hand makes small random horizontal moves; eval --view and deploy --view take what comes out.
+    The arm makes small random horizontal moves; eval --view and deploy --view take what comes out.
 
     Attributes:
         out: a new folder: view.json, moves.csv and a picture; with --sweep, a table.
@@ -33,22 +38,17 @@ class CalibrateView:
         move_size: metres of a move, give or take a fifth.
         seed: of the moves' directions and, in the simulator, of the scene.
         start: x y z of the flange in metres, from where it is sent first; on a real robot, where it is if not given.
-        object: in the simulator and on loopback: cup or box.
+        object: in the simulator and on loopback: the object.
         size: in the simulator and on loopback: of the pictures in pixels.
-        host: address of the robot; for loopback, one of this machine's own.
-        camera: index, device, URL, realsense or zed.
-        gripper: robotiq or panda_hand.
-        gripper_address: serial device of a Robotiq.
-        driver: library that talks to the robot: franky or franka-rs.
-        period: on a robot: seconds of a step; the model's own if not given.
-        home: on a robot: after your yes, move to the start posture and open the hand; the way must be free.
+        gripper: the gripper.
+        home: on a robot: after your yes, move to the start posture and open the gripper; the way must be free.
         yes: on loopback: agree to everything beforehand.
         limits: on a robot: of the safety envelope; what isn't given is as usual for the gripper.
         threads: PyTorch's; 0 leaves the choice to it.
     """
 
     out: Path
-    backend: str = "sim"
+    backend: Annotated[str, OneOf(BACKENDS)] = "sim"
     checkpoint: str = "tiny"
     azimuth: float | None = None
     sweep: bool = False
@@ -56,23 +56,19 @@ class CalibrateView:
     move_size: float = 0.05
     seed: int = 0
     start: tuple[float, float, float] | None = None
-    object: str = "box"
+    object: Annotated[str, OneOf(OBJECTS)] = "box"
     size: int = 256
-    host: str | None = None
-    camera: str | None = None
-    gripper: str = "robotiq"
-    gripper_address: str | None = None
-    driver: str = "franky"
-    period: float | None = None
+    gripper: Annotated[str, OneOf(GRIPPERS)] = "robotiq"
     home: bool = False
     yes: bool = False
     limits: LimitOptions = field(default_factory=LimitOptions)
     threads: int = 0
 
     def run(self) -> int:
-        from agents.view import VIEW_FILE, check_moves
-        from data.output import check_output, claimed
-        from vjepa_sim.world_model import WorldModel, fingerprint
+        from vjepa_sim.agents.calibration import VIEW_FILE, check_moves
+        from vjepa_sim.checkpoint import fingerprint
+        from vjepa_sim.data.output import check_output, claimed
+        from vjepa_sim.registry import load_world_model
 
         if self.backend not in BACKENDS:
             raise unknown_name("backend", self.backend, BACKENDS)
@@ -89,7 +85,7 @@ class CalibrateView:
         if (self.out / VIEW_FILE).exists() or (self.out / SWEEP_FILE).exists():
             raise UserError(f"{self.out} holds a finished calibration. Give a new folder as --out.")
         set_threads(self.threads)
-        model = WorldModel.from_pretrained(self.checkpoint)
+        model = load_world_model(self.checkpoint)
         config = {name: value for name, value in asdict(self).items() if name not in ("out", "yes", "threads")}
         with claimed(self.out, CONFIG_FILE, {**config, "checkpoint_crc32": fingerprint(self.checkpoint)}):
             if self.sweep:
@@ -99,9 +95,9 @@ class CalibrateView:
         return 0
 
     def _sweep(self, model) -> None:
-        from agents.view.plot import draw_sweep
-        from agents.view.simulated import sweep, sweep_csv, sweep_markdown
-        from data.files import write_image, write_text
+        from vjepa_sim.agents.calibration.plot import draw_sweep
+        from vjepa_sim.agents.calibration.simulated import sweep, sweep_csv, sweep_markdown
+        from vjepa_sim.data.files import write_image, write_text
 
         with progress("moves") as bar:
             rows = sweep(self._simulated(), model, bar)
@@ -112,8 +108,8 @@ class CalibrateView:
         print(f"\nTable and picture lie in {self.out}.")
 
     def _calibrate(self, moves, view) -> None:
-        from agents.view.plot import draw_moves
-        from data.files import write_image, write_text
+        from vjepa_sim.agents.calibration.plot import draw_moves
+        from vjepa_sim.data.files import write_image, write_text
 
         write_text(self.out / "moves.csv", moves.to_csv())
         write_image(self.out / "moves.png", draw_moves(moves, view))
@@ -127,16 +123,16 @@ class CalibrateView:
             print(f"\nIt lies in {self.out}; eval and deploy take it as --view {self.out}.")
 
     def _in_simulation(self, model):
-        from envs.scene.cameras import LEFT, left_at
+        from vjepa_sim.envs.scene.cameras import LEFT, left_at
 
-        viewpoint = LEFT if self.azimuth is None else left_at(self.azimuth)
+        viewpoint = LEFT.viewpoint if self.azimuth is None else left_at(self.azimuth)
         with progress("moves") as bar:
             moves = self._simulated().observe(model, viewpoint, bar)
         return moves, self._simulated().fit(moves, viewpoint)
 
     def _simulated(self):
-        from agents.view import OVER_TABLE
-        from agents.view.simulated import SimulatedView
+        from vjepa_sim.agents.calibration import OVER_TABLE
+        from vjepa_sim.agents.calibration.simulated import SimulatedView
 
         return SimulatedView(
             self.checkpoint,
@@ -150,13 +146,13 @@ class CalibrateView:
         )
 
     def _on_robot(self, model):
-        from agents.preflight import check_control, preflight, require
-        from agents.view import OVER_TABLE, approach, fit_view, infer_moves, make_moves
-        from envs.make import make_robot
-        from envs.observation import Goal
-        from vjepa_sim.world_model import fingerprint
+        from vjepa_sim.agents.calibration import OVER_TABLE, approach, fit_view, infer_moves, make_moves
+        from vjepa_sim.agents.deployment.preflight import check_control, preflight, require
+        from vjepa_sim.checkpoint import fingerprint
+        from vjepa_sim.envs.backends import make_robot
+        from vjepa_sim.envs.observation import Goal
 
-        settings = robot_settings(self)
+        settings = self.robot_settings()
         limits = chosen_limits(self.limits, self.backend, self.gripper)
         start = self.start
         if self.backend == "loopback":
@@ -170,7 +166,7 @@ class CalibrateView:
             first = "move to its start posture and open, and then " if self.home else ""
             where = "where it is" if start is None else f"{list(start)} m, where it goes first"
             if not self._agrees(
-                f"The hand will {first}make {self.moves} moves of about {100 * self.move_size:g} cm, level, around "
+                f"The arm will {first}make {self.moves} moves of about {100 * self.move_size:g} cm, level, around "
                 f"{where}. Is the way free and the stop at hand?"
             ):
                 raise UserError(f"{REFUSAL} The operator did not agree.")

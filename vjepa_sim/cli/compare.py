@@ -7,9 +7,11 @@ from pathlib import Path
 
 import tyro
 
+from vjepa_sim.cli.verb import Verb
 
-@dataclass(frozen=True)
-class Compare:
+
+@dataclass(frozen=True, kw_only=True)
+class Compare(Verb):
     """Show where runs differ: deployments on several rungs, or evaluations of several agents on the same episodes.
 
     Attributes:
@@ -23,7 +25,7 @@ class Compare:
     scores: tuple[Path, ...] = ()
 
     def run(self) -> int:
-        from agents.comparing import REPORT_FILE, compare
+        from vjepa_sim.agents.comparison import REPORT_FILE, compare
 
         print(compare(self.out, list(self.folders), list(self.scores)).text)
         print(f"The report and its numbers lie in {self.out}; begin with {self.out / REPORT_FILE}.")

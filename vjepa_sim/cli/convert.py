@@ -8,9 +8,12 @@ from typing import Annotated
 
 import tyro
 
-from envs.errors import UserError, unknown_name
 from vjepa_sim.cli.options import names_in, refuse_unused
 from vjepa_sim.cli.progress import progress
+from vjepa_sim.cli.verb import Verb
+from vjepa_sim.data.formats import FORMATS
+from vjepa_sim.envs.errors import UserError, unknown_name
+from vjepa_sim.envs.options import OneOf
 
 
 @dataclass(frozen=True)
@@ -20,19 +23,19 @@ class Data:
     Attributes:
         source: the data set.
         out: a new folder (or, for robomimic, a new .hdf5 file).
-        to: droid, lerobot or robomimic.
-        format: of the source, if it isn't found out by itself.
+        to: the new one's format.
+        format: the source's format, if it isn't found out by itself.
         cameras: only these, several with commas between: left, right, ext1, ext2, wrist or serials; or all.
     """
 
     source: tyro.conf.Positional[Path]
     out: Path
-    to: str
-    format: str | None = None
+    to: Annotated[str, OneOf(FORMATS)]
+    format: Annotated[str | None, OneOf(FORMATS)] = None
     cameras: str = "all"
 
     def run(self) -> int:
-        from data.convert import convert
+        from vjepa_sim.data.convert import convert
 
         views = None if self.cameras == "all" else names_in(self.cameras)
         try:
@@ -71,7 +74,7 @@ class Weights:
     period: float | None = None
 
     def run(self) -> int:
-        from agents.cloning import Policy, is_policy
+        from vjepa_sim.baselines.cloning import Policy, is_policy
         from vjepa_sim.world_model import WorldModel
 
         if self.out.exists():
@@ -110,8 +113,8 @@ class Weights:
 KINDS = {"data": Data, "weights": Weights}
 
 
-@dataclass(frozen=True)
-class Convert:
+@dataclass(frozen=True, kw_only=True)
+class Convert(Verb):
     """Convert a data set (`convert data`), or weights (`convert weights`)."""
 
     what: tyro.conf.OmitSubcommandPrefixes[

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from vjepa_sim.cli.verb import Verb
 
-@dataclass(frozen=True)
-class Doctor:
+
+@dataclass(frozen=True, kw_only=True)
+class Doctor(Verb):
     """Check this machine: OpenGL, versions and pins, and one rendered picture.
 
     Attributes:
@@ -17,7 +19,7 @@ class Doctor:
     picture: Path = Path("doctor.png")
 
     def run(self) -> int:
-        from envs.doctor import examine
+        from vjepa_sim.envs.doctor import examine
 
         failures = 0
         for check in examine(self.picture):

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import tyro
 
-from envs.errors import UserError
 from vjepa_sim.cli.progress import progress
+from vjepa_sim.cli.verb import Verb
+from vjepa_sim.data.formats import FORMATS
+from vjepa_sim.envs.errors import UserError
+from vjepa_sim.envs.options import OneOf
 
 
-@dataclass(frozen=True)
-class Inspect:
+@dataclass(frozen=True, kw_only=True)
+class Inspect(Verb):
     """Tell what is in a data set: counts, hours, cameras, actions, idle and success shares, and a sheet of thumbnails.
 
     Attributes:
         path: the data set.
-        format: droid, sim, lerobot, rlds or robomimic, if it isn't found out by itself.
+        format: the data set's format, if it isn't found out by itself.
         camera: left, right, ext1, ext2, wrist, or a serial.
         episodes: how many are read, drawn at random; counts are of all.
         picture: where to put the thumbnails, a .png file.
@@ -25,18 +29,18 @@ class Inspect:
     """
 
     path: tyro.conf.Positional[Path]
-    format: str | None = None
+    format: Annotated[str | None, OneOf(FORMATS)] = None
     camera: str = "left"
     episodes: int = 200
     picture: Path = Path("contact-sheet.png")
     json: Path | None = None
 
     def run(self) -> int:
-        from data.contact_sheet import contact_sheet
-        from data.files import write_image, write_json
-        from data.formats import open_reader
-        from data.provenance import provenance
-        from data.summary import summarize, text
+        from vjepa_sim.data.contact_sheet import contact_sheet
+        from vjepa_sim.data.files import write_image, write_json
+        from vjepa_sim.data.formats import open_reader
+        from vjepa_sim.data.provenance import provenance
+        from vjepa_sim.data.summary import summarize, text
 
         if self.episodes < 1:
             raise UserError(f"--episodes {self.episodes}: at least one must be read.")

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from envs.errors import UserError
+from vjepa_sim.envs.errors import UserError
 
 
 def ask_key(question: str, keys: str) -> str:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import tyro
 
-from envs.errors import UserError
 from vjepa_sim.cli.options import set_threads
+from vjepa_sim.cli.verb import Verb
+from vjepa_sim.envs.errors import UserError
 
 # Times a model's image size that larger pictures are reduced to on reading: its own transform does the rest, and where
 # it learns from random parts of them there is detail to spare.
@@ -17,7 +18,7 @@ SPARE_DETAIL = 2
 
 
 @dataclass(frozen=True, kw_only=True)
-class Learning:
+class Learning(Verb):
     """Options of every training run.
 
     Attributes:
@@ -49,7 +50,7 @@ class Learning:
 
     def adjust(self, config):
         """A recipe with the options that were given."""
-        from vjepa_sim.presets import shortened
+        from vjepa_sim.training.presets import shortened
 
         config = shortened(config, self.steps)
         if self.batch is not None:
@@ -62,8 +63,8 @@ class Learning:
 
     def mixture(self, image_size: int, compute, bar, only_episodes: bool = False):
         """The data, for a model that sees pictures of this height and width in pixels."""
-        from data.clips import parse_period
-        from data.mixture import load_mixture, look_through
+        from vjepa_sim.data.clips import parse_period
+        from vjepa_sim.data.mixture import load_mixture, look_through
 
         if not self.data:
             raise UserError("--data is missing: say what to learn from, for example --data sim:episodes.")
@@ -76,7 +77,7 @@ class Learning:
 
     def computing(self, recompute: bool = False, shard: bool = False):
         """This process's part of the work, as a context."""
-        from vjepa_sim.compute import computing
+        from vjepa_sim.training.distributed import computing
 
         set_threads(self.threads)
         return computing(self.device, self.precision, recompute, shard)

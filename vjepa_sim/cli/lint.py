@@ -5,20 +5,24 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import tyro
 
-from envs.errors import UserError
 from vjepa_sim.cli.progress import progress
+from vjepa_sim.cli.verb import Verb
+from vjepa_sim.data.formats import FORMATS
+from vjepa_sim.envs.errors import UserError
+from vjepa_sim.envs.options import OneOf
 
 
-@dataclass(frozen=True)
-class Lint:
+@dataclass(frozen=True, kw_only=True)
+class Lint(Verb):
     """Look for mistakes in a data set: each with the episode, the row and the remedy. Ends with 1 if there are errors.
 
     Attributes:
         path: the data set.
-        format: droid, sim, lerobot, rlds or robomimic, if it isn't found out by itself.
+        format: the data set's format, if it isn't found out by itself.
         camera: left, right, ext1, ext2, wrist, or a serial.
         json: where to write what was found.
         quarantine: a folder to move episodes with errors to, after they are listed and you have said yes.
@@ -26,17 +30,17 @@ class Lint:
     """
 
     path: tyro.conf.Positional[Path]
-    format: str | None = None
+    format: Annotated[str | None, OneOf(FORMATS)] = None
     camera: str = "left"
     json: Path | None = None
     quarantine: Path | None = None
     yes: bool = False
 
     def run(self) -> int:
-        from data.files import write_json
-        from data.formats import open_reader
-        from data.lint import findings_rows, findings_text, lint, plan_quarantine
-        from data.provenance import provenance
+        from vjepa_sim.data.files import write_json
+        from vjepa_sim.data.formats import open_reader
+        from vjepa_sim.data.lint import findings_rows, findings_text, lint, plan_quarantine
+        from vjepa_sim.data.provenance import provenance
 
         with progress("looking through") as bar:
             reader = open_reader(self.path, self.format, bar)
@@ -51,7 +55,7 @@ class Lint:
         return 1 if any(finding.severity == "error" for finding in findings) else 0
 
     def _move(self, reader, findings, folders: list[Path]) -> None:
-        from data.lint import quarantine
+        from vjepa_sim.data.lint import quarantine
 
         if not folders:
             print("No single episode has errors that moving it would mend; nothing is moved.")

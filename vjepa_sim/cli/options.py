@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import MISSING, Field, fields
 from typing import Any
 
-from envs.errors import UserError
+from vjepa_sim.envs.errors import UserError
 
 
 def choose(text: str, valid: tuple[str, ...]) -> tuple[str, ...]:

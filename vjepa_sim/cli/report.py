@@ -8,9 +8,11 @@ from pathlib import Path
 
 import tyro
 
+from vjepa_sim.cli.verb import Verb
 
-@dataclass(frozen=True)
-class Report:
+
+@dataclass(frozen=True, kw_only=True)
+class Report(Verb):
     """Draw the curves of a training run, also of one that still runs.
 
     Attributes:
@@ -20,8 +22,8 @@ class Report:
     run_folder: tyro.conf.Positional[Path]
 
     def run(self) -> int:
-        from agents.curves import draw_curves, read_metrics
-        from data.files import write_image
+        from vjepa_sim.agents.plotting.curves import draw_curves, read_metrics
+        from vjepa_sim.data.files import write_image
 
         curves, seconds = read_metrics(self.run_folder)
         picture = self.run_folder / "curves.png"

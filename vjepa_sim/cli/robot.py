@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, fields, make_dataclass, replace
-from typing import Any, get_type_hints
+import inspect
+from dataclasses import asdict, dataclass, fields, make_dataclass, replace
+from typing import Annotated, Any, get_type_hints
 
-from envs.errors import UserError
-from envs.make import usual_limits
-from envs.safety import SafetyLimits
 from vjepa_sim.cli.options import refuse_unused
+from vjepa_sim.envs.backends import BACKENDS, usual_limits
+from vjepa_sim.envs.errors import UserError
+from vjepa_sim.envs.options import OneOf
+from vjepa_sim.envs.safety import SafetyLimits
 
 # The same names as the envelope's own, but None where the gripper's usual limit holds.
 LimitOptions = make_dataclass(
@@ -19,7 +21,7 @@ LimitOptions = make_dataclass(
 LimitOptions.__doc__ = SafetyLimits.__doc__
 
 
-def chosen_limits(options: LimitOptions, backend: str, gripper: str) -> SafetyLimits:
+def chosen_limits(options: Any, backend: str, gripper: str) -> SafetyLimits:
     """What was given, and else what is usual for a back end and a gripper.
 
     Raises:
@@ -29,22 +31,35 @@ def chosen_limits(options: LimitOptions, backend: str, gripper: str) -> SafetyLi
     return replace(usual_limits(backend, gripper), **given)
 
 
-def robot_settings(verb: Any) -> dict[str, Any]:
-    """The settings of :func:`envs.make.make_robot` that say where a robot is; simulated ones need none.
+@dataclass(frozen=True, kw_only=True)
+class RobotOptions:
+    """Where a robot is.
 
-    Args:
-        verb: with the options ``backend``, ``host``, ``camera``, ``gripper_address`` and ``driver``.
-
-    Raises:
-        UserError: a real robot has no address or camera, or another one is given what only a real one has.
+    Attributes:
+        host: address of the robot; for loopback, one of this machine's own.
+        camera: of a real robot: index, device, URL, realsense or zed.
+        gripper_address: serial device of a gripper that has one.
+        driver: library that talks to the robot.
+        period: seconds of a step; the model's own if not given.
     """
-    if verb.backend == "franka":
-        if verb.host is None or verb.camera is None:
-            raise UserError("A real robot needs --host ADDRESS and --camera DEVICE.")
+
+    host: str | None = None
+    camera: str | None = None
+    gripper_address: str | None = None
+    driver: Annotated[str, OneOf("vjepa_sim.envs.franka:DRIVERS")] = "franky"
+    period: float | None = None
+
+    def robot_settings(self) -> dict[str, Any]:
+        """The settings of :func:`.make_robot` that say where the robot of ``backend`` is; simulated ones need none.
+
+        Raises:
+            UserError: the back end lacks an option that it needs, or is given one that it doesn't take.
+        """
+        backend: str = self.backend  # type: ignore[attr-defined]  # of the verb
+        takes = BACKENDS[backend].takes()
         names = ("host", "camera", "gripper_address", "driver")
-        return {name: getattr(verb, name) for name in names}
-    refuse_unused(verb, ("camera", "gripper_address"), f"with --backend {verb.backend}, which has its own")
-    if verb.backend == "loopback":
-        return {"driver": verb.driver, **({} if verb.host is None else {"host": verb.host})}
-    refuse_unused(verb, ("host", "driver"), f"with --backend {verb.backend}, which is on no network")
-    return {}
+        needed = [name for name in names if name in takes and takes[name].default is inspect.Parameter.empty]
+        if any(getattr(self, name) is None for name in needed):
+            raise UserError(f"Backend {backend!r} needs {' and '.join(f'--{name} {name.upper()}' for name in needed)}.")
+        refuse_unused(self, tuple(name for name in names if name not in takes), f"with --backend {backend}")
+        return {name: getattr(self, name) for name in names if name in takes and getattr(self, name) is not None}

@@ -7,13 +7,15 @@ from pathlib import Path
 
 import tyro
 
+from vjepa_sim.agents.evaluation.score_config import ScoreConfig
 from vjepa_sim.cli.learning import SPARE_DETAIL
 from vjepa_sim.cli.options import set_threads
 from vjepa_sim.cli.progress import progress
+from vjepa_sim.cli.verb import Verb
 
 
 @dataclass(frozen=True, kw_only=True)
-class Score:
+class Score(Verb, ScoreConfig):
     """Score a planner on recordings, without robot or simulator: what it plans between two pictures, beside what was
     done.
 
@@ -22,11 +24,6 @@ class Score:
     Attributes:
         data: recorded episodes, FORMAT:PATH or FORMAT:PATH@WEIGHT, such as droid:PATH; may be given several times.
         out: a new folder for numbers and a picture, or that of the same score before.
-        checkpoint: a world model's: a bundled name, a folder, or a released .pt file.
-        planner: see eval.
-        clips: how many to draw; the same moment may be drawn again. Of recordings that the model learned from, only
-            those episodes count that were kept from it.
-        horizon: steps from a clip's first picture to its last, and of the plan.
         period: seconds of a step: a number, paper (0.25) or released (1.06); the model's own if not given.
         camera: left, right, ext1, ext2, wrist, or a serial.
         device: the planner's: auto, cpu, cuda or cuda:NUMBER.
@@ -35,29 +32,25 @@ class Score:
 
     data: tyro.conf.UseAppendAction[tuple[str, ...]]
     out: Path
-    checkpoint: str = "tiny"
-    planner: str = "default"
-    clips: int = 100
-    horizon: int = 3
     period: str | None = None
     camera: str = "left"
     device: str = "auto"
     threads: int = 0
 
     def run(self) -> int:
-        from agents.action_score import CONFIG_FILE, ScoreConfig, agent_for, score_actions
-        from data.clips import parse_period
-        from data.mixture import load_mixture
-        from data.output import check_output
-        from vjepa_sim.compute import find_device
-        from vjepa_sim.world_model import WorldModel
+        from vjepa_sim.agents.evaluation.action_score import CONFIG_FILE, agent_for, score_actions
+        from vjepa_sim.data.clips import parse_period
+        from vjepa_sim.data.mixture import load_mixture
+        from vjepa_sim.data.output import check_output
+        from vjepa_sim.registry import load_world_model
+        from vjepa_sim.training.distributed import find_device
 
         set_threads(self.threads)
         # Mistakes are told before the data are read, which takes long.
-        config = ScoreConfig(self.checkpoint, self.planner, self.clips, self.horizon)
+        config = self.configuration(ScoreConfig)
         check_output(self.out, CONFIG_FILE)
         device = find_device(self.device)
-        model = WorldModel.from_pretrained(self.checkpoint).to(device)
+        model = load_world_model(self.checkpoint).to(device)
         agent, card = agent_for(model, config), model.card
         period = card.period if self.period is None and card.period else parse_period(self.period or "paper")
         with progress("reading episodes") as bar:

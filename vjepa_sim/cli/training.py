@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from envs.errors import UserError, unknown_name
-from vjepa_sim.card import ENCODER_BEGUN_WITH
 from vjepa_sim.cli.learning import Learning, print_measured
 from vjepa_sim.cli.progress import progress
+from vjepa_sim.envs.errors import UserError, unknown_name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,10 +44,10 @@ class Pretrain(_Stage):
     start: str | None = None
 
     def run(self) -> int:
-        from data.output import check_output
-        from vjepa_sim.presets import get_preset, get_recipe
-        from vjepa_sim.pretrain import pretrain
-        from vjepa_sim.run import RUN_FILE
+        from vjepa_sim.data.output import check_output
+        from vjepa_sim.training.presets import get_preset, get_recipe
+        from vjepa_sim.training.pretrain import pretrain
+        from vjepa_sim.training.run import RUN_FILE
         from vjepa_sim.transform import CROPS
 
         if self.crop not in CROPS:
@@ -101,12 +100,13 @@ class Train(_Stage):
     first_release_rollout: bool = False
 
     def run(self) -> int:
-        from agents.trial import Trial
-        from data.output import check_output
-        from vjepa_sim.presets import get_preset
-        from vjepa_sim.run import RUN_FILE
-        from vjepa_sim.train import train
-        from vjepa_sim.world_model import find_checkpoint, input_size
+        from vjepa_sim.agents.evaluation.in_training import Trial
+        from vjepa_sim.checkpoint import find_checkpoint
+        from vjepa_sim.data.output import check_output
+        from vjepa_sim.training.presets import get_preset
+        from vjepa_sim.training.run import RUN_FILE
+        from vjepa_sim.training.train import train
+        from vjepa_sim.world_model import input_size
 
         if self.heads_only and self.start is None:
             raise UserError("--heads-only trains a whole model's decoders and goal policy: give it as --start, too.")
@@ -151,6 +151,8 @@ class Train(_Stage):
 
 def _tell_branch(model) -> None:
     """Which of a released file's two encoders was taken."""
+    from vjepa_sim.card import ENCODER_BEGUN_WITH
+
     training = model.card.training
     released = training.get("released") or training.get(ENCODER_BEGUN_WITH, {}).get("released")
     if released:

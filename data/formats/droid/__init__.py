@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from data.formats.droid.layout import VERSION_FOLDER, episode_folder, find_episodes, has_episodes
-from data.formats.droid.reader import DroidReader, describe, read_episode
-from data.formats.droid.writer import DroidWriter, write_episode
-from data.formats.format import Progress, no_progress
+from vjepa_sim.data.formats.droid.layout import VERSION_FOLDER, episode_folder, find_episodes, has_episodes
+from vjepa_sim.data.formats.droid.reader import DroidReader, describe, read_episode
+from vjepa_sim.data.formats.droid.writer import DroidWriter, write_episode
+from vjepa_sim.data.formats.format import Progress, no_progress
 
 __all__ = [
     "VERSION_FOLDER",
@@ -30,7 +30,7 @@ def detect(path: Path) -> bool:
 
 
 def open_reader(path: Path, on_progress: Progress = no_progress) -> DroidReader:
-    """Open a data set; what it holds is looked up once and remembered, see :mod:`data.index`."""
+    """Open a data set; what it holds is looked up once and remembered, see :mod:`vjepa_sim.data.index`."""
     return DroidReader(path, on_progress)
 
 

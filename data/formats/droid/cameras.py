@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from data.episode import ROLES, Camera, role_of_view
-from data.formats.droid.layout import VIDEOS
-from data.formats.hdf5 import find_group, numbers
-from data.video import Video
-from envs.errors import UserError
+from vjepa_sim.data.episode import ROLES, Camera, role_of_view
+from vjepa_sim.data.formats.droid.layout import VIDEOS
+from vjepa_sim.data.formats.hdf5 import find_group, numbers
+from vjepa_sim.data.video import Video
+from vjepa_sim.envs.errors import UserError
 
 if TYPE_CHECKING:
     import h5py

@@ -15,7 +15,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from envs.errors import UserError
+from vjepa_sim.envs.errors import UserError
 
 VERSION_FOLDER = "1.0.1"
 LAB = "SIM"

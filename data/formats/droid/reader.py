@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from data.episode import Camera, Episode
-from data.files import read_json_object
-from data.formats.droid.cameras import find_serials, open_video, read_cameras
-from data.formats.droid.layout import TRAJECTORY, find_episodes
-from data.formats.droid.trajectory import check_rows, read_rows
-from data.formats.format import Entry, Progress, Reader, no_progress
-from data.formats.hdf5 import opened
-from data.index import indexed
-from data.video import Video
-from envs.errors import UserError
+from vjepa_sim.data.episode import Camera, Episode
+from vjepa_sim.data.files import read_json_object
+from vjepa_sim.data.formats.droid.cameras import find_serials, open_video, read_cameras
+from vjepa_sim.data.formats.droid.layout import TRAJECTORY, find_episodes
+from vjepa_sim.data.formats.droid.trajectory import check_rows, read_rows
+from vjepa_sim.data.formats.format import Entry, Progress, Reader, no_progress
+from vjepa_sim.data.formats.hdf5 import opened
+from vjepa_sim.data.index import indexed
+from vjepa_sim.data.video import Video
+from vjepa_sim.envs.errors import UserError
 
 if TYPE_CHECKING:
     import h5py
@@ -43,7 +43,7 @@ class DroidReader(Reader):
         return self.root / self.entries[number].name
 
     def read(self, number: int, views: tuple[str, ...] | None = None, extras: bool = False) -> Episode:
-        """See :meth:`data.formats.format.Reader.read`."""
+        """See :meth:`.Reader.read`."""
         return read_episode(self.folder(number), views, extras)
 
 
@@ -83,7 +83,7 @@ def read_episode(folder: Path, views: tuple[str, ...] | None = None, extras: boo
 
     Args:
         folder: with ``trajectory.h5``.
-        views: only these cameras, see :meth:`data.episode.Episode.view`; None means all whose video is there.
+        views: only these cameras, see :meth:`.Episode.view`; None means all whose video is there.
         extras: also every other array of the file, by its path.
 
     Raises:

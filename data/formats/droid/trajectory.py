@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from data.formats.droid.layout import RATE
-from data.formats.hdf5 import find_group, numbers
-from envs.errors import UserError
+from vjepa_sim.data.formats.droid.layout import RATE
+from vjepa_sim.data.formats.hdf5 import find_group, numbers
+from vjepa_sim.envs.errors import UserError
 
 if TYPE_CHECKING:
     import h5py

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import numpy as np
 
-from data.episode import Camera, Episode
-from data.files import write_json
-from data.formats.droid.layout import LAB, RATE, TRAJECTORY, VERSION_FOLDER, VIDEOS, episode_folder, moment
-from data.formats.format import Writer
-from data.video import write_video
-from envs import pose
-from envs.errors import UserError
+from vjepa_sim.data.episode import Camera, Episode
+from vjepa_sim.data.files import write_json
+from vjepa_sim.data.formats.droid.layout import LAB, RATE, TRAJECTORY, VERSION_FOLDER, VIDEOS, episode_folder, moment
+from vjepa_sim.data.formats.format import Writer
+from vjepa_sim.data.video import write_video
+from vjepa_sim.envs import pose
+from vjepa_sim.envs.errors import UserError
 
 DROID_VERSION = "1.3"
 SIMULATED = {"user": "vjepa-sim", "building": "mujoco", "robot_serial": "panda-sim"}

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from data.formats.format import Progress, no_progress
-from data.formats.lerobot.layout import INFO
-from data.formats.lerobot.reader import LeRobotReader
-from data.formats.lerobot.writer import LeRobotWriter
+from vjepa_sim.data.formats.format import Progress, no_progress
+from vjepa_sim.data.formats.lerobot.layout import INFO
+from vjepa_sim.data.formats.lerobot.reader import LeRobotReader
+from vjepa_sim.data.formats.lerobot.writer import LeRobotWriter
 
 __all__ = ["LeRobotReader", "LeRobotWriter", "detect", "open_reader", "open_writer"]
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from data.formats.format import Entry
-from data.formats.lerobot import layout
-from data.formats.lerobot.layout import EPISODES, INFO, Info, fields_of, fill
-from data.formats.lerobot.tables import open_table, reading, to_numpy
-from envs.errors import UserError
+from vjepa_sim.data.formats.format import Entry
+from vjepa_sim.data.formats.lerobot import layout
+from vjepa_sim.data.formats.lerobot.layout import EPISODES, INFO, Info, fields_of, fill
+from vjepa_sim.data.formats.lerobot.tables import open_table, reading, to_numpy
+from vjepa_sim.envs.errors import UserError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -30,7 +30,7 @@ class Catalog:
         numbers: int64 [N] by column; files' columns only where the templates of paths ask for them.
         starts, ends: float64 [N] by camera feature, seconds from the beginning of its file; ends are NaN where they
             aren't told.
-        told: lists [N]: ``task``, ``success``, and of our sets :data:`~data.formats.lerobot.layout.OWN_COLUMNS`, with
+        told: lists [N]: ``task``, ``success``, and of our sets :data:`.OWN_COLUMNS`, with
             None where nothing is told.
     """
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from data.episode import Camera, Episode
-from data.formats.lerobot import layout
-from data.formats.lerobot.layout import Feature
-from data.formats.lerobot.rolling import GROUP
-from envs.errors import UserError
-from envs.pose import difference
+from vjepa_sim.data.episode import Camera, Episode
+from vjepa_sim.data.formats.lerobot import layout
+from vjepa_sim.data.formats.lerobot.layout import Feature
+from vjepa_sim.data.formats.lerobot.rolling import GROUP
+from vjepa_sim.envs.errors import UserError
+from vjepa_sim.envs.pose import difference
 
 # Rows per second that sets usually have. Real clocks miss them by some percent, and in each episode by others: DROID's
 # rows at 15 Hz are 66 to 71 ms apart.

@@ -12,9 +12,9 @@ from urllib.parse import quote, unquote
 
 import numpy as np
 
-from data.episode import ROLES, Camera, Episode
-from data.files import read_json_object
-from envs.errors import UserError
+from vjepa_sim.data.episode import ROLES, Camera, Episode
+from vjepa_sim.data.files import read_json_object
+from vjepa_sim.envs.errors import UserError
 
 INFO = "meta/info.json"
 STATS = "meta/stats.json"

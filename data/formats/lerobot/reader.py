@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from data.encoded_frames import EncodedFrames
-from data.episode import Camera, Episode
-from data.formats.format import Reader
-from data.formats.lerobot import layout
-from data.formats.lerobot.catalog import read_catalog
-from data.formats.lerobot.layout import Feature, Note
-from data.formats.lerobot.states import find_states
-from data.formats.lerobot.tables import read_rows, reading, to_numpy
-from data.video import Video
-from envs.errors import UserError
+from vjepa_sim.data.encoded_frames import EncodedFrames
+from vjepa_sim.data.episode import Camera, Episode
+from vjepa_sim.data.formats.format import Reader
+from vjepa_sim.data.formats.lerobot import layout
+from vjepa_sim.data.formats.lerobot.catalog import read_catalog
+from vjepa_sim.data.formats.lerobot.layout import Feature, Note
+from vjepa_sim.data.formats.lerobot.states import find_states
+from vjepa_sim.data.formats.lerobot.tables import read_rows, reading, to_numpy
+from vjepa_sim.data.video import Video
+from vjepa_sim.envs.errors import UserError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -39,8 +39,8 @@ class LeRobotReader(Reader):
 
     Opening reads the descriptions of the episodes, never the episodes; ``meta/tasks.parquet`` and ``meta/stats.json``
     are not needed. Paths are those that ``meta/info.json`` gives. Which camera has which role:
-    :func:`~data.formats.lerobot.layout.camera_roles`; more than three are ignored. Where states come from:
-    :func:`~data.formats.lerobot.states.find_states`. Rows are ``1 / fps`` seconds apart, unless our own stamps are
+    :func:`.camera_roles`; more than three are ignored. Where states come from:
+    :func:`.find_states`. Rows are ``1 / fps`` seconds apart, unless our own stamps are
     there. Success is that of ``next.success`` in any row, or of ``is_episode_successful``.
 
     Raises:
@@ -64,7 +64,7 @@ class LeRobotReader(Reader):
         super().__init__(root, self._catalog.entries(self._info, self._roles))
 
     def read(self, number: int, views: tuple[str, ...] | None = None, extras: bool = False) -> Episode:
-        """See :meth:`data.formats.format.Reader.read`. Extras have the names of their features."""
+        """See :meth:`.Reader.read`. Extras have the names of their features."""
         if self.entries[number].error:
             raise UserError(f"{self.where(number)}: {self.entries[number].error}.")
         try:

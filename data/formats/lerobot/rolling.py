@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from data.formats.lerobot.layout import fill
-from data.video import VideoWriter
+from vjepa_sim.data.formats.lerobot.layout import fill
+from vjepa_sim.data.video import VideoWriter
 
 if TYPE_CHECKING:
     import pyarrow as pa

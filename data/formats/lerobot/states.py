@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from data.formats.lerobot.layout import GRIPPER, JOINTS, POSE, POSE_AXES, STATE, Feature, Info
-from envs.errors import UserError
-from envs.panda import flange_poses
+from vjepa_sim.data.formats.lerobot.layout import GRIPPER, JOINTS, POSE, POSE_AXES, STATE, Feature, Info
+from vjepa_sim.envs.arms.panda import flange_poses
+from vjepa_sim.envs.errors import UserError
 
 Place = tuple[str, int]  # a feature and the number of its component
 WANTED = (

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from envs.errors import UserError
+from vjepa_sim.envs.errors import UserError
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from data.episode import Camera, Episode
-from data.files import write_json
-from data.formats.format import Writer
-from data.formats.lerobot import layout
-from data.formats.lerobot.content import Kind, columns_of, kind_of
-from data.formats.lerobot.layout import Feature
-from data.formats.lerobot.rolling import LIMITS, Limits, RollingTables, RollingVideos
-from data.formats.lerobot.statistics import NAMES, PictureCounter, Statistics, describe, merge
-from data.formats.lerobot.tables import to_arrow
-from envs.errors import UserError
+from vjepa_sim.data.episode import Camera, Episode
+from vjepa_sim.data.files import write_json
+from vjepa_sim.data.formats.format import Writer
+from vjepa_sim.data.formats.lerobot import layout
+from vjepa_sim.data.formats.lerobot.content import Kind, columns_of, kind_of
+from vjepa_sim.data.formats.lerobot.layout import Feature
+from vjepa_sim.data.formats.lerobot.rolling import LIMITS, Limits, RollingTables, RollingVideos
+from vjepa_sim.data.formats.lerobot.statistics import NAMES, PictureCounter, Statistics, describe, merge
+from vjepa_sim.data.formats.lerobot.tables import to_arrow
+from vjepa_sim.envs.errors import UserError
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from data.encoded_frames import EncodedFrames
-from data.formats.format import Progress, no_progress
-from data.formats.rlds.reader import RLDSReader, find_folder
+from vjepa_sim.data.encoded_frames import EncodedFrames
+from vjepa_sim.data.formats.format import Progress, no_progress
+from vjepa_sim.data.formats.rlds.reader import RLDSReader, find_folder
 
 __all__ = ["EncodedFrames", "RLDSReader", "detect", "open_reader"]
 
@@ -17,5 +17,5 @@ def detect(path: Path) -> bool:
 
 
 def open_reader(path: Path, on_progress: Progress = no_progress) -> RLDSReader:
-    """Open a data set; what it holds is looked up once and remembered, see :mod:`data.index`."""
+    """Open a data set; what it holds is looked up once and remembered, see :mod:`vjepa_sim.data.index`."""
     return RLDSReader(Path(path), on_progress)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from envs.errors import UserError
+from vjepa_sim.envs.errors import UserError
 
 Features = dict[str, np.ndarray | list[bytes]]
 

@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from data.encoded_frames import EncodedFrames
-from data.episode import Camera, Episode
-from data.files import read_json_object
-from data.formats.format import Entry, Progress, Reader, no_progress
-from data.formats.rlds.example import Features, parse_example, peek_example
-from data.formats.rlds.tfrecord import SMALLEST, find_records, find_span, read_record
-from data.index import indexed
-from envs.errors import UserError
+from vjepa_sim.data.encoded_frames import EncodedFrames
+from vjepa_sim.data.episode import Camera, Episode
+from vjepa_sim.data.files import read_json_object
+from vjepa_sim.data.formats.format import Entry, Progress, Reader, no_progress
+from vjepa_sim.data.formats.rlds.example import Features, parse_example, peek_example
+from vjepa_sim.data.formats.rlds.tfrecord import SMALLEST, find_records, find_span, read_record
+from vjepa_sim.data.index import indexed
+from vjepa_sim.envs.errors import UserError
 
 RATE = 15.0  # Hz of DROID's control loop; the files hold no time stamps
 CAMERAS = {"ext1": "exterior_image_1_left", "ext2": "exterior_image_2_left", "wrist": "wrist_image_left"}
@@ -42,7 +42,7 @@ class RLDSReader(Reader):
         """
         Args:
             root: folder with the shards, or with one version's folder in it.
-            on_progress: see :func:`data.formats.open_reader`.
+            on_progress: see :func:`.open_reader`.
 
         Raises:
             UserError: there are no TFRecord files, or they aren't described by their ``dataset_info.json``.
@@ -56,7 +56,7 @@ class RLDSReader(Reader):
         super().__init__(root, indexed(self.folder, changed, self._describe, on_progress))
 
     def read(self, number: int, views: tuple[str, ...] | None = None, extras: bool = False) -> Episode:
-        """See :meth:`data.formats.format.Reader.read`; ``extras`` are the other numbers of each step.
+        """See :meth:`.Reader.read`; ``extras`` are the other numbers of each step.
 
         They are named by DROID's paths (``action/joint_velocity``), or as here if there is none (``steps/reward``).
         """

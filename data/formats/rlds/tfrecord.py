@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from envs.errors import UserError
+from vjepa_sim.envs.errors import UserError
 
 HEADER = struct.Struct("<QI")
 FOOTER = struct.Struct("<I")

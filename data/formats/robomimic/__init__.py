@@ -4,7 +4,7 @@ data                    attributes total, env_args (JSON), action_scale [7]
 data/demo_<i>           attribute num_samples = N: an episode of T = N + 1 rows has N steps between them
     actions             [N, 7] in [-1, 1]: actions_metric / action_scale, clipped
     actions_metric      [N, 7] what led from row to row, see envs.pose: metres, radians, closedness, base frame
-    states              [N, 7] see envs.pose; not MuJoCo's state, which robomimic keeps here for its simulator
+    states              [N, 7] see vjepa_sim.envs.pose; not MuJoCo's state, which robomimic keeps here for its simulator
     rewards, dones      [N] rewards 1 at the last step of a successful episode, dones 1 at every last step
     obs, next_obs       rows 0 to T-2, and 1 to T-1, of
         robot0_eef_pos, robot0_eef_quat       [N, 3] metres, [N, 4] x y z w: the flange in the robot's base frame
@@ -19,9 +19,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from data.formats.format import Progress, no_progress
-from data.formats.robomimic.reader import RobomimicReader, is_robomimic
-from data.formats.robomimic.writer import RobomimicWriter
+from vjepa_sim.data.formats.format import Progress, no_progress
+from vjepa_sim.data.formats.robomimic.reader import RobomimicReader, is_robomimic
+from vjepa_sim.data.formats.robomimic.writer import RobomimicWriter
 
 __all__ = ["RobomimicReader", "RobomimicWriter", "detect", "open_reader", "open_writer"]
 
@@ -32,7 +32,7 @@ def detect(path: Path) -> bool:
 
 
 def open_reader(path: Path, on_progress: Progress = no_progress) -> RobomimicReader:
-    """Open a data set; what it holds is looked up once and remembered, see :mod:`data.index`."""
+    """Open a data set; what it holds is looked up once and remembered, see :mod:`vjepa_sim.data.index`."""
     return RobomimicReader(Path(path), on_progress)
 
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from data.episode import Camera, Episode
-from data.formats.hdf5 import find_array, find_group, numbers
-from data.formats.robomimic.frames import demo_frames, has_next
-from data.formats.robomimic.writer import ENV_NAME
-from envs.errors import UserError
+from vjepa_sim.data.episode import Camera, Episode
+from vjepa_sim.data.formats.hdf5 import find_array, find_group, numbers
+from vjepa_sim.data.formats.robomimic.frames import demo_frames, has_next
+from vjepa_sim.data.formats.robomimic.writer import ENV_NAME
+from vjepa_sim.envs.errors import UserError
 
 if TYPE_CHECKING:
     import h5py
@@ -24,7 +24,7 @@ POSITION, TURN, FINGERS, JOINTS = "robot0_eef_pos", "robot0_eef_quat", "robot0_g
 
 
 def foreign_episode(demo: h5py.Group, path: Path, where: str, env: dict[str, Any], extras: bool) -> Episode:
-    """What a demo's observations tell; see :class:`data.formats.robomimic.reader.RobomimicReader`.
+    """What a demo's observations tell; see :class:`.RobomimicReader`.
 
     Args:
         demo: of an open file.

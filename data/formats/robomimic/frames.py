@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from data.formats.hdf5 import find_array, find_group, opened
-from data.frames import MAX_PIXELS, LazyFrames
-from envs.errors import UserError
+from vjepa_sim.data.formats.hdf5 import find_array, find_group, opened
+from vjepa_sim.data.frames import MAX_PIXELS, LazyFrames
+from vjepa_sim.envs.errors import UserError
 
 if TYPE_CHECKING:
     import h5py

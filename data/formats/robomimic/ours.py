@@ -9,11 +9,11 @@ from urllib.parse import unquote
 
 import numpy as np
 
-from data.episode import ROLES, Camera, Episode
-from data.formats.hdf5 import find_group, numbers, text
-from data.formats.robomimic.frames import demo_frames
-from data.formats.robomimic.writer import OURS
-from envs.errors import UserError
+from vjepa_sim.data.episode import ROLES, Camera, Episode
+from vjepa_sim.data.formats.hdf5 import find_group, numbers, text
+from vjepa_sim.data.formats.robomimic.frames import demo_frames
+from vjepa_sim.data.formats.robomimic.writer import OURS
+from vjepa_sim.envs.errors import UserError
 
 if TYPE_CHECKING:
     import h5py

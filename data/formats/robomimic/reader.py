@@ -9,14 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from data.episode import Episode
-from data.formats.format import Entry, Progress, Reader, no_progress
-from data.formats.hdf5 import HDF5_ERRORS, attribute_text, find_group, opened
-from data.formats.robomimic.foreign import foreign_episode
-from data.formats.robomimic.ours import our_episode
-from data.formats.robomimic.writer import OURS
-from data.index import indexed
-from envs.errors import UserError
+from vjepa_sim.data.episode import Episode
+from vjepa_sim.data.formats.format import Entry, Progress, Reader, no_progress
+from vjepa_sim.data.formats.hdf5 import HDF5_ERRORS, attribute_text, find_group, opened
+from vjepa_sim.data.formats.robomimic.foreign import foreign_episode
+from vjepa_sim.data.formats.robomimic.ours import our_episode
+from vjepa_sim.data.formats.robomimic.writer import OURS
+from vjepa_sim.data.index import indexed
+from vjepa_sim.envs.errors import UserError
 
 if TYPE_CHECKING:
     import h5py
@@ -45,7 +45,7 @@ class RobomimicReader(Reader):
         """
         Args:
             root: the file.
-            on_progress: see :func:`data.formats.open_reader`.
+            on_progress: see :func:`.open_reader`.
 
         Raises:
             UserError: it is missing, damaged, or holds no demos.
@@ -61,7 +61,7 @@ class RobomimicReader(Reader):
         super().__init__(root, indexed(root, dict.fromkeys(names, stamp), self._describe, on_progress))
 
     def read(self, number: int, views: tuple[str, ...] | None = None, extras: bool = False) -> Episode:
-        """See :meth:`data.formats.format.Reader.read`."""
+        """See :meth:`.Reader.read`."""
         episode = self._read(self.entries[number].name, extras)
         if views is None:
             return episode

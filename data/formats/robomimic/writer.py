@@ -1,4 +1,4 @@
-"""Write robomimic's HDF5; the layout is described in :mod:`data.formats.robomimic`."""
+"""Write robomimic's HDF5; the layout is described in :mod:`vjepa_sim.data.formats.robomimic`."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from urllib.parse import quote
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from data.episode import Camera, Episode
-from data.formats.format import Writer
-from data.formats.robomimic.frames import AT_ONCE
-from envs import pose
-from envs.errors import UserError
-from envs.safety import SafetyLimits
+from vjepa_sim.data.episode import Camera, Episode
+from vjepa_sim.data.formats.format import Writer
+from vjepa_sim.data.formats.robomimic.frames import AT_ONCE
+from vjepa_sim.envs import pose
+from vjepa_sim.envs.errors import UserError
+from vjepa_sim.envs.safety import SafetyLimits
 
 if TYPE_CHECKING:
     import h5py
@@ -53,7 +53,7 @@ class RobomimicWriter(Writer):
         self._count = 0
 
     def write(self, episode: Episode) -> None:
-        """See :meth:`data.formats.format.Writer.write`."""
+        """See :meth:`.Writer.write`."""
         import h5py
 
         name = f"demo_{self._count}"

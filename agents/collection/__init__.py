@@ -1,0 +1,1 @@
+"""Collect episodes: behaviors, and the processes that run them."""

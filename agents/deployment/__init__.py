@@ -1,0 +1,1 @@
+"""Deploy an agent on a robot, simulated or real: preflight, episodes, recordings."""

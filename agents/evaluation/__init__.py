@@ -1,0 +1,1 @@
+"""Evaluate agents on held-out episodes: success rates, intervals, videos, action scores."""

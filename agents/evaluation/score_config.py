@@ -1,0 +1,34 @@
+"""What an action score is computed from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from vjepa_sim.envs.errors import UserError
+from vjepa_sim.envs.options import OneOf
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreConfig:
+    """What to score.
+
+    Attributes:
+        checkpoint: a world model's: a bundled name, a folder, or a released .pt file.
+        planner: how it plans, see eval; with ``horizon`` in place of its own.
+        clips: number of clips to draw; the same moment may be drawn again. Of recordings that the model learned from,
+            only those episodes count that were kept from it.
+        horizon: steps from a clip's first image to its last, and of the plan.
+    """
+
+    checkpoint: str = "tiny"
+    planner: Annotated[str, OneOf("vjepa_sim.agents.planning.presets:PLANNERS")] = "default"
+    clips: int = 100
+    horizon: int = 3
+
+    def __post_init__(self) -> None:
+        from vjepa_sim.agents.planning.presets import PLANNERS
+
+        if min(self.clips, self.horizon) < 1:
+            raise UserError(f"clips={self.clips} and horizon={self.horizon} must both be at least 1.")
+        PLANNERS.check(self.planner)

@@ -1,0 +1,95 @@
+"""What a training run wrote down, as curves: losses, the probe's errors, the planner's success."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+
+from vjepa_sim.agents.plotting.panel import Color, Sheet
+from vjepa_sim.envs.errors import UserError
+
+METRICS_FILE = "metrics.jsonl"
+COLORS: tuple[Color, ...] = (
+    (30, 110, 170),
+    (200, 90, 30),
+    (40, 140, 70),
+    (150, 60, 150),
+    (120, 120, 120),
+    (180, 150, 20),
+    (60, 60, 60),
+    (200, 60, 90),
+    (0, 150, 160),
+    (140, 95, 60),
+    (225, 130, 175),
+    (110, 180, 60),
+)
+PAUSE = 600.0  # s; where more lie between two lines, the run had been stopped
+SMOOTHED = 5  # lines that a training loss is the mean of
+
+Curve = list[tuple[int, float]]
+
+
+def read_metrics(run: Path) -> tuple[dict[str, Curve], float]:
+    """A training run's scalars by name, as (step, value), and the seconds that it took.
+
+    Raises:
+        UserError: the folder holds no training run, or its record is damaged.
+    """
+    path = run / METRICS_FILE
+    if not path.is_file():
+        raise UserError(
+            f"{run} holds no {METRICS_FILE}; expected the folder of `vjepa-sim pretrain`, `train` or `baseline`."
+        )
+    curves: dict[str, Curve] = defaultdict(list)
+    times = []
+    try:
+        for line in path.read_text().splitlines():
+            scalars = json.loads(line)
+            step, time = int(scalars.pop("step")), scalars.pop("time", None)
+            times += [] if time is None else [float(time)]
+            for name, value in scalars.items():
+                curves[name].append((step, float(value)))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{path} is damaged ({error!r}).") from error
+    waits = np.diff(times)
+    return dict(curves), float(waits[waits < PAUSE].sum())
+
+
+def draw_curves(curves: dict[str, Curve]) -> np.ndarray:
+    """A panel for every group of scalars (the part of their names before the slash); uint8 [H, W, 3]."""
+    groups: dict[str, dict[str, Curve]] = defaultdict(dict)
+    for name, curve in curves.items():
+        group, _, rest = name.rpartition("/")
+        if rest != "learning_rate" and len(curve) > 1:
+            groups[group][rest] = _smoothed(curve) if len(curve) > 10 * SMOOTHED else curve
+    if not groups:
+        raise UserError("The run has not written down two steps yet: there is no curve to draw.")
+    sheet = Sheet(len(groups), legend=24 * max(len(group) for group in groups.values()))
+    for number, (group, named) in enumerate(groups.items()):
+        last = max(step for curve in named.values() for step, _ in curve)
+        top = max(value for curve in named.values() for _, value in curve[len(curve) // 20 :])
+        panel = sheet.panel(number, (0, 0), (last, 1.05 * max(top, 1e-9)))
+        panel.axes(_ticks(last), _ticks(top), "step", group)
+        colored = list(zip(named.items(), itertools.cycle(COLORS), strict=False))
+        for (_, curve), color in colored:
+            panel.curve([(step, min(value, 1.05 * top)) for step, value in curve], color)
+        panel.names([(f"{name} {curve[-1][1]:.3g}", color) for (name, curve), color in colored])
+    return sheet.done()
+
+
+def _smoothed(curve: Curve) -> Curve:
+    steps, values = np.array(curve).T
+    kernel = np.ones(SMOOTHED) / SMOOTHED
+    middle = slice(SMOOTHED // 2, -(SMOOTHED // 2))
+    return list(zip(steps[middle].astype(int).tolist(), np.convolve(values, kernel, "valid").tolist(), strict=True))
+
+
+def _ticks(end: float) -> list[float]:
+    """About five round numbers from 0 to an end."""
+    step = 10.0 ** np.floor(np.log10(max(end, 1e-9) / 2))
+    step *= next(factor for factor in (1, 2, 5, 10) if end / (step * factor) <= 5)
+    return [float(tick) for tick in np.arange(0, end + 1e-9, step)]

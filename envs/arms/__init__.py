@@ -1,0 +1,6 @@
+"""Arms: what the simulator must know of each, by name."""
+
+from vjepa_sim.envs.arms.arm_spec import ARMS, ArmSpec
+from vjepa_sim.envs.arms.panda import PANDA
+
+__all__ = ["ARMS", "PANDA", "ArmSpec"]

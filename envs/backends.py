@@ -1,0 +1,169 @@
+"""One argument switches the arm: ``gymnasium.make("vjepa_sim/FrankaReach-v0", backend="sim")``.
+
+The back ends lead step by step to the real robot. Agents can't tell them apart.
+
+- ``sim``: the simulator.
+- ``noisy-sim``: the simulator with a late and noisy camera and a sluggish arm.
+- ``loopback``: a simulated robot behind the real one's network protocol, with the real client.
+- ``franka``: the real robot.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import gymnasium
+
+from vjepa_sim.envs.errors import UserError, unknown_name
+from vjepa_sim.envs.registry import Registry
+from vjepa_sim.envs.robot import Robot
+from vjepa_sim.envs.safety import SafetyLimits, check_limits, default_limits
+
+if TYPE_CHECKING:
+    from vjepa_sim.envs.robot_env import RobotEnv
+
+PANDA = "panda"
+LIMITED = ("max_force", "max_camera_age")  # limits that the robot itself must know
+LATE = 3.0  # s
+
+
+@dataclass(frozen=True)
+class BackendSpec:
+    """What an agent is deployed on.
+
+    Attributes:
+        name: as on the command line.
+        robot: ``module:function`` that opens its :class:`.Robot`; imported only when it is used. What it takes are the
+            back end's settings.
+        simulated: whether there is no metal.
+        asks: whether a person is asked before anything moves.
+        repeats: whether every episode from one start is the same.
+        limits: the safety limits that hold where none are given, from those of the gripper.
+    """
+
+    name: str
+    robot: str
+    simulated: bool
+    asks: bool = True
+    repeats: bool = False
+    limits: Callable[[SafetyLimits], SafetyLimits] = lambda limits: limits
+
+    def opener(self) -> Callable[..., Robot]:
+        """What opens the robot."""
+        module, _, name = self.robot.partition(":")
+        return getattr(importlib.import_module(module), name)
+
+    def takes(self) -> dict[str, inspect.Parameter]:
+        """The settings of the back end, by name."""
+        return dict(inspect.signature(self.opener()).parameters)
+
+
+def _late(limits: SafetyLimits) -> SafetyLimits:
+    """Robot, camera and agent share one computer, so all of them are late now and then."""
+    return replace(limits, max_camera_age=LATE, max_clock_age=LATE)
+
+
+BACKENDS: Registry[BackendSpec] = Registry("backend")
+for _backend in (
+    BackendSpec("sim", "vjepa_sim.envs.simulation.sim_robot:SimRobot", simulated=True, asks=False, repeats=True),
+    BackendSpec("noisy-sim", "vjepa_sim.envs.simulation.noisy_robot:NoisyRobot", simulated=True, asks=False),
+    BackendSpec("loopback", "vjepa_sim.envs.loopback.twin:LoopbackArm", simulated=True, limits=_late),
+    BackendSpec("franka", "vjepa_sim.envs.franka:open_arm", simulated=False),
+):
+    BACKENDS.register(_backend)
+
+
+def make(
+    task: str, backend: str = "sim", arm: str = PANDA, goal_conditioned: bool = False, **settings: Any
+) -> gymnasium.Env:
+    """The environment of a task.
+
+    Args:
+        task: its name.
+        backend: name of one of :data:`BACKENDS`. With ``sim`` the environment draws its own episodes.
+        arm: name of one of :data:`.ARMS`.
+        goal_conditioned: observe what is achieved and desired as vectors, see :class:`.GoalConditioned`.
+        settings: for ``sim``, the arguments of :class:`.SimEnv`; else those of :func:`make_robot`.
+
+    Raises:
+        UserError: there is no such backend, or it has no such setting.
+    """
+    if backend != "sim":
+        if goal_conditioned:
+            raise UserError(f"Backend {backend!r} has no goal-conditioned form; only 'sim' measures what is achieved.")
+        return make_robot(task, backend, arm=arm, **settings)
+    from vjepa_sim.envs.sim_env import SimEnv
+
+    env = SimEnv(task, arm=arm, **_known(settings, backend, SimEnv))
+    if not goal_conditioned:
+        return env
+    from vjepa_sim.envs.goal_conditioned import GoalConditioned
+
+    return GoalConditioned(env, settings.get("reward", "sparse"))
+
+
+def make_robot(task: str, backend: str, arm: str = PANDA, **settings: Any) -> RobotEnv:
+    """What an agent is deployed in: the same environment around any back end's robot.
+
+    Args:
+        task: its name.
+        backend: name of one of :data:`BACKENDS`.
+        arm: name of the arm; most back ends have one only.
+        settings: the arguments of :class:`.RobotEnv` but the robot, and in its place those that open the back end's.
+            These get the limits that they must know themselves from ``limits``.
+
+    Raises:
+        UserError: there is no such backend, or it has no such setting.
+    """
+    from vjepa_sim.envs.robot_env import RobotEnv
+
+    chosen = BACKENDS[backend]
+    takes = chosen.takes()
+    if "arm" in takes:
+        settings["arm"] = arm
+    elif arm != PANDA:
+        raise UserError(f"Backend {backend!r} has the arm {PANDA!r} only; {arm!r} was asked for.")
+    settings = _known(settings, backend, chosen.opener(), RobotEnv)
+    about_robot = {name: settings.pop(name) for name in list(settings) if name in takes and name not in LIMITED}
+    limits = settings.pop("limits", None)
+    if limits is None:
+        limits = usual_limits(backend, about_robot.get("gripper", "robotiq"))
+    check_limits(limits)
+    about_robot |= {name: getattr(limits, name) for name in LIMITED if name in takes}
+    missing = [
+        name for name, each in takes.items() if each.default is inspect.Parameter.empty and name not in about_robot
+    ]
+    if missing:
+        raise UserError(f"Backend {backend!r} needs {' and '.join(f'{name}=…' for name in missing)}.")
+    robot = chosen.opener()(**about_robot)
+    try:
+        return RobotEnv(task, robot, limits=limits, **settings)
+    except BaseException:
+        robot.close()
+        raise
+
+
+def usual_limits(backend: str, gripper: str) -> SafetyLimits:
+    """The safety limits of a back end with a gripper where none are given.
+
+    Raises:
+        UserError: there is no such backend or gripper.
+    """
+    return BACKENDS[backend].limits(default_limits(gripper))
+
+
+def _names(made: Callable) -> list[str]:
+    return [name for name in inspect.signature(made).parameters if name not in ("task", "robot", *LIMITED)]
+
+
+def _known(settings: dict[str, Any], backend: str, *made: Callable) -> dict[str, Any]:
+    """The settings, if all of them are someone's."""
+    valid = [name for each in made for name in _names(each)]
+    for name in settings:
+        if name not in valid:
+            raise unknown_name(f"setting of backend {backend!r}", name, valid)
+    return settings

@@ -1,0 +1,64 @@
+"""The goal-conditioned form of an environment, as hindsight experience replay needs it (arXiv 1707.01495)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+
+from vjepa_sim.envs.errors import UserError
+from vjepa_sim.envs.pose import STATE_DIM
+from vjepa_sim.envs.sim_env import SimEnv
+
+
+class GoalConditioned(gymnasium.Wrapper):
+    """A :class:`.SimEnv` whose observation has what is achieved and what is desired, as vectors.
+
+    Observation (a dict of float64): ``observation``, the arm's state [7] followed by the object's position [3];
+    ``achieved_goal`` and ``desired_goal`` [K], what the task measures (:meth:`.Task.achieved`). All but the state are
+    privileged: this is for learning with the simulator's own numbers, not for agents under evaluation.
+    """
+
+    def __init__(self, env: SimEnv, reward: str = "sparse"):
+        """
+        Args:
+            env: in the simulator.
+            reward: ``sparse`` or ``dense``, as the environment was made with.
+        """
+        if not isinstance(env, SimEnv):
+            raise UserError("The goal-conditioned form needs the simulator: leave out backend=, or goal_conditioned=.")
+        super().__init__(env)
+        self._env, self._reward = env, reward
+        measured = len(env.task.measures)
+        sizes = {"observation": STATE_DIM + 3, "achieved_goal": measured, "desired_goal": measured}
+        self.observation_space = gymnasium.spaces.Dict(
+            {name: gymnasium.spaces.Box(-np.inf, np.inf, (size,), np.float64) for name, size in sizes.items()}
+        )
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[dict, dict]:
+        """See :meth:`.GoalImageEnv.reset`."""
+        _, info = self.env.reset(seed=seed, options=options)
+        return self._observe(), info
+
+    def step(self, action: np.ndarray) -> tuple[dict, float, bool, bool, dict]:
+        """See :meth:`.GoalImageEnv.step`."""
+        _, reward, terminated, truncated, info = self.env.step(action)
+        return self._observe(), float(reward), terminated, truncated, info
+
+    def compute_reward(self, achieved_goal: np.ndarray, desired_goal: np.ndarray, info: object = None) -> np.ndarray:
+        """The reward [...] of vectors [..., K]; that of a step is this of its own observation."""
+        task = self._env.task
+        if self._reward == "dense":
+            return np.asarray(task.dense_reward(achieved_goal, desired_goal), np.float64)
+        return np.asarray(task.is_success(achieved_goal, desired_goal), np.float64)
+
+    def _observe(self) -> dict[str, np.ndarray]:
+        env = self._env
+        if env.progress is None:
+            raise gymnasium.error.ResetNeeded("Call reset() first.")
+        return {
+            "observation": np.concatenate([env.observation.state, env.simulation.object_position()]),
+            "achieved_goal": env.progress.achieved.copy(),
+            "desired_goal": env.task.desired.copy(),
+        }

@@ -1,0 +1,239 @@
+"""The Gymnasium environment: a task done by an arm in front of a camera, with goals given as images."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any, ClassVar
+
+import gymnasium
+import numpy as np
+
+from vjepa_sim.envs.arm import Arm
+from vjepa_sim.envs.errors import UserError, unknown_name
+from vjepa_sim.envs.observation import Goal, Observation, check_image
+from vjepa_sim.envs.pose import ACTION_DIM, STATE_BOUND, STATE_DIM
+from vjepa_sim.envs.safety import SafetyEnvelope, SafetyLimits
+from vjepa_sim.envs.tasks import TASKS, Progress, Task
+
+REWARDS = ("sparse", "dense")
+
+
+class GoalImageEnv(gymnasium.Env):
+    """An arm, a camera, one task, and goals given as images. :class:`.SimEnv` draws episodes in the simulator;
+    :class:`.RobotEnv` works on a robot, simulated or real. An agent sees no difference.
+
+    Observation (a dict): ``rgb`` uint8 [H, W, 3]; ``state`` float32 [7]; ``goal`` uint8 [H, W, 3], the image of the
+    last sub-goal. Action: float32 [7], a change of state over one control period, see :mod:`vjepa_sim.envs.pose`; the
+    space's bounds are the arm's step limits, and larger values are clipped.
+
+    The sparse reward is 1.0 while the task counts as solved, else 0.0; the dense one is :meth:`.Task.dense_reward`. An
+    episode never terminates; it is truncated after :attr:`budget` steps, and goes on if it is stepped further.
+
+    ``info`` has ``is_success`` (and the same as ``success``), ``error`` in metres, ``judge`` (``task``: the task's own
+    test decides; ``operator``: only a person can, ``is_success`` stays False and ``error`` is the flange's distance to
+    its place in the last goal, NaN if that isn't known), ``stamp`` in seconds, ``clipped`` (what the safety envelope
+    changed); after a step ``action_sent`` (the action [7] that was really carried out), after a reset ``goals``.
+
+    Attributes:
+        task: see :class:`.Task`.
+        arm: the safety envelope around the arm.
+        gripper: name of the gripper.
+        goals: of the present episode, in order.
+        progress: the newest judgement; None where only a person can judge.
+    """
+
+    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": 4}
+    reset_options: ClassVar[tuple[str, ...]] = ("goal", "goals")
+
+    def __init__(
+        self,
+        task: str,
+        arm: Arm,
+        *,
+        gripper: str,
+        image_shape: tuple[int, int, int],
+        limits: SafetyLimits,
+        reward: str = "sparse",
+        render_mode: str | None = None,
+    ):
+        """
+        Args:
+            task: name of one of :data:`.TASKS`.
+            arm: that acts; the environment closes it.
+            gripper: name of the gripper on it.
+            image_shape: of the camera's images, (height, width, 3).
+            limits: the safety envelope's.
+            reward: ``sparse`` or ``dense``.
+            render_mode: ``rgb_array`` or None.
+
+        Raises:
+            UserError: a name is unknown.
+        """
+        check_modes(reward, render_mode)
+        self.task: Task = TASKS[task]()
+        self.gripper = gripper
+        self.render_mode = render_mode
+        self.arm = SafetyEnvelope(arm, limits)
+        rate = 1 / arm.period
+        self.metadata = {**self.metadata, "render_fps": rate if rate < 1 else round(rate)}
+        image = gymnasium.spaces.Box(0, 255, image_shape, np.uint8)
+        state = gymnasium.spaces.Box(-STATE_BOUND, STATE_BOUND, (STATE_DIM,), np.float32)
+        self.observation_space = gymnasium.spaces.Dict({"rgb": image, "state": state, "goal": image})
+        step = limits.step.astype(np.float32)
+        self.action_space = gymnasium.spaces.Box(-step, step, (ACTION_DIM,), np.float32)
+        self.goals: list[Goal] = []
+        self.progress: Progress | None = None
+        self._reward, self._image_shape = reward, image_shape
+        self._observation: Observation | None = None
+        self._steps, self._closed = 0, False
+
+    # --- what the two kinds differ in -------------------------------------------------------------------------
+
+    @abstractmethod
+    def _begin(self, given: list[Goal], options: dict[str, Any]) -> list[Goal]:
+        """Begin an episode, before the arm is reset.
+
+        Args:
+            given: the user's goals; empty if there are none.
+            options: those of :attr:`reset_options` that were given.
+
+        Returns:
+            The goals of the episode.
+        """
+
+    @abstractmethod
+    def _judge(self) -> Progress | None:
+        """The present moment by the task's own test; None where only a person can tell."""
+
+    # --- Gymnasium's ------------------------------------------------------------------------------------------
+
+    @property
+    def budget(self) -> int:
+        """Control steps of the present episode: those of its goals, together; before a reset, the task's."""
+        return sum(goal.steps for goal in self.goals) or self.task.budget
+
+    @property
+    def task_description(self) -> str:
+        """The task in words."""
+        return self.task.instruction
+
+    @property
+    def observation(self) -> Observation:
+        """The newest observation, as agents get it."""
+        if self._observation is None:
+            raise gymnasium.error.ResetNeeded("Call reset() before asking for an observation.")
+        return self._observation
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[dict, dict]:
+        """Begin an episode.
+
+        Args:
+            seed: random seed; in the simulator, makes everything that follows repeatable, bit for bit.
+            options: ``{"goal": image}`` (uint8 [H, W, 3]) or ``{"goals": [Goal, …]}`` replace the task's goal images;
+                success is still judged by the task's own goal. See the subclasses for others.
+
+        Raises:
+            UserError: an option is unknown, a goal has another shape than the camera's images, or the environment was
+                closed.
+            ArmFault: the arm can't be controlled, or an earlier fault.
+        """
+        self._check_open()
+        super().reset(seed=seed)
+        options = self._checked(options)
+        self.goals = self._begin(self._given(options), options)
+        self._observation = self.arm.reset()
+        self._steps = 0
+        self.progress = self._judge()
+        if self.progress is None and self._reward == "dense":
+            raise UserError("A dense reward needs the task's own test, and nobody measures here. Give reward='sparse'.")
+        return self._as_dict(), {**self._info(), "goals": self.goals}
+
+    def step(self, action: np.ndarray) -> tuple[dict, float, bool, bool, dict]:
+        """Move for one control period.
+
+        Raises:
+            UserError: the action has another shape or is not finite; nothing has moved then.
+            ArmFault: what stopped the arm.
+        """
+        self._check_open()
+        if self._observation is None:
+            raise gymnasium.error.ResetNeeded("Call reset() before step().")
+        sent = self.arm.command(action)
+        self._observation = self.arm.observe()
+        self._steps += 1
+        self.progress = self._judge()
+        truncated = self._steps >= self.budget
+        return self._as_dict(), self._reward_now(), False, truncated, {**self._info(), "action_sent": sent}
+
+    def render(self) -> np.ndarray | None:
+        """The camera's newest image, uint8 [H, W, 3], when made with ``render_mode="rgb_array"``."""
+        return self.observation.rgb.copy() if self.render_mode == "rgb_array" else None
+
+    def close(self) -> None:
+        """Come to rest and let go of arm and camera. May be called twice."""
+        if not self._closed:
+            self._closed = True
+            self.arm.close()
+
+    # --- inside -----------------------------------------------------------------------------------------------
+
+    def _checked(self, options: dict[str, Any] | None) -> dict[str, Any]:
+        options = {} if options is None else options
+        if not isinstance(options, dict):
+            raise UserError(f"options must be a dict such as {{'goal': image}}; a {type(options).__name__} was given.")
+        for name in options:
+            if name not in self.reset_options:
+                raise unknown_name("reset option", name, self.reset_options)
+        return options
+
+    def _given(self, options: dict[str, Any]) -> list[Goal]:
+        """The user's own goals, checked before anything changes."""
+        if "goal" in options and "goals" in options:
+            raise UserError("Give 'goal' or 'goals' as a reset option, not both.")
+        height, width, _ = self._image_shape
+        if "goal" in options:
+            return [Goal(check_image(options["goal"], height, width, "goal image").copy(), self.task.budget)]
+        for goal in options.get("goals", []):
+            check_image(goal.rgb, height, width, "goal image")
+        return list(options.get("goals", []))
+
+    def _reward_now(self) -> float:
+        if self.progress is None:
+            return 0.0
+        if self._reward == "dense":
+            return float(self.task.dense_reward(self.progress.achieved, self.task.desired))
+        return float(self.progress.success)
+
+    def _as_dict(self) -> dict[str, np.ndarray]:
+        return {
+            "rgb": self.observation.rgb.copy(),
+            "state": self.observation.state.copy(),
+            "goal": self.goals[-1].rgb.copy(),
+        }
+
+    def _info(self) -> dict[str, Any]:
+        progress = self.progress
+        return {
+            "is_success": progress is not None and progress.success,
+            "success": progress is not None and progress.success,
+            "error": self._error_unjudged() if progress is None else progress.error,
+            "judge": "operator" if progress is None else "task",
+            "stamp": self.observation.stamp,
+            "clipped": list(self.arm.clipped),
+        }
+
+    def _error_unjudged(self) -> float:
+        """Metres left where nobody judges; NaN if that isn't known."""
+        return float("nan")
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise UserError("This environment was closed; make a new one.")
+
+
+def check_modes(reward: str, render_mode: str | None) -> None:
+    """Raise :class:`.UserError` for an unknown kind of reward or mode of rendering."""
+    if reward not in REWARDS:
+        raise unknown_name("reward", reward, REWARDS)
+    if render_mode not in (None, *GoalImageEnv.metadata["render_modes"]):
+        raise unknown_name("render_mode", render_mode, GoalImageEnv.metadata["render_modes"])

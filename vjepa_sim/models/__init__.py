@@ -1,0 +1,1 @@
+"""Networks: encoder, predictors, decoders, goal policy, and what they are made of."""

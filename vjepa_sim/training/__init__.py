@@ -1,0 +1,1 @@
+"""Training: both stages, their batches and schedules, the run's folder, distributed processes."""

@@ -1,0 +1,302 @@
+"""Named sizes and schedules."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from vjepa_sim.baselines.patch_features import PatchFeaturesConfig
+from vjepa_sim.envs.errors import UserError, unknown_name
+from vjepa_sim.models.ac_predictor import ACPredictorConfig
+from vjepa_sim.models.encoder import EncoderConfig
+from vjepa_sim.models.goal_policy import GoalPolicyConfig
+from vjepa_sim.models.heads import ACTION_SCALE, SCALE, STATE_CENTER
+from vjepa_sim.models.mask_predictor import PredictorConfig
+from vjepa_sim.training.augmentation import Augmentation
+from vjepa_sim.training.masks import LONG_RANGE, SHORT_RANGE, MaskConfig
+from vjepa_sim.training.schedule import Schedule, constant
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A part of stage one (progressive resolution: most of the steps see short and small clips).
+
+    Attributes:
+        share: of the run's steps.
+        frames: per clip.
+        image_size: height and width of the input in pixels.
+    """
+
+    share: float
+    frames: int
+    image_size: int
+
+
+@dataclass(frozen=True)
+class PretrainConfig:
+    """Stage one: mask-denoising, with terms that can keep small objects in the features.
+
+    Attributes:
+        steps, batch: length of the run; clips per step, over all processes.
+        phases: in order; their shares add up to 1.
+        strides: a clip's frames are one of these many periods of 0.25 s apart.
+        still_tubelets: each frame fills a whole tubelet, as stage two will show it.
+        augmentation: random parts of the picture, or None.
+        learning_rate, weight_decay, ema: AdamW's, and the share of the target encoder that each step keeps.
+        max_gradient_norm: larger gradients are scaled down to it; None leaves them.
+        masks: kinds of mask, one predictor pass each.
+        pixel_weight: of giving back the picture.
+        state_weight: of giving back the arm's position and grip, where there is an arm.
+        object_weight: of giving back where the object is, where the data tell (simulated episodes do).
+        variance_weight, covariance_weight: against features that die or repeat each other (VICReg's terms).
+    """
+
+    steps: int
+    batch: int
+    phases: tuple[Phase, ...]
+    learning_rate: Schedule
+    weight_decay: Schedule
+    ema: Schedule
+    strides: tuple[int, ...] = (1,)
+    still_tubelets: bool = False
+    augmentation: Augmentation | None = None
+    max_gradient_norm: float | None = None
+    masks: tuple[MaskConfig, ...] = (SHORT_RANGE, LONG_RANGE)
+    pixel_weight: float = 0.0
+    state_weight: float = 0.0
+    object_weight: float = 0.0
+    variance_weight: float = 0.0
+    covariance_weight: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check_run(self)
+        if abs(sum(phase.share for phase in self.phases) - 1) > 1e-6:
+            raise UserError(f"The phases' shares must add up to 1; given {self.phases}.")
+
+    @property
+    def decodes(self) -> bool:
+        """Whether decoders of pixels, the arm's state and the object are trained."""
+        return max(self.pixel_weight, self.state_weight, self.object_weight) > 0
+
+    def phase(self, step: int) -> Phase:
+        """The part of the run that a step belongs to."""
+        done = 0.0
+        for phase in self.phases:
+            done += phase.share
+            if step < round(done * self.steps):
+                return phase
+        return self.phases[-1]
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Stage two: the action-conditioned predictor on the frozen encoder.
+
+    Attributes:
+        steps, batch: length of the run; clips per step, over all processes.
+        frames: per clip.
+        rollout: steps that the rollout loss looks ahead; 0 leaves it out.
+        squared: errors of latents are squared, not absolute.
+        learning_rate, weight_decay, max_gradient_norm: as in stage one.
+        state_weight: of reading the arm's state off true and imagined latents; it trains the state decoder on, and
+            holds the predictor to where the hand goes.
+        object_weight: likewise of reading where the object is, where the data tell.
+        reading_guides: whether what is read off imagined latents trains the predictor, or the decoders alone.
+        policy_weight: of cloning the policy toward goals, where the preset has one.
+        pairs: moments and their goals that it learns from, per clip.
+        heads_only: leave the predictor as it is, and train what reads latents and acts on them: decoders and goal
+            policy.
+        first_release_rollout: repeat the mistake that the first released V-JEPA 2-AC was trained with, until June 2025:
+            the rollout's second frame was the prediction for the third.
+    """
+
+    steps: int
+    batch: int
+    frames: int
+    learning_rate: Schedule
+    weight_decay: Schedule
+    rollout: int = 2
+    squared: bool = False
+    max_gradient_norm: float | None = None
+    state_weight: float = 0.0
+    object_weight: float = 0.0
+    reading_guides: bool = True
+    policy_weight: float = 1.0
+    pairs: int = 8
+    heads_only: bool = False
+    first_release_rollout: bool = False
+
+    def __post_init__(self) -> None:
+        _check_run(self)
+        if not 0 <= self.rollout < self.frames:
+            raise UserError(f"A rollout of {self.rollout} steps needs clips of more frames than {self.frames}.")
+
+
+def _check_run(config: PretrainConfig | TrainConfig) -> None:
+    if config.steps < 1 or config.batch < 1:
+        raise UserError(f"steps={config.steps} and batch={config.batch} must both be at least 1.")
+    if not 0 < config.learning_rate.peak < 1:
+        raise UserError(f"learning_rate={config.learning_rate.peak} must lie between 0 and 1.")
+
+
+def constant_recipe(image_size: int) -> PretrainConfig:
+    """V-JEPA 2's own schedule: warm-up, a constant rate, and a cooldown with longer (and larger) clips.
+
+    The paper's figures; its code ends the decay a fifth of the way up, since it stretches the schedule by 1.25.
+    """
+    return PretrainConfig(
+        steps=252_000,
+        batch=3072,
+        phases=(Phase(240 / 252, frames=16, image_size=256), Phase(12 / 252, frames=64, image_size=image_size)),
+        learning_rate=Schedule(1e-4, 5.25e-4, 1e-6, warmup=12_000, decay=12_000),
+        weight_decay=constant(0.04),
+        ema=constant(0.99925),
+        augmentation=Augmentation(),
+    )
+
+
+def abbreviated_recipe(image_size: int) -> PretrainConfig:
+    """V-JEPA 2's shorter schedule, used for its ablations: a cosine, with weight decay and EMA that rise."""
+    return PretrainConfig(
+        steps=90_000,
+        batch=3072,
+        phases=(Phase(1.0, frames=16, image_size=image_size),),
+        learning_rate=Schedule(2e-4, 6.25e-4, 1e-6, warmup=12_000, shape="cosine"),
+        weight_decay=Schedule(0.04, 0.04, 0.4, shape="cosine"),
+        ema=Schedule(0.999, 0.999, 1.0),
+        augmentation=Augmentation(),
+    )
+
+
+# V-JEPA 2-AC's on DROID.
+AC_RECIPE = TrainConfig(
+    steps=94_500,
+    batch=256,
+    frames=8,
+    learning_rate=Schedule(7.5e-5, 4.25e-4, 0.0, warmup=4_500, decay=4_500),
+    weight_decay=constant(0.04),
+)
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Everything that belongs together under one name; there is no stage one for an encoder that others trained."""
+
+    encoder: EncoderConfig | PatchFeaturesConfig
+    mask_predictor: PredictorConfig | None
+    ac_predictor: ACPredictorConfig
+    pretrain: PretrainConfig | None
+    train: TrainConfig
+    goal_policy: GoalPolicyConfig | None = None
+
+
+def _published(image_size: int = 256, **sizes: int) -> Preset:
+    """One of V-JEPA 2's sizes, with its predictors and its schedules."""
+    return Preset(
+        encoder=EncoderConfig(image_size=image_size, **sizes),
+        mask_predictor=PredictorConfig(),
+        ac_predictor=ACPredictorConfig(),
+        pretrain=constant_recipe(image_size),
+        train=AC_RECIPE,
+    )
+
+
+TINY_PREDICTOR = ACPredictorConfig(
+    dim=192,
+    depth=4,
+    heads=6,
+    mlp_hidden=768,
+    residual=True,
+    merge=2,
+    action_scale=ACTION_SCALE,
+    state_center=STATE_CENTER,
+    state_scale=SCALE,
+    state_rotation="matrix",
+    rope="correct",
+)
+
+PRESETS = {
+    "small": _published(dim=384, depth=12, heads=6, mlp_hidden=1536),
+    "base": _published(dim=768, depth=12, heads=12, mlp_hidden=3072),
+    "large": _published(dim=1024, depth=24, heads=16, mlp_hidden=4096),
+    "huge": _published(dim=1280, depth=32, heads=16, mlp_hidden=5120),
+    "giant": _published(dim=1408, depth=40, heads=22, mlp_hidden=6144),
+    "giant-384": _published(image_size=384, dim=1408, depth=40, heads=22, mlp_hidden=6144),
+    "tiny": Preset(
+        encoder=EncoderConfig(image_size=128, dim=128, depth=6, heads=4, mlp_hidden=512, rope="correct"),
+        mask_predictor=PredictorConfig(dim=96, depth=3, heads=3, mlp_hidden=384, mask_tokens=2, rope="correct"),
+        ac_predictor=TINY_PREDICTOR,
+        # Half an hour each on two cores.
+        pretrain=PretrainConfig(
+            steps=1500,
+            batch=32,
+            phases=(Phase(1.0, frames=2, image_size=128),),
+            strides=(1, 2, 4),
+            still_tubelets=True,
+            learning_rate=Schedule(1e-5, 1e-3, 1e-5, warmup=100, shape="cosine"),
+            weight_decay=constant(0.04),
+            ema=constant(0.99),
+            max_gradient_norm=1.0,
+            pixel_weight=1.0,
+            state_weight=0.5,
+            object_weight=1.0,
+            variance_weight=0.5,
+            covariance_weight=0.02,
+        ),
+        train=TrainConfig(
+            steps=1600,
+            batch=64,
+            frames=4,
+            learning_rate=Schedule(1e-5, 1e-3, 1e-5, warmup=100, shape="cosine"),
+            weight_decay=constant(0.02),
+            max_gradient_norm=1.0,
+            state_weight=0.2,
+            object_weight=0.2,
+        ),
+        goal_policy=GoalPolicyConfig(),
+    ),
+    # DINO-WM's way: frozen features of patches, each predicted on its own grid, teacher forcing alone, and no gradient
+    # from what is read off them. It is trained by `vjepa-sim baseline dino-wm`.
+    "dino-wm": Preset(
+        encoder=PatchFeaturesConfig(),
+        mask_predictor=None,
+        ac_predictor=replace(TINY_PREDICTOR, merge=1),
+        pretrain=None,
+        train=TrainConfig(
+            steps=1600,
+            batch=32,
+            frames=4,
+            learning_rate=Schedule(2e-5, 2e-3, 2e-5, warmup=100, shape="cosine"),
+            weight_decay=constant(0.02),
+            rollout=0,
+            squared=True,
+            max_gradient_norm=1.0,
+            state_weight=1.0,
+            object_weight=1.0,
+            reading_guides=False,
+        ),
+    ),
+}
+
+
+def get_preset(name: str) -> Preset:
+    """Look up a preset; an unknown name is a :class:`UserError` with a suggestion."""
+    if name not in PRESETS:
+        raise unknown_name("preset", name, PRESETS)
+    return PRESETS[name]
+
+
+RECIPES = {"constant": constant_recipe, "abbreviated": abbreviated_recipe}
+
+
+def get_recipe(name: str, preset: str) -> PretrainConfig:
+    """One of V-JEPA 2's schedules of stage one for a preset's size; an unknown name is a :class:`UserError`."""
+    if name not in RECIPES:
+        raise unknown_name("recipe", name, RECIPES)
+    return RECIPES[name](get_preset(preset).encoder.image_size)
+
+
+def shortened(config: PretrainConfig | TrainConfig, steps: int | None) -> PretrainConfig | TrainConfig:
+    """The same schedule over another length; None keeps it."""
+    if steps is None:
+        return config
+    return replace(config, steps=steps, learning_rate=config.learning_rate.shortened(steps / config.steps))
