@@ -10,7 +10,8 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import pytest
 from hypothesis import settings
 
-from vjepa_sim.agents.collection.collect import CollectConfig, collect
+from vjepa_sim.agents.collection.collect import collect
+from vjepa_sim.agents.collection.config import CollectConfig
 
 settings.register_profile("untimed", deadline=None)  # a busy machine is no failure
 settings.load_profile("untimed")

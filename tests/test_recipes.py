@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from vjepa_sim.agents.planning.presets import get_planner
+from vjepa_sim.agents.planning.presets import PLANNERS
 from vjepa_sim.cli import parse
 from vjepa_sim.cli.baseline import ACTING, next_command
 
@@ -21,7 +21,7 @@ def check(line: str) -> None:
     command = re.sub(r"\$\(.*?\)", "X", line.split("vjepa-sim ", 1)[1])
     verb = parse(shlex.split(re.split(r"[;&|]", command)[0], comments=True))
     if getattr(verb, "planner", None) is not None:
-        get_planner(verb.planner)
+        PLANNERS.check(verb.planner)
 
 
 @pytest.mark.parametrize("goal", GOALS)

@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from vjepa_sim.agents.evaluation.action_score import ScoreConfig, agent_for, learned_from, score_actions, summarize
+from vjepa_sim.agents.evaluation.action_score import agent_for, learned_from, score_actions, summarize
+from vjepa_sim.agents.evaluation.score_config import ScoreConfig
 from vjepa_sim.cli import main
 from vjepa_sim.data.mixture import load_mixture
 from vjepa_sim.envs.errors import UserError
@@ -48,8 +49,8 @@ def test_the_verb_scores_recordings(episodes_folder, tmp_path, capsys):
     assert "Give --period 0.25" in capsys.readouterr().err
     still = summarize(np.zeros((3, 3)), np.array(report["done_m"]))["action_score"]
     assert report["still_score"] == pytest.approx(still, abs=0.01)  # ways are rounded
-    assert main([*few, "--planner", "polisht", "--out", str(tmp_path / "c")]) == 2
-    assert "Did you mean 'polished'" in capsys.readouterr().err
+    assert main([*few, "--planner", "gradiant", "--out", str(tmp_path / "c")]) == 2
+    assert "Did you mean 'gradient'" in capsys.readouterr().err
     assert main([*few, "--device", "gpu", "--out", str(tmp_path / "c")]) == 2
     assert "expected auto, cpu, cuda" in capsys.readouterr().err
 

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from vjepa_sim.agents import load_agent
-from vjepa_sim.agents.agent import checkpoint_of
 from vjepa_sim.agents.evaluation.evaluate import run_episode
 from vjepa_sim.agents.planning.mpc import MPCAgent
 from vjepa_sim.agents.planning.presets import PLANNERS
 from vjepa_sim.agents.policies.expert import Expert
+from vjepa_sim.agents.registry import checkpoint_of
 from vjepa_sim.envs.errors import UserError
 from vjepa_sim.envs.observation import Goal, Observation
 from vjepa_sim.envs.safety import SafetyLimits
@@ -81,12 +81,12 @@ def test_the_planner_moves_toward_a_reach_goal(model):
 
 
 def test_the_energy_is_of_the_sub_goal_that_is_due(model, monkeypatch):
-    agent = MPCAgent(model, PLANNERS["timed"])
+    agent = MPCAgent(model, PLANNERS["timed"].config)
     goals = [goal(steps=2, seed=1), goal(steps=1, seed=2)]
     agent.begin(goals)
     used = []
 
-    def energy(config, present, toward, *rest):
+    def energy(weights, situation, toward, *rest):
         used.append(next(i for i, each in enumerate(agent._goals) if each is toward.z))
         return lambda actions: actions.sum((1, 2))
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from vjepa_sim.agents.agent import load_agent
+from vjepa_sim.agents.registry import load_agent
 from vjepa_sim.checkpoint import BUNDLED, fingerprint
 from vjepa_sim.envs.sim_env import SimEnv
 

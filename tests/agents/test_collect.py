@@ -12,13 +12,14 @@ import numpy as np
 import pytest
 import torch
 
-from vjepa_sim.agents.collection.collect import CollectConfig, collect
+from vjepa_sim.agents.collection.collect import collect
+from vjepa_sim.agents.collection.config import CollectConfig
 from vjepa_sim.baselines.cloning import Policy, PolicyCard, PolicyConfig
 from vjepa_sim.data.episode import Episode
 from vjepa_sim.data.formats.droid import find_episodes, read_episode
 from vjepa_sim.envs.errors import UserError
 from vjepa_sim.envs.pose import difference
-from vjepa_sim.envs.scene.names import CAMERAS
+from vjepa_sim.envs.scene.cameras import CAMERAS
 from vjepa_sim.envs.seeds import training_seed
 from vjepa_sim.transform import ImageTransform
 
@@ -66,7 +67,7 @@ def test_other_settings_are_refused(tmp_path):
 def test_three_cameras_are_kept_with_their_roles(tmp_path):
     """And the left one's pictures, and the course of the episode, are those of a collection without the others."""
     collect(tmp_path / "one", replace(SMALL, episodes=1, randomize=1.0), workers=1)
-    collect(tmp_path / "three", replace(SMALL, episodes=1, randomize=1.0, cameras=CAMERAS), workers=1)
+    collect(tmp_path / "three", replace(SMALL, episodes=1, randomize=1.0, cameras=tuple(CAMERAS)), workers=1)
     (one,), (three,) = read_all(tmp_path / "one"), read_all(tmp_path / "three")
     assert {camera.role: camera.serial for camera in three.cameras} == {
         "ext1": "left",
@@ -88,7 +89,7 @@ def test_a_collection_from_before_there_were_cameras_to_choose_is_continued(tmp_
     del noted["config"]["cameras"]
     (out / "collection.json").write_text(json.dumps(noted))
     with pytest.raises(UserError, match=r"cameras was \['left'\], now \['left', 'right', 'wrist'\]"):
-        collect(out, replace(SMALL, episodes=2, cameras=CAMERAS), workers=1)
+        collect(out, replace(SMALL, episodes=2, cameras=tuple(CAMERAS)), workers=1)
     assert collect(out, replace(SMALL, episodes=2), workers=1).written == 1
     assert json.loads((out / "collection.json").read_text())["config"]["cameras"] == ["left"]
 

@@ -10,7 +10,8 @@ pytest.importorskip("franky")
 pytest.importorskip("franka_sim")
 
 from tests.envs.loopback import free_address, wait_until
-from vjepa_sim.agents.deployment.deploy import DeployConfig, Operator, deploy
+from vjepa_sim.agents.deployment.config import DeployConfig
+from vjepa_sim.agents.deployment.deploy import Operator, deploy
 from vjepa_sim.agents.deployment.preflight import preflight
 from vjepa_sim.agents.policies.trivial import RandomAgent, StillAgent
 from vjepa_sim.data.formats.droid import find_episodes, read_episode
@@ -19,7 +20,9 @@ from vjepa_sim.envs.errors import UserError
 from vjepa_sim.envs.faults import Reflex
 from vjepa_sim.envs.observation import Goal
 
-CONFIG = DeployConfig("loopback", agent="random", checkpoint="", task="reach", object="box", goals="", episodes=1)
+CONFIG = DeployConfig(
+    backend="loopback", agent="random", checkpoint="", task="reach", object="box", goals="", episodes=1
+)
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +43,7 @@ def operator(agrees=True, judges=True, told=lambda text: None):
 
 def test_an_episode_is_done_judged_and_recorded(env, goals, tmp_path):
     out = tmp_path / "out"
-    info = deploy(out, CONFIG, env, RandomAgent(env.arm.limits, seed=3), goals, operator())
+    info = deploy(out, CONFIG, env=env, agent=RandomAgent(env.arm.limits, seed=3), goals=goals, operator=operator())
     assert info["complete"]
     (cell,) = json.loads((out / "eval_info.json").read_text())["cells"]
     assert (cell["n_episodes"], cell["n_success"], cell["judged_by"]) == (1, 1, "operator")
@@ -64,7 +67,9 @@ def test_a_dry_run_moves_nothing(env, goals, tmp_path):
     told = []
     config = replace(CONFIG, dry_run=True)
     out = tmp_path / "out"
-    planned = deploy(out, config, env, RandomAgent(env.arm.limits), goals, operator(False, told=told.append))
+    planned = deploy(
+        out, config, env=env, agent=RandomAgent(env.arm.limits), goals=goals, operator=operator(False, told=told.append)
+    )
     (log,) = planned["planned"]
     assert json.loads((out / "dry_run.json").read_text())["planned"] == [log]
     np.testing.assert_allclose(np.array(log["target"])[:3], np.add(log["state"], log["allowed"])[:3], atol=1e-6)
@@ -74,19 +79,27 @@ def test_a_dry_run_moves_nothing(env, goals, tmp_path):
 
 def test_without_a_yes_nothing_moves(env, goals, tmp_path):
     with pytest.raises(UserError, match="did not agree"):
-        deploy(tmp_path / "out", CONFIG, env, StillAgent(), goals, operator(agrees=False))
+        deploy(tmp_path / "out", CONFIG, env=env, agent=StillAgent(), goals=goals, operator=operator(agrees=False))
 
 
 def test_goals_of_another_camera_are_found_before_anything_moves(env, goals, tmp_path):
     small = [replace(goals[0], rgb=goals[0].rgb[::2, ::2])]
     assert [check.name for check in preflight(env, small) if not check.ok] == ["goals"]
     with pytest.raises(UserError, match="capture-goal"):
-        deploy(tmp_path / "out", CONFIG, env, StillAgent(), small, operator())
+        deploy(tmp_path / "out", CONFIG, env=env, agent=StillAgent(), goals=small, operator=operator())
 
 
 def test_goals_of_another_view_are_refused_with_both_named(env, goals, tmp_path):
     with pytest.raises(UserError, match=r"camera 7.*size 64, simulated"):
-        deploy(tmp_path / "out", CONFIG, env, StillAgent(), goals, operator(), {"address": "7"})
+        deploy(
+            tmp_path / "out",
+            CONFIG,
+            env=env,
+            agent=StillAgent(),
+            goals=goals,
+            operator=operator(),
+            camera={"address": "7"},
+        )
 
 
 def test_everything_is_looked_at_first(env, goals, monkeypatch):
@@ -108,7 +121,7 @@ def test_the_operator_may_end_the_run_and_keep_it(env, goals, tmp_path):
     answers = iter([True, None])
     ending = Operator(lambda question: True, lambda index: next(answers), lambda text: None)
     out = tmp_path / "out"
-    info = deploy(out, replace(CONFIG, episodes=3), env, StillAgent(), goals, ending)
+    info = deploy(out, replace(CONFIG, episodes=3), env=env, agent=StillAgent(), goals=goals, operator=ending)
     assert not info["complete"]
     (cell,) = json.loads((out / "eval_info.json").read_text())["cells"]
     assert (cell["n_episodes"], cell["n_success"]) == (1, 1)
@@ -129,7 +142,7 @@ def test_a_fault_ends_the_run_and_keeps_what_there_is(goals, tmp_path):
     seen = []
     try:
         with pytest.raises(Reflex):
-            deploy(tmp_path / "out", CONFIG, env, Unlucky(), goals, operator())
+            deploy(tmp_path / "out", CONFIG, env=env, agent=Unlucky(), goals=goals, operator=operator())
         (episode,) = json.loads((tmp_path / "out" / "eval_info.json").read_text())["cells"][0]["episodes"]
         assert not episode["success"]
         assert "Reflex" in episode["fault"]

@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 import torch
 
-from vjepa_sim.agents.agent import load_agent
-from vjepa_sim.agents.collection.behaviors import make_behavior
+from vjepa_sim.agents.collection.behaviors import BEHAVIORS
 from vjepa_sim.agents.evaluation.config import EvaluationConfig
-from vjepa_sim.agents.evaluation.evaluate import check_fit, check_seeds, evaluate, run_episode, usable_seeds
+from vjepa_sim.agents.evaluation.evaluate import check_seeds, evaluate, run_episode, usable_seeds
 from vjepa_sim.agents.evaluation.report import read_begun
 from vjepa_sim.agents.evaluation.statistics import interval_over_starts, told_rate, wilson_interval
 from vjepa_sim.agents.planning.mpc import MPCAgent
+from vjepa_sim.agents.registry import load_agent
 from vjepa_sim.data.video import read_video
 from vjepa_sim.envs.errors import UserError
 from vjepa_sim.envs.safety import SafetyLimits
@@ -156,10 +156,13 @@ def test_agents_are_not_told_the_goals_state(name):
     begun = []
     begin = agent.begin
     agent.begin = lambda goals: (begun.extend(goals), begin(goals))
-    env.task.budget = 1
     run_episode(agent, env, seed=0)
     assert [goal.state for goal in begun] == [None]
     env.close()
+
+
+def check_fit(agent, env):
+    agent.model.card.check_fit(env.arm.period, env.renderer.size, env.gripper)
 
 
 def test_a_model_of_another_period_is_refused():
@@ -183,7 +186,7 @@ def test_a_model_that_does_not_fit_the_environment_is_refused():
     with pytest.raises(UserError, match="sees pictures of 128 pixels; the camera's have 64"):
         check_fit(load_agent("mpc"), small)
     small.close()
-    other = SimEnv("reach", "box", "panda_hand", size=128)
+    other = SimEnv("reach", "box", gripper="panda_hand", size=128)
     with pytest.raises(UserError, match="trained with robotiq; the arm has panda_hand"):
         check_fit(load_agent("mpc"), other)
     other.close()
@@ -279,7 +282,7 @@ def test_intervals_over_starts_hold_what_they_promise():
 
 def test_behaviors_are_named():
     with pytest.raises(UserError, match="Did you mean 'explore'"):
-        make_behavior("explor", None, None)
+        BEHAVIORS["explor"]
 
 
 def test_a_fault_ends_an_episode_as_a_failure():

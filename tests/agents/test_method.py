@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from vjepa_sim.agents.agent import load_agent
 from vjepa_sim.agents.evaluation.provenance import describe
+from vjepa_sim.agents.registry import load_agent
 
 
 def test_what_an_agent_learned_from_is_told():

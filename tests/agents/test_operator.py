@@ -13,7 +13,8 @@ import pytest
 from vjepa_sim.agents.calibration import Moves, fit_view
 from vjepa_sim.agents.comparison.motion import read_episodes
 from vjepa_sim.agents.comparison.run_folder import read_runs
-from vjepa_sim.agents.deployment.deploy import DeployConfig, Operator, deploy
+from vjepa_sim.agents.deployment.config import DeployConfig
+from vjepa_sim.agents.deployment.deploy import Operator, deploy
 from vjepa_sim.agents.deployment.preflight import preflight
 from vjepa_sim.agents.policies.trivial import StillAgent
 from vjepa_sim.data.formats.droid import find_episodes, read_episode
@@ -52,13 +53,15 @@ def person(done, agrees=True):
     return Operator(asked, lambda index: [done.append("judge"), True][1], lambda text: None)
 
 
-REAL = DeployConfig("franka", agent="still", checkpoint="tiny", task="reach", object="box", goals="goals", episodes=1)
+REAL = DeployConfig(
+    backend="franka", agent="still", checkpoint="tiny", task="reach", object="box", goals="goals", episodes=1
+)
 
 
 def test_nothing_moves_or_speeds_up_before_the_person_agrees(watched, tmp_path):
     env, goals, done = watched
     config = replace(REAL, slow_first=True, home=True)
-    info = deploy(tmp_path / "out", config, env, StillAgent(), goals, person(done))
+    info = deploy(tmp_path / "out", config, env=env, agent=StillAgent(), goals=goals, operator=person(done))
     question, *rest = done
     assert "start posture" in question and "2 episodes" in question
     episode = ["reset", "release", "judge"]
@@ -69,7 +72,14 @@ def test_nothing_moves_or_speeds_up_before_the_person_agrees(watched, tmp_path):
 def test_a_no_is_a_no_to_going_home_too(watched, tmp_path):
     env, goals, done = watched
     with pytest.raises(UserError, match="did not agree"):
-        deploy(tmp_path / "out", replace(REAL, home=True), env, StillAgent(), goals, person(done, agrees=False))
+        deploy(
+            tmp_path / "out",
+            replace(REAL, home=True),
+            env=env,
+            agent=StillAgent(),
+            goals=goals,
+            operator=person(done, agrees=False),
+        )
     assert len(done) == 1
     assert not (tmp_path / "out").exists()
     with pytest.raises(UserError, match="leave one of them out"):
@@ -81,7 +91,9 @@ def test_a_slow_episode_is_kept_and_left_out_of_the_rate(watched, tmp_path):
     out = tmp_path / "out"
     judged = iter([False, True, True])
     operator = replace(person(done), judges=lambda index: next(judged))
-    info = deploy(out, replace(REAL, slow_first=True, episodes=2), env, StillAgent(), goals, operator)
+    info = deploy(
+        out, replace(REAL, slow_first=True, episodes=2), env=env, agent=StillAgent(), goals=goals, operator=operator
+    )
     assert (info["cells"][0]["n_success"], info["cells"][0]["n_episodes"]) == (2, 2)
     assert info["slow_first"]["success"] is False
     kept = [read_episode(out / "episodes" / name) for name in find_episodes(out / "episodes")]
@@ -93,7 +105,7 @@ def test_a_slow_episode_is_kept_and_left_out_of_the_rate(watched, tmp_path):
 
 def test_real_recordings_are_filed_as_real_ones(watched, tmp_path):
     env, goals, done = watched
-    deploy(tmp_path / "out", REAL, env, StillAgent(), goals, person(done))
+    deploy(tmp_path / "out", REAL, env=env, agent=StillAgent(), goals=goals, operator=person(done))
     (name,) = find_episodes(tmp_path / "out" / "episodes")
     folder = tmp_path / "out" / "episodes" / name
     assert name == "1.0.1/VJEPASIM/success/2026-03-04/Wed_Mar__4_05:06:07_2026"
@@ -122,7 +134,7 @@ class Failing(StillAgent):
 def test_whatever_ends_an_episode_its_recording_is_kept(watched, tmp_path, failure):
     env, goals, done = watched
     with pytest.raises(type(failure)):
-        deploy(tmp_path / "out", REAL, env, Failing(failure), goals, person(done))
+        deploy(tmp_path / "out", REAL, env=env, agent=Failing(failure), goals=goals, operator=person(done))
     (name,) = find_episodes(tmp_path / "out" / "episodes")
     recorded = read_episode(tmp_path / "out" / "episodes" / name)
     assert (len(recorded), recorded.success) == (2, None)
@@ -136,7 +148,14 @@ def test_whoever_gives_up_at_the_score_keeps_the_recording(watched, tmp_path):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        deploy(tmp_path / "out", REAL, env, StillAgent(), goals, replace(person(done), judges=leaves))
+        deploy(
+            tmp_path / "out",
+            REAL,
+            env=env,
+            agent=StillAgent(),
+            goals=goals,
+            operator=replace(person(done), judges=leaves),
+        )
     (name,) = find_episodes(tmp_path / "out" / "episodes")
     assert len(read_episode(tmp_path / "out" / "episodes" / name)) == 3
 
@@ -152,7 +171,9 @@ def test_a_fault_before_an_episode_begins_is_no_episode(watched, tmp_path, monke
 
     monkeypatch.setattr(env.robot, "reset", once)
     with pytest.raises(Reflex):
-        deploy(tmp_path / "out", replace(REAL, episodes=3), env, StillAgent(), goals, person(done))
+        deploy(
+            tmp_path / "out", replace(REAL, episodes=3), env=env, agent=StillAgent(), goals=goals, operator=person(done)
+        )
     (cell,) = json.loads((tmp_path / "out" / "eval_info.json").read_text())["cells"]
     assert (cell["n_episodes"], cell["n_success"]) == (1, 1)
 
@@ -170,7 +191,7 @@ class Constant(StillAgent):
 def test_an_action_that_is_no_number_is_a_named_fault(watched, tmp_path):
     env, goals, done = watched
     with pytest.raises(NotFinite):
-        deploy(tmp_path / "out", REAL, env, Constant([np.nan] * 7), goals, person(done))
+        deploy(tmp_path / "out", REAL, env=env, agent=Constant([np.nan] * 7), goals=goals, operator=person(done))
     (episode,) = json.loads((tmp_path / "out" / "eval_info.json").read_text())["cells"][0]["episodes"]
     assert "NotFinite" in episode["fault"]
 
@@ -178,11 +199,11 @@ def test_an_action_that_is_no_number_is_a_named_fault(watched, tmp_path):
 def test_a_folder_with_results_is_refused_before_anything_is_asked(watched, tmp_path):
     env, goals, done = watched
     out = tmp_path / "out"
-    deploy(out, REAL, env, StillAgent(), goals, person(done))
+    deploy(out, REAL, env=env, agent=StillAgent(), goals=goals, operator=person(done))
     table = (out / "eval_info.json").read_text()
     done.clear()
     with pytest.raises(UserError, match="earlier run"):
-        deploy(out, REAL, env, StillAgent(), goals, person(done))
+        deploy(out, REAL, env=env, agent=StillAgent(), goals=goals, operator=person(done))
     assert not done
     assert (out / "eval_info.json").read_text() == table
 
@@ -190,7 +211,14 @@ def test_a_folder_with_results_is_refused_before_anything_is_asked(watched, tmp_
 def test_a_dry_run_tells_what_would_really_be_sent(watched, tmp_path):
     env, goals, done = watched
     action = [1.0, 0, -1.0, 0, 0, 0, 0]
-    info = deploy(tmp_path / "out", replace(REAL, dry_run=True), env, Constant(action), goals, person(done))
+    info = deploy(
+        tmp_path / "out",
+        replace(REAL, dry_run=True),
+        env=env,
+        agent=Constant(action),
+        goals=goals,
+        operator=person(done),
+    )
     (log,) = info["planned"]
     longest = env.arm.limits.max_translation
     assert log["action"] == action

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from vjepa_sim.agents.agent import load_agent
 from vjepa_sim.agents.planning.cem import CEMConfig
 from vjepa_sim.agents.planning.mpc import MPCAgent
 from vjepa_sim.agents.planning.presets import PLANNERS
 from vjepa_sim.agents.policies.oracle import TrueWorld
+from vjepa_sim.agents.registry import load_agent
 from vjepa_sim.envs.errors import UserError
 from vjepa_sim.envs.faults import ForceExceeded
 from vjepa_sim.envs.sim_env import SimEnv
@@ -35,7 +35,7 @@ def test_what_it_imagines_is_what_then_happens(untrained):
 def test_an_agent_reaches_by_planning_in_it():
     env = SimEnv("reach", "box", size=128)
     _, info = env.reset(seed=0)
-    few = replace(PLANNERS["unguided"], cem=CEMConfig(samples=24, elites=4, iterations=2, initial_std=1.0))
+    few = replace(PLANNERS["unguided"].config, cem=CEMConfig(samples=24, elites=4, iterations=2, initial_std=1.0))
     agent = MPCAgent(TrueWorld(WorldModel.from_pretrained("tiny"), env), few, env.arm.limits)
     agent.begin(info["goals"])
     before = info["error"]
@@ -47,7 +47,7 @@ def test_an_agent_reaches_by_planning_in_it():
 
 
 @pytest.mark.parametrize(
-    "planner, told", [("polished", "needs gradients"), ("policy", "would never ask the simulator")]
+    "planner, told", [("gradient", "needs gradients"), ("policy", "would never ask the simulator")]
 )
 def test_planners_that_an_oracle_is_not_asked_by_are_refused(planner, told):
     env = SimEnv("reach", "box", size=64)

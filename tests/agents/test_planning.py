@@ -1,4 +1,4 @@
-"""What is searched for, and how: energies, proposals, polish, named planners."""
+"""What is searched for, and how: energies, proposals, gradients, named planners."""
 
 import itertools
 from copy import deepcopy
@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from vjepa_sim.agents.planning.cem import APART, CEM, STARTS, CEMConfig, Plan
-from vjepa_sim.agents.planning.energy import Energy, EnergyConfig, feature_distance
-from vjepa_sim.agents.planning.gradient import TOGETHER, polish
+from vjepa_sim.agents.planning.energy import Energy, feature_distance
+from vjepa_sim.agents.planning.gradient import TOGETHER, descend
 from vjepa_sim.agents.planning.mpc import MPCAgent, MPCConfig
-from vjepa_sim.agents.planning.perception import Eyes
-from vjepa_sim.agents.planning.presets import PLANNERS, REFERENCE, get_planner, planner_for
+from vjepa_sim.agents.planning.perception import Perception
+from vjepa_sim.agents.planning.presets import PLANNERS, REFERENCE, planner_for, without
 from vjepa_sim.envs.errors import UserError
 from vjepa_sim.envs.observation import Goal, Observation
 from vjepa_sim.models.goal_policy import STEPS_SCALE
@@ -35,16 +35,15 @@ def picture(seed):
 
 def seen(model, state=STATE, correct=False):
     """The present and a goal, as the agent sees them."""
-    present = Eyes(model, correct).look(picture(0), torch.as_tensor(state))
-    return present, present.scene(model.encode(picture(1))[0])
+    situation = Perception(model, correct).perceive(picture(0), torch.as_tensor(state))
+    return situation, situation.percept(model.encode(picture(1))[0])
 
 
 def energy(model, actions, proposed=None, **weights):
-    nothing = {name: 0.0 for name in EnergyConfig.__dataclass_fields__}
-    config = EnergyConfig(**{**nothing, **weights})
+    weights = {name.replace("_", "-"): weight for name, weight in weights.items()}
     with torch.no_grad():
         present, goal = seen(model)
-        return Energy(config, present, goal, proposed, BOUND)(actions), present, goal, present.state
+        return Energy(weights, present, goal, proposed, BOUND)(actions), present, goal, present.state
 
 
 def some_actions(count=5, horizon=2):
@@ -69,11 +68,11 @@ def test_each_term_measures_what_it_says(model):
         place = state[:3] + actions[..., :3].sum(1)
         grip = (state[6] + actions[:, 0, 6]).clamp(0, 1)
         grip = (grip + actions[:, 1, 6]).clamp(0, 1)
-        hand = goal.read[:3] * 0.1 + torch.tensor([0.45, 0.0, 0.25])
+        hand = goal.readings[:3] * 0.1 + torch.tensor([0.45, 0.0, 0.25])
         expected = {
-            "hand": (place - hand).norm(dim=1) / 0.1,
-            "grip": (grip - goal.read[3]).abs(),
-            "object": (model.object_decoder(end) - goal.read[4:]).norm(dim=1),
+            "end_effector": (place - hand).norm(dim=1) / 0.1,
+            "grip": (grip - goal.readings[3]).abs(),
+            "object": (model.object_decoder(end) - goal.readings[4:]).norm(dim=1),
         }
     for term, value in expected.items():
         torch.testing.assert_close(energy(model, actions, **{term: 1.0})[0], value, atol=1e-4, rtol=1e-4)
@@ -99,7 +98,7 @@ def test_the_search_begins_at_what_the_goal_policy_proposes(model):
     assert begun[1] is None
     present, goal = seen(model)
     with torch.no_grad():
-        intent = model.goal_policy(present.z, present.read(present.z), present.state, goal.z, goal.read)
+        intent = model.goal_policy(present.z, present.read(present.z), present.state, goal.z, goal.readings)
     first = begun[0][0]
     torch.testing.assert_close(first[:3], intent.motion[:3].clamp(-0.075, 0.075))
     assert torch.all(first[3:5] == 0)
@@ -117,7 +116,7 @@ def test_a_policy_that_is_not_sure_opens_or_closes_all_the_same(model, logit, cl
     with torch.no_grad():
         last.weight.zero_()
         last.bias[-2] = logit
-    agent = MPCAgent(model, PLANNERS["policy"])
+    agent = MPCAgent(model, PLANNERS["policy"].config)
     agent.begin([Goal(picture(1), 1)])
     state = STATE.copy()
     state[6] = closedness
@@ -143,7 +142,7 @@ def always(model, steps):
     ],
 )
 def test_a_sub_goal_is_left_when_it_is_reached_or_its_steps_are_over(model, planner, steps, expected):
-    config = replace(PLANNERS[planner], search=False)
+    config = replace(PLANNERS[planner].config, search=False)
     agent = MPCAgent(always(model, steps), config)
     agent.begin([Goal(picture(seed), count) for seed, count in ((1, 2), (2, 3), (3, 4))])
     seen = []
@@ -156,14 +155,15 @@ def test_a_sub_goal_is_left_when_it_is_reached_or_its_steps_are_over(model, plan
 
 
 def test_without_a_search_the_proposal_is_sent(model):
-    agent = MPCAgent(model, PLANNERS["policy"])
+    agent = MPCAgent(model, PLANNERS["policy"].config)
     agent.begin([Goal(picture(1), 1)])
     action = agent.act(Observation(picture(0), STATE, 0.0))
     np.testing.assert_allclose(action[:6], agent.plan.actions[0, :6].numpy(), atol=1e-7)
     assert agent.model_evaluations == 0
     with pytest.raises(UserError, match="has none; choose another planner"):
         MPCAgent(
-            WorldModel.from_pretrained("tiny").with_card(goal_policy=None), replace(PLANNERS["policy"], guided=False)
+            WorldModel.from_pretrained("tiny").with_card(goal_policy=None),
+            replace(PLANNERS["policy"].config, guided=False),
         )
 
 
@@ -178,19 +178,23 @@ def test_a_view_is_corrected_where_the_hand_is_read_farther_off_than_usual(model
         state[:3] = hand - off
         present, goal = seen(model, state, correct=True)
         torch.testing.assert_close(present.shift, off / 0.1 * share, atol=1e-3, rtol=0.01)
-        torch.testing.assert_close(goal.read[:3], raw.read[:3] - present.shift)
-        torch.testing.assert_close(goal.read[4:], raw.read[4:] - present.shift)
-        assert goal.read[3] == raw.read[3]
+        torch.testing.assert_close(goal.readings[:3], raw.read[:3] - present.shift)
+        torch.testing.assert_close(goal.readings[4:], raw.read[4:] - present.shift)
+        assert goal.readings[3] == raw.read[3]
 
 
 def test_a_view_is_shifted_by_no_more_than_every_picture_of_an_episode_shows(model):
     """A misread hand does not lead the arm away."""
     hand = model.read(model.encode(picture(0))[0])[:3] * 0.1 + torch.tensor([0.45, 0.0, 0.25])
     offs = torch.tensor([[0.0, 0.0, 0.04], [0.0, 0.0, 0.04], [0.0, 0.0, 0.04], [0.08, 0.0, 0.04]])
-    state, eyes, newest = torch.from_numpy(STATE).clone(), Eyes(model, True), Eyes(model, True, newest_only=True)
+    state, all_of_them, newest = (
+        torch.from_numpy(STATE).clone(),
+        Perception(model, True),
+        Perception(model, True, newest_only=True),
+    )
     for off in offs:
         state[:3] = hand - off
-        present, alone = (each.look(picture(0), state) for each in (eyes, newest))
+        present, alone = (each.perceive(picture(0), state) for each in (all_of_them, newest))
     torch.testing.assert_close(present.shift, view_shift(torch.tensor([0.0, 0.0, 0.4])), atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(alone.shift, view_shift(torch.tensor([0.8, 0.0, 0.4])), atol=1e-4, rtol=1e-4)
 
@@ -201,7 +205,7 @@ def test_what_is_corrected_is_what_the_energy_sees(model):
     state[:3] = model.read(model.encode(picture(0))[0])[:3] * 0.1 + torch.tensor([0.45, 0.0, 0.25])
     elsewhere = state.clone()
     elsewhere[:3] += torch.tensor([0.3, -0.3, 0.2])  # so far that next to all of it is corrected
-    weights = EnergyConfig(features=0.0, steps=0.0, proposal=0.0)
+    weights = {"end-effector": 0.2, "grip": 0.2, "object": 0.2}
     with torch.no_grad():
         here, there, uncorrected = (
             Energy(weights, *seen(model, each, correct), None, BOUND)(actions)
@@ -223,11 +227,11 @@ def begun_at(*starts):
     return Plan(starts[0], cost=9.0, evaluations=10, curve=(9.0,), seconds=(0.1,), starts=torch.stack(starts))
 
 
-def test_polish_finds_the_minimum_within_the_box():
+def test_descending_finds_the_minimum_within_the_box():
     target = torch.tensor([0.03, -0.2, 0.0, 0.5, 0.0, 0.1, 0.3])
     start = begun_at(torch.zeros(2, 7))
     cost = lambda actions: (((actions - target) / 0.1) ** 2).sum((1, 2))  # noqa: E731
-    found = polish(start, cost, BOUND, evaluations=40)
+    found = descend(start, cost, BOUND, evaluations=40)
     expected = torch.minimum(torch.maximum(target, -BOUND), BOUND).expand(2, 7)
     torch.testing.assert_close(found.actions, expected, atol=1e-4, rtol=0)
     assert found.cost == pytest.approx(float(cost(found.actions[None])), rel=1e-5)
@@ -252,63 +256,62 @@ def test_starts_are_the_best_samples_of_several_parts_of_the_box():
     assert len(near.plan(two_valleys, torch.Generator().manual_seed(0)).starts) == 1
 
 
-def test_polish_ends_in_the_deepest_of_the_valleys():
+def test_descending_ends_in_the_deepest_of_the_valleys():
     shallow, deep = torch.zeros(1, 7), torch.zeros(1, 7)
     shallow[0, 0], deep[0, 0] = -0.04, 0.03
-    assert float(polish(begun_at(shallow), two_valleys, BOUND, 20).actions[0, 0]) == pytest.approx(-0.05, abs=1e-3)
-    found = polish(begun_at(shallow, deep), two_valleys, BOUND, 20)
+    assert float(descend(begun_at(shallow), two_valleys, BOUND, 20).actions[0, 0]) == pytest.approx(-0.05, abs=1e-3)
+    found = descend(begun_at(shallow, deep), two_valleys, BOUND, 20)
     assert float(found.actions[0, 0]) == pytest.approx(0.05, abs=1e-3)
     assert found.curve == (9.0, found.cost)
     assert found.seconds[1] > found.seconds[0]
 
 
-def test_polish_lowers_an_energy_of_the_model(model):
-    agent = MPCAgent(model, MPCConfig(cem=CEMConfig(16, 4, 2), polish=8))
+def test_descending_lowers_an_energy_of_the_model(model):
+    agent = MPCAgent(model, MPCConfig(cem=CEMConfig(16, 4, 2), gradient=8))
     agent.begin([Goal(picture(1), 1)])
     agent.act(Observation(picture(0), STATE, 0.0))
     assert agent.plan.cost <= agent.plan.curve[-2] + 1e-6
     assert agent.model_evaluations > 32
 
 
-def test_polish_refuses_what_is_no_number():
+def test_descending_refuses_what_is_no_number():
     start = begun_at(torch.zeros(1, 7))
     with pytest.raises(UserError, match="finite"):
-        polish(start, lambda actions: actions.sum((1, 2)) * torch.nan, BOUND, 5)
+        descend(start, lambda actions: actions.sum((1, 2)) * torch.nan, BOUND, 5)
 
 
 def test_the_reference_is_the_papers():
     """800 samples, 10 rounds, 10 elites, one step ahead, features alone, no rotation, from zero."""
     cem = REFERENCE.cem
     assert (cem.samples, cem.iterations, cem.elites, cem.horizon) == (800, 10, 10, 1)
-    weights = vars(REFERENCE.energy)
-    assert {name for name, value in weights.items() if value} == {"features"}
+    assert REFERENCE.energy == {"features": 1.0}
     assert REFERENCE.searched == (0, 1, 2, 6)
     assert not REFERENCE.guided
-    assert REFERENCE.polish == 0
+    assert REFERENCE.gradient == 0
     with pytest.raises(UserError, match="Did you mean 'reference'"):
-        get_planner("referense")
+        PLANNERS["referense"]
 
 
 def test_a_model_without_a_policy_is_searched_widely_by_default():
     model = WorldModel.from_pretrained("tiny")
     assert planner_for(model, "default") == MPCConfig()
     model.goal_policy = None
-    assert planner_for(model, "default") == PLANNERS["unguided"]
+    assert planner_for(model, "default") == PLANNERS["unguided"].config
     assert planner_for(model, "reference") == REFERENCE
-    unguided = PLANNERS["unguided"]
-    blind = replace(unguided, energy=replace(unguided.energy, features=0.0))
+    unguided = PLANNERS["unguided"].config
+    blind = replace(unguided, energy=without(unguided.energy, "features"))
     assert planner_for(model, "no-features") == blind  # a lever is taken from what the model has
     assert planner_for(model, "uncorrected") == replace(unguided, correct_view=False)
     with pytest.raises(UserError, match=r"'no-steps' leaves out what .* 'unguided', hasn't"):
         planner_for(model, "no-steps")
 
 
-@pytest.mark.parametrize("term", ["features", "hand", "grip", "object", "steps", "proposal"])
+@pytest.mark.parametrize("term", ["features", "end-effector", "grip", "object", "steps", "proposal"])
 def test_a_lever_is_off_and_the_others_as_in_the_default(term):
-    config, default = get_planner(f"no-{term}"), get_planner("default")
-    assert getattr(default.energy, term) > 0
-    assert getattr(config.energy, term) == 0
-    assert replace(config, energy=replace(config.energy, **{term: getattr(default.energy, term)})) == default
+    config, default = PLANNERS[f"no-{term}"].config, PLANNERS["default"].config
+    assert default.energy[term] > 0
+    assert term not in config.energy
+    assert replace(config, energy={**config.energy, term: default.energy[term]}) == default
 
 
 def test_a_goal_of_another_shape_is_refused(model):
@@ -327,7 +330,7 @@ def test_a_goal_of_another_shape_is_refused(model):
 
 
 def test_an_energy_that_is_no_number_is_an_error(model):
-    agent = MPCAgent(model, MPCConfig(energy=EnergyConfig(features=float("nan"))))
+    agent = MPCAgent(model, MPCConfig(energy={"features": float("nan")}))
     agent.begin([Goal(picture(1), 1)])
     with pytest.raises(UserError, match="finite numbers"):
         agent.act(Observation(picture(0), STATE, 0.0))

@@ -20,7 +20,6 @@ from vjepa_sim.agents.calibration import (
 )
 from vjepa_sim.agents.calibration.plot import draw_moves, draw_sweep
 from vjepa_sim.agents.calibration.simulated import SimulatedView, SweepRow, sweep_csv, sweep_markdown
-from vjepa_sim.agents.planning.energy import EnergyConfig
 from vjepa_sim.agents.planning.mpc import MPCAgent, MPCConfig
 from vjepa_sim.checkpoint import fingerprint
 from vjepa_sim.cli import main
@@ -32,6 +31,8 @@ from vjepa_sim.envs.scene.cameras import LEFT, left_at
 from vjepa_sim.envs.sim_env import SimEnv
 from vjepa_sim.envs.status import ArmStatus
 from vjepa_sim.world_model import WorldModel
+
+NOMINAL = LEFT.viewpoint
 
 
 def rotation(degrees):
@@ -96,44 +97,44 @@ def some_moves(count=12, seed=0):
 
 
 def test_the_nominal_azimuth_gives_the_nominal_camera_back():
-    same = left_at(LEFT.azimuth)
-    np.testing.assert_allclose(same.position, LEFT.position, atol=1e-12)
-    assert (same.target, same.fovy, same.up) == (LEFT.target, LEFT.fovy, LEFT.up)
-    assert 54.6 < LEFT.azimuth < 54.7
+    same = left_at(NOMINAL.azimuth)
+    np.testing.assert_allclose(same.position, NOMINAL.position, atol=1e-12)
+    assert (same.target, same.fovy, same.up) == (NOMINAL.target, NOMINAL.fovy, NOMINAL.up)
+    assert 54.6 < NOMINAL.azimuth < 54.7
 
 
 @pytest.mark.parametrize("azimuth", [-120.0, 0.0, 35.0, 90.0, 180.0])
 def test_cameras_on_the_circle_keep_height_and_distance(azimuth):
     view = left_at(azimuth)
     assert abs(view.azimuth) == pytest.approx(abs(azimuth))
-    assert view.position[2] == pytest.approx(LEFT.position[2])
-    distances = [np.linalg.norm(np.subtract(each.position, each.target)) for each in (view, LEFT)]
+    assert view.position[2] == pytest.approx(NOMINAL.position[2])
+    distances = [np.linalg.norm(np.subtract(each.position, each.target)) for each in (view, NOMINAL)]
     assert distances[0] == pytest.approx(distances[1])
 
 
 def test_azimuths_are_counted_from_the_front_to_the_left():
-    assert left_at(0).position[0] > LEFT.target[0]
+    assert left_at(0).position[0] > NOMINAL.target[0]
     assert left_at(0).position[1] == pytest.approx(0)
-    assert left_at(90).position[0] == pytest.approx(LEFT.target[0])
+    assert left_at(90).position[0] == pytest.approx(NOMINAL.target[0])
     assert left_at(90).position[1] > 0
     with pytest.raises(UserError, match="from -180 to 180"):
         left_at(200)
 
 
 def test_a_knocked_camera_moves_and_turns_by_what_was_asked():
-    assert np.allclose(LEFT.moved().target, LEFT.target)
-    carried = LEFT.moved(offset=(0.05, 0, 0))
-    np.testing.assert_allclose(np.subtract(carried.position, LEFT.position), [0.05, 0, 0], atol=1e-12)
-    np.testing.assert_allclose(carried.quaternion(), LEFT.quaternion(), atol=1e-12)
-    forward = np.subtract(LEFT.target, LEFT.position)
-    for knocked in (LEFT.moved(pan=5), LEFT.moved(tilt=5)):
+    assert np.allclose(NOMINAL.moved().target, NOMINAL.target)
+    carried = NOMINAL.moved(offset=(0.05, 0, 0))
+    np.testing.assert_allclose(np.subtract(carried.position, NOMINAL.position), [0.05, 0, 0], atol=1e-12)
+    np.testing.assert_allclose(carried.quaternion(), NOMINAL.quaternion(), atol=1e-12)
+    forward = np.subtract(NOMINAL.target, NOMINAL.position)
+    for knocked in (NOMINAL.moved(pan=5), NOMINAL.moved(tilt=5)):
         now = np.subtract(knocked.target, knocked.position)
-        if knocked.target[2] == pytest.approx(LEFT.target[2]):  # panned: the turn is seen from above
+        if knocked.target[2] == pytest.approx(NOMINAL.target[2]):  # panned: the turn is seen from above
             now, then = now[:2], forward[:2]
             assert np.cross([*then, 0], [*now, 0])[2] > 0
         else:
             then = forward
-            assert knocked.target[2] > LEFT.target[2]
+            assert knocked.target[2] > NOMINAL.target[2]
         angle = np.degrees(np.arccos(now @ then / np.linalg.norm(now) / np.linalg.norm(then)))
         assert angle == pytest.approx(5)
 
@@ -141,7 +142,7 @@ def test_a_knocked_camera_moves_and_turns_by_what_was_asked():
 @pytest.mark.parametrize("randomize", [0.0, 1.0])
 def test_another_viewpoint_changes_the_picture_and_nothing_else(randomize):
     seen = []
-    for viewpoint in (None, LEFT, left_at(85)):
+    for viewpoint in (None, NOMINAL, left_at(85)):
         env = SimEnv("reach", "box", size=64, randomize=randomize, viewpoint=viewpoint)
         env.reset(seed=3)
         env.step(np.array([0.03, 0.02, 0, 0, 0, 0, 0]))
@@ -152,7 +153,10 @@ def test_another_viewpoint_changes_the_picture_and_nothing_else(randomize):
     assert not np.array_equal(nominal, other)
     assert np.array_equal(joints, others_joints)
     assert look.light_direction == others_look.light_direction
-    knocks = [np.subtract(each.left.position, at.position) for each, at in ((look, LEFT), (others_look, left_at(85)))]
+    knocks = [
+        np.subtract(each.cameras["left"].position, at.position)
+        for each, at in ((look, NOMINAL), (others_look, left_at(85)))
+    ]
     np.testing.assert_allclose(*knocks, atol=1e-12)
 
 
@@ -272,7 +276,7 @@ def test_a_view_is_read_back_as_it_was_written(tmp_path):
 def test_a_view_from_where_the_rungs_camera_stands_is_that_cameras():
     moves, _ = calibrate()
     settings = SimulatedView(size=128)
-    assert settings.fit(moves, LEFT).camera == simulated_camera("robotiq", 128)
+    assert settings.fit(moves, NOMINAL).camera == simulated_camera("robotiq", 128)
     assert settings.fit(moves, left_at(70)).camera != simulated_camera("robotiq", 128)
 
 
@@ -342,7 +346,7 @@ def picture(seed):
 
 @pytest.mark.parametrize("angle", [0.0, 45.0, 90.0, -160.0])
 def test_a_plan_is_turned_and_keeps_to_the_limits(model, angle):
-    agent = MPCAgent(model, MPCConfig(energy=EnergyConfig(hand=0.0), view_angle=angle))
+    agent = MPCAgent(model, MPCConfig(energy={"features": 1.0}, view_angle=angle))
     agent.begin([Goal(picture(1), 1)])
     sent = agent.act(Observation(picture(0), np.array([0.45, 0, 0.3, np.pi, 0, 0, 0], np.float32), 0.0))
     planned = agent.plan.actions[0].numpy()

@@ -32,15 +32,15 @@ class MemoryReader(Reader):
 
 
 def simulated(seeds, steps, cameras):
-    from vjepa_sim.agents.collection.behaviors import make_behavior
-    from vjepa_sim.data.recorder import record
+    from tests.recording import record
+    from vjepa_sim.agents.collection.behaviors import BEHAVIORS
     from vjepa_sim.envs.sim_env import SimEnv
 
     env = SimEnv("grasp", "box", size=128)
     episodes = []
     for seed in seeds:
         env.reset(seed=seed)
-        act = make_behavior("explore", env, np.random.default_rng(seed)).act
+        act = BEHAVIORS["explore"].make(env, np.random.default_rng(seed), None).act
         episodes.append(record(env, act, steps, "explore", seed, cameras=cameras))
     env.close()
     return episodes

@@ -10,7 +10,7 @@ from dataclasses import replace
 import gymnasium
 import numpy as np
 
-from vjepa_sim.envs import ENV_IDS
+from vjepa_sim.envs import env_id
 from vjepa_sim.envs.cameras import open_camera
 from vjepa_sim.envs.franka import FrankaArm
 from vjepa_sim.envs.franka.franky_driver import FrankyDriver
@@ -40,7 +40,7 @@ def through_the_arm(host: str, camera: str, device: str) -> float:
 
 def through_gymnasium(host: str, camera: str, device: str) -> float:
     env = gymnasium.make(
-        ENV_IDS["reach"],
+        env_id("reach"),
         backend="franka",
         host=host,
         camera=camera,

@@ -3,20 +3,20 @@
 import subprocess
 import sys
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from vjepa_sim.data.recorder import record
+from tests.recording import record
 from vjepa_sim.envs import pose
 from vjepa_sim.envs.errors import UserError
-from vjepa_sim.envs.scene.cameras import LEFT, RIGHT, WRIST
-from vjepa_sim.envs.scene.names import CAMERAS, GRIPPERS
+from vjepa_sim.envs.grippers import GRIPPERS
+from vjepa_sim.envs.scene.cameras import CAMERAS, LEFT, RIGHT, WRIST
 from vjepa_sim.envs.scene.stage import Stage
 from vjepa_sim.envs.scene.variation import sample_variation
 from vjepa_sim.envs.sim_env import SimEnv
 from vjepa_sim.envs.simulation.engine import mujoco
-from vjepa_sim.envs.simulation.renderer import Camera
 from vjepa_sim.envs.simulation.simulation import Simulation
 
 SIZE = 256
@@ -54,10 +54,10 @@ def center_of(changed: np.ndarray) -> np.ndarray:
 def test_a_ball_is_seen_where_the_calibration_says(name, gripper, strength):
     """A small one below the fingertips, found as the pixels that change when it appears."""
     simulation = Simulation(gripper, "box")
-    Stage(simulation.model, "box").apply(sample_variation(np.random.default_rng(1), strength))
+    Stage(simulation).apply(sample_variation(np.random.default_rng(1), strength))
     simulation.reset()
     hover(simulation, 0.35, turn=0.3)
-    camera = Camera(simulation.model, SIZE)
+    camera = Renderer(simulation.model, SIZE)
     model, data = simulation.model, simulation.data
     ball = model.geom("distractor0").id
     model.geom_type[ball] = mujoco.mjtGeom.mjGEOM_SPHERE
@@ -78,7 +78,7 @@ def test_a_ball_is_seen_where_the_calibration_says(name, gripper, strength):
 @pytest.mark.parametrize("gripper", GRIPPERS)
 def test_the_object_below_the_fingers_is_seen_by_all(gripper):
     simulation = Simulation(gripper, "box")
-    camera = Camera(simulation.model, SIZE)
+    camera = Renderer(simulation.model, SIZE)
     for above in (0.45, 0.25):
         hover(simulation, above)
         for name in CAMERAS:
@@ -93,15 +93,15 @@ def test_the_object_below_the_fingers_is_seen_by_all(gripper):
 
 def test_the_right_camera_mirrors_the_left_one():
     mirror = np.array([1, -1, 1])
-    assert np.array_equal(RIGHT.position, mirror * LEFT.position)
-    assert np.array_equal(RIGHT.target, mirror * LEFT.target)
-    assert RIGHT.fovy == LEFT.fovy
+    assert np.array_equal(RIGHT.viewpoint.position, mirror * LEFT.viewpoint.position)
+    assert np.array_equal(RIGHT.viewpoint.target, mirror * LEFT.viewpoint.target)
+    assert RIGHT.viewpoint.fovy == LEFT.viewpoint.fovy
 
 
 @pytest.mark.parametrize("gripper", GRIPPERS)
 def test_the_wrist_camera_goes_with_the_flange(gripper):
     simulation = Simulation(gripper, "box")
-    camera = Camera(simulation.model, 64)
+    camera = Renderer(simulation.model, 64)
     rng = np.random.default_rng(0)
     offsets, positions = [], []
     for _ in range(5):
@@ -119,7 +119,7 @@ def test_the_wrist_camera_goes_with_the_flange(gripper):
 def test_looking_through_others_changes_nothing_for_agents():
     """Pictures of the left camera and physics, bit by bit."""
     episodes = []
-    for cameras in (("left",), CAMERAS):
+    for cameras in (("left",), tuple(CAMERAS)):
         env = SimEnv("grasp", "box", size=64, randomize=1.0)
         env.reset(seed=4)
         rng = np.random.default_rng(0)
@@ -147,7 +147,7 @@ def test_equal_seeds_give_equal_pictures():
     def look(seed: int) -> np.ndarray:
         env = SimEnv("reach", "cup", size=64, randomize=1.0)
         env.reset(seed=seed)
-        pictures = np.stack([env.camera.render(env.data, name) for name in CAMERAS])
+        pictures = np.stack([env.renderer.render(env.data, name) for name in CAMERAS])
         env.close()
         return pictures
 
@@ -158,18 +158,18 @@ def test_equal_seeds_give_equal_pictures():
 def test_new_cameras_leave_a_seeds_older_numbers_alone():
     """The evaluation's seeds must keep their scenes."""
     rng = np.random.default_rng(7)
-    drawn = sample_variation(rng, 1.0)
+    drawn = SimpleNamespace(**sample_variation(rng, 1.0).cameras)
     assert drawn.left.position == PINNED_POSITION
     assert rng.random() == PINNED_NEXT
     assert drawn.right != replace(drawn.left, position=drawn.right.position)
-    assert np.abs(np.subtract(drawn.right.position, RIGHT.position)).max() <= 0.05
-    assert np.abs(np.subtract(drawn.wrist.position, WRIST.position)).max() <= 0.004
+    assert np.abs(np.subtract(drawn.right.position, RIGHT.viewpoint.position)).max() <= 0.05
+    assert np.abs(np.subtract(drawn.wrist.position, WRIST.viewpoint.position)).max() <= 0.004
 
 
 def test_the_wrist_camera_sees_what_is_close():
     """The near plane that suits a room, 10 cm, cut off most of the fingers."""
     simulation = Simulation("robotiq", "box")
-    camera = Camera(simulation.model, SIZE)
+    camera = Renderer(simulation.model, SIZE)
     model, data = simulation.model, simulation.data
     without = camera.render(data, "wrist")
     wrist = camera.extrinsics(data, "wrist")
@@ -187,10 +187,10 @@ def test_the_wrist_camera_sees_what_is_close():
 def test_a_picture_does_not_depend_on_those_before(name):
     """Other cameras, and scenes with more to draw, leave nothing behind in the renderer."""
     simulation = Simulation("robotiq", "box")
-    Stage(simulation.model, "box").apply(sample_variation(np.random.default_rng(1), 1.0))
+    Stage(simulation).apply(sample_variation(np.random.default_rng(1), 1.0))
     simulation.reset()
     hover(simulation, 0.35, turn=0.3)
-    camera = Camera(simulation.model, SIZE)
+    camera = Renderer(simulation.model, SIZE)
     distractor = simulation.model.geom("distractor0").id
     simulation.model.geom_rgba[distractor, 3] = 0
     before = camera.render(simulation.data, name)
@@ -203,7 +203,7 @@ def test_a_picture_does_not_depend_on_those_before(name):
 
 
 def test_an_unknown_camera_is_named():
-    camera = Camera(Simulation("robotiq", "box").model, 64)
+    camera = Renderer(Simulation("robotiq", "box").model, 64)
     with pytest.raises(UserError, match="Did you mean 'right'"):
         camera.intrinsics("rigth")
     camera.close()

@@ -17,7 +17,7 @@ from tests.envs.grey import GreySource
 from tests.envs.loopback import free_address, wait_for_rest, wait_until
 from tests.envs.mjpeg import MjpegServer
 from tests.envs.obedient import Obedient
-from vjepa_sim.envs.arms.panda import JOINTS_LOW, home_joints
+from vjepa_sim.envs.arms.panda import JOINTS_LOW, PANDA
 from vjepa_sim.envs.cameras import Grabber
 from vjepa_sim.envs.errors import UserError
 from vjepa_sim.envs.faults import (
@@ -34,7 +34,7 @@ from vjepa_sim.envs.faults import (
 from vjepa_sim.envs.franka import arm as franka_arm
 from vjepa_sim.envs.franka import open_arm
 from vjepa_sim.envs.franka.arm import FrankaArm
-from vjepa_sim.envs.grippers import open_gripper
+from vjepa_sim.envs.grippers import GRIPPERS, open_gripper
 from vjepa_sim.envs.leash import LEASH
 from vjepa_sim.envs.loopback import LoopbackRobot
 from vjepa_sim.envs.loopback.robotiq import LoopbackRobotiq
@@ -113,11 +113,11 @@ def test_silence_is_measured_from_the_last_answer(arm, robotiq, monkeypatch):
 
 @pytest.mark.parametrize("kind", ["robotiq", "panda_hand"])
 def test_home_is_where_the_fingers_open_sideways(robotiq, kind):
-    driver = Obedient(home_joints(kind) + 0.1)
+    driver = Obedient(PANDA.home_joints(GRIPPERS[kind].mount_yaw) + 0.1)
     gripper = open_gripper("robotiq", str(robotiq.link))
     arm = FrankaArm(driver, gripper, Grabber(GreySource(), max_age=10.0), kind)
     arm.go_home()
-    assert np.allclose(driver.state.joints, home_joints(kind))
+    assert np.allclose(driver.state.joints, PANDA.home_joints(GRIPPERS[kind].mount_yaw))
     wait_until(lambda: gripper.closedness < 0.05)
     arm.close()
 
@@ -276,7 +276,7 @@ def test_a_command_starts_from_one_place_whoever_asks(arm, driver):
 
 # --- home -------------------------------------------------------------------------------------------------------------
 
-HIGH = home_joints("robotiq") + [0, -0.7, 0, 0.8, 0, 0.6, 0]  # above the box
+HIGH = PANDA.home_joints(GRIPPERS["robotiq"].mount_yaw) + [0, -0.7, 0, 0.8, 0, 0.6, 0]  # above the box
 
 
 def test_the_way_home_may_begin_outside_of_the_box(robotiq, source):
@@ -288,7 +288,7 @@ def test_the_way_home_may_begin_outside_of_the_box(robotiq, source):
         with pytest.raises(OutOfWorkspace):
             envelope.check(replace(arm.status(), camera_age=0.0))
         arm.go_home()
-        assert np.allclose(driver.state.joints, home_joints("robotiq"))
+        assert np.allclose(driver.state.joints, PANDA.home_joints(GRIPPERS["robotiq"].mount_yaw))
     finally:
         arm.close()
 
@@ -303,7 +303,7 @@ def test_the_way_home_may_begin_outside_of_the_box(robotiq, source):
 )
 def test_the_limits_hold_on_the_way_home(arm, driver, fault, reported):
     SafetyEnvelope(arm, LIMITS)
-    driver.state = replace(driver.state, joints=home_joints("robotiq") + 0.1)
+    driver.state = replace(driver.state, joints=PANDA.home_joints(GRIPPERS["robotiq"].mount_yaw) + 0.1)
     follow = driver.follow_joints
 
     def follow_for_a_while(joints, speeds):
@@ -321,7 +321,7 @@ def test_the_limits_hold_on_the_way_home(arm, driver, fault, reported):
 
 
 def test_what_is_held_is_held_until_the_arm_is_home(robotiq, source):
-    driver = Obedient(home_joints("robotiq") + 0.05)
+    driver = Obedient(PANDA.home_joints(GRIPPERS["robotiq"].mount_yaw) + 0.05)
     gripper = open_gripper("robotiq", str(robotiq.link))
     arm = FrankaArm(driver, gripper, Grabber(source, max_age=10.0))
     gripper.activate()

@@ -1,3 +1,4 @@
+import importlib
 import math
 import os
 import subprocess
@@ -10,13 +11,13 @@ import numpy as np
 import pytest
 
 from tests.envs.hand_server import HandServer, own_address
-from vjepa_sim.envs import grippers
 from vjepa_sim.envs.errors import UserError
 from vjepa_sim.envs.faults import GripperFault, NotFinite
-from vjepa_sim.envs.grippers import FrankaHand, Gripper, Robotiq2F85, gripper, open_gripper
+from vjepa_sim.envs.grippers import GRIPPERS, Gripper, gripper, open_gripper
+from vjepa_sim.envs.grippers.franka_hand_driver import FrankaHand
+from vjepa_sim.envs.grippers.robotiq_driver import Robotiq2F85
 from vjepa_sim.envs.leash import gripper_target
 from vjepa_sim.envs.loopback.robotiq import OBJECT_MET, LoopbackRobotiq
-from vjepa_sim.envs.scene.names import GRIPPERS
 from vjepa_sim.envs.timeout import bounded
 
 PATIENCE = 30.0  # s; for things that take milliseconds on an idle machine
@@ -363,7 +364,9 @@ def test_what_bounded_is_given_too_late_is_let_go_of():
 
 
 def test_every_gripper_of_the_scene_has_a_driver():
-    assert set(grippers.GRIPPERS) == set(GRIPPERS)
+    for spec in GRIPPERS.values():
+        module, _, name = spec.driver.partition(":")
+        assert callable(getattr(importlib.import_module(module), name))
 
 
 def test_an_unknown_kind_is_refused_with_a_suggestion():
@@ -601,7 +604,7 @@ def test_hand_that_is_homed_needs_nothing(hand_server, hand):
 
 
 def test_hand_that_was_never_homed_is_for_a_person(hand_server, hand, monkeypatch):
-    monkeypatch.setattr("vjepa_sim.envs.grippers.franka_hand.SHORT", 1.0)  # as if its stroke were shorter
+    monkeypatch.setattr("vjepa_sim.envs.grippers.franka_hand_driver.SHORT", 1.0)  # as if its stroke were shorter
     assert "Desk" in hand.needs
     with pytest.raises(GripperFault, match="Desk"):
         hand.activate()
@@ -624,7 +627,7 @@ def test_hand_that_stalls_is_a_fault_and_nobody_waits(hand_server, hand):
 
 
 def test_a_second_client_of_the_hand_does_not_wait_for_ever(hand_server, hand, monkeypatch):
-    monkeypatch.setattr("vjepa_sim.envs.grippers.franka_hand.CONNECTING", 0.5)
+    monkeypatch.setattr("vjepa_sim.envs.grippers.franka_hand_driver.CONNECTING", 0.5)
     with pytest.raises(GripperFault, match="No Franka Hand answers"):
         open_gripper("panda_hand", hand_server.host)
 

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from vjepa_sim.envs import BUDGETS, pose
-from vjepa_sim.envs.backends import BACKENDS, make_robot
+from vjepa_sim.envs import pose
+from vjepa_sim.envs.backends import BACKENDS, BackendSpec, make_robot
 from vjepa_sim.envs.errors import UserError
 from vjepa_sim.envs.observation import Goal
 from vjepa_sim.envs.safety import default_limits
@@ -17,6 +17,7 @@ from vjepa_sim.envs.simulation.imperfections import Imperfections, SlowActuators
 from vjepa_sim.envs.simulation.noisy_robot import NoisyRobot
 from vjepa_sim.envs.simulation.scenario import start_of
 from vjepa_sim.envs.simulation.sim_robot import SimRobot
+from vjepa_sim.envs.tasks import TASKS
 
 PERFECT = Imperfections(*[0.0] * 8)
 SIZE = 64
@@ -180,16 +181,16 @@ def test_impossible_imperfections_are_refused(name, value):
         Imperfections(**{name: value})
 
 
-def test_without_a_start_the_steps_are_those_of_the_goals(episode):
+def test_the_budget_is_that_of_the_goals(episode):
     start, first = episode
     goals = [Goal(first.rgb, 4), Goal(first.rgb, 7), Goal(first.rgb, 2)]
-    for given, budget in ((None, 13), (start, BUDGETS["reach"])):
+    for given in (None, start):
         env = make_robot("reach", "sim", size=SIZE, start=given)
         try:
             env.reset(options={"goals": goals})
-            assert env.budget == budget
+            assert env.budget == 13
             env.reset(options={"goal": first.rgb})
-            assert env.budget == BUDGETS["reach"]
+            assert env.budget == TASKS["reach"].budget
         finally:
             env.close()
 
@@ -203,7 +204,8 @@ def test_the_robot_is_opened_with_the_limits_that_it_must_know(monkeypatch):
 
     module = SimpleNamespace(open_robot=open_robot)
     monkeypatch.setitem(sys.modules, "a_robot", module)
-    monkeypatch.setitem(BACKENDS, "franka", "a_robot:open_robot")
+    spec = BackendSpec("franka", "a_robot:open_robot", simulated=False)
+    monkeypatch.setitem(BACKENDS._things, "franka", spec)
     usual = default_limits("robotiq")
     for limits in (None, replace(usual, max_force=10.0, max_camera_age=0.3)):
         with pytest.raises(UserError, match="nobody"):

@@ -5,6 +5,7 @@ import pytest
 
 from vjepa_sim.envs import faults, pose
 from vjepa_sim.envs.errors import UserError
+from vjepa_sim.envs.grippers import ROBOTIQ
 from vjepa_sim.envs.leash import gripper_target
 from vjepa_sim.envs.observation import Observation
 from vjepa_sim.envs.safety import SafetyEnvelope, SafetyLimits
@@ -76,7 +77,7 @@ def test_the_workspace_is_never_left(direction):
 @pytest.mark.parametrize("gripper", ["robotiq", "panda_hand"])
 def test_whatever_is_asked_the_simulated_arm_is_sent_within_the_limits(gripper):
     """Hard moves with rotations, into the corners of the box and of the arm's reach."""
-    env = SimEnv("reach", "box", gripper, size=16)
+    env = SimEnv("reach", "box", gripper=gripper, size=16)
     limits = env.arm.limits
     rng = np.random.default_rng(0)
     short = 0
@@ -133,7 +134,7 @@ def test_a_stalled_hand_is_not_pressed_through_the_floor():
     env = SimEnv("grasp", "cup", size=64)
     env.reset(seed=0)
     above = env.simulation.object_position()
-    env.simulation.place_flange(pointing_down(above + [0, 0, 0.26], 0.0, 1.0, "robotiq"))
+    env.simulation.place_flange(pointing_down(above + [0, 0, 0.26], 0.0, 1.0, ROBOTIQ))
     for _ in range(12):  # closed fingers meet the cup from above
         env.step(np.array([0, 0, -0.075, 0, 0, 0, 0], np.float32))
         assert env.simulation.target[2] >= env.arm.limits.workspace_low[2] - 1e-3

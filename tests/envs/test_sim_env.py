@@ -11,7 +11,7 @@ from gymnasium.utils.env_checker import check_env
 import vjepa_sim  # noqa: F401  (registers the environments)
 from vjepa_sim.agents.policies.expert import Expert
 from vjepa_sim.data.video import read_video
-from vjepa_sim.envs import BUDGETS, ENV_IDS
+from vjepa_sim.envs import env_id
 from vjepa_sim.envs.errors import UserError
 from vjepa_sim.envs.sim_env import SimEnv
 from vjepa_sim.envs.tasks import TASKS
@@ -20,7 +20,7 @@ from vjepa_sim.envs.tasks.grasping import is_held
 
 @pytest.fixture(scope="module")
 def env():
-    made = gymnasium.make(ENV_IDS["grasp"], object_name="box", size=64, render_mode="rgb_array", randomize=0.5)
+    made = gymnasium.make(env_id("grasp"), object_name="box", size=64, render_mode="rgb_array", randomize=0.5)
     yield made
     made.close()
 
@@ -42,18 +42,23 @@ def fingerprint(task="grasp", object_name="cup", seed=3) -> str:
 
 @pytest.mark.parametrize("task", TASKS)
 def test_gymnasium_accepts_it(task):
-    env = gymnasium.make(ENV_IDS[task], object_name="cup", size=64, render_mode="rgb_array")
+    env = gymnasium.make(env_id(task), object_name="cup", size=64, render_mode="rgb_array")
     check_env(env.unwrapped)
     check_mujoco_reset_state(env.unwrapped)
     env.close()
 
 
-def test_budgets_agree_with_the_tasks():
-    assert {name: task.budget for name, task in TASKS.items()} == BUDGETS
+@pytest.mark.parametrize("protocol", ["paper", "dense"])
+@pytest.mark.parametrize("task", TASKS)
+def test_a_tasks_budget_is_that_of_its_goals(task, protocol):
+    env = SimEnv(task, "box", size=32, goals=protocol)
+    env.reset(seed=0)
+    assert env.budget == sum(goal.steps for goal in env.goals) == TASKS[task].budget
+    env.close()
 
 
 def test_equal_seeds_give_equal_bits_in_another_process():
-    code = "from tests.envs.test_franka_env import fingerprint; print(fingerprint())"
+    code = "from tests.envs.test_sim_env import fingerprint; print(fingerprint())"
     other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
     assert fingerprint() == fingerprint() == other
     assert fingerprint(seed=4) != other
@@ -63,7 +68,7 @@ def test_success_is_told_on_every_step_and_budgets_end_the_episode(env):
     _, info = env.reset(seed=0)
     assert info["is_success"] is False
     truncated = False
-    for step in range(BUDGETS["grasp"]):
+    for step in range(TASKS["grasp"].budget):
         assert not truncated
         _, reward, terminated, truncated, info = env.step(np.zeros(7, np.float32))
         assert info["is_success"] is info["success"] is False
@@ -104,7 +109,7 @@ def test_holding_for_a_second_takes_a_second():
     held_since = None
     while not env.progress.success:
         _, _, _, _, info = env.step(expert.act(env.observation))
-        lifted = env.simulation.object_position()[2] > env.simulation.object_half_height() + 0.05
+        lifted = env.simulation.object_position()[2] > env.simulation.object_half_height + 0.05
         if lifted and is_held(env.simulation):
             held_since = held_since or info["stamp"]
     assert info["stamp"] - held_since == pytest.approx(1.0, abs=1e-6)
@@ -161,7 +166,7 @@ def test_vector_environments(mode):
     # A renderer's context doesn't survive a fork.
     options = {"context": "spawn"} if mode == "async" else {}
     envs = gymnasium.make_vec(
-        ENV_IDS["reach"], num_envs=2, vectorization_mode=mode, vector_kwargs=options, object_name="box", size=64
+        env_id("reach"), num_envs=2, vectorization_mode=mode, vector_kwargs=options, object_name="box", size=64
     )
     observation, info = envs.reset(seed=[0, 1])
     assert observation["rgb"].shape == (2, 64, 64, 3)
@@ -173,15 +178,15 @@ def test_vector_environments(mode):
 
 
 def test_record_video(tmp_path):
-    env = gymnasium.make(ENV_IDS["reach"], object_name="box", size=64, render_mode="rgb_array")
+    env = gymnasium.make(env_id("reach"), object_name="box", size=64, render_mode="rgb_array")
     env = gymnasium.wrappers.RecordVideo(env, str(tmp_path), episode_trigger=lambda episode: True)
     env.reset(seed=0)
-    for _ in range(BUDGETS["reach"]):
+    for _ in range(TASKS["reach"].budget):
         env.step(env.action_space.sample())
     env.close()
     (video,) = tmp_path.glob("*.mp4")
     frames = read_video(video)
-    assert frames.shape == (BUDGETS["reach"] + 1, 64, 64, 3)
+    assert frames.shape == (TASKS["reach"].budget + 1, 64, 64, 3)
     assert frames[0].std() > 10
 
 

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from vjepa_sim.envs import gl
 from vjepa_sim.envs.doctor import examine
 from vjepa_sim.envs.errors import UserError, unknown_name
 from vjepa_sim.envs.scene.mesh import decimate
 from vjepa_sim.envs.seeds import FIRST_TRAINING_SEED, evaluation_seed, training_seed
+from vjepa_sim.envs.simulation import gl
 
 
 def sphere(n=24):

@@ -28,17 +28,17 @@ def test_a_bad_strength_is_refused():
 def test_a_resized_object_stands_on_the_table(object_name, scale):
     """Bounding volumes that weren't updated let it sink in by millimetres."""
     simulation = Simulation("robotiq", object_name)
-    Stage(simulation.model, object_name).apply(Variation(object_scale=scale))
+    Stage(simulation).apply(Variation(object_scale=scale))
     simulation.reset()
     for _ in range(4):
         simulation.advance(simulation.target)
-    assert abs(simulation.object_position()[2] - simulation.object_half_height()) < 1e-3
+    assert abs(simulation.object_position()[2] - simulation.object_half_height) < 1e-3
 
 
 def test_an_object_too_large_is_refused():
     simulation = Simulation("robotiq", "box")
     with pytest.raises(UserError, match="larger than"):
-        Stage(simulation.model, "box").apply(Variation(object_scale=(5, 5, 5)))
+        Stage(simulation).apply(Variation(object_scale=(5, 5, 5)))
 
 
 def test_aspects_are_all_there_is_and_vary_alone():
@@ -56,9 +56,9 @@ def test_aspects_are_all_there_is_and_vary_alone():
 def test_a_knocked_camera_is_off_by_five_centimetres_and_five_degrees_at_most():
     turns = []
     for seed in range(200):
-        left = sample_variation(np.random.default_rng(seed), 1.0).left
-        assert np.abs(np.subtract(left.position, LEFT.position)).max() <= 0.05
-        before, after = (np.subtract(view.target, view.position) for view in (LEFT, left))
+        left = sample_variation(np.random.default_rng(seed), 1.0).cameras["left"]
+        assert np.abs(np.subtract(left.position, LEFT.viewpoint.position)).max() <= 0.05
+        before, after = (np.subtract(view.target, view.position) for view in (LEFT.viewpoint, left))
         cosine = before @ after / np.linalg.norm(before) / np.linalg.norm(after)
         turns.append(np.degrees(np.arccos(np.clip(cosine, -1, 1))))
     assert 5.0 < max(turns) < 5.0 * np.sqrt(2) + 0.1  # to the side and upward at once

@@ -8,19 +8,21 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vjepa_sim.agents.agent import load_agent
 from vjepa_sim.agents.comparison import compare
 from vjepa_sim.agents.comparison.motion import Against, measure_against
-from vjepa_sim.agents.deployment.deploy import DeployConfig, Operator, deploy
+from vjepa_sim.agents.deployment.config import DeployConfig
+from vjepa_sim.agents.deployment.deploy import Operator, deploy
+from vjepa_sim.agents.registry import load_agent
 from vjepa_sim.data.episode import Camera, Episode
 from vjepa_sim.data.formats.droid import find_episodes, read_episode
-from vjepa_sim.envs import BUDGETS
 from vjepa_sim.envs.backends import make_robot
 from vjepa_sim.envs.errors import UserError
 from vjepa_sim.envs.sim_env import SimEnv
 from vjepa_sim.envs.simulation.scenario import start_of
 
-CONFIG = DeployConfig("sim", agent="still", checkpoint="tiny", task="reach", object="box", goals="goals", episodes=1)
+CONFIG = DeployConfig(
+    backend="sim", agent="still", checkpoint="tiny", task="reach", object="box", goals="goals", episodes=1
+)
 
 
 @pytest.fixture(scope="module")
@@ -46,9 +48,8 @@ def run(out, episode, backend, agent, steps=2, episodes=1):
     try:
         acting = load_agent(agent, limits=env.arm.limits)
         config = replace(CONFIG, backend=backend, agent=agent, episodes=episodes)
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setitem(BUDGETS, "reach", steps)
-            return deploy(out, config, env, acting, goals, OPERATOR, env.robot.camera_card)
+        short = [replace(goal, steps=steps) for goal in goals]
+        return deploy(out, config, env=env, agent=acting, goals=short, operator=OPERATOR, camera=env.robot.camera_card)
     finally:
         env.close()
 

@@ -48,7 +48,7 @@ def test_it_learns_what_led_from_one_moment_to_the_next(mixture):
 
 def test_it_acts_without_a_search_and_leaves_no_sub_goal_early():
     model = WorldModel.from_pretrained("inverse")
-    assert planner_for(model, "default") == PLANNERS["policy"]
+    assert planner_for(model, "default") == PLANNERS["policy"].config
     agent = MPCAgent(model, planner_for(model, "default"))
     picture = np.zeros((128, 128, 3), np.uint8)
     agent.begin([Goal(picture, 2), Goal(picture, 2)])
@@ -58,7 +58,7 @@ def test_it_acts_without_a_search_and_leaves_no_sub_goal_early():
         seen.append(agent.current_goal)
     assert seen == [0, 0, 1]
     with pytest.raises(UserError, match="doesn't tell how many steps are left"):
-        MPCAgent(model, PLANNERS["timed"])
+        MPCAgent(model, PLANNERS["timed"].config)
 
 
 def test_fingers_that_stop_at_what_they_hold_were_told_to_close():

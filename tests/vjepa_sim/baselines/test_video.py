@@ -93,7 +93,7 @@ def test_samples_share_their_noise(model):
 
 @pytest.mark.parametrize("planner", ["latent", "pixels"])
 def test_it_plans(model, planner):
-    agent = MPCAgent(model, PLANNERS[planner])
+    agent = MPCAgent(model, PLANNERS[planner].config)
     agent.begin([Goal(picture(1), 1)])
     assert agent.act(Observation(picture(0), STATE, 0.0)).shape == (7,)
 
@@ -101,7 +101,7 @@ def test_it_plans(model, planner):
 def test_pixels_need_a_model_that_gives_them_back(model):
     blind = WorldModel(replace(model.card, decoders=False))
     with pytest.raises(UserError, match="another planner than pixels"):
-        MPCAgent(blind, PLANNERS["pixels"])
+        MPCAgent(blind, PLANNERS["pixels"].config)
 
 
 def test_the_tokeniser_learns_to_give_back(mixture, tmp_path):

@@ -1,9 +1,9 @@
-"""Films: which are kept, and what their pictures say."""
+"""Videos of episodes: which are kept, and what their pictures say."""
 
 import numpy as np
 
 from vjepa_sim.agents.evaluation.statistics import EpisodeScore
-from vjepa_sim.agents.evaluation.videos import Films, side_by_side
+from vjepa_sim.agents.evaluation.videos import EpisodeVideos, side_by_side
 from vjepa_sim.envs.observation import Goal, Observation
 
 SIZE = 128
@@ -25,11 +25,11 @@ def test_what_is_seen_stands_beside_the_goal_each_with_its_name():
     assert (now.rgb == 40).all()
 
 
-def test_failures_are_filmed_first(tmp_path):
-    films = Films(limit=3)
+def test_failures_come_first(tmp_path):
+    videos = EpisodeVideos(limit=3)
     for seed, success in enumerate([True, True, False, True, False]):
         score = EpisodeScore(seed, success, success, 1, 0.0, 0.0, 0.0, 0.0)
-        films.add(score, np.zeros((2, 16, 32, 3), np.uint8))
-    films.write(tmp_path, "reach", rate=4)
+        videos.add(score, np.zeros((2, 16, 32, 3), np.uint8))
+    videos.write(tmp_path, "reach", rate=4)
     names = sorted(path.name for path in tmp_path.iterdir())
     assert names == ["0_failure_reach_seed2.mp4", "0_failure_reach_seed4.mp4", "1_success_reach_seed0.mp4"]
