@@ -20,7 +20,13 @@ STARTS = 3  # of each task
 EQUAL = 1e-5  # energies that differ by less are equal
 # The same energy for all: what is compared is how it is searched.
 SEARCHES: dict[str, MPCConfig] = {
-    name: replace(PLANNERS[name].config, energy=REFERENCE.energy, searched=REFERENCE.searched, reached=0.0, correct_view=False)
+    name: replace(
+        PLANNERS[name].config,
+        energy=REFERENCE.energy,
+        searched=REFERENCE.searched,
+        reached=0.0,
+        correct_view=False,
+    )
     for name in ("default", "gradient", "reference")
 }
 

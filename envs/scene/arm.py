@@ -43,7 +43,7 @@ def robosuite_spec(arm: ArmSpec, gripper: GripperSpec) -> mujoco.MjSpec:
 
 def strip(spec: mujoco.MjSpec, arm: ArmSpec) -> None:
     """Remove what our own loop, camera and contacts replace."""
-    for element in [*spec.actuators, *spec.tendons, *spec.sensors, *spec.cameras, *spec.lights]:
+    for element in [*spec.actuators, *spec.equalities, *spec.tendons, *spec.sensors, *spec.cameras, *spec.lights]:
         spec.delete(element)
     for name in ("left_eef_target", "right_eef_target"):
         spec.delete(spec.body(name))

@@ -17,6 +17,7 @@ from vjepa_sim.envs.scene.stage import Stage
 from vjepa_sim.envs.scene.variation import sample_variation
 from vjepa_sim.envs.sim_env import SimEnv
 from vjepa_sim.envs.simulation.engine import mujoco
+from vjepa_sim.envs.simulation.renderer import Renderer
 from vjepa_sim.envs.simulation.simulation import Simulation
 
 SIZE = 256

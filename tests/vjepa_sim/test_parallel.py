@@ -73,7 +73,10 @@ def test_two_processes_give_the_weights_of_one_in_stage_two(episodes_folder, enc
 def test_a_killed_run_goes_on_from_its_last_checkpoint(episodes_folder, encoder, tmp_path):
     """Killed, not stopped: what lies in the folder is whole, and the end is that of a run that was left alone."""
     arguments = ["train", "--data", f"sim:{episodes_folder}", "--encoder", encoder, "--steps", 12, "--batch", 2]
-    code = "import vjepa_sim.training.run as r, vjepa_sim.cli as c, sys; r.CHECKPOINT_SECONDS = 0; sys.exit(c.main(sys.argv[1:]))"
+    code = (
+        "import sys; from vjepa_sim.cli import main; import vjepa_sim.training.run as run; "
+        "run.CHECKPOINT_SECONDS = 0; sys.exit(main(sys.argv[1:]))"
+    )
     killed = tmp_path / "killed"
     process = subprocess.Popen(
         [sys.executable, "-c", code, *map(str, arguments), "--out", str(killed)], stderr=subprocess.DEVNULL
