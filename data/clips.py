@@ -9,8 +9,8 @@ from functools import cached_property
 
 import numpy as np
 
-from vjepa_sim.data.clip import Clip
-from vjepa_sim.data.footage import Footage
+from vjepa_sim.data.clip import GoalPair, RobotClip
+from vjepa_sim.data.footage import Footage, Motion
 from vjepa_sim.data.formats.format import Progress, Reader, no_progress
 from vjepa_sim.data.moments import Draw, begin, chunk_at, commands_at, rows_in_time
 from vjepa_sim.envs import pose
@@ -45,6 +45,25 @@ class Sample:
     episodes: np.ndarray
 
 
+@dataclass(frozen=True)
+class _Found:
+    """A clip, and where it was found.
+
+    Attributes:
+        clip: what was asked for.
+        drawn: the draw that it came from.
+        motion: its episode's.
+        times: float64 [T], seconds.
+        commanded: float32 [rows, 7], the commands that lead to the draw's goal, of every row of the episode.
+    """
+
+    clip: RobotClip
+    drawn: Draw
+    motion: Motion
+    times: np.ndarray
+    commanded: np.ndarray
+
+
 class Clips:
     """Episodes of one data set as a source of clips.
 
@@ -60,7 +79,7 @@ class Clips:
     """
 
     def __init__(
-        self, reader: Reader, period: float, view: str = "left", short_side: int | None = None, source: str = ""
+        self, reader: Reader, period: float, *, view: str = "left", short_side: int | None = None, source: str = ""
     ):
         """
         Args:
@@ -135,8 +154,8 @@ class Clips:
             )
 
     def draw_clip(
-        self, rng: np.random.Generator, frames: int, stride: int = 1, held_out: bool = False, pictures: bool = True
-    ) -> Clip:
+        self, rng: np.random.Generator, frames: int, stride: int = 1, *, held_out: bool = False, pictures: bool = True
+    ) -> RobotClip:
         """A random clip; every possible clip is about equally likely.
 
         The first frame is a row of the recording, the others lie whole periods later. States are those of just these
@@ -153,11 +172,11 @@ class Clips:
             UserError: no episode is long enough, too many are bad, or no clip without gaps is found.
         """
         draw_episode = self._episodes_with_room(frames, stride, held_out)
-        return self._first_good(frames, pictures, lambda: Draw(draw_episode(rng), stride, "any", rng.random()))
+        return self._first_good(frames, pictures, lambda: Draw(draw_episode(rng), stride, "any", rng.random())).clip
 
     def draw_pair(
-        self, rng: np.random.Generator, farthest: int, held_out: bool = False, pictures: bool = True, chunk: int = 0
-    ) -> Clip:
+        self, rng: np.random.Generator, farthest: int, *, held_out: bool = False, pictures: bool = True, chunk: int = 0
+    ) -> GoalPair:
         """A random moment of an episode that solved its task, and a goal: the same moment or a later one, to which led
         what was done between.
 
@@ -176,8 +195,6 @@ class Clips:
             pictures: whether they are decoded.
             chunk: periods of which the clip tells what was done; after the goal it is to stay.
 
-        Returns:
-            A clip of two frames; its stride is 0 where the goal is the moment itself.
         """
         draw_episode = self._episodes_with_room(2, 1, held_out, solved=True)
 
@@ -188,11 +205,18 @@ class Clips:
             far = min(farthest, room, NEAR_TURN) if kind == "turn" else min(farthest, room)
             return Draw(episode, int(rng.integers(0, far, endpoint=True)), kind, rng.random())
 
-        return self._first_good(2, pictures, draw, chunk)
+        found = self._first_good(2, pictures, draw)
+        times, following = found.times, None
+        if chunk:
+            following = chunk_at(
+                found.motion, found.commanded, begin=times[0], goal=times[-1], length=chunk, period=self.period
+            )
+        return GoalPair(**vars(found.clip), stride=found.drawn.stride, chunk=following)
 
-    def _first_good(self, frames: int, pictures: bool, draw: Callable[[], Draw], chunk: int = 0) -> Clip:
+    def _first_good(self, frames: int, pictures: bool, draw: Callable[[], Draw]) -> _Found:
         """The first clip without gaps of those drawn."""
-        reason: object = "the recordings have too many gaps; `vjepa-sim lint` tells where"
+        reason: object = "the recordings have too many gaps; `vjepa-sim lint` lists them"
+        span = 0.0
         for _ in range(TRIES):
             # A draw that fails takes as many random numbers as one that doesn't: when it was found bad makes no
             # difference.
@@ -202,23 +226,26 @@ class Clips:
                 continue
             try:
                 motion = self.footage.motion(episode)
-                found = rows_in_time(motion.stamps, begin(drawn, motion, span), frames, span)
-                if found is None:
+                at = rows_in_time(motion.stamps, begin(drawn, motion, span), frames, span)
+                if at is None:
                     continue
-                times, rows = found
+                times, rows = at
                 shown = self.footage.pictures(episode, rows) if pictures else None
             except UserError as error:
                 reason = error
                 self.footage.leave_out(episode, error)
                 continue
-            states = pose.interpolate(motion.states, motion.stamps, times).astype(np.float32)
             # To stay is to be sent again where the arm was sent before.
             since = times - self.period if drawn.stride == 0 else times
-            told = motion.meant if drawn.kind == "end" and drawn.stride else motion.commands
-            commands = commands_at(told, motion.stamps, since, self.period)
-            following = chunk_at(motion, told, times[0], times[-1], chunk, self.period) if chunk else None
-            numbers = self.starts[episode] + rows
-            return Clip(shown, states, motion.objects[rows], commands, following, numbers, drawn.stride)
+            commanded = motion.meant if drawn.kind == "end" and drawn.stride else motion.commands
+            clip = RobotClip(
+                frames=shown,
+                states=pose.interpolate(motion.states, motion.stamps, times).astype(np.float32),
+                objects=motion.objects[rows],
+                commands=commands_at(commanded, motion.stamps, since, self.period),
+                numbers=self.starts[episode] + rows,
+            )
+            return _Found(clip, drawn, motion, times, commanded)
         raise UserError(f"{self._source}: {TRIES} draws found no clip of {frames} frames {span:.4g} s apart: {reason}")
 
     @cached_property

@@ -35,6 +35,7 @@ def convert(
     source: Path,
     out: Path,
     to: str,
+    *,
     format: str | None = None,
     views: tuple[str, ...] | None = None,
     on_progress: Progress = no_progress,

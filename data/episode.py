@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import KW_ONLY, dataclass, field
 
 import numpy as np
 
 from vjepa_sim.data.frames import LazyFrames
 from vjepa_sim.envs.errors import UserError
+from vjepa_sim.envs.registry import NAME
 
-ROLES = ("ext1", "ext2", "wrist")  # DROID's: two exocentric cameras and one on the hand
-VIEWS = ("left", "right", *ROLES)
+EXOCENTRIC_ROLES = ("ext1", "ext2")  # DROID's two cameras beside the arm
+WRIST = "wrist"  # DROID's camera on the end effector; further ones are wrist-2, wrist-left, …
+ROLES = (*EXOCENTRIC_ROLES, WRIST)
+SIDES = ("left", "right")
 
 
 @dataclass(frozen=True)
@@ -20,7 +25,8 @@ class Camera:
     Attributes:
         serial: the camera's name in files.
         frames: uint8 [T, H, W, 3], in memory, or decoded when indexed.
-        role: ``ext1``, ``ext2`` or ``wrist``.
+        role: its place in the setup: DROID's ``ext1``, ``ext2`` and ``wrist``, or any other name in lower-case letters,
+            digits, hyphens and underscores; one that begins with ``wrist`` moves with the end effector.
         extrinsics: float64 [T, 6], pose of the camera in the robot's base frame at every row, metres and extrinsic
             "xyz" Euler radians, z forward, y down; None if unknown.
         intrinsics: pinhole matrix [3, 3] in pixels, or None if unknown.
@@ -28,6 +34,7 @@ class Camera:
 
     serial: str
     frames: np.ndarray | LazyFrames
+    _: KW_ONLY
     role: str = "ext1"
     extrinsics: np.ndarray | None = None
     intrinsics: np.ndarray | None = None
@@ -43,7 +50,7 @@ class Episode:
         stamps: float64 [T], seconds, increasing.
         commands: float64 [T, 7], the state that the arm was sent to at row t (absolute), the last row repeats it;
             None if unknown.
-        joints: float64 [T, 7], radians; None if unknown.
+        joints: float64 [T, J], radians, of the arm's J joints; None if unknown.
         task: what was asked for, in words.
         success: whether it was achieved; None if nobody said.
         behavior: which policy acted.
@@ -58,6 +65,7 @@ class Episode:
     cameras: tuple[Camera, ...]
     states: np.ndarray
     stamps: np.ndarray
+    _: KW_ONLY
     commands: np.ndarray | None = None
     joints: np.ndarray | None = None
     task: str = ""
@@ -74,9 +82,10 @@ class Episode:
             raise UserError(f"An episode needs at least 2 rows; {rows} given.")
         _check("states", self.states, (rows, 7))
         _check("stamps", self.stamps, (rows,))
-        for name, array in (("commands", self.commands), ("joints", self.joints)):
-            if array is not None:
-                _check(name, array, (rows, 7))
+        if self.commands is not None:
+            _check("commands", self.commands, (rows, 7))
+        if self.joints is not None:
+            _check("joints", self.joints, (rows, *self.joints.shape[1:2]))
         for name, array in self.privileged.items():
             _check(f"privileged {name}", array, (rows, *array.shape[1:]))
         for name, array in self.extras.items():
@@ -88,8 +97,11 @@ class Episode:
         if not self.cameras:
             raise UserError("An episode needs at least one camera.")
         roles = [camera.role for camera in self.cameras]
-        if len(set(roles)) < len(roles) or not set(roles) <= set(ROLES):
-            raise UserError(f"Episode cameras have the roles {roles}; each must be another one of {', '.join(ROLES)}.")
+        if len(set(roles)) < len(roles) or not all(map(is_role, roles)):
+            raise UserError(
+                f"Episode cameras have the roles {roles}; each needs a name of its own in lower-case letters, digits, "
+                f"and single hyphens or underscores between them, such as {', '.join(ROLES)}."
+            )
         for camera in self.cameras:
             _check_camera(camera, rows)
 
@@ -102,9 +114,10 @@ class Episode:
         return float(np.median(np.diff(self.stamps)))
 
     def view(self, name: str = "left") -> Camera:
-        """A camera by role (``ext1``, ``ext2``, ``wrist``), by side (``left``, ``right``), or by serial.
+        """A camera by role (``ext1``, ``ext2``, ``wrist``, …), by side (``left``, ``right``), or by serial.
 
-        Of two exocentric cameras, the one with the larger y is the left one, as in DROID; a single one is the left one.
+        Of the exocentric cameras (:func:`exocentric`), the one with the largest y is the left one, as in DROID, and the
+        one with the smallest the right one; a single one is the left one.
 
         Raises:
             UserError: the episode has no such camera.
@@ -116,6 +129,48 @@ class Episode:
             {role: camera.extrinsics for role, camera in cameras.items()},
         )
         return cameras[role]
+
+
+def is_role(name: object) -> bool:
+    """Whether a camera's role can have this name."""
+    return isinstance(name, str) and bool(NAME.fullmatch(name))
+
+
+def exocentric(roles: Iterable[str]) -> list[str]:
+    """The roles among which ``left`` and ``right`` choose: ``ext1`` and ``ext2`` where there are any, else all cameras
+    that don't move with the end effector."""
+    beside = [role for role in roles if not role.startswith(WRIST)]
+    return [role for role in beside if role in EXOCENTRIC_ROLES] or beside
+
+
+def assign_roles(beside: Iterable[str], wrist: Iterable[str], taken: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Camera by role, for cameras that have names of their own.
+
+    The first two beside the arm are ``ext1`` and ``ext2``, the first on the end effector is ``wrist``, as far as these
+    roles are free; every further camera has a role made of its name.
+
+    Args:
+        beside: names of the cameras that stand beside the arm.
+        wrist: names of those that move with the end effector.
+        taken: roles whose cameras are known already, which come first.
+    """
+    found = dict(taken or {})
+    for names, usual, prefix in ((beside, EXOCENTRIC_ROLES, ""), (wrist, (WRIST,), f"{WRIST}-")):
+        free = [role for role in usual if role not in found]
+        for name in names:
+            found[free.pop(0) if free else _own_role(name, prefix, found)] = name
+    return dict(sorted(found.items(), key=lambda item: ROLES.index(item[0]) if item[0] in ROLES else len(ROLES)))
+
+
+def _own_role(name: str, prefix: str, found: Mapping[str, str]) -> str:
+    words = re.sub("[^a-z0-9]+", "-", name.rsplit(".", 1)[-1].lower()).strip("-") or "camera"
+    role = words if words.startswith(prefix) else prefix + words
+    if not prefix and role.startswith(WRIST):
+        role = f"camera-{role}"
+    number = 2
+    while (numbered := role if role not in found else f"{role}-{number}") in found:
+        number += 1
+    return numbered
 
 
 def role_of_view(view: str, serials: dict[str, str], extrinsics: dict[str, np.ndarray | None]) -> str:
@@ -133,7 +188,7 @@ def role_of_view(view: str, serials: dict[str, str], extrinsics: dict[str, np.nd
     def to_the_right(role: str) -> tuple[float, str]:
         return (0.0 if extrinsics[role] is None else -float(extrinsics[role][0, 1]), role)
 
-    sides = sorted((role for role in serials if role != "wrist"), key=to_the_right)
+    sides = sorted(exocentric(serials), key=to_the_right)
     if view == "left" and sides:
         return sides[0]
     if view == "right" and len(sides) > 1:
@@ -142,7 +197,7 @@ def role_of_view(view: str, serials: dict[str, str], extrinsics: dict[str, np.nd
         if view in (role, serial):
             return role
     have = ", ".join(f"{role} ({serial})" for role, serial in serials.items())
-    raise UserError(f"no camera {view!r}; there is {have}. Ask for {', '.join(VIEWS)}, or a serial.")
+    raise UserError(f"no camera {view!r}; there is {have}. Ask for {', '.join(SIDES)}, a role, or a serial.")
 
 
 def _check(name: str, array: np.ndarray, shape: tuple[int, ...]) -> None:

@@ -85,7 +85,7 @@ class EpisodeBuilder:
         )
 
     def _cameras(self) -> tuple[Camera, ...]:
-        return (Camera(LEFT.name, np.stack([observation.rgb for observation in self._observations]), LEFT.role),)
+        return (Camera(LEFT.name, np.stack([observation.rgb for observation in self._observations]), role=LEFT.role),)
 
     def _privileged(self) -> dict[str, np.ndarray]:
         """Arrays [T, …] that only a simulator knows."""

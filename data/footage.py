@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vjepa_sim.data.episode import VIEWS
+from vjepa_sim.data.episode import ROLES, SIDES, exocentric
 from vjepa_sim.data.formats.format import Entry, Progress, Reader, no_progress
 from vjepa_sim.data.frames import LazyFrames
 from vjepa_sim.data.left_out import LeftOut
@@ -24,7 +24,7 @@ OPEN_EPISODES = 2048  # that are remembered
 OPEN_BYTES = 1 << 30  # of pictures that open episodes may hold
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Motion:
     """An episode without its pictures.
 
@@ -71,6 +71,7 @@ class Footage:
         self._open: OrderedDict[int, tuple[Motion, LazyFrames | np.ndarray]] = OrderedDict()
         self._held = 0
         self._loaded: dict[int, np.ndarray] = {}
+        self._roles = sorted({role for entry in reader.entries for role in entry.cameras})
         self._numbers = self._usable()
         self.entries = [reader.entries[number] for number in self._numbers]
         self.frame_shape: tuple[int, int] | None = None
@@ -143,15 +144,15 @@ class Footage:
         size = max(sizes, key=sizes.get, default=(0, 0))
         known = {}
         for number, entry in enumerate(self._reader.entries):
-            reason = _reason(entry, self._view, size)
+            reason = _reason(entry, self._view, size, self._roles)
             if reason:
                 known[entry.name] = f"{self._reader.where(number)}: {reason}"
             else:
                 usable.append(number)
-        views = {role for entry in self._reader.entries for role in entry.cameras}
-        if not usable and not any(entry.error for entry in self._reader.entries) and self._view in VIEWS:
+        damaged = any(entry.error for entry in self._reader.entries)
+        if not usable and not damaged and not _is_serial(self._view, self._roles):
             raise UserError(
-                f"{self._reader.root}: no episode has a camera {self._view!r}; there is {', '.join(sorted(views))}."
+                f"{self._reader.root}: no episode has a camera {self._view!r}; there is {', '.join(self._roles)}."
             )
         if known:
             first = next(iter(known.values()))
@@ -165,13 +166,12 @@ class Footage:
         return usable
 
     def _find_shape(self) -> tuple[int, int]:
-        if self._view not in VIEWS:  # a serial: if the first episode lacks it, that is no damage
+        if _is_serial(self._view, self._roles):  # if the first episode lacks it, that is no damage
             cameras = self._reader.read(self._numbers[0]).cameras
             if self._view not in [camera.serial for camera in cameras]:
                 have = ", ".join(camera.serial for camera in cameras)
-                raise UserError(
-                    f"{self._reader.root}: no camera {self._view!r}; there is {', '.join(VIEWS)}, or {have}."
-                )
+                views = ", ".join([*SIDES, *self._roles])
+                raise UserError(f"{self._reader.root}: no camera {self._view!r}; there is {views}, or {have}.")
         for episode in range(len(self.entries)):
             try:
                 return self._episode(episode)[1].shape[1:3]
@@ -212,8 +212,14 @@ class Footage:
         if meant is not commands:
             missed = np.abs(pose.difference(meant, commands)) > ON_PURPOSE
             commands = np.where(missed.any(1)[:, None], np.nan, commands)
-        single = (values.astype(np.float32) for values in (objects, commands, meant))
-        return Motion(*(values[:rows] for values in (read.stamps, read.states, *single))), frames
+        motion = Motion(
+            stamps=read.stamps[:rows],
+            states=read.states[:rows],
+            objects=objects[:rows].astype(np.float32),
+            commands=commands[:rows].astype(np.float32),
+            meant=meant[:rows].astype(np.float32),
+        )
+        return motion, frames
 
 
 def _check_units(states: np.ndarray, where: str) -> None:
@@ -231,14 +237,18 @@ def _held(opened: tuple[Motion, LazyFrames | np.ndarray]) -> int:
     return frames.held_bytes if isinstance(frames, LazyFrames) else frames.nbytes
 
 
-def _reason(entry: Entry, view: str, size: tuple[int, int]) -> str:
+def _is_serial(view: str, roles: list[str]) -> bool:
+    """Whether a view is a camera's serial: neither a side nor a role, of DROID's or of the data set's own."""
+    return view not in (*SIDES, *ROLES, *roles)
+
+
+def _reason(entry: Entry, view: str, size: tuple[int, int], roles: list[str]) -> str:
     """What is known against an episode; "" if nothing is."""
     if entry.error:
         return entry.error
     # Which camera has a serial is found out when an episode is read.
-    exocentric = sum(role != "wrist" for role in entry.cameras)
-    sides = exocentric >= {"left": 1, "right": 2}.get(view, 3)
-    if not sides and view not in entry.cameras and view in VIEWS:
+    present = len(exocentric(entry.cameras)) > SIDES.index(view) if view in SIDES else view in entry.cameras
+    if not present and not _is_serial(view, roles):
         return f"no camera {view!r}, only {', '.join(entry.cameras)}"
     if (entry.height, entry.width) != size:
         return f"its pictures are {entry.width} × {entry.height} pixels, most are {size[1]} × {size[0]}"

@@ -84,10 +84,8 @@ def _load(path: Path) -> dict[str, tuple[int, Entry]]:
         return {}
     columns["cameras"] = [tuple(roles) for roles in columns["cameras"]]
     stamps = columns.pop("stamp")
-    return {
-        name: (stamp, Entry(name, *rest))
-        for stamp, name, *rest in zip(stamps, *(columns[each.name] for each in fields(Entry)), strict=True)
-    }
+    entries = [Entry(**dict(zip(columns, row, strict=True))) for row in zip(*columns.values(), strict=True)]
+    return {entry.name: (stamp, entry) for stamp, entry in zip(stamps, entries, strict=True)}
 
 
 def _save(path: Path, known: dict[str, tuple[int, Entry]]) -> None:

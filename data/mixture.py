@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 
-from vjepa_sim.data.clip import Clip
+from vjepa_sim.data.clip import GoalPair, RobotClip, VideoClip
 from vjepa_sim.data.clips import PERIODS, Clips
 from vjepa_sim.data.formats import FORMATS, open_reader
 from vjepa_sim.data.videos import ImageFolder, VideoFolder
@@ -21,6 +21,8 @@ PLAIN = {"video": VideoFolder, "images": ImageFolder}  # folders without robots
 MOMENTS = 64  # that are looked at to know what data tell
 MEMORY_SHARE = 0.4  # of the memory there is that decoded episodes may fill
 CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")
+
+Kind = TypeVar("Kind", bound=VideoClip)
 
 
 class Source(Protocol):
@@ -34,7 +36,7 @@ class Source(Protocol):
     record: dict
     identity: dict
 
-    def draw_clip(self, rng: np.random.Generator, frames: int, stride: int) -> Clip:
+    def draw_clip(self, rng: np.random.Generator, frames: int, stride: int) -> VideoClip:
         """A random clip whose frames are ``stride`` periods apart."""
 
 
@@ -69,11 +71,11 @@ class Mixture:
         """The sources that hold robot episodes; probes and pictures are made from the first."""
         return [source for source in self.sources if isinstance(source, Clips)]
 
-    def draw(self, seeds: list[list[int]], frames: int, stride: int) -> list[Clip]:
+    def draw(self, seeds: list[list[int]], frames: int, stride: int) -> list[VideoClip]:
         """One clip for each seed, decoded side by side. Equal seeds give equal clips."""
         return _side_by_side(lambda seed: self.draw_one(seed, frames, stride), seeds)
 
-    def draw_one(self, seed: list[int], frames: int, stride: int) -> Clip:
+    def draw_one(self, seed: list[int], frames: int, stride: int) -> VideoClip:
         """The clip of one seed."""
         rng = np.random.default_rng(seed)
         number = self._pick(rng)
@@ -81,15 +83,21 @@ class Mixture:
 
     def draw_motion(
         self, seeds: list[list[int]], frames: int, held_out: bool = False, pictures: bool = False
-    ) -> list[Clip]:
+    ) -> list[RobotClip]:
         """The same for mixtures of robot episodes alone: also held-out ones, also without pictures."""
-        return self._draw(seeds, pictures, lambda clips, rng: clips.draw_clip(rng, frames, 1, held_out, pictures))
+        return self._draw(
+            seeds, pictures, lambda clips, rng: clips.draw_clip(rng, frames, 1, held_out=held_out, pictures=pictures)
+        )
 
     def draw_pairs(
-        self, seeds: list[list[int]], farthest: int, held_out: bool = False, pictures: bool = False, chunk: int = 0
-    ) -> list[Clip]:
+        self, seeds: list[list[int]], farthest: int, *, held_out: bool = False, pictures: bool = False, chunk: int = 0
+    ) -> list[GoalPair]:
         """A moment and its goal for each seed, see :meth:`.Clips.draw_pair`; of robot episodes alone."""
-        return self._draw(seeds, pictures, lambda clips, rng: clips.draw_pair(rng, farthest, held_out, pictures, chunk))
+        return self._draw(
+            seeds,
+            pictures,
+            lambda clips, rng: clips.draw_pair(rng, farthest, held_out=held_out, pictures=pictures, chunk=chunk),
+        )
 
     def tells_commands(self) -> bool:
         """Whether these data tell where the arm was sent, as some held-out moments say; of robot episodes alone."""
@@ -97,12 +105,14 @@ class Mixture:
         return any(np.isfinite(pair.commands).any() for pair in self.draw_pairs(seeds, 1, held_out=True))
 
     def _draw(
-        self, seeds: list[list[int]], pictures: bool, draw: Callable[[Clips, np.random.Generator], Clip]
-    ) -> list[Clip]:
-        def one(seed: list[int]) -> Clip:
+        self, seeds: list[list[int]], pictures: bool, draw: Callable[[Clips, np.random.Generator], Kind]
+    ) -> list[Kind]:
+        episodes = self.episodes
+
+        def one(seed: list[int]) -> Kind:
             rng = np.random.default_rng(seed)
             number = self._pick(rng)
-            return replace(draw(self.sources[number], rng), source=number)
+            return replace(draw(episodes[number], rng), source=number)
 
         return _side_by_side(one, seeds) if pictures else [one(seed) for seed in seeds]
 
@@ -110,7 +120,7 @@ class Mixture:
         return int(rng.choice(len(self.sources), p=self.weights))
 
 
-def _side_by_side(draw: Callable[[list[int]], Clip], seeds: list[list[int]]) -> list[Clip]:
+def _side_by_side(draw: Callable[[list[int]], Kind], seeds: list[list[int]]) -> list[Kind]:
     # A pool of each call's own: one that is kept wouldn't survive the forks of a DataLoader.
     with ThreadPoolExecutor(_threads()) as pool:
         return list(pool.map(draw, seeds))
@@ -137,6 +147,7 @@ def _memory() -> float:
 def load_mixture(
     texts: str | Iterable[str],
     on_progress: Callable[[int, int], None] = lambda done, total: None,
+    *,
     period: float = PERIODS["paper"],
     view: str = "left",
     short_side: int | None = None,
@@ -172,7 +183,7 @@ def load_mixture(
             sources.append(PLAIN[kind](path, period, short_side))
         else:
             source = text.rpartition("@")[0] if "@" in text else text
-            clips = Clips(open_reader(path, kind, on_progress), period, view, short_side, source)
+            clips = Clips(open_reader(path, kind, on_progress), period, view=view, short_side=short_side, source=source)
             if clips.load(budget, _threads(), on_progress):
                 budget -= clips.footage.bytes()
             sources.append(clips)

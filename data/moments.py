@@ -60,7 +60,9 @@ def commands_at(commands: np.ndarray, stamps: np.ndarray, times: np.ndarray, per
     return np.where(rows[:, None] >= 0, commands[rows], np.nan).astype(commands.dtype)
 
 
-def chunk_at(motion: Motion, commands: np.ndarray, begin: float, goal: float, length: int, period: float) -> np.ndarray:
+def chunk_at(
+    motion: Motion, commands: np.ndarray, *, begin: float, goal: float, length: int, period: float
+) -> np.ndarray:
     """What the arm was sent to do in the periods from a moment on; once the goal is there, to stay where it was sent
     last.
 

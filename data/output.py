@@ -21,6 +21,7 @@ def claimed(
     out: Path,
     config_file: str,
     config: dict[str, Any],
+    *,
     may_differ: tuple[str, ...] = (),
     assumed: dict[str, Any] | None = None,
 ) -> Iterator[None]:

@@ -24,7 +24,7 @@ AXES = ("x [m]", "y [m]", "z [m]", "roll [rad]", "pitch [rad]", "yaw [rad]", "cl
 HALF_CLOSED, HYSTERESIS = 0.5, 0.1  # closedness: a hand has closed above 0.6 and opened below 0.4
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Summary:
     """A data set in numbers. Counts are of all episodes, measurements of a sample of those that can be read.
 

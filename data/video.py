@@ -21,7 +21,7 @@ STRICT = {"err_detect": "explode"}
 DAMAGED = (OSError, ValueError, IndexError, TypeError, AttributeError, OverflowError, MemoryError)
 
 
-def write_video(path: Path, frames: np.ndarray | Video, rate: float, quality: int = 14, group: int = 8) -> None:
+def write_video(path: Path, frames: np.ndarray | Video, *, rate: float, quality: int = 14, group: int = 8) -> None:
     """Write uint8 [T, H, W, 3] as H.264, whole or not at all.
 
     Args:

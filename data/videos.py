@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vjepa_sim.data.clip import Clip
+from vjepa_sim.data.clip import VideoClip
 from vjepa_sim.data.left_out import LeftOut
 from vjepa_sim.envs.errors import UserError
 
@@ -53,7 +53,7 @@ class Folder(ABC):
         """What a resumed run compares to know that the data are still the same, JSON-compatible."""
         return self.record
 
-    def draw_clip(self, rng: np.random.Generator, frames: int, stride: int) -> Clip:
+    def draw_clip(self, rng: np.random.Generator, frames: int, stride: int) -> VideoClip:
         """A random clip of a random file, its frames ``stride`` periods apart, without states.
 
         Raises:
@@ -63,7 +63,7 @@ class Folder(ABC):
             path = self._files[rng.integers(len(self._files))]
             where = rng.random()
             try:
-                return Clip(self._read(path, where, frames, stride))
+                return VideoClip(frames=self._read(path, where, frames, stride))
             except Exception as error:  # decoders fail in many ways; the file is to blame in all of them
                 self.left_out.note(str(path), f"{path} can't be read ({error})")
 

@@ -1,4 +1,4 @@
-"""Where an episode begins: told beside its goals, so that every rung of the ladder begins there."""
+"""Start state of an episode, stored with its goals, so that it is the same on every backend."""
 
 from __future__ import annotations
 
@@ -7,21 +7,22 @@ from typing import Any
 
 import numpy as np
 
+from vjepa_sim.envs.arms import ARMS
 from vjepa_sim.envs.errors import UserError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Start:
-    """The start of an episode that was drawn in the simulator.
+    """Start of an episode that was sampled in the simulator.
 
     Attributes:
-        task: that was drawn.
-        seed: it was drawn from.
-        gripper, object_name, arm: names of what stood there.
-        joints: [J], radians.
-        closedness: of the gripper, 0 open to 1 closed.
-        position: of the object's centre [3], metres, base frame.
-        yaw: of the object, radians.
+        task: name of the task.
+        seed: random seed of the episode.
+        gripper, object_name, arm: names of the scene's parts.
+        joints: joint positions [J], radians.
+        closedness: measured closedness of the gripper, 0 open to 1 closed.
+        position: centre of the object [3], metres, base frame.
+        yaw: rotation of the object about the vertical, radians.
     """
 
     task: str
@@ -35,15 +36,17 @@ class Start:
     arm: str = "panda"
 
     def __post_init__(self) -> None:
-        if not self.joints or len(self.position) != 3:
+        joints = len(ARMS[self.arm].joints)
+        if len(self.joints) != joints or len(self.position) != 3:
             raise UserError(
-                f"A start has joints and an object's place of 3 numbers; given {self.joints} and {self.position}."
+                f"A start of arm {self.arm!r} has {joints} joints and an object's position of 3 numbers; given "
+                f"{self.joints} and {self.position}."
             )
         if not np.all(np.isfinite([*self.joints, *self.position, self.closedness, self.yaw])):
             raise UserError(f"The numbers of a start must be finite; given {self}.")
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-compatible."""
+        """The fields as a JSON-compatible dict."""
         return asdict(self)
 
     @classmethod
@@ -51,10 +54,10 @@ class Start:
         """The inverse of :meth:`to_dict`.
 
         Raises:
-            UserError: a field is missing, unknown or of another kind.
+            UserError: a field is missing, unknown or of another type.
         """
         names = {field.name for field in fields(cls)}
-        if not isinstance(content, dict) or {"arm", *content} != names:  # older goals name no arm
+        if not isinstance(content, dict) or {"arm", *content} != names:  # files of older goals have no arm
             raise UserError(f"A start has the fields {', '.join(sorted(names))}; given {content!r}.")
         try:
             return cls(

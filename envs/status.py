@@ -1,4 +1,4 @@
-"""How an arm is doing: what the safety envelope looks at, on the robot many times a second."""
+"""Status of an arm: the measurements that the safety envelope checks, on a robot many times a second."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from dataclasses import dataclass
 import numpy as np
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ArmStatus:
-    """One look at an arm, without a picture.
+    """Measurements of an arm, without an image.
 
     Attributes:
-        state: float64 [7], measured, see :mod:`vjepa_sim.envs.pose`.
-        target: float64 [7], where the arm was sent.
-        arrived: whether it has had the time to get there. Never so in the simulator, where a hand may lean on
-            something.
-        joints: float64 [J], radians; None if unknown.
-        joints_low, joints_high: float64 [J], the joints' limits; None if unknown.
-        force: newtons at the flange.
+        state: measured state, float64 [7], see :mod:`vjepa_sim.envs.pose`.
+        target: commanded state, float64 [7].
+        arrived: whether the motion to the target has ended, so that :attr:`state` is compared with it. Always False in
+            the simulator, where the end effector may push against something.
+        joints: joint positions, float64 [J], radians; None if unknown.
+        joints_low, joints_high: joint limits, float64 [J], radians; None only where the joints are.
+        force: external force on the flange, newtons.
         clock_age: seconds for which the robot's own clock has stood still.
-        camera_age: seconds since the newest picture came.
-        silence: seconds for which the agent has been waited for, since a reset or since its last command was done.
+        camera_age: seconds since the newest image arrived.
+        silence: seconds since the agent's last command was finished, or since the reset; 0 during a command.
     """
 
     state: np.ndarray
@@ -34,3 +34,9 @@ class ArmStatus:
     clock_age: float = 0.0
     camera_age: float = 0.0
     silence: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.joints is not None and (self.joints_low is None or self.joints_high is None):
+            raise ValueError(
+                "An arm that reports its joints reports their limits too; joints_low and joints_high are None."
+            )

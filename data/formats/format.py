@@ -13,7 +13,7 @@ from vjepa_sim.data.episode import Episode
 from vjepa_sim.envs.errors import UserError
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """What is known of an episode without reading it.
 

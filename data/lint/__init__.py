@@ -84,13 +84,14 @@ def lint(reader: Reader, view: str = "left", on_progress: Progress = no_progress
 
 def _unreadable(number: int, name: str, error: UserError) -> Finding:
     return Finding(
-        "unreadable",
-        name,
-        number,
-        None,
-        ERROR,
-        str(error),
-        "Restore the file from its source, convert the recording again, or leave the episode out (--quarantine).",
+        check="unreadable",
+        episode=name,
+        number=number,
+        row=None,
+        severity=ERROR,
+        what=str(error),
+        remedy="Restore the file from its source, convert the recording again, or leave the episode out "
+        "(--quarantine).",
     )
 
 
@@ -105,7 +106,7 @@ def _no_camera(subject: Subject) -> list[Finding]:
                 "no camera",
                 WARNING,
                 f"it has no camera {subject.view!r}; there is {cameras}",
-                "Check another camera (--camera). Where this one is wanted, leave the episode out.",
+                remedy="Check another camera (--camera). Where this one is wanted, leave the episode out.",
             )
         ]
     return []

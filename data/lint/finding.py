@@ -7,7 +7,7 @@ from dataclasses import dataclass
 ERROR, WARNING = "error", "warning"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Finding:
     """What a check found.
 

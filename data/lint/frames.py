@@ -46,8 +46,8 @@ def repeated_frames(subject: Subject) -> list[Finding]:
             f"{len(same)} frames repeat the one before while the arm moves, the first in row {row + 1} (the arm moved "
             f"{subject.moved[row] * 1000:.0f} mm, the picture changed by {changed[row]:.1f} grey levels instead of "
             f"{usual:.0f})",
-            "The camera was read faster than it delivers, or frames were lost and filled in: sample at a lower rate, "
-            "or drop these rows.",
-            row + 1,
+            remedy="The camera was read faster than it delivers, or frames were lost and filled in: sample at a lower "
+            "rate, or drop these rows.",
+            row=row + 1,
         )
     ]

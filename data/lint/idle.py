@@ -37,8 +37,8 @@ def idle_stretches(subject: Subject) -> list[Finding]:
                     WARNING,
                     f"no motion for {seconds:.1f} s, rows {first} to {last}, {place}, "
                     f"{(last - first) / (rows - 1):.0%} of the episode ({IDLE_RULE})",
-                    "Cut these rows: a model learns from them that nothing happens.",
-                    first,
+                    remedy="Cut these rows: a model learns from them that nothing happens.",
+                    row=first,
                 )
             )
     return findings
@@ -61,7 +61,7 @@ def clutch_released(subject: Subject) -> list[Finding]:
             WARNING,
             f"movement_enabled is false in {released.sum()} of {len(released)} rows ({released.mean():.0%}), in "
             f"{len(found)} stretches; the longest is rows {longest[0]} to {longest[1] - 1} ({max(seconds):.1f} s)",
-            "Drop these rows, as DROID's own filter does (skip_action).",
-            longest[0],
+            remedy="Drop these rows, as DROID's own filter does (skip_action).",
+            row=longest[0],
         )
     ]

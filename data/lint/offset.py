@@ -36,7 +36,7 @@ REMEDY = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Following:
     """How the picture follows the arm in one episode.
 
@@ -62,11 +62,11 @@ def measure_following(subject: Subject) -> Following:
     middle = len(arm) // 2
     halves = (slice(0, middle), slice(middle, None)) if middle >= HALF_STEPS else ()
     return Following(
-        subject.name,
-        subject.number,
-        len(arm),
-        _correlations(picture, arm),
-        tuple(_correlations(picture[half], arm[half]) for half in halves),
+        name=subject.name,
+        number=subject.number,
+        steps=len(arm),
+        correlations=_correlations(picture, arm),
+        halves=tuple(_correlations(picture[half], arm[half]) for half in halves),
     )
 
 
@@ -91,14 +91,14 @@ def shifted_frames(followings: Sequence[Following]) -> list[Finding]:
         lag, gain, before, count = common
         findings.append(
             Finding(
-                "frame offset",
-                "",
-                None,
-                None,
-                ERROR,
-                f"{_direction(lag)} in the whole data set: motion in the picture and of the arm correlate by "
+                check="frame offset",
+                episode="",
+                number=None,
+                row=None,
+                severity=ERROR,
+                what=f"{_direction(lag)} in the whole data set: motion in the picture and of the arm correlate by "
                 f"{before + gain:.2f} with that shift, by {before:.2f} without (mean of {count} episodes)",
-                REMEDY,
+                remedy=REMEDY,
             )
         )
     usual = 0 if common is None else common[0]
@@ -118,14 +118,14 @@ def shifted_frames(followings: Sequence[Following]) -> list[Finding]:
         ):
             findings.append(
                 Finding(
-                    "frame offset",
-                    each.name,
-                    each.number,
-                    None,
-                    WARNING,
-                    f"{_direction(int(LAGS[best]))}: motion in the picture and of the arm correlate by {row[best]:.2f} "
-                    f"with that shift, by {row[MAX_LAG]:.2f} without",
-                    REMEDY,
+                    check="frame offset",
+                    episode=each.name,
+                    number=each.number,
+                    row=None,
+                    severity=WARNING,
+                    what=f"{_direction(int(LAGS[best]))}: motion in the picture and of the arm correlate by "
+                    f"{row[best]:.2f} with that shift, by {row[MAX_LAG]:.2f} without",
+                    remedy=REMEDY,
                 )
             )
     return findings
@@ -144,16 +144,16 @@ def _lost_frames(following: Following) -> Finding | None:
     frames = f"{count} frames were" if count > 1 else "1 frame was"
     event = f"about {frames} {'lost' if after < before else 'put in'} in between"
     return Finding(
-        "lost frames",
-        following.name,
-        following.number,
-        middle,
-        WARNING,
-        f"{_direction(int(LAGS[before]))} up to row {middle}, and {_direction(int(LAGS[after]))} from there on: "
+        check="lost frames",
+        episode=following.name,
+        number=following.number,
+        row=middle,
+        severity=WARNING,
+        what=f"{_direction(int(LAGS[before]))} up to row {middle}, and {_direction(int(LAGS[after]))} from there on: "
         f"{event} (motion in the picture and of the arm correlate by {first[before]:.2f} and {second[after]:.2f} with "
         f"these shifts, by {first[after]:.2f} and {second[before]:.2f} with each other's)",
-        "Find the place (a jump in the picture, in the camera's own stamps) and cut the episode there, or shift the "
-        "frames that follow; an action that is paired with the wrong picture teaches a model the wrong cause.",
+        remedy="Find the place (a jump in the picture, in the camera's own stamps) and cut the episode there, or shift "
+        "the frames that follow; an action that is paired with the wrong picture teaches a model the wrong cause.",
     )
 
 

@@ -40,8 +40,8 @@ def gaps(subject: Subject) -> list[Finding]:
             ERROR,
             f"{len(late)} gaps, about {missing} rows missing; the first is {waits[first]:.3f} s before row {first + 1} "
             f"(rows are {period:.3f} s apart)",
-            "Cut the episode there: the action over a gap is several steps in one.",
-            first + 1,
+            remedy="Cut the episode there: the action over a gap is several steps in one.",
+            row=first + 1,
         )
     ]
 
@@ -63,8 +63,8 @@ def irregular(subject: Subject) -> list[Finding]:
                 "jitter",
                 WARNING,
                 f"the time between rows scatters by {jitter:.0%} of the period ({period:.3f} s)",
-                "Resample to an even rate by the stamps, or divide actions by the time they took.",
-                int(np.abs(waits - period).argmax()) + 1,
+                remedy="Resample to an even rate by the stamps, or divide actions by the time they took.",
+                row=int(np.abs(waits - period).argmax()) + 1,
             )
         )
     if abs(residual[worst]) > DRIFT:
@@ -73,8 +73,8 @@ def irregular(subject: Subject) -> list[Finding]:
                 "drift",
                 WARNING,
                 f"stamps wander from an even rate by up to {abs(residual[worst]):.1f} periods of {period:.3f} s",
-                "Take time from the stamps, not from row numbers; resample to an even rate.",
-                worst,
+                remedy="Take time from the stamps, not from row numbers; resample to an even rate.",
+                row=worst,
             )
         )
     return findings
@@ -97,9 +97,9 @@ def camera_clock(subject: Subject) -> list[Finding]:
                     WARNING,
                     f"the stamps of camera {serial} {'gain' if change > 0 else 'lose'} {abs(change):.0f} ms on the "
                     f"robot's over the episode (rows are {period:.0f} ms apart)",
-                    "Frames fall behind the states, or one clock is fast: stamp both with one clock, or pair frames "
-                    "with states anew by their stamps, with the clocks' drift taken off.",
-                    int(np.ceil(DRIFT * period / abs(fit.slope))),
+                    remedy="Frames fall behind the states, or one clock is fast: stamp both with one clock, or pair "
+                    "frames with states anew by their stamps, with the clocks' drift taken off.",
+                    row=int(np.ceil(DRIFT * period / abs(fit.slope))),
                 )
             )
         if abs(middle) > APART * period:
@@ -109,9 +109,9 @@ def camera_clock(subject: Subject) -> list[Finding]:
                     WARNING,
                     f"camera {serial} is stamped {abs(middle):.0f} ms {'after' if middle > 0 else 'before'} the robot "
                     f"(median; rows are {period:.0f} ms apart)",
-                    "If the clocks agree, shift frames against states by that time; otherwise set them by one another "
-                    "and leave the frames where they are.",
-                    int(np.argmax(np.abs(apart) > APART * period)),
+                    remedy="If the clocks agree, shift frames against states by that time; otherwise set them by one "
+                    "another and leave the frames where they are.",
+                    row=int(np.argmax(np.abs(apart) > APART * period)),
                 )
             )
     return findings
@@ -163,13 +163,13 @@ def differing_rates(rates: Sequence[Rate]) -> list[Finding]:
     median = float(np.median([rate.period for rate in rates]))
     return [
         Finding(
-            "period",
-            rate.name,
-            rate.number,
-            None,
-            WARNING,
-            f"rows are {rate.period:.4f} s apart, the data set's median is {median:.4f} s",
-            "An action means something else here: resample, or keep data of different rates in different sets.",
+            check="period",
+            episode=rate.name,
+            number=rate.number,
+            row=None,
+            severity=WARNING,
+            what=f"rows are {rate.period:.4f} s apart, the data set's median is {median:.4f} s",
+            remedy="An action means something else here: resample, or keep data of different rates in different sets.",
         )
         for rate in rates
         if abs(rate.period / median - 1) > PERIOD_DIFFERS

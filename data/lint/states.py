@@ -36,7 +36,7 @@ def units(subject: Subject) -> list[Finding]:
         row = int(np.abs(states[:, ROTATION]).max(1).argmax())
         what = f"rotations reach {angle:.1f}; Euler angles in radians stay below 3.15"
         findings.append(
-            subject.finding("units", ERROR, what, "They are probably degrees: convert them to radians.", row)
+            subject.finding("units", ERROR, what, remedy="They are probably degrees: convert them to radians.", row=row)
         )
     far = np.abs(states[:, POSITION]).max()
     if far > REACH:
@@ -44,14 +44,14 @@ def units(subject: Subject) -> list[Finding]:
         unit = "millimetres" if np.median(np.abs(states[:, POSITION]).max(1)) > MILLIMETRES else "centimetres"
         what = f"positions reach {far:.1f}; an arm reaches 0.86 m"
         remedy = f"They are probably {unit}: convert them to metres, in the base frame of the robot."
-        findings.append(subject.finding("units", ERROR, what, remedy, row))
+        findings.append(subject.finding("units", ERROR, what, remedy=remedy, row=row))
     low, high = states[:, GRIPPER].min(), states[:, GRIPPER].max()
     if low < -SLACK or high > 1 + SLACK:
         row = int(np.abs(states[:, GRIPPER] - 0.5).argmax())
         scale = "0 to 100" if 1 + SLACK < high <= 101 else "0 to 255" if 101 < high <= 256 else "another scale"
         what = f"closedness goes from {low:.2f} to {high:.2f}; 0 is open and 1 is closed"
         remedy = f"It probably counts on {scale}: bring it to 0 to 1, and see that the larger number means closed."
-        findings.append(subject.finding("units", ERROR, what, remedy, row))
+        findings.append(subject.finding("units", ERROR, what, remedy=remedy, row=row))
     return findings
 
 
@@ -69,9 +69,9 @@ def jumps(subject: Subject) -> list[Finding]:
                 ERROR,
                 f"{len(far)} steps turn by more than {JUMP:g} rad, the first {turned[far[0]]:.2f} rad into row "
                 f"{far[0] + 1}",
-                'Angles must be extrinsic "xyz" Euler angles of the flange; another order or a mixed-up sign jumps '
-                "like this. Or two recordings were joined: cut there.",
-                far[0] + 1,
+                remedy='Angles must be extrinsic "xyz" Euler angles of the flange; another order or a mixed-up sign '
+                "jumps like this. Or two recordings were joined: cut there.",
+                row=far[0] + 1,
             )
         )
     speed = subject.moved / np.diff(subject.episode.stamps)
@@ -83,8 +83,8 @@ def jumps(subject: Subject) -> list[Finding]:
                 ERROR,
                 f"{len(fast)} steps are faster than {TOP_SPEED:g} m/s, the first goes {subject.moved[fast[0]]:.3f} m "
                 f"into row {fast[0] + 1}",
-                "Two recordings were joined, or rows or stamps are wrong: cut the episode there.",
-                fast[0] + 1,
+                remedy="Two recordings were joined, or rows or stamps are wrong: cut the episode there.",
+                row=fast[0] + 1,
             )
         )
     return findings
@@ -117,7 +117,9 @@ def kinematics(subject: Subject) -> list[Finding]:
         else 'The Euler convention is another one: angles must be extrinsic "xyz", in radians.'
     )
     return [
-        subject.finding("kinematics", WARNING, what, remedy + " If the arm is no Panda or FR3, ignore this.", rows[0])
+        subject.finding(
+            "kinematics", WARNING, what, remedy=remedy + " If the arm is no Panda or FR3, ignore this.", row=rows[0]
+        )
     ]
 
 
@@ -151,7 +153,9 @@ def conventions(extremes: Sequence[Extremes]) -> list[Finding]:
     findings = []
 
     def report(check: str, severity: str, what: str, remedy: str) -> None:
-        findings.append(Finding(check, "", None, None, severity, what, remedy))
+        findings.append(
+            Finding(check=check, episode="", number=None, row=None, severity=severity, what=what, remedy=remedy)
+        )
 
     most = max(each.most for each in extremes)
     if MOVED_WIDTH < most <= WIDEST and max(each.most - each.least for each in extremes) > MOVED_WIDTH:

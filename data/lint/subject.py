@@ -54,6 +54,14 @@ class Subject:
         """Where the picture moves [T - 1, h, w], see :func:`.motion_energy`."""
         return motion_energy(self.differences)
 
-    def finding(self, check: str, severity: str, what: str, remedy: str, row: int | None = None) -> Finding:
+    def finding(self, check: str, severity: str, what: str, *, remedy: str, row: int | None = None) -> Finding:
         """A finding about this episode."""
-        return Finding(check, self.name, self.number, None if row is None else int(row), severity, what, remedy)
+        return Finding(
+            check=check,
+            episode=self.name,
+            number=self.number,
+            row=None if row is None else int(row),
+            severity=severity,
+            what=what,
+            remedy=remedy,
+        )

@@ -41,7 +41,7 @@ REMEDY = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Fit:
     """How a camera's poses fit one episode.
 
@@ -86,12 +86,12 @@ def measure_fit(subject: Subject) -> Fit | None:
             name: float(_shown(states, change(camera.extrinsics), matrix, size).mean())
             for name, change in whole.items()
         }
-        return Fit(subject.name, subject.number, outside, nominal, inside=inside)
+        return Fit(name=subject.name, number=subject.number, outside=outside, nominal=nominal, inside=inside)
     energy = subject.energy[:, : size[0] * block, : size[1] * block]
     energy = energy.reshape(-1, size[0], block, size[1], block).mean((2, 4))
     rows = np.flatnonzero((subject.moved > MOVES) & shown[:-1] & shown[1:] & (energy.sum((1, 2)) > 0))
     if nominal or len(rows) < FEWEST_STEPS:
-        return Fit(subject.name, subject.number, outside, nominal)
+        return Fit(name=subject.name, number=subject.number, outside=outside, nominal=nominal)
     rows = rows[np.unique(np.linspace(0, len(rows) - 1, min(len(rows), MOST_STEPS)).astype(int))]
 
     def fit(poses: np.ndarray) -> float:
@@ -99,7 +99,7 @@ def measure_fit(subject: Subject) -> Fit | None:
 
     here = fit(camera.extrinsics)
     gains = {name: fit(change(camera.extrinsics)) - here for name, change in (whole | SMALL).items()}
-    return Fit(subject.name, subject.number, outside, nominal, here, gains)
+    return Fit(name=subject.name, number=subject.number, outside=outside, nominal=nominal, fit=here, gains=gains)
 
 
 def misplaced_cameras(fits: Sequence[Fit]) -> list[Finding]:
@@ -123,7 +123,11 @@ def misplaced_cameras(fits: Sequence[Fit]) -> list[Finding]:
             if certain:
                 best = max(certain, key=certain.get)
                 what += f"; the pose {best} fits better by {certain[best]:.2f}"
-            findings.append(Finding("camera pose", "", None, None, WARNING, what, REMEDY))
+            findings.append(
+                Finding(
+                    check="camera pose", episode="", number=None, row=None, severity=WARNING, what=what, remedy=REMEDY
+                )
+            )
     return findings + [finding for each in fits for finding in _judge(each)]
 
 
@@ -135,7 +139,17 @@ def _judge(fit: Fit) -> list[Finding]:
         if fit.inside[best] > OUTSIDE:
             what += f"; with the pose {best} it is inside in {fit.inside[best]:.0%}"
         remedy = REMEDY + " If the hand really is out of sight, leave the episode out."
-        return [Finding("camera pose", fit.name, fit.number, None, WARNING, what, remedy)]
+        return [
+            Finding(
+                check="camera pose",
+                episode=fit.name,
+                number=fit.number,
+                row=None,
+                severity=WARNING,
+                what=what,
+                remedy=remedy,
+            )
+        ]
     if fit.fit is None:
         return []
     best = max(fit.gains, key=fit.gains.get)
@@ -144,7 +158,17 @@ def _judge(fit: Fit) -> list[Finding]:
     what = f"the hand isn't where the picture moves: fit {fit.fit:.2f}"
     if fit.gains[best] > BETTER:
         what += f"; the pose {best} has {fit.fit + fit.gains[best]:.2f}"
-    return [Finding("camera pose", fit.name, fit.number, None, WARNING, what, REMEDY)]
+    return [
+        Finding(
+            check="camera pose",
+            episode=fit.name,
+            number=fit.number,
+            row=None,
+            severity=WARNING,
+            what=what,
+            remedy=REMEDY,
+        )
+    ]
 
 
 # --- projection -----------------------------------------------------------------------------------------------

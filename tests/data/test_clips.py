@@ -16,7 +16,16 @@ from vjepa_sim.envs.errors import UserError
 
 def describe(name, episode):
     duration = float(episode.stamps[-1] - episode.stamps[0])
-    return Entry(name, len(episode), duration, episode.period, ("ext1",), 32, 48, episode.success)
+    return Entry(
+        name=name,
+        rows=len(episode),
+        duration=duration,
+        period=episode.period,
+        cameras=("ext1",),
+        height=32,
+        width=48,
+        success=episode.success,
+    )
 
 
 class Memory(Reader):

@@ -104,8 +104,8 @@ def test_a_real_episode_is_filed_under_its_own_lab_and_time(tmp_path):
     episode = make_episode(rows=3)
     episode = replace(episode, stamps=episode.stamps + 5000.0)
     when = datetime(2026, 3, 14, 9, 30, 5, tzinfo=UTC)
-    folder = write_episode(tmp_path, 7, episode, "MYLAB", when)
-    assert folder == episode_folder(tmp_path, 7, True, "MYLAB", when)
+    folder = write_episode(tmp_path, 7, episode, lab="MYLAB", when=when)
+    assert folder == episode_folder(tmp_path, 7, True, lab="MYLAB", when=when)
     assert folder.relative_to(tmp_path).as_posix() == "1.0.1/MYLAB/success/2026-03-14/Sat_Mar_14_09:30:05_2026"
     told = json.loads(next(folder.glob("metadata_*.json")).read_text())
     assert told["uuid"].startswith("MYLAB+") and told["uuid"].endswith("+2026-03-14-09h-30m-05s")
@@ -139,10 +139,10 @@ def test_a_shorter_video_shortens_the_episode(tmp_path):
     video = folder / "recordings" / "MP4" / "left.mp4"
     frames = smooth_frames(6)
     video.unlink()
-    write_video(video, frames[:5], 4)
+    write_video(video, frames[:5], rate=4)
     assert len(read_episode(folder)) == 5
     video.unlink()
-    write_video(video, frames[:3], 4)
+    write_video(video, frames[:3], rate=4)
     with pytest.raises(UserError, match=r"3 frames in left\.mp4 for 6 rows"):
         read_episode(folder)
 
@@ -239,7 +239,7 @@ def test_left_is_the_larger_y(real):
 def test_the_headers_rate_means_nothing(real):
     video = real / "recordings" / "MP4" / "left.mp4"
     video.unlink()
-    write_video(video, smooth_frames(8), 60)
+    write_video(video, smooth_frames(8), rate=60)
     assert read_episode(real, ("left",)).period == pytest.approx(0.067, rel=1e-5)
 
 
@@ -288,7 +288,7 @@ def test_of_a_stereo_video_the_left_eye(real):
     video = real / "recordings" / "MP4" / "left.mp4"
     video.unlink()
     eyes = np.concatenate([smooth_frames(8, shade=30), smooth_frames(8, shade=180)], axis=2)
-    write_video(video.with_name("left-stereo.mp4"), eyes, 60)
+    write_video(video.with_name("left-stereo.mp4"), eyes, rate=60)
     frames = read_episode(real, ("left",)).cameras[0].frames
     assert frames.shape == (8, 32, 48, 3)
     assert np.abs(frames[:].astype(int) - smooth_frames(8, shade=30)).max() <= 4

@@ -10,7 +10,16 @@ from vjepa_sim.envs.observation import Goal
 from vjepa_sim.envs.start import Start
 
 CAMERA = {"address": "0"}
-START = Start("grasp", 3, "robotiq", "box", (0.1,) * 7, 0.0, (0.5, 0.0, 0.03), 0.2)
+START = Start(
+    task="grasp",
+    seed=3,
+    gripper="robotiq",
+    object_name="box",
+    joints=(0.1,) * 7,
+    closedness=0.0,
+    position=(0.5, 0.0, 0.03),
+    yaw=0.2,
+)
 
 
 def goal(value, size=16, **named):

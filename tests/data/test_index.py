@@ -108,13 +108,13 @@ def test_an_interrupted_index_keeps_what_it_has(tmp_path):
     def stop(name):
         if name == "200":
             raise KeyboardInterrupt
-        return Entry(name)
+        return Entry(name=name)
 
     names = {str(number): 0 for number in range(300)}
     with pytest.raises(KeyboardInterrupt):
         indexed(tmp_path, names, stop)
     seen = []
-    indexed(tmp_path, names, lambda name: seen.append(name) or Entry(name))
+    indexed(tmp_path, names, lambda name: seen.append(name) or Entry(name=name))
     assert 100 <= len(seen) < 300
 
 

@@ -406,6 +406,7 @@ def test_roles_of_cameras():
         "ext1": "front",
         "ext2": "side",
         "wrist": "eye_in_hand",
+        "top": "top",
     }
     depth = Feature("video", (8, 8, 3), info={"is_depth_map": True})
     assert camera_roles({"observation.images.top": depth}) == {}

@@ -22,7 +22,7 @@ class MemoryReader(Reader):
     format = "memory"
 
     def __init__(self, episodes: list[Episode | UserError]):
-        super().__init__(Path("memory"), [Entry(f"episode-{number}") for number in range(len(episodes))])
+        super().__init__(Path("memory"), [Entry(name=f"episode-{number}") for number in range(len(episodes))])
         self._episodes = episodes
 
     def read(self, number, views=None, extras=False):
@@ -416,8 +416,20 @@ def test_the_hand_camera_is_left_out(good):
 
 
 def test_the_report_names_counts_episodes_rows_and_remedies():
-    findings = [Finding("gaps", f"episode-{n}", n, 7, "error", "3 gaps", "Cut there.") for n in range(8)]
-    text = findings_text([Finding("idle", "episode-1", 1, 0, "warning", "no motion", "Trim."), *findings])
+    findings = [
+        Finding(
+            check="gaps", episode=f"episode-{n}", number=n, row=7, severity="error", what="3 gaps", remedy="Cut there."
+        )
+        for n in range(8)
+    ]
+    text = findings_text(
+        [
+            Finding(
+                check="idle", episode="episode-1", number=1, row=0, severity="warning", what="no motion", remedy="Trim."
+            ),
+            *findings,
+        ]
+    )
     assert text.index("error: gaps (8 findings in 8 episodes)") < text.index("warning: idle")
     assert "episode-4, row 7: 3 gaps." in text and "episode-5" not in text and "and 3 more" in text
     assert text.count("Cut there.") == 1

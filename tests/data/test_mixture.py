@@ -126,7 +126,7 @@ def test_real_recordings_train_though_a_frame_lacks(tmp_path):
         if index == 2:
             video = folder / "recordings" / "MP4" / "left.mp4"
             video.unlink()
-            write_video(video, smooth_frames(8), 4)
+            write_video(video, smooth_frames(8), rate=4)
     clips = load_mixture([f"droid:{tmp_path}"]).episodes[0]
     assert sorted(clips.lengths) == [8, 9, 9, 9]
     assert len(clips.frames_at(np.arange(len(clips)))) == 35

@@ -123,7 +123,7 @@ def test_frames_are_read_in_blocks(tmp_path, rows):
 
 def test_what_is_unknown_stays_unknown(tmp_path):
     episode = make_episode(commands=None, joints=None, success=None, seed=None, privileged={}, details={}, task="")
-    episode = replace(episode, cameras=(Camera("a/b", rough_frames(6), "wrist"),))
+    episode = replace(episode, cameras=(Camera("a/b", rough_frames(6), role="wrist"),))
     assert_equal(robomimic.open_reader(write(tmp_path / "a.hdf5", [episode])).read(0, extras=True), episode)
 
 
@@ -371,7 +371,7 @@ def our_about(**changes):
         (holds("vjepa_sim/about", np.array([b"{"])), "no JSON"),
         (holds("vjepa_sim/about", 1), "no text"),
         (our_about(seed="one"), "about lacks"),
-        (our_about(cameras={"top": "a"}), "roles are"),
+        (our_about(cameras={"../top": "a"}), "serials by role"),
         (our_about(cameras={"wrist": "a"}), "no wrist_image"),
         (our_about(cameras={}), "at least one camera"),
     ],

@@ -33,9 +33,9 @@ class MemoryReader(Reader):
 
 def _entry(number, episode):
     if isinstance(episode, str):
-        return Entry(f"episode-{number}", error=episode)
+        return Entry(name=f"episode-{number}", error=episode)
     if isinstance(episode, UserError):
-        return Entry(f"episode-{number}", rows=6, duration=1.25, period=0.25, cameras=("ext1",))
+        return Entry(name=f"episode-{number}", rows=6, duration=1.25, period=0.25, cameras=("ext1",))
     return Entry(
         name=f"episode-{number}",
         rows=len(episode),

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from vjepa_sim.envs import faults, pose
+from vjepa_sim.envs.arms.panda import JOINTS_HIGH, JOINTS_LOW
 from vjepa_sim.envs.errors import UserError
 from vjepa_sim.envs.grippers import ROBOTIQ
 from vjepa_sim.envs.leash import gripper_target
@@ -40,7 +41,7 @@ class PerfectArm:
         self.check = check
 
     def status(self):
-        return ArmStatus(self.state, self.target)
+        return ArmStatus(state=self.state, target=self.target)
 
     def close(self):
         pass
@@ -146,6 +147,8 @@ WELL = ArmStatus(
     target=np.array([0.45, 0.0, 0.3, np.pi, 0, 0, 0.0]),
     arrived=True,
     joints=np.array([0.0, -0.6, 0.0, -2.5, 0.0, 1.9, 0.8]),
+    joints_low=JOINTS_LOW,
+    joints_high=JOINTS_HIGH,
     force=3.0,
     clock_age=0.05,
     camera_age=0.1,

@@ -251,7 +251,7 @@ def test_the_action_conditioned_predictor_equals_a_plain_reference(extrinsics):
         caches = predictor.new_caches()
         for t in range(3):
             z_t, action, state = (value[:, t] for value in arguments)
-            step = predictor.step(z_t, action, state, caches, camera[:, t] if extrinsics else None)
+            step = predictor.step(z_t, action, state, caches=caches, extrinsics=camera[:, t] if extrinsics else None)
             torch.testing.assert_close(step[0], out[t], atol=1e-5, rtol=1e-5)
 
 
@@ -268,7 +268,7 @@ def test_a_cached_rollout_equals_the_uncached(changes):
         caches, latent, place = predictor.new_caches(), z[None], state[None]
         history, states = z.expand(5, 1, -1, -1), state.expand(5, 1, -1)
         for t in range(4):
-            latent = predictor.step(latent, actions[:, t], place, caches)
+            latent = predictor.step(latent, actions[:, t], place, caches=caches)
             uncached = predictor(history, actions[:, : t + 1], states)[:, -1]
             torch.testing.assert_close(latent, uncached, atol=1e-5, rtol=1e-5)
             history = torch.cat([history, uncached[:, None]], 1)

@@ -93,7 +93,9 @@ def test_the_rollout_and_the_first_releases_mistake(first_release):
     objective, predictor = stage_two(first_release)
     z, actions, states = torch.randn(2, 4, 16, 48), torch.randn(2, 3, 7), torch.randn(2, 4, 7)
     with torch.no_grad():
-        losses = objective(MotionBatch(z, actions, states, torch.full((2, 4, 3), torch.nan), None))
+        losses = objective(
+            MotionBatch(z=z, actions=actions, states=states, objects=torch.full((2, 4, 3), torch.nan), pairs=None)
+        )
         forced = predictor(z[:, :3], actions, states[:, :3])
         second = forced[:, 1] if first_release else forced[:, 0]
         third = predictor(torch.stack([z[:, 0], second], 1), actions[:, :2], states[:, :2])[:, 1]

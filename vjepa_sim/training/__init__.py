@@ -1,1 +1,1 @@
-"""Training: both stages, their batches and schedules, the run's folder, distributed processes."""
+"""Training: the loop, both stages, their batches and schedules, run folders, distributed processes."""

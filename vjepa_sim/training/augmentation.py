@@ -1,4 +1,4 @@
-"""Random crops and mirror images: stage one sees each clip a little differently every time."""
+"""Random crops and flips of clips for stage one."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ TRIES = 10
 
 @dataclass(frozen=True)
 class Augmentation:
-    """One random part of the picture for a whole clip, as V-JEPA 2 is trained.
+    """Random resized crop, the same for all frames of a clip, as in the training of V-JEPA 2.
 
     Attributes:
-        scale: range of the part's share of the picture.
-        aspect: range of its width over its height.
-        flip: whether half of the clips without an arm are mirrored; for an arm left and right matter.
+        scale: Range of the crop's share of the image area.
+        aspect: Range of the crop's aspect ratio, width over height.
+        flip: Whether half of the clips without an arm are mirrored; actions of an arm would have to be mirrored too.
     """
 
     scale: tuple[float, float] = (0.3, 1.0)
@@ -25,7 +25,7 @@ class Augmentation:
     flip: bool = True
 
     def __call__(self, frames: np.ndarray, has_arm: bool, rng: np.random.Generator) -> np.ndarray:
-        """uint8 [T, H, W, 3] to a part of it, the same in all frames; what resizes it comes after."""
+        """Crop frames uint8 [T, H, W, 3]; they are not resized."""
         height, width = frames.shape[1:3]
         top, left, rows, columns = self._part(height, width, rng)
         part = frames[:, top : top + rows, left : left + columns]

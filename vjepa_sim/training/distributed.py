@@ -1,4 +1,4 @@
-"""Where and how training computes: device, precision, and the processes that ``torchrun`` started."""
+"""Device, precision and processes of a training; several processes are started by ``torchrun``."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.distributed as dist
 from torch import nn
+from torch.distributed.tensor import DTensor
 
 from vjepa_sim.data.output import claimed
 from vjepa_sim.envs.errors import UserError, unknown_name
@@ -20,16 +21,16 @@ from vjepa_sim.models.transformer import Block
 PRECISIONS = ("auto", "float32", "bfloat16")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Compute:
     """One process's part in a training run. The default is a single process on the CPU.
 
     Attributes:
-        device: of models and batches.
-        bfloat16: whether matrix products run in bfloat16; weights and losses stay in float32.
-        recompute: gradient checkpointing, see :func:`.run_blocks`.
-        shard: split the encoder's weights over the processes (FSDP2) instead of keeping all of them in each.
-        rank, ranks: this process's number, and how many there are.
+        device: Device of models and batches.
+        bfloat16: Whether matrix products run in bfloat16; weights and losses stay in float32.
+        recompute: Whether training uses gradient checkpointing, see :func:`.run_blocks`.
+        shard: Whether the encoder's weights are sharded over the processes (FSDP2) instead of replicated.
+        rank, ranks: Number of this process, counted from 0, and number of processes.
     """
 
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
@@ -41,45 +42,45 @@ class Compute:
 
     @property
     def is_main(self) -> bool:
-        """Whether this is the process that writes and reports."""
+        """Whether this process is the one that writes files and reports."""
         return self.rank == 0
 
     def claimed(
         self, out: Path, config_file: str, config: dict[str, Any], assumed: dict[str, Any] | None = None
     ) -> AbstractContextManager:
-        """Hold an output folder for all processes, see :func:`.claimed`."""
+        """Claim an output folder for all processes, see :func:`vjepa_sim.data.output.claimed`."""
         return claimed(out, config_file, config, assumed=assumed) if self.is_main else nullcontext()
 
     def spent(self, seconds: float) -> dict[str, float]:
-        """What all processes took in this time: seconds of a ``core`` or a ``GPU``."""
+        """Compute time of all processes over some seconds, in seconds of a ``core`` or a ``GPU``."""
         if self.device.type == "cpu":
             return {"core": seconds * self.ranks * torch.get_num_threads()}
         return {"GPU": seconds * self.ranks}
 
     def autocast(self) -> AbstractContextManager:
-        """The precision of what is computed inside."""
+        """Context in which matrix products run in the chosen precision."""
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16)
 
     def rows(self, batch: int) -> range:
-        """Which rows of a batch are this process's.
+        """Rows of a batch that belong to this process.
 
         Raises:
-            UserError: the batch doesn't divide by the number of processes.
+            UserError: The batch isn't divisible by the number of processes.
         """
         if batch % self.ranks:
-            raise UserError(f"A batch of {batch} doesn't divide by {self.ranks} processes; give another --batch.")
+            raise UserError(f"A batch of {batch} isn't divisible by {self.ranks} processes; give another --batch.")
         return range(self.rank, batch, self.ranks)
 
     def any(self, flag: bool) -> bool:
         """Whether the flag is set in any process."""
         if self.ranks == 1:
             return flag
-        told = torch.tensor(float(flag), device=self.device)
-        dist.all_reduce(told, dist.ReduceOp.MAX)
-        return bool(told)
+        anywhere = torch.tensor(float(flag), device=self.device)
+        dist.all_reduce(anywhere, dist.ReduceOp.MAX)
+        return bool(anywhere)
 
     def union(self, ours: dict) -> dict:
-        """All processes' entries together."""
+        """Entries of all processes in one dictionary."""
         if self.ranks == 1:
             return ours
         theirs: list[dict] = [{} for _ in range(self.ranks)]
@@ -87,18 +88,18 @@ class Compute:
         return {name: value for each in theirs for name, value in each.items()}
 
     def gather(self, z: torch.Tensor) -> torch.Tensor:
-        """All processes' rows, with gradients to each; for losses that compare samples."""
+        """Rows of all processes, differentiable; for losses that compare samples of the whole batch."""
         if self.ranks == 1:
             return z
-        return _Gather.apply(z)
+        return cast(torch.Tensor, _Gather.apply(z))
 
     def wait(self) -> None:
-        """Until all processes are here."""
+        """Wait until all processes have reached this point."""
         if self.ranks > 1:
             dist.barrier()
 
     def split(self, module: nn.Module) -> None:
-        """Shard a module's weights over the processes, block by block, if that is wanted."""
+        """Shard the weights of a module over the processes, block by block, if :attr:`shard` is set."""
         if not self.shard:
             return
         from torch.distributed.device_mesh import init_device_mesh
@@ -111,14 +112,14 @@ class Compute:
         fully_shard(module, mesh=mesh, reshard_after_forward=True)
 
     def replicate(self, module: nn.Module) -> nn.Module:
-        """Wrap a module so that gradients are averaged over the processes."""
-        if self.ranks == 1:
+        """Wrap a module so that its gradients are averaged over the processes; a sharded module does that itself."""
+        if self.ranks == 1 or any(isinstance(each, DTensor) for each in module.parameters()):
             return module
         return nn.parallel.DistributedDataParallel(module)
 
 
 class _Gather(torch.autograd.Function):
-    """All processes' rows one after another; each gets back the sum of all gradients for its own."""
+    """Concatenation of all processes' rows; the gradient of a row is summed over the processes."""
 
     @staticmethod
     def forward(context, z: torch.Tensor) -> torch.Tensor:
@@ -137,15 +138,15 @@ class _Gather(torch.autograd.Function):
 def computing(
     device: str = "auto", precision: str = "auto", recompute: bool = False, shard: bool = False
 ) -> Iterator[Compute]:
-    """Join the processes that ``torchrun`` started, or be the only one.
+    """Join the processes that ``torchrun`` started, or compute in this process alone.
 
     Args:
         device: ``auto`` (a GPU if there is one), ``cpu``, ``cuda`` or ``cuda:1``.
-        precision: ``auto`` is bfloat16 where a GPU has it, else float32.
-        recompute, shard: see :class:`Compute`.
+        precision: ``auto`` (bfloat16 on a GPU that supports it, else float32), ``float32`` or ``bfloat16``.
+        recompute, shard: Memory savings, see :class:`Compute`.
 
     Raises:
-        UserError: the device is not there, or the precision is unknown.
+        UserError: There is no such device, or the precision is unknown.
     """
     if precision not in PRECISIONS:
         raise unknown_name("precision", precision, PRECISIONS)
@@ -159,17 +160,17 @@ def computing(
     if ranks > 1:
         dist.init_process_group("nccl" if place.type == "cuda" else "gloo")
     try:
-        yield Compute(place, bfloat16, recompute, shard, rank, ranks)
+        yield Compute(device=place, bfloat16=bfloat16, recompute=recompute, shard=shard, rank=rank, ranks=ranks)
     finally:
         if ranks > 1:
             dist.destroy_process_group()
 
 
 def find_device(name: str, local_rank: int = 0) -> torch.device:
-    """The device that a user means; ``auto`` and ``cuda`` are the local rank's GPU.
+    """Find a device by name; ``auto`` and ``cuda`` are the GPU of the local rank.
 
     Raises:
-        UserError: there is no such device here.
+        UserError: There is no such device.
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"

@@ -1,4 +1,4 @@
-"""The frozen encoder's latents of every frame, made once and kept on disk while a run needs them."""
+"""Cache of the frozen encoder's latents of all frames, on disk for the duration of a run."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from vjepa_sim.data.clip import Clip
+from vjepa_sim.data.clip import RobotClip
 from vjepa_sim.data.files import write_json
 from vjepa_sim.data.mixture import Mixture
 from vjepa_sim.training.distributed import Compute
 from vjepa_sim.world_model import WorldModel
 
-BLOCK = 32  # frames that are encoded at once
-TURNS = 16  # after so many blocks, what is done is noted, for a run that is stopped here
-SPARE_BYTES = 2e9  # of disk that a cache leaves free
+BLOCK = 32  # frames per call of the encoder
+TURNS = 16  # blocks between two notes of the progress, from which a stopped run resumes
+SPARE_BYTES = 2e9  # disk space that a cache leaves free
 FOLDER, FEATURES_FILE, INDEX_FILE = "features", "features.float16", "features.json"
 
 
 class Features:
-    """Latents of a mixture's frames; read from disk, or encoded anew each time if they don't fit there.
+    """Latents of a mixture's frames, read from the cache, or encoded each time if the cache doesn't fit on the disk.
 
     Attributes:
-        cached: whether they are read, so that clips need no pictures.
+        cached: Whether the latents are cached, so that clips need no images.
     """
 
     def __init__(self, model: WorldModel, mixture: Mixture, cache: np.ndarray | None):
@@ -34,10 +34,14 @@ class Features:
         self.cached = cache is not None
         self._offsets = _offsets(mixture)
 
-    def of(self, clips: list[Clip]) -> torch.Tensor:
-        """Float32 [B, T, tokens, dim] of clips with T frames each, on the model's device.
+    def of(self, clips: list[RobotClip]) -> torch.Tensor:
+        """Latents of B clips.
 
-        They have pictures if the latents are not :attr:`cached`.
+        Args:
+            clips: Clips of T frames each; with images, unless the latents are :attr:`cached`.
+
+        Returns:
+            Latents, float32 [B, T, tokens, dim], on the model's device.
         """
         if self._cache is not None:
             numbers = np.stack([self._offsets[clip.source] + clip.numbers for clip in clips])
@@ -47,13 +51,13 @@ class Features:
 
 
 def _offsets(mixture: Mixture) -> np.ndarray:
-    """Number of each source's first frame when all sources' frames are counted through."""
+    """Number of each data set's first frame, if the frames of all data sets are numbered consecutively."""
     return np.concatenate([[0], np.cumsum([len(clips) for clips in mixture.episodes])])
 
 
-def _encode(model: WorldModel, pictures: list[np.ndarray]) -> torch.Tensor:
-    """All in one call of the encoder [N, tokens, dim], though the pictures' sizes may differ."""
-    images = torch.cat([model.card.transform(rgb) for rgb in pictures])
+def _encode(model: WorldModel, frames: list[np.ndarray]) -> torch.Tensor:
+    """Encode images of different sizes in one call: latents [N, tokens, dim]."""
+    images = torch.cat([model.card.transform(rgb) for rgb in frames])
     with torch.no_grad():
         return model.encoder.still(images.to(model.device))
 
@@ -62,19 +66,23 @@ def open_features(
     model: WorldModel,
     mixture: Mixture,
     out: Path,
+    *,
     key: dict,
     compute: Compute,
     on_encoded: Callable[[int, int], None],
 ) -> Features:
-    """Encode all frames, each process its share; go on where an earlier run stopped.
+    """Encode all frames, each process its share, or resume where an earlier run stopped.
 
     Args:
-        model: its encoder is frozen.
-        mixture: of robot episodes.
-        out: the run's folder, which all processes see; they lie in it until :func:`forget_features`.
-        key: tells one encoder and mixture from another; JSON-compatible.
-        compute: this process's part.
-        on_encoded: called with the numbers of frames encoded and in all, by this process.
+        model: Model with a frozen encoder.
+        mixture: Data, robot episodes only.
+        out: Folder of the run, shared by all processes; it holds the cache until :func:`forget_features`.
+        key: Identity of encoder and mixture, JSON-compatible; a cache with another key is discarded.
+        compute: This process's part of the work.
+        on_encoded: Called with the number of frames encoded so far and in all.
+
+    Returns:
+        The latents; not cached if the disk is too small.
     """
     config, total, folder = model.card.encoder, int(_offsets(mixture)[-1]), out / FOLDER
     shape = (total, config.tokens, config.dim)
@@ -90,11 +98,11 @@ def open_features(
         np.memmap(path, np.float16, "w+", shape=shape)
     compute.wait()
     for clips, left_out in zip(mixture.episodes, known["left_out"] if begun else [], strict=False):
-        clips.footage.left_out.update(left_out)  # what could not be decoded then has no latents now
+        clips.footage.left_out.update(left_out)  # frames that could not be decoded have no latents
     cache = np.memmap(path, np.float16, "r+", shape=shape)
     step = compute.ranks * BLOCK
     for turn, start in enumerate(range(known["done"] if begun else 0, total, step), start=1):
-        # A sharded encoder works only when all processes call it: one that is out of frames encodes the last again.
+        # A sharded encoder works only when all processes call it: one without frames left encodes the last one again.
         first = min(start + compute.rank * BLOCK, total - 1)
         numbers = np.arange(first, min(first + BLOCK, total))
         with compute.autocast():
@@ -112,18 +120,18 @@ def open_features(
 
 
 def forget_features(out: Path, compute: Compute) -> None:
-    """Remove what :func:`open_features` left in a run's folder."""
+    """Remove the cache of :func:`open_features` from the folder of a run."""
     if compute.is_main:
         shutil.rmtree(out / FOLDER, ignore_errors=True)
 
 
 def _left_out(mixture: Mixture, compute: Compute) -> list[dict[str, str]]:
-    """What any process has left out, by source; when it is back, all processes have come this far."""
+    """Episodes that any process has left out, per data set; all processes wait for each other here."""
     return [compute.union(clips.footage.left_out.reasons) for clips in mixture.episodes]
 
 
 def _frames_at(mixture: Mixture, numbers: np.ndarray) -> list[np.ndarray]:
-    """Pictures of frames by their numbers [N], sorted, counted through all sources; a part for each source."""
+    """Images of frames by their sorted, consecutive numbers [N], as one array per data set."""
     offsets = _offsets(mixture)
     parts = np.split(numbers, np.searchsorted(numbers, offsets[1:-1]))
     return [
@@ -134,7 +142,7 @@ def _frames_at(mixture: Mixture, numbers: np.ndarray) -> list[np.ndarray]:
 
 
 def _read_index(path: Path) -> dict:
-    """What an earlier run finished; empty if there was none."""
+    """Progress of an earlier run; empty if there was none."""
     try:
         content = json.loads(path.read_text())
         return {"key": content["key"], "done": int(content["done"]), "left_out": list(content["left_out"])}

@@ -10,12 +10,12 @@ import torch
 
 @dataclass(frozen=True)
 class MaskConfig:
-    """One kind of mask: the union of some blocks, each spanning all of time.
+    """One kind of mask: the union of blocks that span all frames.
 
     Attributes:
-        blocks: how many.
-        scale: share of the image that one block covers.
-        aspect: range of height over width.
+        blocks: Number of blocks.
+        scale: Share of the image that one block covers.
+        aspect: Range of the aspect ratio, height over width.
     """
 
     blocks: int
@@ -23,28 +23,28 @@ class MaskConfig:
     aspect: tuple[float, float] = (0.75, 1.5)
 
 
-MAX_TRIES = 100  # placements of blocks that hide everything before their size is drawn anew
+MAX_TRIES = 100  # attempts that mask the whole image before the size of blocks is drawn again
 SHORT_RANGE = MaskConfig(blocks=8, scale=0.15)
 LONG_RANGE = MaskConfig(blocks=2, scale=0.70)
 
 
 def sample_masks(
-    config: MaskConfig, batch: int, frames: int, grid: int, rng: np.random.Generator
+    config: MaskConfig, *, batch: int, frames: int, grid: int, rng: np.random.Generator
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Draw which tokens are seen and which are predicted.
+    """Draw context tokens and tokens to predict.
 
-    The block's size is drawn once for the batch, its places for each sample. Samples are made equally long by
-    keeping the lowest token ids, as the reference does.
+    The size of blocks is drawn once for the batch, their positions for each sample. Samples are cut to equal length by
+    keeping the lowest token ids, as in the reference implementation.
 
     Args:
-        config: the kind of mask.
-        batch: number of samples.
-        frames: tubelets in time.
-        grid: tokens along one side of the image.
-        rng: source of randomness.
+        config: Kind of mask.
+        batch: Number of samples.
+        frames: Number of tubelets in time.
+        grid: Tokens along one side of the image.
+        rng: Random generator.
 
     Returns:
-        context ids [batch, K] and target ids [batch, M], int64.
+        Context ids [batch, K] and target ids [batch, M], int64.
     """
     height, width = _block_size(config, grid, rng)
     contexts, targets = [], []
@@ -55,7 +55,7 @@ def sample_masks(
             top, left = rng.integers(0, grid - height + 1), rng.integers(0, grid - width + 1)
             hidden[top : top + height, left : left + width] = True
         if hidden.all():
-            # Blocks that hide everything leave nothing to predict from: other places, and in the end another size.
+            # No context is left: draw other positions and, after many attempts, another size.
             tries += 1
             if tries % MAX_TRIES == 0:
                 height, width = _block_size(config, grid, rng)

@@ -31,7 +31,7 @@ class Phase:
     image_size: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PretrainConfig:
     """Stage one: mask-denoising, with terms that can keep small objects in the features.
 
@@ -87,7 +87,7 @@ class PretrainConfig:
         return self.phases[-1]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrainConfig:
     """Stage two: the action-conditioned predictor on the frozen encoder.
 
@@ -177,7 +177,7 @@ AC_RECIPE = TrainConfig(
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Preset:
     """Everything that belongs together under one name; there is no stage one for an encoder that others trained."""
 

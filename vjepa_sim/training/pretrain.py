@@ -1,8 +1,7 @@
-"""Stage one: a video encoder by mask-denoising in feature space (arXiv 2506.09985, section 2)."""
+"""Stage one: a video encoder trained by mask-denoising in latent space (arXiv 2506.09985, section 2)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -13,46 +12,47 @@ from torch import nn
 from vjepa_sim.card import ENCODER_BEGUN_WITH, ModelCard, joined
 from vjepa_sim.data.clips import Clips
 from vjepa_sim.data.mixture import Mixture
-from vjepa_sim.data.prefetch import Ahead
 from vjepa_sim.envs.errors import UserError
-from vjepa_sim.models.encoder import Encoder, normalize_tokens
+from vjepa_sim.models.encoder import Encoder, EncoderConfig, normalize_tokens
 from vjepa_sim.models.heads import object_target, reading_error, state_target
 from vjepa_sim.training.distributed import Compute
+from vjepa_sim.training.fit import Evaluation, MovingAverage, fit
 from vjepa_sim.training.presets import PretrainConfig, get_preset
 from vjepa_sim.training.pretrain_batch import Batch, draw_batch
 from vjepa_sim.training.probe import feature_rank, probe_error
-from vjepa_sim.training.run import RUN_FILE, Run, follow, make_optimizer
+from vjepa_sim.training.run import RUN_FILE, Report, Run
 from vjepa_sim.transform import ImageTransform
-from vjepa_sim.world_model import WorldModel
+from vjepa_sim.world_model import WorldModel, required
 
 PROBE_FRAMES = 4000
-PROBE_VALUES = PROBE_FRAMES * 64 * 128  # numbers in their features; larger models are probed on fewer frames
+PROBE_VALUES = PROBE_FRAMES * 64 * 128  # largest number of feature values; larger models are probed on fewer frames
 PROBE_EVERY = 500
 DECODERS = ("state_decoder", "object_decoder", "pixel_decoder")
 
 
 class StageOne(nn.Module):
-    """Everything that stage one trains, and its losses.
+    """The networks that stage one trains, and their losses.
 
     Attributes:
-        online: the encoder that learns.
-        target: its moving average, the model's encoder, which is what is kept.
-        predictor, state_decoder, object_decoder, pixel_decoder: the model's.
+        online: Encoder in training.
+        target: Moving average of the online encoder; the encoder of the resulting model.
+        predictor: Mask-denoising predictor of the model.
+        state_decoder, object_decoder, pixel_decoder: Decoders of the model, or None.
     """
 
     def __init__(self, model: WorldModel, online: Encoder, config: PretrainConfig, compute: Compute):
         super().__init__()
         self.online = online
         self.target = model.encoder.requires_grad_(False)
-        self.predictor = model.mask_predictor
+        self.predictor = required(model.mask_predictor, "mask predictor")
         self.state_decoder, self.object_decoder = model.state_decoder, model.object_decoder
         self.pixel_decoder = model.pixel_decoder
-        for spare in list(self.predictor.mask_tokens)[len(config.phases) :]:  # released weights have more
+        for spare in list(self.predictor.mask_tokens)[len(config.phases) :]:  # released models have one per clip length
             spare.requires_grad_(False)
         self._config, self._compute = config, compute
 
     def forward(self, batch: Batch) -> dict[str, torch.Tensor]:
-        """All terms of the objective for one batch; ``loss`` is their weighted sum."""
+        """Losses of a batch by name; ``loss`` is their weighted sum."""
         config = self._config
         with torch.no_grad():
             target = normalize_tokens(self.target(batch.video))  # [B, N, D]
@@ -65,8 +65,9 @@ class StageOne(nn.Module):
         losses["loss"] = losses["denoising"]
         if config.decodes or config.variance_weight or config.covariance_weight:
             z = self.online.still(batch.stills)
-            if config.decodes:
+            if self.pixel_decoder is not None:
                 losses["pixel"] = (self.pixel_decoder(z) - batch.stills).square().mean()
+            if self.state_decoder is not None:
                 losses["state"] = reading_error(self.state_decoder(z), state_target(batch.states))
             if self.object_decoder is not None:
                 losses["object"] = reading_error(self.object_decoder(z), object_target(batch.objects))
@@ -82,38 +83,46 @@ def pretrain(
     out: Path,
     preset_name: str,
     config: PretrainConfig,
+    *,
     seed: int,
-    report: Callable[[int, int, dict], None],
+    report: Report,
     compute: Compute | None = None,
     start: str | None = None,
     max_aspect: float = 1.0,
 ) -> WorldModel:
-    """Train an encoder, or continue where ``out`` left off.
+    """Train an encoder, or resume the run in ``out``.
 
-    The encoder that is kept is the moving average (V-JEPA 2's target encoder).
+    The encoder of the resulting model is the moving average (V-JEPA 2's target encoder).
 
     Args:
-        mixture: what to learn from.
-        out: the run's folder.
-        preset_name: sizes.
-        config: schedule and weights.
-        seed: of the initial weights and all draws.
-        report: called with (step, steps, scalars).
-        compute: this process's part; by default all of it, on the CPU.
-        start: a checkpoint to begin with, such as a released one, instead of random weights: its encoder, and its mask
-            predictor and decoders where it has them.
-        max_aspect: of the crop, see :class:`ImageTransform`.
+        mixture: Training data.
+        out: Folder of the run.
+        preset_name: Preset of the network sizes.
+        config: Schedule and loss weights.
+        seed: Random seed of the initial weights and of all draws.
+        report: Called with (step, steps, scalars).
+        compute: This process's part of the work; a single process on the CPU by default.
+        start: Checkpoint to start from instead of random weights, such as a released one. Its encoder is used, and its
+            mask predictor and decoders where both models have them.
+        max_aspect: Largest aspect ratio of the crop, see :class:`.ImageTransform`.
+
+    Raises:
+        UserError: The preset has no stage one, the data don't fit the configuration, ``start`` has other sizes, or
+            ``out`` holds a run with other settings.
     """
     compute = compute or Compute()
     preset = get_preset(preset_name)
+    if not isinstance(preset.encoder, EncoderConfig):
+        raise UserError(f"Preset {preset_name!r} has no stage one: its encoder is already trained.")
+    encoder = preset.encoder
     rows = compute.rows(config.batch)
     for clips in mixture.episodes:
         _check_clips(clips, config)
     torch.manual_seed(seed)
     card = ModelCard(
         name=out.name,
-        encoder=preset.encoder,
-        transform=ImageTransform(preset.encoder.image_size, max_aspect),
+        encoder=encoder,
+        transform=ImageTransform(encoder.image_size, max_aspect),
         mask_predictor=preset.mask_predictor,
         decoders=config.decodes,
         object_decoder=config.object_weight > 0,
@@ -123,36 +132,40 @@ def pretrain(
     model, run = WorldModel(card), Run(out, "pretrain", config.steps, compute)
     if start is not None and run.is_new:
         _begin_with(model, start)
-    online = Encoder(card.encoder)
+    online = Encoder(encoder)
     settings = {"stage": "pretrain", "preset": preset_name, "seed": seed, "start": start, "data": mixture.identity}
     settings |= {"period": mixture.period, "max_aspect": max_aspect}
     settings |= {"bfloat16": compute.bfloat16, **asdict(config)}
     with compute.claimed(out, RUN_FILE, settings):
         online.load_state_dict(model.encoder.state_dict())
         run.restore(model, online=online)
-        if run.is_over(report):
-            return model
         objective = StageOne(model.to(compute.device), online.to(compute.device), config, compute)
-        online.recompute = model.mask_predictor.recompute = compute.recompute
+        online.recompute = objective.predictor.recompute = compute.recompute
         for part in objective.children():
             compute.split(part)
-        run.attach(objective, make_optimizer(objective))
-        losses_of = objective if compute.shard else compute.replicate(objective)
-        drawn = Ahead(lambda step: draw_batch(mixture, config, preset.encoder, card.transform, seed, step, rows))
-        for step in run.loop(report):
-            batch = drawn.take(step, config.steps).to(compute.device)
-            run.learn(config, losses_of, batch)
-            follow(objective.target, objective.online, config.ema.at(step, config.steps))
-            if run.is_due(PROBE_EVERY):
-                scores, picture = evaluate_encoder(model, mixture)
-                run.log({f"probe/{name}": value for name, value in scores.items()})
-                run.show("pictures given back", picture)
-                model.with_card(measured=scores)
-    return model
+
+        def evaluate() -> tuple[dict[str, float], np.ndarray | None]:
+            scores, image = evaluate_encoder(model, mixture)
+            model.with_card(measured=scores)
+            return scores, image
+
+        fit(
+            run,
+            objective,
+            config,
+            draw=lambda step: draw_batch(
+                mixture, config, encoder=encoder, transform=card.transform, seed=seed, step=step, rows=rows
+            ),
+            tensors=lambda step, batch: (batch.to(compute.device),),
+            evaluations=[Evaluation("probe", PROBE_EVERY, evaluate, image="reconstruction")],
+            report=report,
+            average=MovingAverage(objective.target, objective.online, config.ema),
+        )
+    return model.eval()
 
 
 def _check_clips(clips: Clips, config: PretrainConfig) -> None:
-    """Refuse episodes that are too short or too small before a run has begun."""
+    """Raise an error for episodes that are too short or images that are too small."""
     longest = max(phase.frames for phase in config.phases)
     clips.check_span(longest, max(config.strides))
     size = max(phase.image_size for phase in config.phases)
@@ -164,10 +177,10 @@ def _check_clips(clips: Clips, config: PretrainConfig) -> None:
 
 
 def _begin_with(model: WorldModel, start: str) -> None:
-    """Take another checkpoint's encoder, of its mask predictor and decoders what both have, and what its card tells.
+    """Copy another model's encoder, its mask predictor and decoders where both have them, and its provenance.
 
     Raises:
-        UserError: it was built differently; both sides are named.
+        UserError: The sizes differ; the error names both.
     """
     other = WorldModel.from_pretrained(start)
     ours, theirs = model.card, other.card
@@ -180,9 +193,9 @@ def _begin_with(model: WorldModel, start: str) -> None:
                 f"Checkpoint {start} is a {their_sizes}; the preset is a {our_sizes}. Choose another preset."
             )
     model.encoder.load_state_dict(other.encoder.state_dict())
-    # What is read off latents depends on how many there are.
-    alike = DECODERS if theirs.encoder.tokens == ours.encoder.tokens else ()
-    for name in ("mask_predictor", *alike):
+    # The decoders' sizes depend on the number of tokens.
+    shared = DECODERS if theirs.encoder.tokens == ours.encoder.tokens else ()
+    for name in ("mask_predictor", *shared):
         theirs_part, ours_part = getattr(other, name), getattr(model, name)
         if theirs_part is not None and ours_part is not None:
             ours_part.load_state_dict(theirs_part.state_dict())
@@ -193,18 +206,18 @@ def _begin_with(model: WorldModel, start: str) -> None:
     )
 
 
-# --- losses and scores ----------------------------------------------------------------------------------------
+# --- losses and evaluation ------------------------------------------------------------------------------------
 
 
 def _spread(z: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """VICReg's variance and covariance terms (arXiv 2105.04906), for each place in the image on its own.
+    """VICReg's variance and covariance terms (arXiv 2105.04906); the variance is per position in the image.
 
     Args:
-        z: tokens [B, N, D].
+        z: Latents [B, N, D].
     """
     centered = z - z.mean(0)
     deviation = (centered.square().mean(0) + 1e-4).sqrt()  # [N, D]
-    # What lies still in every picture has no spread to ask for: 0.5 is half of a layer-normed feature's.
+    # Only half of a layer-normed feature's deviation is asked for: what is the same in all images has none.
     variance = (0.5 - deviation).clamp_min(0).mean()
     flat = z.flatten(0, 1)
     flat = flat - flat.mean(0)
@@ -215,11 +228,13 @@ def _spread(z: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 @torch.no_grad()
 def evaluate_encoder(model: WorldModel, mixture: Mixture) -> tuple[dict[str, float], np.ndarray | None]:
-    """Probe the encoder on frames it may have seen but with episodes held out from the probe's fit.
+    """Probe the encoder: a small network is fitted to its latents and tested on other episodes.
+
+    The encoder itself may have been trained on the test episodes.
 
     Returns:
-        The features' rank and, where there is an arm, errors in centimetres; and, where there is a decoder, a picture
-        [H, W, 3] of frames above what was given back.
+        Effective rank of the latents and, for robot episodes, errors of decoded positions in centimetres; and, with a
+        pixel decoder, an image uint8 [H, W, 3] of frames above their reconstructions.
     """
     config = model.card.encoder
     frames = min(PROBE_FRAMES, PROBE_VALUES // (config.tokens * config.dim))

@@ -1,4 +1,4 @@
-"""How well positions can be read off frozen features: watch this, not the loss."""
+"""Probes: how well positions can be decoded from frozen features. They say more about an encoder than its loss."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ STEPS, BATCH = 400, 256
 
 
 def probe_error(features: torch.Tensor, targets: torch.Tensor, test: np.ndarray) -> np.ndarray:
-    """Mean absolute error of a small network that reads the targets off all tokens of a frame.
+    """Mean absolute error of a small network that decodes the targets from all tokens of a frame.
 
-    A linear probe is a poor judge here: where a thing is lies in which token holds it.
+    A linear probe on pooled tokens would not do: a position is encoded in which token represents the object.
 
     Args:
-        features: [F, tokens, dim].
-        targets: [F, K]; NaN where unknown.
-        test: boolean [F], the frames that are scored; the network is fitted on the others.
+        features: Features of F frames [F, tokens, dim].
+        targets: Targets [F, K]; NaN where unknown.
+        test: Boolean [F], True for test frames; the network is fitted to the others.
 
     Returns:
-        [K], in the targets' units; NaN for targets of which too little is known to fit or score.
+        Errors [K] in the targets' units; NaN for targets with too few known values.
     """
     train = np.flatnonzero(~test)
     known = torch.isfinite(targets)
@@ -54,12 +54,12 @@ def probe_error(features: torch.Tensor, targets: torch.Tensor, test: np.ndarray)
 
 
 class AttentiveProbe(nn.Module):
-    """Read a few numbers off all tokens: self-attention blocks, then one learned query that attends to them.
+    """Attentive probe: self-attention blocks, and one learned query that attends to all tokens.
 
-    V-JEPA 2's probe (arXiv 2506.09985, section 5): 4 blocks in all, the last of which is the query's.
+    As in V-JEPA 2 (arXiv 2506.09985, section 5): 4 blocks in all, the last of which is the query's.
     """
 
-    def __init__(self, dim: int, outputs: int, depth: int = 4, heads: int = 16, mlp_hidden: int | None = None):
+    def __init__(self, dim: int, outputs: int, *, depth: int = 4, heads: int = 16, mlp_hidden: int | None = None):
         super().__init__()
         self.blocks = make_blocks(dim, depth - 1, heads, mlp_hidden or 4 * dim)
         self.query = nn.Parameter(torch.zeros(1, 1, dim))
@@ -68,14 +68,14 @@ class AttentiveProbe(nn.Module):
         init_weights(self, self.blocks)
 
     def forward(self, z: torch.Tensor) -> torch.Tensor:
-        """Tokens [B, N, dim] to [B, outputs]."""
+        """Decode tokens [B, N, dim] to [B, outputs]."""
         for block in self.blocks:
             z = block(z)
         return self.out(self.cross(self.query.expand(len(z), -1, -1), z)[:, 0])
 
 
 class _CrossBlock(nn.Module):
-    """Pre-norm attention of queries to tokens, without a projection behind it, and an MLP."""
+    """Pre-norm cross-attention without an output projection, and an MLP."""
 
     def __init__(self, dim: int, heads: int, hidden: int):
         super().__init__()
@@ -87,7 +87,7 @@ class _CrossBlock(nn.Module):
         self.mlp = MLP(dim, hidden)
 
     def forward(self, query: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
-        """query [B, Q, dim] and tokens [B, N, dim] to [B, Q, dim]."""
+        """Attend from queries [B, Q, dim] to tokens [B, N, dim]; the result is [B, Q, dim]."""
         batch, queries, dim = query.shape
         q = self.q(query).view(batch, queries, self.heads, -1).transpose(1, 2)  # [B, heads, Q, hd]
         k, v = self.kv(self.norm1(z)).view(batch, z.shape[1], 2, self.heads, -1).permute(2, 0, 3, 1, 4)
@@ -96,7 +96,7 @@ class _CrossBlock(nn.Module):
 
 
 def feature_rank(features: torch.Tensor) -> float:
-    """Effective rank of the features [F, tokens, dim]: the exponential of their spectrum's entropy."""
+    """Effective rank of features [F, tokens, dim]: the exponential of the entropy of their spectrum."""
     x = features.flatten(0, 1).double()
     x = x - x.mean(0)
     values = torch.linalg.eigvalsh(x.T @ x / len(x)).clamp_min(0)

@@ -1,15 +1,14 @@
-"""A training run's folder: configuration, logs, checkpoints; stopped at any time, resumed where it was.
+"""The folder of a training run: configuration, logs and checkpoints. A run can be stopped at any time and resumed.
 
 OUT/run.json                       configuration, versions, git commit
-OUT/metrics.jsonl, OUT/tensorboard scalars and pictures
+OUT/metrics.jsonl, OUT/tensorboard scalars and images
 OUT/checkpoints/<step>/            card.json, model.safetensors, training_state.safetensors, training.json
-OUT/checkpoints/last               link to the newest
+OUT/checkpoints/last               link to the newest checkpoint
 """
 
 from __future__ import annotations
 
 import json
-import math
 import os
 import shutil
 import signal
@@ -21,7 +20,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -32,15 +31,16 @@ from torch.distributed.checkpoint.state_dict import (
     get_optimizer_state_dict,
     set_optimizer_state_dict,
 )
-from torch.distributed.tensor import DTensor
 
-from vjepa_sim.card import COMPUTE_SECONDS, Card, read_card
-from vjepa_sim.checkpoint import CARD_FILE, WEIGHTS_FILE, write_checkpoint
+from vjepa_sim.card import COMPUTE_SECONDS, read_card
+from vjepa_sim.checkpoint import CARD_FILE, WEIGHTS_FILE, CardedModule, write_checkpoint
 from vjepa_sim.data.files import write_json, write_text
 from vjepa_sim.envs.errors import UserError
 from vjepa_sim.training.distributed import Compute
-from vjepa_sim.training.schedule import Schedule
 from vjepa_sim.weights import load_tensors, read_safetensors
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
 
 RUN_FILE = "run.json"
 METRICS_FILE = "metrics.jsonl"
@@ -48,139 +48,124 @@ STATE_FILE = "training_state.safetensors"
 STEP_FILE = "training.json"
 CHECKPOINT_SECONDS = 180
 KEPT_CHECKPOINTS = 2
-LOG_EVERY = 20
 
-
-class Trained(Protocol):
-    """A module whose checkpoints have a card.
-
-    Attributes:
-        card: see :class:`.Card`.
-    """
-
-    card: Card
-
-    def state_dict(self) -> dict[str, torch.Tensor]:
-        """All of its tensors, by name."""
-
-
-class Recipe(Protocol):
-    """What a run's configuration says of every step.
-
-    Attributes:
-        learning_rate, weight_decay: the optimiser's, over the run.
-        max_gradient_norm: longer gradients are shortened to it; None leaves all as they are.
-    """
-
-    learning_rate: Schedule
-    weight_decay: Schedule
-    max_gradient_norm: float | None
+Report = Callable[[int, int, dict[str, float]], None]  # called with (step, steps, scalars)
 
 
 class Run:
-    """The loop around an optimiser. All randomness is drawn from (seed, step), so a resumed run repeats itself.
+    """The folder of a training run and its steps; :func:`.fit` is the loop over them.
 
-    Every process of a parallel run has one; only the main one writes.
+    All randomness of a step is drawn from (seed, step), so a resumed run equals one that was not stopped. Every process
+    of a parallel run has a ``Run``; only the main process writes.
+
+    Attributes:
+        out: Folder of the run.
+        stage: Name of the training on the card, and prefix of the losses in the log.
+        steps: Number of steps.
+        step: Current step, counted from 0.
+        compute: This process's part of the work.
     """
 
     def __init__(self, out: Path, stage: str, steps: int, compute: Compute):
         """
         Args:
-            out: the run's folder; whoever begins to learn holds it by :func:`.claimed`.
-            stage: what is trained, as the card's ``training`` calls it; the card is told there how many seconds it
-                took.
-            steps: length of the run.
-            compute: this process's part.
+            out: Folder of the run, held by :meth:`.Compute.claimed` during the training.
+            stage: Name of the training on the card, where the compute time is recorded as well.
+            steps: Number of steps.
+            compute: This process's part of the work.
         """
-        self.out = out
-        self._stage, self._began = stage, time.monotonic()
-        self._earlier: dict[str, float] = {}
-        self.steps = steps
+        self.out, self.stage, self.steps, self.compute = out, stage, steps, compute
         self.step = 0
-        self._compute = compute
+        self._began = time.monotonic()
+        self._earlier: dict[str, float] = {}
         self._stop = False
+        self._writer: SummaryWriter | None = None
+        self._optimizer_tensors: dict[str, torch.Tensor] = {}
         checkpoints = _checkpoints(out / "checkpoints")
         self._last = checkpoints[-1] if checkpoints else None
 
     @property
     def is_new(self) -> bool:
-        """Whether there is no checkpoint to go on from."""
+        """Whether there is no checkpoint to resume from."""
         return self._last is None
 
-    def is_over(self, report: Callable[[int, int, dict[str, float]], None]) -> bool:
-        """Whether no step is left, which is reported then."""
+    def is_over(self, report: Report) -> bool:
+        """Whether no step is left; if so, that is reported."""
         over = self.step >= self.steps
-        if over and self._compute.is_main:
+        if over and self.compute.is_main:
             report(self.step, self.steps, {})
         return over
 
-    def restore(self, model: Trained, **others: nn.Module) -> None:
-        """Load the newest checkpoint's weights, if there is one. Call this before the modules are split up.
+    def restore(self, model: CardedModule, **others: nn.Module) -> None:
+        """Load the weights of the newest checkpoint, if there is one. Call this before any module is sharded.
 
         Args:
-            model: what is trained; its card goes into every checkpoint.
-            others: what else must be resumed, by name.
+            model: Model in training; its card is written into every checkpoint.
+            others: Further modules that a resumed run needs, by name.
+
+        Raises:
+            UserError: The checkpoint is damaged.
         """
         self._model, self._modules = model, others
-        self._optimizer_tensors: dict[str, torch.Tensor] = {}
         if self._last is None:
             return
         try:
             weights = self._last / WEIGHTS_FILE
             load_tensors(model, read_safetensors(weights), weights)
             model.card = read_card(self._last / CARD_FILE, type(model.card))
-            self._earlier = model.card.training.get(self._stage, {}).get(COMPUTE_SECONDS, {})
+            self._earlier = model.card.training.get(self.stage, {}).get(COMPUTE_SECONDS, {})
             tensors = read_safetensors(self._last / STATE_FILE)
             self.step = int(json.loads((self._last / STEP_FILE).read_text())["step"])
             for name, module in others.items():
                 module.load_state_dict(_below(name, tensors))
             self._optimizer_tensors = _below("optimizer", tensors)
-        except Exception as error:  # whatever is wrong with the files, the remedy is the same
+        except Exception as error:  # the remedy is the same for all
             raise UserError(
                 f"{self._last}: the checkpoint can't be read ({error}). Delete this folder to resume from an earlier "
                 "one."
             ) from error
 
     def attach(self, objective: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-        """Give the optimiser the state that it had; call this once the modules are split up.
+        """Load the optimizer's state from the newest checkpoint. Call this once all modules are sharded.
 
         Args:
-            objective: holds all trained parameters.
-            optimizer: of these.
+            objective: Module that holds all trained parameters.
+            optimizer: Optimizer of these parameters.
         """
         self._objective, self._optimizer = objective, optimizer
         if not self._optimizer_tensors:
             return
         options = StateDictOptions(full_state_dict=True)
         state = get_optimizer_state_dict(objective, optimizer, options=options)
-        state["state"] = {}
+        entries: dict[str, Any] = {}
         for key, value in self._optimizer_tensors.items():
             parameter, _, entry = key.rpartition(".")
-            state["state"].setdefault(parameter, {})[entry] = value
+            entries.setdefault(parameter, {})[entry] = value
+        state["state"] = entries
         self._optimizer_tensors = {}
         set_optimizer_state_dict(objective, optimizer, state, options=options)
 
-    def loop(self, report: Callable[[int, int, dict[str, float]], None]) -> Iterator[int]:
-        """Yield the steps that are left; write checkpoints on the way, at the end, and when stopped.
+    def loop(self, report: Report) -> Iterator[int]:
+        """Yield the steps that are left; write a checkpoint every few minutes, at the end, and when stopped.
 
-        Ctrl-C is obeyed between two steps, so that what is saved is whole; a second one stops at once and saves
-        nothing more. After an error nothing is saved: the last checkpoint is the last good state.
+        The first Ctrl-C stops between two steps, after a checkpoint; a second one stops at once, without a checkpoint.
+        Nothing is saved after an error: the last checkpoint is the last good state.
 
         Args:
-            report: called with (step, steps, scalars) whenever there is something to show.
+            report: Called with (step, steps, scalars) at the beginning, whenever scalars are logged, and at the end.
         """
         from torch.utils.tensorboard import SummaryWriter
 
         if self.is_over(report):
             return
-        compute, self._writer = self._compute, None
+        compute = self.compute
         if compute.is_main:
             self._forget_metrics()
             self._writer = SummaryWriter(str(self.out / "tensorboard"), purge_step=self.step)
         self._report = report if compute.is_main else lambda *_: None
         self._report(self.step, self.steps, {})
         saved_at = time.monotonic()
-        with self._writer or nullcontext(), self._polite_interrupts():
+        with self._writer or nullcontext(), self._interrupts_between_steps():
             while self.step < self.steps:
                 yield self.step
                 self.step += 1
@@ -194,63 +179,25 @@ class Run:
         self._report(self.step, self.steps, {})
 
     @contextmanager
-    def _polite_interrupts(self) -> Iterator[None]:
-        """Turn the first Ctrl-C into a wish to stop."""
+    def _interrupts_between_steps(self) -> Iterator[None]:
+        """Note the first Ctrl-C instead of raising it; the loop stops after the current step."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
         usual = signal.getsignal(signal.SIGINT)
 
-        def wish(number, frame) -> None:
+        def note(number, frame) -> None:
             self._stop = True
             signal.signal(signal.SIGINT, usual)
 
-        signal.signal(signal.SIGINT, wish)
+        signal.signal(signal.SIGINT, note)
         try:
             yield
         finally:
             signal.signal(signal.SIGINT, usual)
 
-    def learn(self, recipe: Recipe, losses_of: Callable[..., dict[str, torch.Tensor]], *batch: Any) -> None:
-        """Change the weights by one step of the optimiser, and tell the losses every so many steps.
-
-        Args:
-            recipe: of this step and all others.
-            losses_of: makes a batch's losses; ``loss`` is descended on.
-            batch: what it is called with.
-
-        Raises:
-            UserError: the loss or its gradient is not a number; the weights are as they were.
-        """
-        for group in self._optimizer.param_groups:  # biases and norms don't decay
-            group["lr"] = recipe.learning_rate.at(self.step, self.steps)
-            group["weight_decay"] = recipe.weight_decay.at(self.step, self.steps) if group["decays"] else 0.0
-        with self._compute.autocast():
-            losses = losses_of(*batch)
-        self._descend(losses["loss"], recipe.max_gradient_norm)
-        if self.step % LOG_EVERY == 0:
-            scalars = {name: float(value.detach()) for name, value in losses.items()}
-            scalars["learning_rate"] = self._optimizer.param_groups[0]["lr"]
-            self.log({f"{self._stage}/{name}": value for name, value in scalars.items()})
-
-    def _descend(self, loss: torch.Tensor, max_gradient_norm: float | None) -> None:
-        self._check("loss", loss.detach())
-        self._optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        parameters = [p for group in self._optimizer.param_groups for p in group["params"]]
-        norm = torch.nn.utils.clip_grad_norm_(parameters, max_gradient_norm or math.inf)
-        self._check("gradient", norm.full_tensor() if isinstance(norm, DTensor) else norm)
-        self._optimizer.step()
-
-    def _check(self, what: str, value: torch.Tensor) -> None:
-        if self._compute.any(not torch.isfinite(value)):
-            raise UserError(
-                f"Training diverged: the {what} of step {self.step} is {float(value)}. The last good checkpoint is in "
-                f"{self.out / 'checkpoints'}; start again in a new folder with a lower --learning-rate."
-            )
-
     def log(self, scalars: dict[str, float]) -> None:
-        """Write scalars of the present step, and the time, to TensorBoard and metrics.jsonl."""
+        """Write scalars of the current step, and the time, to TensorBoard and metrics.jsonl."""
         if self._writer is None:
             return
         for name, value in scalars.items():
@@ -260,39 +207,36 @@ class Run:
         self._report(self.step, self.steps, scalars)
 
     def _forget_metrics(self) -> None:
-        """Drop what was logged after the newest checkpoint, and a line that a killed run left unfinished."""
+        """Remove the lines that were logged after the newest checkpoint, and an unfinished line of a killed run."""
         path = self.out / METRICS_FILE
         if not path.exists():
             return
         whole = [line for line in path.read_text().splitlines(keepends=True) if line.endswith("}\n")]
         write_text(path, "".join(line for line in whole if json.loads(line)["step"] < self.step))
 
-    def show(self, title: str, picture: np.ndarray | None) -> None:
-        """Write a picture, uint8 [H, W, 3], to TensorBoard."""
-        if self._writer is not None and picture is not None:
-            self._writer.add_image(title, picture, self.step, dataformats="HWC")
-
-    def is_due(self, every: int) -> bool:
-        """Whether what is done every so many steps, and at the end, is done after the present one."""
-        return (self.step + 1) % every == 0 or self.step + 1 == self.steps
+    def show(self, name: str, image: np.ndarray | None) -> None:
+        """Write an image, uint8 [H, W, 3], to TensorBoard."""
+        if self._writer is not None and image is not None:
+            self._writer.add_image(name, image, self.step, dataformats="HWC")
 
     # --- checkpoints ------------------------------------------------------------------------------------------
 
     def save(self) -> None:
-        """Write a checkpoint whole, point ``last`` at it, and remove the oldest."""
+        """Write a checkpoint, whole or not at all, link ``last`` to it, and remove the oldest."""
         from safetensors.torch import save_file
 
-        options = StateDictOptions(full_state_dict=True, cpu_offload=self._compute.ranks > 1)
-        weights = get_model_state_dict(self._model, options=options)
+        options = StateDictOptions(full_state_dict=True, cpu_offload=self.compute.ranks > 1)
+        weights = _tensors(get_model_state_dict(self._model, options=options))
         others = {
             f"{name}.{key}": value
             for name, module in self._modules.items()
-            for key, value in get_model_state_dict(module, options=options).items()
+            for key, value in _tensors(get_model_state_dict(module, options=options)).items()
         }
-        state = get_optimizer_state_dict(self._objective, self._optimizer, options=options).get("state", {})
-        if self._compute.is_main:
-            self._tell_compute()
-            others |= {f"optimizer.{name}.{key}": v for name, entry in state.items() for key, v in entry.items()}
+        optimizer_state = get_optimizer_state_dict(self._objective, self._optimizer, options=options)
+        entries = cast("dict[str, dict[str, torch.Tensor]]", optimizer_state.get("state", {}))
+        if self.compute.is_main:
+            self._record_compute()
+            others |= {f"optimizer.{name}.{key}": v for name, entry in entries.items() for key, v in entry.items()}
             folder = self.out / "checkpoints"
             folder.mkdir(parents=True, exist_ok=True)
             partial = Path(tempfile.mkdtemp(dir=folder, prefix=".partial-"))
@@ -301,18 +245,24 @@ class Run:
             save_file({name: value.detach().contiguous() for name, value in others.items()}, partial / STATE_FILE)
             write_json(partial / STEP_FILE, {"step": self.step})
             _put_in_place(folder, partial, f"{self.step:06d}")
-        self._compute.wait()
+        self.compute.wait()
 
-    def _tell_compute(self) -> None:
+    def _record_compute(self) -> None:
+        """Write the compute time so far, of earlier sittings as well, on the card."""
         card, took = self._model.card, time.monotonic() - self._began
-        spent = Counter(self._earlier) + Counter(self._compute.spent(took))
-        told = {unit: round(seconds, 1) for unit, seconds in spent.items()}
-        stage = {**card.training.get(self._stage, {}), COMPUTE_SECONDS: told}
-        self._model.card = replace(card, training={**card.training, self._stage: stage})
+        spent = Counter(self._earlier) + Counter(self.compute.spent(took))
+        seconds = {unit: round(value, 1) for unit, value in spent.items()}
+        stage = {**card.training.get(self.stage, {}), COMPUTE_SECONDS: seconds}
+        self._model.card = replace(card, training={**card.training, self.stage: stage})
+
+
+def _tensors(state: dict[str, Any]) -> dict[str, torch.Tensor]:
+    """A module's state; PyTorch types the values more widely than they are."""
+    return state
 
 
 def _put_in_place(folder: Path, partial: Path, name: str) -> None:
-    """Rename a finished checkpoint, point ``last`` at it, and tidy up."""
+    """Rename a finished checkpoint, link ``last`` to it, and remove what is obsolete."""
     final = folder / name
     if final.exists():
         shutil.rmtree(final)
@@ -323,29 +273,15 @@ def _put_in_place(folder: Path, partial: Path, name: str) -> None:
     os.replace(link, folder / "last")
     for old in _checkpoints(folder)[:-KEPT_CHECKPOINTS]:
         shutil.rmtree(old)
-    for left_over in folder.glob(".partial-*"):  # of a run that was killed
+    for left_over in folder.glob(".partial-*"):  # from a run that was killed
         shutil.rmtree(left_over, ignore_errors=True)
 
 
 def _below(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The tensors whose names begin with a prefix, without it."""
     return {name[len(prefix) + 1 :]: value for name, value in tensors.items() if name.startswith(prefix + ".")}
 
 
 def _checkpoints(folder: Path) -> list[Path]:
-    """Whole checkpoints, the newest last."""
+    """Complete checkpoints, the newest last."""
     return sorted((path for path in folder.glob("*") if path.name.isdigit()), key=lambda path: int(path.name))
-
-
-@torch.no_grad()
-def follow(kept: nn.Module, learning: nn.Module, share: float) -> None:
-    """Move weights towards those of a module of the same kind that learns; a share of what they were is kept."""
-    for ours, theirs in zip(kept.parameters(), learning.parameters(), strict=True):
-        ours.lerp_(theirs, 1 - share)
-
-
-def make_optimizer(objective: nn.Module) -> torch.optim.AdamW:
-    """AdamW (β 0.9 and 0.999, ε 1e-8) over what is trained; matrices decay, biases and norms don't."""
-    parameters = [(name, p) for name, p in objective.named_parameters() if p.requires_grad]
-    matrices = [p for name, p in parameters if p.ndim > 1 and not name.endswith("bias")]
-    others = [p for name, p in parameters if p.ndim <= 1 or name.endswith("bias")]
-    return torch.optim.AdamW([{"params": matrices, "decays": True}, {"params": others, "decays": False}])

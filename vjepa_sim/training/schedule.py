@@ -1,9 +1,9 @@
-"""How a number changes over a training run."""
+"""Schedules of learning rate, weight decay and moving average over a training run."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import Literal
 
 from vjepa_sim.checks import check_choice
@@ -11,18 +11,19 @@ from vjepa_sim.checks import check_choice
 
 @dataclass(frozen=True)
 class Schedule:
-    """From ``start`` up to ``peak``, there for a while, and down to ``end``.
+    """Linear warm-up from ``start`` to ``peak``, a constant phase, and a decay to ``end``.
 
     Attributes:
-        start, peak, end: the values.
-        warmup: steps from start to peak.
-        decay: steps at the end of the run from peak to end; None for all that follow the warm-up.
-        shape: of the decay, ``linear`` or ``cosine``.
+        start, peak, end: Values at the first step, after the warm-up, and after the last step.
+        warmup: Number of steps of the warm-up.
+        decay: Number of steps of the decay, at the end of the run; None for all steps after the warm-up.
+        shape: Shape of the decay, ``linear`` or ``cosine``.
     """
 
     start: float
     peak: float
     end: float
+    _: KW_ONLY
     warmup: int = 0
     decay: int | None = None
     shape: Literal["linear", "cosine"] = "linear"
@@ -31,7 +32,7 @@ class Schedule:
         check_choice(self, "shape", ("linear", "cosine"))
 
     def at(self, step: int, steps: int) -> float:
-        """The value at one of a run's steps, counted from 0."""
+        """Value at a step, counted from 0, of a run of ``steps``."""
         if step < self.warmup:
             return self.start + (self.peak - self.start) * step / self.warmup
         decay = steps - self.warmup if self.decay is None else self.decay
@@ -41,16 +42,16 @@ class Schedule:
         return self.peak + (self.end - self.peak) * phase
 
     def scaled(self, peak: float) -> Schedule:
-        """The same course to another peak."""
+        """Scale all values so that the peak has another value."""
         factor = peak / self.peak
         return replace(self, start=self.start * factor, peak=peak, end=self.end * factor)
 
     def shortened(self, ratio: float) -> Schedule:
-        """The same course over a run whose length is multiplied by ``ratio``."""
+        """Stretch the schedule to a run whose length is multiplied by ``ratio``."""
         decay = None if self.decay is None else max(1, round(self.decay * ratio))
         return replace(self, warmup=round(self.warmup * ratio), decay=decay)
 
 
 def constant(value: float) -> Schedule:
-    """A number that doesn't change."""
+    """Schedule with the same value at all steps."""
     return Schedule(value, value, value)

@@ -1,4 +1,4 @@
-"""Stage two: the action-conditioned predictor on the frozen encoder (arXiv 2506.09985, section 3)."""
+"""Stage two: an action-conditioned predictor on a frozen encoder (arXiv 2506.09985, section 3)."""
 
 from __future__ import annotations
 
@@ -14,37 +14,43 @@ from torch import nn
 from vjepa_sim.card import BEGUN_WITH, ENCODER_BEGUN_WITH, ModelCard, joined
 from vjepa_sim.checkpoint import fingerprint
 from vjepa_sim.data.mixture import Mixture
-from vjepa_sim.data.prefetch import Ahead
 from vjepa_sim.envs.errors import UserError
 from vjepa_sim.models.goal_policy import GoalPolicy, imitation_loss
 from vjepa_sim.models.heads import object_target, reading_error, state_target, unshifted, view_shift
 from vjepa_sim.parts import make_predictor
 from vjepa_sim.training.distributed import Compute
 from vjepa_sim.training.feature_cache import Features, forget_features, open_features
+from vjepa_sim.training.fit import Evaluation, fit
 from vjepa_sim.training.presets import TrainConfig, get_preset
-from vjepa_sim.training.run import RUN_FILE, Run, make_optimizer
-from vjepa_sim.training.train_batch import GoalPairs, MotionBatch, draw_motion
-from vjepa_sim.world_model import WorldModel
+from vjepa_sim.training.run import RUN_FILE, Report, Run
+from vjepa_sim.training.train_batch import DrawnMotion, GoalPairs, MotionBatch, draw_motion
+from vjepa_sim.world_model import WorldModel, required
 
 EVALUATE_EVERY = 250
 HELD_OUT_CLIPS, HELD_OUT_SEED = 128, 1
-OF_ENCODERS = ("released", "features", ENCODER_BEGUN_WITH)  # what a card's training tells of an encoder besides runs
+OF_ENCODERS = ("released", "features", ENCODER_BEGUN_WITH)  # provenance of an encoder on a card, besides runs
 
 
 class StageTwo(nn.Module):
-    """What stage two trains, and its losses: the predictor and, if there are any, the decoders and the goal policy."""
+    """The networks that stage two trains, and their losses.
+
+    Attributes:
+        predictor: Action-conditioned predictor.
+        state_decoder, object_decoder: Decoders of positions, or None.
+        goal_policy: Policy toward goal images, or None.
+    """
 
     def __init__(self, model: WorldModel, config: TrainConfig):
         super().__init__()
-        self.predictor, self.goal_policy = model.predictor, model.goal_policy
+        self.predictor, self.goal_policy = required(model.predictor, "predictor"), model.goal_policy
         self.state_decoder, self.object_decoder = model.state_decoder, model.object_decoder
         self._config, self._read = config, model.read
 
     def forward(self, batch: MotionBatch) -> dict[str, torch.Tensor]:
-        """Teacher forcing over clips, a rollout from their first frames, reading, and cloning.
+        """Losses of teacher forcing over clips, of a rollout from their first frames, of decoding and of cloning.
 
         Returns:
-            ``loss``, its terms, and ``copy``: the error of predicting that nothing changes.
+            Losses by name: ``loss``, its terms, and ``copy``, the error of predicting that nothing changes.
         """
         z, learning = batch.z, torch.is_grad_enabled()
         frozen = learning and self._config.heads_only
@@ -55,17 +61,17 @@ class StageTwo(nn.Module):
         if self._config.rollout and not frozen:
             losses["rollout"] = self._rollout_loss(batch, predicted)
             losses["loss"] = losses["loss"] + losses["rollout"]
-        seen_and_imagined = torch.cat([z, predicted if self._config.reading_guides else predicted.detach()], 1)
+        encoded_and_predicted = torch.cat([z, predicted if self._config.reading_guides else predicted.detach()], 1)
         if self.state_decoder is not None:
             wanted = state_target(torch.cat([batch.states, batch.states[:, 1:]], 1))
-            losses["state"] = reading_error(self.state_decoder(seen_and_imagined), wanted)
+            losses["state"] = reading_error(self.state_decoder(encoded_and_predicted), wanted)
             losses["loss"] = losses["loss"] + self._config.state_weight * losses["state"]
         if self.object_decoder is not None:
             wanted = object_target(torch.cat([batch.objects, batch.objects[:, 1:]], 1))
-            losses["object"] = reading_error(self.object_decoder(seen_and_imagined), wanted)
+            losses["object"] = reading_error(self.object_decoder(encoded_and_predicted), wanted)
             losses["loss"] = losses["loss"] + self._config.object_weight * losses["object"]
-        if batch.pairs is not None:
-            losses |= self._cloning_losses(batch.pairs)
+        if batch.pairs is not None and self.goal_policy is not None:
+            losses |= self._cloning_losses(self.goal_policy, batch.pairs)
             losses["loss"] = losses["loss"] + self._config.policy_weight * losses["policy"]
         with torch.no_grad():
             losses["copy"] = self._error(z[:, :-1], z[:, 1:])
@@ -75,18 +81,18 @@ class StageTwo(nn.Module):
         off = predicted - seen
         return off.square().mean() if self._config.squared else off.abs().mean()
 
-    def _cloning_losses(self, pairs: GoalPairs) -> dict[str, torch.Tensor]:
-        read = self._read(pairs.z)  # without a gradient: the decoders serve the truth alone
-        shift = view_shift(read[:, :1, :3] - state_target(pairs.states)[:, None, :3])  # as an agent would see it
+    def _cloning_losses(self, goal_policy: GoalPolicy, pairs: GoalPairs) -> dict[str, torch.Tensor]:
+        read = required(self._read(pairs.z), "state decoder")  # no gradient: cloning doesn't train the decoders
+        shift = view_shift(read[:, :1, :3] - state_target(pairs.states)[:, None, :3])  # as an agent corrects it
         read, goal_read = (unshifted(read, shift) + pairs.noise[..., : read.shape[-1]]).unbind(1)
         z, goal = pairs.z.unbind(1)
-        intent = self.goal_policy(z, read, pairs.states, goal, goal_read)
+        intent = goal_policy(z, read, pairs.states, goal, goal_read)
         return imitation_loss(intent, pairs.states, pairs.commands, pairs.steps)
 
     def _rollout_loss(self, batch: MotionBatch, predicted: torch.Tensor) -> torch.Tensor:
-        """From the first frame on, each step sees the predictions before it and the true states (as in the paper)."""
+        """Rollout from the first frame: each step sees earlier predictions, and measured states (as in the paper)."""
         z, actions, states = batch.z, batch.actions, batch.states
-        # The first prediction of a rollout is teacher forcing's own.
+        # A rollout's first prediction is that of teacher forcing.
         second = predicted[:, 1:2] if self._config.first_release_rollout else predicted[:, :1]
         context = torch.cat([z[:, :1], second], 1)
         for t in range(1, self._config.rollout):
@@ -96,64 +102,72 @@ class StageTwo(nn.Module):
 
 
 class PlanTrial(Protocol):
-    """Tries the planner with a model in training; made by those who know planners.
+    """Evaluation of a planner with a model in training; implemented where planners are.
 
     Attributes:
-        every: so many steps.
+        every: Number of steps between two evaluations.
     """
 
     every: int
 
     def check(self, model: WorldModel) -> None:
-        """Raise a :class:`UserError` now for whatever would stop a trial later."""
+        """Raise a :class:`.UserError` before training for anything that would make an evaluation fail."""
+        ...
 
     def success(self, model: WorldModel) -> dict[str, float]:
-        """Share of episodes solved, by name."""
+        """Success rates by name."""
+        ...
 
 
 def train(
     mixture: Mixture,
     encoder: str,
     out: Path,
+    *,
     preset_name: str,
     config: TrainConfig,
     seed: int,
-    report: Callable[[int, int, dict], None],
+    report: Report,
     on_encoded: Callable[[int, int], None] = lambda done, total: None,
     compute: Compute | None = None,
     plan: PlanTrial | None = None,
     start: str | None = None,
 ) -> WorldModel:
-    """Train the predictor, or continue where ``out`` left off.
+    """Train the predictor, or resume the run in ``out``.
 
     Args:
-        mixture: what to learn from, robot episodes only; its period becomes the model's.
-        encoder: checkpoint of stage one: a name, a folder, or a released file.
-        out: the run's folder.
-        preset_name: sizes of the predictor.
-        config: schedule.
-        seed: of the initial weights and all draws.
-        report: called with (step, steps, scalars).
-        on_encoded: called with the numbers of frames encoded and in all.
-        compute: this process's part; by default all of it, on the CPU.
-        plan: tries the planner on the way; the losses are a weak proxy for its success.
-        start: a whole model whose predictor and goal policy to begin with, instead of random weights.
+        mixture: Training data, robot episodes only; their period becomes the model's.
+        encoder: Checkpoint of stage one: a name, a folder, or a released file.
+        out: Folder of the run.
+        preset_name: Preset of the predictor's sizes.
+        config: Schedule and loss weights.
+        seed: Random seed of the initial weights and of all draws.
+        report: Called with (step, steps, scalars).
+        on_encoded: Called with the number of frames encoded so far and in all.
+        compute: This process's part of the work; a single process on the CPU by default.
+        plan: Evaluation of the planner during training; the losses are a weak proxy for its success rate.
+        start: Checkpoint of a world model whose predictor and goal policy are the initial weights, instead of random
+            ones.
+
+    Raises:
+        UserError: The data, the encoder or ``start`` don't fit the configuration, or ``out`` holds a run with other
+            settings.
     """
     compute = compute or Compute()
     rows = compute.rows(config.batch)
     if config.heads_only and start is None:
-        raise UserError("Heads alone are trained on a whole model's predictor: give it as --start.")
+        raise UserError("heads_only needs a model with a predictor, whose heads are trained: give it as --start.")
     for clips in mixture.episodes:
         clips.check_span(config.frames)
     torch.manual_seed(seed)
-    # The loaded model's parts are used as they are: no weight of a large encoder lies in memory twice.
+    # The loaded model itself is trained further: a second copy of a large encoder may not fit into memory.
     model = WorldModel.from_pretrained(encoder)
     encoder_scores = {name: value for name, value in model.card.measured.items() if isinstance(value, float)}
     if config.heads_only and not model.card.decoders:
-        raise UserError(f"Checkpoint {encoder} has no decoders and no goal policy: it has no heads to train.")
+        raise UserError(f"Checkpoint {encoder} has no decoders and no goal policy, which heads_only would train.")
     model.card = _card(model.card, mixture, out.name, preset_name, seed, config)
     if start is None and model.card.goal_policy is not None and not mixture.tells_commands():
-        model.with_card(goal_policy=None)  # there is nothing to clone
+        model.with_card(goal_policy=None)  # no actions to clone
     _grow(model, f"Preset {preset_name!r} doesn't fit the encoder {encoder}")
     run = Run(out, "train", config.steps, compute)
     if start is not None and run.is_new:
@@ -166,47 +180,55 @@ def train(
     settings |= {"encoder_crc32": fingerprint(encoder), "start_crc32": None if start is None else fingerprint(start)}
     settings |= {"data": mixture.identity}
     settings |= {"bfloat16": compute.bfloat16, **asdict(config)}
-    # In runs from before there was a choice.
+    # Settings that older runs don't record.
     assumed = {"heads_only": False, "squared": False, "reading_guides": True}
     with compute.claimed(out, RUN_FILE, settings, assumed):
         run.restore(model)
         if run.is_over(report):
             forget_features(out, compute)
-            return model
+            return model.eval()
         if plan is not None:
             plan.check(model)
         model.to(compute.device)
-        model.predictor.recompute = compute.recompute
         compute.split(model.encoder)
         objective = StageTwo(model, config)
-        run.attach(objective, make_optimizer(objective))
-        losses_of = compute.replicate(objective)
+        objective.predictor.recompute = compute.recompute
         key = {name: settings[name] for name in ("encoder_crc32", "data")}
-        features = open_features(model, mixture, out, key, compute, on_encoded)
-        drawn = Ahead(
-            lambda step: draw_motion(
-                mixture, config, policy, [[seed, step, row] for row in rows], pictures=not features.cached
+        features = open_features(model, mixture, out, key=key, compute=compute, on_encoded=on_encoded)
+
+        def draw(step: int) -> DrawnMotion:
+            seeds = [[seed, step, row] for row in rows]
+            return draw_motion(mixture, config, policy=policy, seeds=seeds, pictures=not features.cached)
+
+        def evaluate() -> tuple[dict[str, float], np.ndarray | None]:
+            scores, image = evaluate_predictor(
+                objective, model, features=features, mixture=mixture, config=config, compute=compute
             )
+            model.with_card(measured={**encoder_scores, **scores})
+            return scores, image
+
+        evaluations = [Evaluation("held_out", EVALUATE_EVERY, evaluate, image="imagined")]
+        # A sharded encoder works only when all processes call it.
+        if plan is not None and (compute.is_main or compute.shard):
+            success = plan.success
+            evaluations.append(Evaluation("planning", plan.every, lambda: (success(model), None), at_end=False))
+        fit(
+            run,
+            objective,
+            config,
+            draw=draw,
+            tensors=lambda step, drawn: (drawn.batch(features),),
+            evaluations=evaluations,
+            report=report,
         )
-        for step in run.loop(report):
-            batch = drawn.take(step, config.steps).batch(features)
-            run.learn(config, losses_of, batch)
-            if run.is_due(EVALUATE_EVERY):
-                scores, picture = evaluate_predictor(objective, model, features, mixture, config, compute)
-                run.log({f"held_out/{name}": value for name, value in scores.items()})
-                run.show("imagined", picture)
-                model.with_card(measured={**encoder_scores, **scores})
-            # A sharded encoder works only when all processes call it.
-            if plan is not None and (step + 1) % plan.every == 0 and (compute.is_main or compute.shard):
-                run.log({f"planning/{name}": value for name, value in plan.success(model).items()})
         forget_features(out, compute)
-    return model
+    return model.eval()
 
 
 def _card(start: ModelCard, mixture: Mixture, name: str, preset_name: str, seed: int, config: TrainConfig) -> ModelCard:
     preset = get_preset(preset_name)
     policy = start.goal_policy if config.heads_only else preset.goal_policy
-    # What else a card tells is of that model as a whole.
+    # The other entries describe a whole model, not its encoder.
     earlier = {k: v for k, v in start.training.items() if k in OF_ENCODERS or (isinstance(v, dict) and "seed" in v)}
     return replace(
         start,
@@ -221,7 +243,7 @@ def _card(start: ModelCard, mixture: Mixture, name: str, preset_name: str, seed:
 
 
 def _grow(model: WorldModel, misfit: str) -> None:
-    """Give a model the parts that its card promises for stage two, untrained."""
+    """Add the untrained parts that the card describes for stage two."""
     card = model.card
     model.mask_predictor = None
     try:
@@ -232,34 +254,34 @@ def _grow(model: WorldModel, misfit: str) -> None:
 
 
 def _begin_with(model: WorldModel, start: str, same_encoder: bool) -> None:
-    """Take another whole model's predictor and goal policy, and what its card tells.
+    """Copy another world model's predictor, goal policy and provenance.
 
     Args:
-        model: that takes them.
-        start: the other's checkpoint.
-        same_encoder: whether the predictor will stay as it is, and so must know this encoder's latents.
+        model: Model that they are copied to.
+        start: Checkpoint of the other model.
+        same_encoder: Whether the predictor stays frozen, so that both models must have the same encoder.
 
     Raises:
-        UserError: it is no whole model, or was built or trained differently; both sides are named.
+        UserError: The other model has no predictor, or other sizes, period or encoder; the error names both.
     """
     other = WorldModel.from_pretrained(start)
     ours, theirs = model.card, other.card
     if other.predictor is None:
-        raise UserError(f"Checkpoint {start} is no whole model to begin with: it has only an encoder.")
-    if abs(theirs.period - ours.period) > 0.01 * ours.period:
+        raise UserError(f"Checkpoint {start} can't be the --start of stage two: it has only an encoder.")
+    if theirs.period is None or ours.period is None or abs(theirs.period - ours.period) > 0.01 * ours.period:
         raise UserError(
             f"Checkpoint {start} was trained for steps of {theirs.period} s; these data's are {ours.period} s."
         )
     pairs = zip(model.encoder.parameters(), other.encoder.parameters(), strict=False)
     if same_encoder and not (ours.encoder == theirs.encoder and all(torch.equal(a, b) for a, b in pairs)):
         raise UserError(
-            f"The predictor of {start} stays as it is and knows its own encoder only: give {start} as --encoder."
+            f"heads_only keeps the predictor of {start}, which fits its own encoder only: give {start} as --encoder."
         )
     for name in ("predictor", "goal_policy"):
         our_sizes, their_sizes = getattr(ours, name), getattr(theirs, name)
         if their_sizes != our_sizes:
             raise UserError(
-                f"Checkpoint {start} has as its {name} {their_sizes}; the preset has {our_sizes}. Choose another "
+                f"The {name} of checkpoint {start} is {their_sizes}; that of the preset is {our_sizes}. Choose another "
                 "--preset."
             )
         if our_sizes is not None:
@@ -273,16 +295,26 @@ def _begin_with(model: WorldModel, start: str, same_encoder: bool) -> None:
 
 @torch.no_grad()
 def evaluate_predictor(
-    objective: StageTwo, model: WorldModel, features: Features, mixture: Mixture, config: TrainConfig, compute: Compute
+    objective: StageTwo,
+    model: WorldModel,
+    *,
+    features: Features,
+    mixture: Mixture,
+    config: TrainConfig,
+    compute: Compute,
 ) -> tuple[dict[str, float], np.ndarray | None]:
-    """Losses on held-out episodes and, where there is a decoder, a picture: true frames above the imagined ones."""
+    """Evaluate the losses on held-out episodes.
+
+    Returns:
+        Losses by name, and an image uint8 [H, W, 3] of frames above their predictions; None without a pixel decoder.
+    """
     policy = model.card.goal_policy
-    size = max(1, config.batch // compute.ranks)  # what a training step has memory for
+    size = max(1, config.batch // compute.ranks)  # fits into memory, as a training step does
     count = min(HELD_OUT_CLIPS, 4 * size)
     sums: dict[str, float] = {}
     for first in range(0, count, size):
         seeds = [[HELD_OUT_SEED, row] for row in range(first, min(first + size, count))]
-        drawn = draw_motion(mixture, config, policy, seeds, pictures=not features.cached, held_out=True)
+        drawn = draw_motion(mixture, config, policy=policy, seeds=seeds, pictures=not features.cached, held_out=True)
         with compute.autocast():
             losses = objective(drawn.batch(features))
         for name, value in losses.items():

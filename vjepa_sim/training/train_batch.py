@@ -1,13 +1,13 @@
-"""What one step of stage two sees: clips of motion and, for a goal policy, moments with their goals."""
+"""Batches of stage two: clips and, for a goal policy, moments with their goals."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-from vjepa_sim.data.clip import Clip
+from vjepa_sim.data.clip import GoalPair, RobotClip
 from vjepa_sim.data.mixture import Mixture
 from vjepa_sim.envs.pose import GRIPPER
 from vjepa_sim.models.goal_policy import GoalPolicyConfig
@@ -15,16 +15,16 @@ from vjepa_sim.training.feature_cache import Features
 from vjepa_sim.training.presets import TrainConfig
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class GoalPairs:
-    """Moments and their goals.
+    """A batch of moments and their goals.
 
     Attributes:
-        z: latents of the moment and of its goal [P, 2, tokens, dim].
-        states: the arm's at the moment [P, 7].
-        commands: where it was sent [P, 7], NaN where unknown.
-        steps: periods from the moment to its goal [P].
-        noise: what is added to what is read off them [P, 2, 7].
+        z: Latents of the moment and of its goal [P, 2, tokens, dim].
+        states: State of the arm at the moment [P, 7].
+        commands: State that was commanded at the moment [P, 7], NaN where unknown.
+        steps: Periods from the moment to its goal [P].
+        noise: Noise on the decoded positions of both [P, 2, 7], in the decoders' units.
     """
 
     z: torch.Tensor
@@ -34,16 +34,16 @@ class GoalPairs:
     noise: torch.Tensor
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MotionBatch:
-    """What one step sees.
+    """A batch of stage two.
 
     Attributes:
-        z: latents of clips [B, T, tokens, dim].
-        actions: [B, T - 1, 7].
-        states: [B, T, 7].
-        objects: [B, T, 3], metres, NaN where unknown.
-        pairs: or None if there is no goal policy.
+        z: Latents of clips [B, T, tokens, dim].
+        actions: Actions between the frames [B, T - 1, 7].
+        states: State of the arm in each frame [B, T, 7].
+        objects: Position of the object in each frame [B, T, 3], metres, NaN where unknown.
+        pairs: Moments and their goals; None if there is no goal policy.
     """
 
     z: torch.Tensor
@@ -55,17 +55,23 @@ class MotionBatch:
 
 @dataclass(frozen=True)
 class DrawnMotion:
-    """The same before it is tensors: clips, and pairs as clips of two frames, with their noise [P, 2, 7]."""
+    """The drawn data of a batch, before it is made of tensors.
 
-    clips: list[Clip]
-    pairs: list[Clip]
+    Attributes:
+        clips: Clips of motion.
+        pairs: Moments and their goals, as clips of two frames.
+        noise: Noise on the positions that are decoded from the pairs [P, 2, 7].
+    """
+
+    clips: list[RobotClip]
+    pairs: list[GoalPair]
     noise: np.ndarray
 
     def batch(self, features: Features) -> MotionBatch:
-        """As tensors on the features' device."""
+        """Make the batch, on the device of the latents."""
         z = features.of(self.clips)
         actions, states, objects = (stacked(self.clips, name, z) for name in ("actions", "states", "objects"))
-        return MotionBatch(z, actions, states, objects, self._goal_pairs(features))
+        return MotionBatch(z=z, actions=actions, states=states, objects=objects, pairs=self._goal_pairs(features))
 
     def _goal_pairs(self, features: Features) -> GoalPairs | None:
         if not self.pairs:
@@ -73,26 +79,27 @@ class DrawnMotion:
         z = features.of(self.pairs)
         states, commands = (stacked(self.pairs, name, z)[:, 0] for name in ("states", "commands"))
         steps, noise = z.new_tensor([pair.stride for pair in self.pairs]), torch.from_numpy(self.noise).to(z.device)
-        return GoalPairs(z, states, commands, steps, noise)
+        return GoalPairs(z=z, states=states, commands=commands, steps=steps, noise=noise)
 
 
 def draw_motion(
     mixture: Mixture,
     config: TrainConfig,
+    *,
     policy: GoalPolicyConfig | None,
     seeds: list[list[int]],
     pictures: bool,
     held_out: bool = False,
 ) -> DrawnMotion:
-    """Clips, one for each seed, and each one's pairs. Equal seeds give equal ones.
+    """Draw one clip per seed, and its pairs of moments and goals.
 
     Args:
-        mixture: of robot episodes.
-        config: lengths and numbers.
-        policy: the goal policy's, or None if there is none.
-        seeds: of the clips.
-        pictures: whether they are decoded; without, their latents must be cached.
-        held_out: from the episodes that training never sees, and without noise.
+        mixture: Data, robot episodes only.
+        config: Length of the clips and number of pairs per clip.
+        policy: Sizes of the goal policy; None if there is no policy and no pairs are drawn.
+        seeds: Seeds of the clips; equal seeds give equal clips.
+        pictures: Whether images are decoded; otherwise their latents must be cached.
+        held_out: Whether clips are of held-out episodes, and without noise.
     """
     clips = mixture.draw_motion(seeds, config.frames, held_out, pictures)
     if policy is None:
@@ -102,19 +109,27 @@ def draw_motion(
     noise = np.concatenate(noise) * np.float32(0.0 if held_out else policy.noise)
     if policy.inverse:
         neighbours = mixture.draw_motion(of_pairs, 2, held_out, pictures)
-        return DrawnMotion(clips, [replace(pair, commands=done_between(pair)) for pair in neighbours], noise)
-    return DrawnMotion(clips, mixture.draw_pairs(of_pairs, policy.farthest, held_out, pictures), noise)
+        return DrawnMotion(clips, [_as_pair(clip) for clip in neighbours], noise)
+    return DrawnMotion(
+        clips, mixture.draw_pairs(of_pairs, policy.farthest, held_out=held_out, pictures=pictures), noise
+    )
 
 
-def done_between(pair: Clip) -> np.ndarray:
-    """What led from a moment to its neighbour [1, 7]: the pose that was reached, and what the fingers were told, since
-    they stop at what they hold; their place where the data don't tell.
+def _as_pair(clip: RobotClip) -> GoalPair:
+    """Two neighbours as a moment and its goal, one period later; the command is what led there."""
+    return GoalPair(**{**vars(clip), "commands": done_between(clip)}, stride=1)
+
+
+def done_between(pair: RobotClip) -> np.ndarray:
+    """The command between two neighbouring moments [1, 7]: the pose that was reached, and the commanded closedness.
+
+    The measured closedness replaces an unknown command. The command is preferred, since the gripper stops at an object.
     """
-    done, told = pair.states[1:].copy(), pair.commands[:1, GRIPPER]
-    done[:, GRIPPER] = np.where(np.isfinite(told), told, done[:, GRIPPER])
-    return done
+    reached, commanded = pair.states[1:].copy(), pair.commands[:1, GRIPPER]
+    reached[:, GRIPPER] = np.where(np.isfinite(commanded), commanded, reached[:, GRIPPER])
+    return reached
 
 
-def stacked(clips: list[Clip], name: str, like: torch.Tensor) -> torch.Tensor:
-    """An array of every clip as one tensor [B, …], on another's device."""
+def stacked(clips: list[RobotClip], name: str, like: torch.Tensor) -> torch.Tensor:
+    """Stack one array of all clips into a tensor [B, …], on the device of ``like``."""
     return torch.from_numpy(np.stack([getattr(clip, name) for clip in clips])).to(like.device)

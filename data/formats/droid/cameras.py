@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vjepa_sim.data.episode import ROLES, Camera, role_of_view
+from vjepa_sim.data.episode import EXOCENTRIC_ROLES, ROLES, WRIST, Camera, is_role, role_of_view
 from vjepa_sim.data.formats.droid.layout import VIDEOS
 from vjepa_sim.data.formats.hdf5 import find_group, numbers
 from vjepa_sim.data.video import Video
@@ -17,7 +17,7 @@ from vjepa_sim.envs.errors import UserError
 if TYPE_CHECKING:
     import h5py
 
-HAND = 0  # in observation/camera_type
+ON_END_EFFECTOR = 0  # in observation/camera_type
 TYPES = "observation/camera_type"
 MAX_MISSING_FRAMES = 1  # some of DROID's videos lack one
 
@@ -25,15 +25,15 @@ MAX_MISSING_FRAMES = 1  # some of DROID's videos lack one
 def find_serials(file: h5py.File, metadata: dict, ours: dict, folder: Path) -> dict[str, str]:
     """Serial by role of every camera whose video is there.
 
-    Our writer noted them; else the metadata tells, or camera_type (the hand's is 0, the others are sorted), or the
-    videos' own names.
+    Our writer notes them; else they are the metadata's, or follow from camera_type (0 on the end effector, others
+    sorted), or from the videos' own names.
 
     Raises:
         UserError: there is no video.
     """
-    fields = {"ext1": "ext1_cam_serial", "ext2": "ext2_cam_serial", "wrist": "wrist_cam_serial"}
+    fields = {role: f"{role}_cam_serial" for role in ROLES}
     noted = ours.get("roles")
-    if isinstance(noted, dict) and all(isinstance(serial, str) for serial in noted.values()):
+    if isinstance(noted, dict) and all(is_role(role) and isinstance(serial, str) for role, serial in noted.items()):
         serials = noted
     elif all(isinstance(metadata.get(field), str) for field in fields.values()):
         serials = {role: metadata[field] for role, field in fields.items()}
@@ -42,23 +42,24 @@ def find_serials(file: h5py.File, metadata: dict, ours: dict, folder: Path) -> d
             serials = {"ext1": serials["ext1"]}
     elif TYPES in file:
         known = sorted(find_group(file, TYPES))
-        hands = [serial for serial in known if _is_hand(file, serial)]
-        others = [serial for serial in known if serial not in hands]
-        serials = dict(zip(("ext1", "ext2"), others, strict=False)) | dict(zip(("wrist",), hands, strict=False))
+        moving = [serial for serial in known if _moves_with_end_effector(file, serial)]
+        others = [serial for serial in known if serial not in moving]
+        serials = dict(zip(EXOCENTRIC_ROLES, others, strict=False)) | dict(zip((WRIST,), moving, strict=False))
     else:
-        serials = dict(zip(("ext1", "ext2"), sorted(_recorded(folder)), strict=False))
-    found = {role: serials[role] for role in ROLES if role in serials and _video(folder, serials[role])}
+        serials = dict(zip(EXOCENTRIC_ROLES, sorted(_recorded(folder)), strict=False))
+    ordered = [*(role for role in ROLES if role in serials), *(role for role in serials if role not in ROLES)]
+    found = {role: serials[role] for role in ordered if _video(folder, serials[role])}
     if not found:
         raise UserError(_no_video(folder))
     return found
 
 
-def _is_hand(file: h5py.File, serial: str) -> bool:
-    return bool(numbers(file, f"{TYPES}/{serial}").flat[0] == HAND)
+def _moves_with_end_effector(file: h5py.File, serial: str) -> bool:
+    return bool(numbers(file, f"{TYPES}/{serial}").flat[0] == ON_END_EFFECTOR)
 
 
 def read_cameras(
-    file: h5py.File, serials: dict[str, str], folder: Path, rows: int, views: tuple[str, ...] | None
+    file: h5py.File, serials: dict[str, str], folder: Path, *, rows: int, views: tuple[str, ...] | None
 ) -> list[Camera]:
     """Cameras, their videos not yet decoded.
 
@@ -82,7 +83,15 @@ def read_cameras(
                 f"{len(video)} frames in {video.path.name} for {rows} rows; at most one frame may be missing."
             )
         matrices = _leaf(file, f"observation/camera_intrinsics/{serials[role]}_left")
-        cameras.append(Camera(serials[role], video, role, poses[role], None if matrices is None else matrices[0]))
+        cameras.append(
+            Camera(
+                serials[role],
+                video,
+                role=role,
+                extrinsics=poses[role],
+                intrinsics=None if matrices is None else matrices[0],
+            )
+        )
     return cameras
 
 

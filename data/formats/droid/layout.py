@@ -33,7 +33,7 @@ def moment(index: int) -> datetime:
     return EPOCH + timedelta(minutes=2 * index)
 
 
-def episode_folder(root: Path, index: int, success: bool, lab: str = LAB, when: datetime | None = None) -> Path:
+def episode_folder(root: Path, index: int, success: bool, *, lab: str = LAB, when: datetime | None = None) -> Path:
     """Where episode ``index`` of a collection lies.
 
     Args:

@@ -93,7 +93,7 @@ def read_episode(folder: Path, views: tuple[str, ...] | None = None, extras: boo
     with _opened(folder) as (file, metadata, ours):
         rows = read_rows(file, extras)
         count = len(rows["states"])
-        cameras = read_cameras(file, find_serials(file, metadata, ours, folder), folder, count, views)
+        cameras = read_cameras(file, find_serials(file, metadata, ours, folder), folder, rows=count, views=views)
         length = min(count, *(len(camera.frames) for camera in cameras))  # a frame that lacks is the last
         if "commands" in _unknown(ours):
             rows["commands"] = None

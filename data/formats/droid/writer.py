@@ -12,8 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from vjepa_sim.data.episode import Camera, Episode
+from vjepa_sim.data.episode import EXOCENTRIC_ROLES, WRIST, Camera, Episode, exocentric
 from vjepa_sim.data.files import write_json
+from vjepa_sim.data.formats.droid.cameras import ON_END_EFFECTOR
 from vjepa_sim.data.formats.droid.layout import LAB, RATE, TRAJECTORY, VERSION_FOLDER, VIDEOS, episode_folder, moment
 from vjepa_sim.data.formats.format import Writer
 from vjepa_sim.data.video import write_video
@@ -22,7 +23,7 @@ from vjepa_sim.envs.errors import UserError
 
 DROID_VERSION = "1.3"
 SIMULATED = {"user": "vjepa-sim", "building": "mujoco", "robot_serial": "panda-sim"}
-CAMERA_KINDS = {"wrist": 0, "ext1": 1, "ext2": 1}  # of observation/camera_type
+BESIDE = 1  # in observation/camera_type
 # DROID normalises velocity actions by these, per step of its control loop.
 MAX_LINEAR_DELTA, MAX_ROTATION_DELTA, MAX_GRIPPER_DELTA = 0.075, 0.15, 0.25
 EPOCH_STAMPS = 1e9  # s: larger stamps are times of day already
@@ -68,7 +69,7 @@ class _Origin:
         return cls(lab, when or moment(index), 0.0 if first > EPOCH_STAMPS else begin, user_id)
 
 
-def write_episode(root: Path, index: int, episode: Episode, lab: str = LAB, when: datetime | None = None) -> Path:
+def write_episode(root: Path, index: int, episode: Episode, *, lab: str = LAB, when: datetime | None = None) -> Path:
     """Write one episode into a collection and return its folder.
 
     Everything is written beside its place and then renamed, so that a folder that exists is whole. An episode without
@@ -88,7 +89,7 @@ def write_episode(root: Path, index: int, episode: Episode, lab: str = LAB, when
     """
     import h5py
 
-    folder = episode_folder(root, index, bool(episode.success), lab, when)
+    folder = episode_folder(root, index, bool(episode.success), lab=lab, when=when)
     origin = _Origin.of(index, episode, lab, when)
     if folder.exists():
         raise UserError(f"{folder} exists already; give another --out, or resume with the same seed.")
@@ -98,7 +99,7 @@ def write_episode(root: Path, index: int, episode: Episode, lab: str = LAB, when
         os.chmod(partial, 0o755)
         (partial / VIDEOS).mkdir(parents=True)
         for camera in episode.cameras:
-            write_video(partial / VIDEOS / f"{camera.serial}.mp4", camera.frames, 1 / episode.period)
+            write_video(partial / VIDEOS / f"{camera.serial}.mp4", camera.frames, rate=1 / episode.period)
             received = episode.extras.get(_received(camera), _milliseconds(origin, episode))
             write_json(partial / VIDEOS / f"{camera.serial}_timestamps.json", received.tolist())
         with h5py.File(partial / TRAJECTORY, "w") as file:
@@ -209,7 +210,8 @@ def _joint_leaves(episode: Episode) -> dict[str, np.ndarray]:
 def _camera_leaves(camera: Camera, rows: int, milliseconds: np.ndarray) -> dict[str, np.ndarray]:
     """Both eyes are where the one camera is."""
     serial = camera.serial
-    leaves = {f"observation/camera_type/{serial}": np.full(rows, CAMERA_KINDS[camera.role], np.int64)}
+    kind = ON_END_EFFECTOR if camera.role.startswith(WRIST) else BESIDE
+    leaves = {f"observation/camera_type/{serial}": np.full(rows, kind, np.int64)}
     for eye in ("left", "right"):
         if camera.extrinsics is not None:
             leaves[f"observation/camera_extrinsics/{serial}_{eye}"] = camera.extrinsics
@@ -283,7 +285,7 @@ def _unknown(episode: Episode) -> list[str]:
 def _camera_fields(inside: str, episode: Episode) -> dict:
     """Serials, places and files of the three roles. Readers reject gaps: the first stands in for missing ones."""
     cameras = {camera.role: camera for camera in episode.cameras}
-    roles = {role: cameras.get(role, episode.cameras[0]) for role in ("wrist", "ext1", "ext2")}
+    roles = {role: cameras.get(role, episode.cameras[0]) for role in (WRIST, *EXOCENTRIC_ROLES)}
 
     def file(camera: Camera, kind: str) -> str:
         return f"{inside}/recordings/{kind.upper()}/{camera.serial}.{kind}"
@@ -293,8 +295,8 @@ def _camera_fields(inside: str, episode: Episode) -> dict:
         fields[f"{role}_cam_extrinsics"] = [0.0] * 6 if camera.extrinsics is None else camera.extrinsics[0].tolist()
     for role, camera in roles.items():
         fields |= {f"{role}_svo_path": file(camera, "svo"), f"{role}_mp4_path": file(camera, "mp4")}
-    exocentric = [camera for camera in episode.cameras if camera.role != "wrist"]
-    left = episode.view("left") if exocentric else episode.cameras[0]
-    right = episode.view("right") if len(exocentric) > 1 else left
+    beside = exocentric(cameras)
+    left = episode.view("left") if beside else episode.cameras[0]
+    right = episode.view("right") if len(beside) > 1 else left
     fields |= {"left_mp4_path": file(left, "mp4"), "right_mp4_path": file(right, "mp4")}
     return fields

@@ -71,7 +71,7 @@ def columns_of(episode: Episode) -> dict[str, np.ndarray]:
         columns |= {layout.POSE_COMMAND: commands[:, :6], layout.GRIPPER_COMMAND: commands[:, 6:]}
     for camera in episode.cameras:
         if camera.extrinsics is not None:
-            name = layout.EXTRINSICS + layout.CAMERAS[camera.role]
+            name = layout.EXTRINSICS + layout.camera_name(camera.role)
             columns[name] = np.asarray(camera.extrinsics, np.float64)
     last = np.arange(rows) == rows - 1
     columns[layout.NEXT_DONE] = last
@@ -103,7 +103,7 @@ def _fits(rate: float, nominal: int, tolerance: float) -> bool:
 def _features(episode: Episode, columns: dict[str, np.ndarray], fps: int) -> dict[str, Feature]:
     features = {name: _feature(name, column) for name, column in columns.items()}
     for camera in episode.cameras:
-        features[layout.IMAGES + layout.CAMERAS[camera.role]] = _video_feature(camera, fps)
+        features[layout.IMAGES + layout.camera_name(camera.role)] = _video_feature(camera, fps)
     return features
 
 
@@ -111,7 +111,7 @@ def _feature(name: str, column: np.ndarray) -> Feature:
     if column.dtype.kind in "UO":
         return Feature("string", (1,))
     # [T] and [T, 1] are the same to LeRobot; an axis with a name tells them apart.
-    axes = layout.AXES.get(name, ["0"] if column.shape[1:] == (1,) else None)
+    axes = layout.axes_of(name, column[0].size) or (["0"] if column.shape[1:] == (1,) else None)
     return Feature(column.dtype.name, column.shape[1:] or (1,), None if axes is None else {"axes": axes})
 
 
@@ -128,6 +128,8 @@ def _video_feature(camera: Camera, fps: int) -> Feature:
         "is_depth_map": False,
         "has_audio": False,
     }
+    if camera.role not in layout.CAMERAS:
+        info[layout.ROLE] = camera.role
     return Feature("video", (height, width, 3), ["height", "width", "channels"], info)
 
 

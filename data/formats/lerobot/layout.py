@@ -12,7 +12,7 @@ from urllib.parse import quote, unquote
 
 import numpy as np
 
-from vjepa_sim.data.episode import ROLES, Camera, Episode
+from vjepa_sim.data.episode import Camera, Episode, assign_roles, is_role
 from vjepa_sim.data.files import read_json_object
 from vjepa_sim.envs.errors import UserError
 
@@ -50,18 +50,29 @@ STAMP = "vjepa_sim.stamp"
 PRIVILEGED = "vjepa_sim.privileged."
 EXTRAS = "vjepa_sim.extras."
 
-CAMERAS = {"ext1": "exterior_1_left", "ext2": "exterior_2_left", "wrist": "wrist_left"}  # DROID's names
+CAMERAS = {"ext1": "exterior_1_left", "ext2": "exterior_2_left", "wrist": "wrist_left"}  # DROID's names by role
+ROLE = "vjepa_sim.role"  # in a camera's info, where the role isn't DROID's
 POSE_AXES = ["x", "y", "z", "roll", "pitch", "yaw"]
 AXES = {
     STATE: [*POSE_AXES, "gripper"],
     POSE: POSE_AXES,
     GRIPPER: ["gripper"],
-    JOINTS: [f"joint_{number}" for number in range(7)],
     ACTION: [*POSE_AXES, "gripper"],
     POSE_COMMAND: POSE_AXES,
     GRIPPER_COMMAND: ["gripper"],
-    **{EXTRINSICS + camera: POSE_AXES for camera in CAMERAS.values()},
 }
+
+
+def axes_of(name: str, size: int) -> list[str] | None:
+    """Names of a feature's numbers, or None where they have none.
+
+    Args:
+        name: the feature's.
+        size: how many numbers each row has.
+    """
+    if name == JOINTS:
+        return [f"joint_{number}" for number in range(size)]
+    return POSE_AXES if name.startswith(EXTRINSICS) else AXES.get(name)
 
 
 @dataclass(frozen=True)
@@ -101,7 +112,7 @@ class Feature:
         return {**entry, "info": self.info} if self.info else entry
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Info:
     """What meta/info.json says.
 
@@ -145,12 +156,12 @@ def read_info(root: Path) -> Info:
         raise UserError(f"{path}: features and data_path are expected, an object and a string.")
     video_path = content.get("video_path")
     return Info(
-        float(fps),
-        {name: _read_feature(path, name, entry) for name, entry in features.items()},
-        data_path,
-        video_path if isinstance(video_path, str) else "",
-        chunks,
-        robot if isinstance(robot, str) else "",
+        fps=float(fps),
+        features={name: _read_feature(path, name, entry) for name, entry in features.items()},
+        data_path=data_path,
+        video_path=video_path if isinstance(video_path, str) else "",
+        chunks_size=chunks,
+        robot=robot if isinstance(robot, str) else "",
     )
 
 
@@ -191,20 +202,21 @@ def fields_of(template: str) -> set[str]:
 def camera_roles(features: Mapping[str, Feature]) -> dict[str, str]:
     """Which feature is the camera of which role.
 
-    DROID's names keep DROID's roles. Of others, the first in sorted order whose name has "wrist", "hand" or "gripper"
-    in it is the wrist's; the first two of the rest are ``ext1`` and ``ext2``. More cameras are ignored.
+    Our sets give the role where it isn't DROID's, and DROID's names keep DROID's roles. Others have roles by
+    :func:`.assign_roles`, in sorted order; those with "wrist", "hand" or "gripper" in their names move with the end
+    effector.
     """
     cameras = sorted(name for name, feature in features.items() if feature.is_camera)
     known = {role: IMAGES + name for role, name in CAMERAS.items() if IMAGES + name in cameras}
+    known |= {str(role): name for name in cameras if is_role(role := features[name].info.get(ROLE))}
     others = [name for name in cameras if name not in known.values()]
     wrist = [name for name in others if re.search("wrist|hand|gripper", name.rsplit(".", 1)[-1].lower())]
-    outside = iter(name for name in others if name not in wrist)
-    found = {
-        "ext1": known.get("ext1") or next(outside, None),
-        "ext2": known.get("ext2") or next(outside, None),
-        "wrist": known.get("wrist") or next(iter(wrist), None),
-    }
-    return {role: name for role, name in found.items() if name is not None}
+    return assign_roles([name for name in others if name not in wrist], wrist, known)
+
+
+def camera_name(role: str) -> str:
+    """A camera's name in features, from its role."""
+    return CAMERAS.get(role, role)
 
 
 def own_name(prefix: str, name: str) -> str:
@@ -279,7 +291,7 @@ def read_note(text: str) -> Note:
         noted = {role: (str(each["serial"]), _matrix(each["intrinsics"])) for role, each in cameras.items()}
     except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise UserError(f"{EPISODES}: column {NOTE} is damaged ({error!r}).") from error
-    if not isinstance(behavior, str) or not isinstance(details, dict) or not set(noted) <= set(ROLES):
+    if not isinstance(behavior, str) or not isinstance(details, dict) or not all(map(is_role, noted)):
         raise UserError(f"{EPISODES}: column {NOTE} is damaged.")
     return Note(behavior, details, noted)
 

@@ -39,9 +39,9 @@ class LeRobotReader(Reader):
 
     Opening reads the descriptions of the episodes, never the episodes; ``meta/tasks.parquet`` and ``meta/stats.json``
     are not needed. Paths are those that ``meta/info.json`` gives. Which camera has which role:
-    :func:`.camera_roles`; more than three are ignored. Where states come from:
-    :func:`.find_states`. Rows are ``1 / fps`` seconds apart, unless our own stamps are
-    there. Success is that of ``next.success`` in any row, or of ``is_episode_successful``.
+    :func:`.camera_roles`. Where states come from: :func:`.find_states`. Rows are ``1 / fps``
+    seconds apart, unless our own stamps are there. Success is that of ``next.success`` in any row, or of
+    ``is_episode_successful``.
 
     Raises:
         UserError: the data set's description is missing or damaged, or it has no camera or no states.
@@ -178,7 +178,7 @@ class LeRobotReader(Reader):
             serial, intrinsics = noted.get(role, (feature.removeprefix(layout.IMAGES), None))
             extrinsics = rows.get(_extrinsics(feature))
             pose = None if extrinsics is None else extrinsics.astype(np.float64)
-            cameras.append(Camera(serial, blank, role, pose, intrinsics))
+            cameras.append(Camera(serial, blank, role=role, extrinsics=pose, intrinsics=intrinsics))
         return tuple(cameras)
 
     def _with_frames(self, camera: Camera, number: int) -> Camera:

@@ -78,7 +78,7 @@ class RollingTables:
 class RollingVideos:
     """MP4 files of one camera."""
 
-    def __init__(self, root: Path, template: str, camera: str, fps: int, limits: Limits):
+    def __init__(self, root: Path, template: str, *, camera: str, fps: int, limits: Limits):
         self._root, self._template, self._camera = root, template, camera
         self._fps, self._limits = fps, limits
         self._number = -1

@@ -17,6 +17,7 @@ WANTED = (
     f"{POSE} [6] and {GRIPPER} [1]; or {JOINTS} [7] and {GRIPPER} [1]; or {STATE} with names for its numbers: "
     "x, y, z, roll, pitch, yaw, gripper, or joint_0 … joint_6, gripper"
 )
+FRANKA_JOINTS = 7
 FRANKA = re.compile("franka|panda|fr3|droid")
 
 
@@ -26,7 +27,7 @@ class StateSource:
 
     Attributes:
         pose: six, or none; then the pose is computed from the joints.
-        joints: seven, or none.
+        joints: one for each of the arm's joints, or none.
         gripper: one; taken as it is, as closedness.
     """
 
@@ -40,7 +41,7 @@ class StateSource:
         return {name for name, _ in (*self.pose, *self.joints, self.gripper)}
 
     def take(self, rows: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray | None]:
-        """States [T, 7] and joints [T, 7], float64, from arrays [T, …] by feature; joints are None if there are none.
+        """States [T, 7] and joints [T, J], float64, from arrays [T, …] by feature; joints are None if there are none.
 
         Raises:
             UserError: a number isn't finite.
@@ -60,13 +61,13 @@ def find_states(info: Info) -> StateSource:
     """
     features = info.features
     pose = _whole(features, POSE, 6)
-    joints = _whole(features, JOINTS, 7)
+    joints = _whole(features, JOINTS)
     gripper = _whole(features, GRIPPER, 1)
     if not gripper or not (pose or joints):
         pose, joints, gripper = _named(features.get(STATE))
     if not gripper or not (pose or joints):
         raise UserError(f"There are no states. Wanted: {WANTED}. Features: {_listed(features)}.")
-    if not pose and not FRANKA.search(info.robot.lower()):
+    if not pose and (len(joints) != FRANKA_JOINTS or not FRANKA.search(info.robot.lower())):
         raise UserError(
             f"robot_type is {info.robot!r}, and the states are joints; vjepa-sim knows the poses of a Franka's joints "
             "only. If it is one, say so in meta/info.json (franka, panda, fr3)."
@@ -74,10 +75,11 @@ def find_states(info: Info) -> StateSource:
     return StateSource(pose, joints, gripper[0])
 
 
-def _whole(features: Mapping[str, Feature], name: str, size: int) -> tuple[Place, ...]:
-    """All components of a feature, or none if it isn't there in this size."""
-    found = name in features and features[name].shape == (size,)
-    return tuple((name, component) for component in range(size)) if found else ()
+def _whole(features: Mapping[str, Feature], name: str, size: int | None = None) -> tuple[Place, ...]:
+    """All components of a feature, or none if it isn't there in this size; None for any."""
+    shape = features[name].shape if name in features else ()
+    found = len(shape) == 1 and size in (None, shape[0])
+    return tuple((name, component) for component in range(shape[0])) if found else ()
 
 
 def _named(feature: Feature | None) -> tuple[tuple[Place, ...], tuple[Place, ...], tuple[Place, ...]]:

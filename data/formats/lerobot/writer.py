@@ -45,6 +45,7 @@ class LeRobotWriter(Writer):
     def __init__(self, path: Path, limits: Limits = LIMITS):
         self._root, self._limits = path, limits
         self._kind: Kind | None = None
+        self._robot = ""
         self._data = RollingTables(path, layout.DATA_PATH, limits)
         self._episodes = RollingTables(path, layout.EPISODES_PATH, limits)
         self._videos: dict[str, RollingVideos] = {}
@@ -72,11 +73,12 @@ class LeRobotWriter(Writer):
         differences = kind.differences(episode, columns)
         if differences:
             raise UserError(f"{where} differs from those before: {differences}. Write it to a new set.")
-        self._kind = kind
+        if self._kind is None:
+            self._kind, self._robot = kind, str(episode.details.get("arm", "franka"))
         # Videos first: what was added to a video is no part of the set until the episode's description says so.
         statistics = {name: describe(column) for name, column in columns.items() if column.dtype.kind in "biuf"}
         for camera in episode.cameras:
-            name = layout.IMAGES + layout.CAMERAS[camera.role]
+            name = layout.IMAGES + layout.camera_name(camera.role)
             place, statistics[name] = self._write_frames(name, camera, kind.fps)
             described |= place
         self._write_rows(episode.task, arrays, described, statistics)
@@ -99,7 +101,9 @@ class LeRobotWriter(Writer):
 
     def _write_frames(self, name: str, camera: Camera, fps: int) -> tuple[dict[str, Any], Statistics]:
         """Append a camera's frames; where they are, as an episode's description has it, and their statistics."""
-        videos = self._videos.setdefault(name, RollingVideos(self._root, layout.VIDEO_PATH, name, fps, self._limits))
+        videos = self._videos.setdefault(
+            name, RollingVideos(self._root, layout.VIDEO_PATH, camera=name, fps=fps, limits=self._limits)
+        )
         counter = PictureCounter(len(camera.frames))
         place, first = videos.begin(len(camera.frames))
         for start in range(0, len(camera.frames), BLOCK):
@@ -194,7 +198,7 @@ class LeRobotWriter(Writer):
         counted = {name: Feature("float32" if name == "timestamp" else "int64", (1,)) for name in layout.INDICES}
         return {
             "codebase_version": "v3.0",
-            "robot_type": "franka",
+            "robot_type": self._robot,
             "fps": self._kind.fps,
             "features": {name: feature.entry() for name, feature in (self._kind.features | counted).items()},
             "total_episodes": self._count,

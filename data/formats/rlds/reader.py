@@ -84,7 +84,7 @@ class RLDSReader(Reader):
             if rows < 2 or not cameras:
                 raise UserError(f"{rows} rows and {len(cameras)} cameras; an episode has at least 2 and 1")
             return Entry(
-                name,
+                name=name,
                 rows=rows,
                 duration=(rows - 1) / RATE,
                 period=1 / RATE,
@@ -96,7 +96,7 @@ class RLDSReader(Reader):
                 gripper="robotiq",
             )
         except UserError as error:
-            return Entry(name, error=f"{self.root}: {name}: {error}")
+            return Entry(name=name, error=f"{self.root}: {name}: {error}")
 
 
 # --- files ----------------------------------------------------------------------------------------------------
@@ -202,7 +202,7 @@ def _cameras(features: Features, rows: int, where: str) -> tuple[Camera, ...]:
             continue
         if not isinstance(pictures, list) or len(pictures) != rows:
             raise UserError(f"{len(pictures)} pictures of {serial} for {rows} rows")
-        cameras.append(Camera(serial, EncodedFrames(f"{where}, {serial}", pictures), role))
+        cameras.append(Camera(serial, EncodedFrames(f"{where}, {serial}", pictures), role=role))
     return tuple(cameras)
 
 

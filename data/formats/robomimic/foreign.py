@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from vjepa_sim.data.episode import Camera, Episode
+from vjepa_sim.data.episode import Camera, Episode, assign_roles
 from vjepa_sim.data.formats.hdf5 import find_array, find_group, numbers
 from vjepa_sim.data.formats.robomimic.frames import demo_frames, has_next
 from vjepa_sim.data.formats.robomimic.writer import ENV_NAME
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 CONTROL_FREQUENCY = 20.0  # Hz, robosuite's default
 PANDA_WIDTH = 0.08  # m between the Panda hand's open fingers
-HAND_CAMERAS = ("hand", "wrist")  # in names of cameras
+WRIST_NAMES = ("hand", "wrist")  # in names of cameras
 POSITION, TURN, FINGERS, JOINTS = "robot0_eef_pos", "robot0_eef_quat", "robot0_gripper_qpos", "robot0_joint_pos"
 
 
-def foreign_episode(demo: h5py.Group, path: Path, where: str, env: dict[str, Any], extras: bool) -> Episode:
+def foreign_episode(demo: h5py.Group, path: Path, *, where: str, env: dict[str, Any], extras: bool) -> Episode:
     """What a demo's observations tell; see :class:`.RobomimicReader`.
 
     Args:
@@ -51,7 +51,7 @@ def foreign_episode(demo: h5py.Group, path: Path, where: str, env: dict[str, Any
     used = {POSITION, TURN, FINGERS, JOINTS}
     return Episode(
         cameras=tuple(
-            Camera(name.removesuffix("_image"), demo_frames(demo, name, path, where), role)
+            Camera(name.removesuffix("_image"), demo_frames(demo, name, path, where), role=role)
             for role, name in cameras.items()
         ),
         states=states,
@@ -67,9 +67,14 @@ def foreign_episode(demo: h5py.Group, path: Path, where: str, env: dict[str, Any
 def _cameras(observations: h5py.Group) -> dict[str, str]:
     """Names of image observations by role."""
     names = sorted(name for name in observations if name.endswith("_image"))
-    hand = [name for name in names if any(word in name for word in HAND_CAMERAS)]
-    others = sorted((name for name in names if name not in hand), key=lambda name: ("agentview" not in name, name))
-    return dict(zip(("ext1", "ext2"), others, strict=False)) | dict(zip(("wrist",), hand, strict=False))
+    wrist = [name for name in names if any(word in name for word in WRIST_NAMES)]
+    others = sorted((name for name in names if name not in wrist), key=lambda name: ("agentview" not in name, name))
+    return {
+        role: f"{camera}_image"
+        for role, camera in assign_roles(
+            [name.removesuffix("_image") for name in others], [name.removesuffix("_image") for name in wrist]
+        ).items()
+    }
 
 
 def _others(observations: h5py.Group, used: set[str]) -> list[str]:

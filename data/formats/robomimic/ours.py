@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 import numpy as np
 
-from vjepa_sim.data.episode import ROLES, Camera, Episode
+from vjepa_sim.data.episode import Camera, Episode, is_role
 from vjepa_sim.data.formats.hdf5 import find_group, numbers, text
 from vjepa_sim.data.formats.robomimic.frames import demo_frames
 from vjepa_sim.data.formats.robomimic.writer import OURS
@@ -40,8 +40,9 @@ def our_episode(demo: h5py.Group, path: Path, where: str, extras: bool) -> Episo
             Camera(
                 serial,
                 demo_frames(demo, f"{role}_image", path, where),
-                role,
-                *(_optional(ours, f"cameras/{role}/{name}") for name in ("extrinsics", "intrinsics")),
+                role=role,
+                extrinsics=_optional(ours, f"cameras/{role}/extrinsics"),
+                intrinsics=_optional(ours, f"cameras/{role}/intrinsics"),
             )
             for role, serial in about.pop("cameras").items()
         ),
@@ -71,8 +72,8 @@ def _about(ours: h5py.Group) -> dict[str, Any]:
         raise UserError(f"{OURS}/about is no JSON ({error})") from error
     if not isinstance(about, dict) or not all(isinstance(about.get(name, ...), kind) for name, kind in fields.items()):
         raise UserError(f"{OURS}/about lacks some of {', '.join(fields)}, or they are something else")
-    if not all(role in ROLES and isinstance(serial, str) for role, serial in about["cameras"].items()):
-        raise UserError(f"{OURS}/about names the cameras {about['cameras']}; roles are {', '.join(ROLES)}")
+    if not all(is_role(role) and isinstance(serial, str) for role, serial in about["cameras"].items()):
+        raise UserError(f"{OURS}/about names the cameras {about['cameras']}; expected serials by role")
     return {name: about[name] for name in fields}
 
 

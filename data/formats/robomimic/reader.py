@@ -35,8 +35,9 @@ class RobomimicReader(Reader):
     errors.
     - Rows follow each other at ``control_freq`` of ``env_args``, 20 Hz if it isn't given: there are no time stamps.
     - ``next_obs``, if there, gives the last row. Success is a reward above 0; commands are unknown.
-    - Of the ``<camera>_image`` in uint8, the hand's is ``wrist``, ``agentview`` or the first is ``ext1``, the next
-      ``ext2``; more are left out. ``extras`` are the other observations, by name (``obs/object``).
+    - Of the ``<camera>_image`` in uint8, the one with "hand" or "wrist" in its name is ``wrist``, ``agentview`` or the
+      first is ``ext1``, the next ``ext2``; more have roles made of their names (:func:`.assign_roles`). ``extras`` are
+      the other observations, by name (``obs/object``).
     """
 
     format = "robomimic"
@@ -77,17 +78,17 @@ class RobomimicReader(Reader):
             demo = find_group(find_group(file, "data"), name)
             if OURS in demo:
                 return our_episode(demo, self.root, where, extras)
-            return foreign_episode(demo, self.root, where, self._env, extras)
+            return foreign_episode(demo, self.root, where=where, env=self._env, extras=extras)
 
     def _describe(self, name: str) -> Entry:
         """What an index remembers of a demo; an unreadable one is an entry with an error."""
         try:
             episode = self._read(name, extras=False)
         except UserError as error:
-            return Entry(name, error=str(error))
+            return Entry(name=name, error=str(error))
         _, height, width, _ = episode.cameras[0].frames.shape
         return Entry(
-            name,
+            name=name,
             rows=len(episode),
             duration=float(episode.stamps[-1] - episode.stamps[0]),
             period=episode.period,

@@ -62,7 +62,7 @@ def test_what_is_read_off_imagined_latents_does_not_guide_the_predictor(encoder)
 
     preset = get_preset("dino-wm")
     z, states = torch.randn(2, 3, 64, 112), torch.zeros(2, 3, 7)
-    batch = MotionBatch(z, torch.zeros(2, 2, 7), states, torch.zeros(2, 3, 3), None)
+    batch = MotionBatch(z=z, actions=torch.zeros(2, 2, 7), states=states, objects=torch.zeros(2, 3, 3), pairs=None)
     guided = {}
     for guides in (False, True):
         model = WorldModel(replace(encoder.card, predictor=preset.ac_predictor))

@@ -10,7 +10,7 @@ from vjepa_sim.agents.planning.mpc import MPCAgent
 from vjepa_sim.agents.planning.presets import PLANNERS, planner_for
 from vjepa_sim.baselines.inverse import learn_inverse
 from vjepa_sim.cli import main
-from vjepa_sim.data.clip import Clip
+from vjepa_sim.data.clip import RobotClip
 from vjepa_sim.envs.errors import UserError
 from vjepa_sim.envs.observation import Goal, Observation
 from vjepa_sim.training.presets import get_preset, shortened
@@ -39,7 +39,7 @@ def test_it_learns_what_led_from_one_moment_to_the_next(mixture):
     preset = get_preset("tiny")
     policy = replace(preset.goal_policy, inverse=True)
     drawn = draw_motion(
-        mixture, replace(preset.train, batch=2), policy, [[0, row] for row in range(20)], pictures=False
+        mixture, replace(preset.train, batch=2), policy=policy, seeds=[[0, row] for row in range(20)], pictures=False
     )
     assert {pair.stride for pair in drawn.pairs} == {1}
     for pair in drawn.pairs:
@@ -57,16 +57,17 @@ def test_it_acts_without_a_search_and_leaves_no_sub_goal_early():
         agent.act(Observation(picture, HOME, 0.0))
         seen.append(agent.current_goal)
     assert seen == [0, 0, 1]
-    with pytest.raises(UserError, match="doesn't tell how many steps are left"):
+    with pytest.raises(UserError, match="does not predict the steps left"):
         MPCAgent(model, PLANNERS["timed"].config)
 
 
 def test_fingers_that_stop_at_what_they_hold_were_told_to_close():
     states = np.array([[0.4, 0, 0.3, 0, 0, 0, 0.3], [0.45, 0, 0.3, 0, 0, 0, 0.35]], np.float32)
     told = np.array([[0.5, 0, 0.3, 0, 0, 0, 1.0], [0.5, 0, 0.3, 0, 0, 0, 0.0]], np.float32)
-    np.testing.assert_allclose(done_between(Clip(None, states, commands=told)), [[0.45, 0, 0.3, 0, 0, 0, 1.0]])
-    untold = Clip(None, states, commands=np.full((2, 7), np.nan, np.float32))
-    np.testing.assert_array_equal(done_between(untold), states[1:])
+    clip = RobotClip(frames=None, states=states, objects=states[:, :3], commands=told, numbers=np.arange(2))
+    np.testing.assert_allclose(done_between(clip), [[0.45, 0, 0.3, 0, 0, 0, 1.0]])
+    unknown = replace(clip, commands=np.full((2, 7), np.nan, np.float32))
+    np.testing.assert_array_equal(done_between(unknown), states[1:])
 
 
 def test_a_model_without_a_policy_is_refused(mixture, tmp_path):
@@ -79,7 +80,7 @@ def test_a_model_without_a_policy_is_refused(mixture, tmp_path):
             str(tmp_path / "model"),
             tmp_path / "run",
             shortened(get_preset("tiny").train, 1),
-            0,
-            lambda *_: None,
+            seed=0,
+            report=lambda *_: None,
         )
     assert list(tmp_path.iterdir()) == [tmp_path / "model"]  # nothing stands in the way of the next try

@@ -124,11 +124,11 @@ def test_its_card_says_what_kind_it_is(model, tmp_path):
 
 def test_a_stopped_run_goes_on_as_if_it_had_not_been(mixture, tmp_path, stopping):
     sizes = {"encoder": ENCODER, "predictor": PREDICTOR}
-    whole = learn_lewm(mixture, tmp_path / "whole", CONFIG, 0, lambda *_: None, **sizes)
+    whole = learn_lewm(mixture, tmp_path / "whole", CONFIG, seed=0, report=lambda *_: None, **sizes)
 
     with pytest.raises(KeyboardInterrupt):
-        learn_lewm(mixture, tmp_path / "stopped", CONFIG, 0, stopping, **sizes)
-    resumed = learn_lewm(mixture, tmp_path / "stopped", CONFIG, 0, lambda *_: None, **sizes)
+        learn_lewm(mixture, tmp_path / "stopped", CONFIG, seed=0, report=stopping, **sizes)
+    resumed = learn_lewm(mixture, tmp_path / "stopped", CONFIG, seed=0, report=lambda *_: None, **sizes)
     for name, tensor in whole.state_dict().items():
         assert torch.equal(tensor, resumed.state_dict()[name]), name
     assert {"prediction", "normal", "copy", "state", "object"} <= set(whole.card.measured)

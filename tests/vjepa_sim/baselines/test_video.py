@@ -73,7 +73,9 @@ def test_a_denoiser_generates_what_it_was_shown():
     for _ in range(300):
         z, actions, following = world(64)
         noise, levels = torch.randn(64, 64, 4, generator=generator), torch.rand(64, generator=generator)
-        loss = denoising_loss(denoiser, torch.stack([z, following], 1), states, actions, noise, levels)
+        loss = denoising_loss(
+            denoiser, z=torch.stack([z, following], 1), states=states, actions=actions, noise=noise, levels=levels
+        )
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -109,7 +111,13 @@ def test_the_tokeniser_learns_to_give_back(mixture, tmp_path):
     errors = []
     sizes = TokeniserConfig(image_size=64, widths=(8, 16), dim=8)
     learned = learn_tokeniser(
-        mixture, tmp_path / "run", config, 0, lambda step, steps, told: errors.append(told), Compute(), sizes
+        mixture,
+        tmp_path / "run",
+        config,
+        seed=0,
+        report=lambda step, steps, told: errors.append(told),
+        compute=Compute(),
+        sizes=sizes,
     )
     losses = [told["tokeniser/loss"] for told in errors if "tokeniser/loss" in told]
     assert losses[-1] < 0.6 * losses[0]
@@ -127,14 +135,26 @@ def test_options_reach_both_runs(tmp_path):
 
 def tokeniser_of(mixture, out, report):
     sizes = TokeniserConfig(image_size=64, widths=(8, 16), dim=8)
-    return learn_tokeniser(mixture, out, VideoConfig(steps=24, batch=4), 0, report, Compute(), sizes)
+    return learn_tokeniser(
+        mixture, out, VideoConfig(steps=24, batch=4), seed=0, report=report, compute=Compute(), sizes=sizes
+    )
 
 
 def denoiser_of(mixture, out, report):
     folder = out.with_name("tokeniser")
     tokeniser_of(mixture, folder, lambda *_: None)
     config = VideoConfig(steps=4, batch=4)
-    return learn_denoiser(mixture, str(folder), out, config, 0, report, Compute(), lambda *_: None, DENOISER)
+    return learn_denoiser(
+        mixture,
+        str(folder),
+        out,
+        config,
+        seed=0,
+        report=report,
+        compute=Compute(),
+        on_encoded=lambda *_: None,
+        sizes=DENOISER,
+    )
 
 
 @pytest.mark.parametrize("learn", [tokeniser_of, denoiser_of])
