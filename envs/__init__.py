@@ -27,7 +27,7 @@ def _id(task: type[Task], arm: ArmSpec) -> str:
 
 
 def _register(task: type[Task], arm: ArmSpec) -> None:
-    """Let Gymnasium know an environment. It ends episodes by itself, at the goals' budget of steps."""
+    """Register an environment with Gymnasium, without a time limit: the environment truncates its own episodes."""
     if _id(task, arm) not in gymnasium.registry:
         gymnasium.register(
             _id(task, arm),

@@ -12,38 +12,38 @@ from vjepa_sim.envs.status import ArmStatus
 
 
 class Arm(Protocol):
-    """Seven numbers in, an image and seven numbers out, whatever the arm: see :mod:`vjepa_sim.envs.pose`."""
+    """An action [7] in, an image and a state [7] out, for every kind of arm; see :mod:`vjepa_sim.envs.pose`."""
 
     @property
     def period(self) -> float:
-        """Seconds that one command takes."""
+        """Control period: seconds that one command takes."""
         ...
 
     @property
     def target(self) -> np.ndarray:
-        """The state, float64 [7], that the arm was last sent to; where the next command starts from."""
+        """Commanded state, float64 [7]; the next command is relative to it."""
         ...
 
     def reset(self) -> Observation:
-        """Make ready for an episode and look."""
+        """Prepare the arm for an episode; returns the first observation."""
         ...
 
     def observe(self) -> Observation:
-        """Look."""
+        """The present observation."""
         ...
 
     def command(self, action: np.ndarray) -> np.ndarray:
-        """Move by an action [7] for one period; return the action [7] that was really sent."""
+        """Move by an action [7] for one period; returns the action [7] that was sent."""
         ...
 
     def status(self) -> ArmStatus:
-        """How it is doing, without an image."""
+        """Measurements for the safety envelope, without an image."""
         ...
 
     def watch(self, check: Callable[[ArmStatus], None]) -> None:
-        """Have ``check`` asked as often as there is something new; what it raises stops the arm."""
+        """Call ``check`` with every new status; an exception that it raises stops the arm."""
         ...
 
     def close(self) -> None:
-        """Come to rest and let go of all resources."""
+        """Bring the arm to rest and release all resources."""
         ...

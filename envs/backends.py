@@ -1,10 +1,10 @@
 """One argument switches the arm: ``gymnasium.make("vjepa_sim/FrankaReach-v0", backend="sim")``.
 
-The back ends lead step by step to the real robot. Agents can't tell them apart.
+From one backend to the next there is more of the real robot. An agent uses all of them in the same way.
 
 - ``sim``: the simulator.
-- ``noisy-sim``: the simulator with a late and noisy camera and a sluggish arm.
-- ``loopback``: a simulated robot behind the real one's network protocol, with the real client.
+- ``noisy-sim``: the simulator with camera latency, image and state noise, and actuator delay and lag.
+- ``loopback``: a simulated robot that speaks the real one's network protocol, with the real client.
 - ``franka``: the real robot.
 """
 
@@ -13,7 +13,7 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import gymnasium
@@ -27,43 +27,44 @@ if TYPE_CHECKING:
     from vjepa_sim.envs.robot_env import RobotEnv
 
 PANDA = "panda"
-LIMITED = ("max_force", "max_camera_age")  # limits that the robot itself must know
+LIMITED = ("max_force", "max_camera_age")  # safety limits that the robot itself is given too
 LATE = 3.0  # s
 
 
 @dataclass(frozen=True)
 class BackendSpec:
-    """What an agent is deployed on.
+    """A kind of robot that an agent is deployed on.
 
     Attributes:
-        name: as on the command line.
-        robot: ``module:function`` that opens its :class:`.Robot`; imported only when it is used. What it takes are the
-            back end's settings.
-        simulated: whether there is no metal.
-        asks: whether a person is asked before anything moves.
+        name: name on the command line.
+        robot: ``module:function`` that opens its :class:`.Robot`; imported only when it is used. Its parameters are the
+            backend's settings.
+        simulated: whether the robot is a simulated one.
+        asks: whether a person must confirm before anything moves.
         repeats: whether every episode from one start is the same.
-        limits: the safety limits that hold where none are given, from those of the gripper.
+        limits: maps the gripper's default safety limits to the backend's.
     """
 
     name: str
     robot: str
+    _: KW_ONLY
     simulated: bool
     asks: bool = True
     repeats: bool = False
     limits: Callable[[SafetyLimits], SafetyLimits] = lambda limits: limits
 
     def opener(self) -> Callable[..., Robot]:
-        """What opens the robot."""
+        """The function that opens the robot."""
         module, _, name = self.robot.partition(":")
         return getattr(importlib.import_module(module), name)
 
     def takes(self) -> dict[str, inspect.Parameter]:
-        """The settings of the back end, by name."""
+        """Settings of the backend, by name."""
         return dict(inspect.signature(self.opener()).parameters)
 
 
 def _late(limits: SafetyLimits) -> SafetyLimits:
-    """Robot, camera and agent share one computer, so all of them are late now and then."""
+    """Wider limits of age: robot, camera and agent share one computer, so each is late now and then."""
     return replace(limits, max_camera_age=LATE, max_clock_age=LATE)
 
 
@@ -83,18 +84,19 @@ def make(
     """The environment of a task.
 
     Args:
-        task: its name.
-        backend: name of one of :data:`BACKENDS`. With ``sim`` the environment draws its own episodes.
+        task: name of one of :data:`.TASKS`.
+        backend: name of one of :data:`BACKENDS`. With ``sim`` the environment samples its own episodes.
         arm: name of one of :data:`.ARMS`.
-        goal_conditioned: observe what is achieved and desired as vectors, see :class:`.GoalConditioned`.
-        settings: for ``sim``, the arguments of :class:`.SimEnv`; else those of :func:`make_robot`.
+        goal_conditioned: whether observations hold achieved and desired goals as vectors, see
+            :class:`.GoalConditioned`.
+        settings: arguments of :class:`.SimEnv` for ``sim``, else of :func:`make_robot`.
 
     Raises:
         UserError: there is no such backend, or it has no such setting.
     """
     if backend != "sim":
         if goal_conditioned:
-            raise UserError(f"Backend {backend!r} has no goal-conditioned form; only 'sim' measures what is achieved.")
+            raise UserError(f"Backend {backend!r} has no goal-conditioned form; only 'sim' measures achieved goals.")
         return make_robot(task, backend, arm=arm, **settings)
     from vjepa_sim.envs.sim_env import SimEnv
 
@@ -107,14 +109,14 @@ def make(
 
 
 def make_robot(task: str, backend: str, arm: str = PANDA, **settings: Any) -> RobotEnv:
-    """What an agent is deployed in: the same environment around any back end's robot.
+    """The environment of a task on a backend's robot, the same for every backend.
 
     Args:
-        task: its name.
+        task: name of one of :data:`.TASKS`.
         backend: name of one of :data:`BACKENDS`.
-        arm: name of the arm; most back ends have one only.
-        settings: the arguments of :class:`.RobotEnv` but the robot, and in its place those that open the back end's.
-            These get the limits that they must know themselves from ``limits``.
+        arm: name of the arm; most backends have only one.
+        settings: arguments of :class:`.RobotEnv` except ``robot``, and the settings of the backend. A setting that is
+            also a safety limit (``max_force``, ``max_camera_age``) is taken from ``limits``.
 
     Raises:
         UserError: there is no such backend, or it has no such setting.
@@ -126,7 +128,7 @@ def make_robot(task: str, backend: str, arm: str = PANDA, **settings: Any) -> Ro
     if "arm" in takes:
         settings["arm"] = arm
     elif arm != PANDA:
-        raise UserError(f"Backend {backend!r} has the arm {PANDA!r} only; {arm!r} was asked for.")
+        raise UserError(f"Backend {backend!r} has the arm {PANDA!r} only; {arm!r} was given.")
     settings = _known(settings, backend, chosen.opener(), RobotEnv)
     about_robot = {name: settings.pop(name) for name in list(settings) if name in takes and name not in LIMITED}
     limits = settings.pop("limits", None)
@@ -148,7 +150,7 @@ def make_robot(task: str, backend: str, arm: str = PANDA, **settings: Any) -> Ro
 
 
 def usual_limits(backend: str, gripper: str) -> SafetyLimits:
-    """The safety limits of a back end with a gripper where none are given.
+    """Default safety limits of a backend with a gripper.
 
     Raises:
         UserError: there is no such backend or gripper.
@@ -161,7 +163,7 @@ def _names(made: Callable) -> list[str]:
 
 
 def _known(settings: dict[str, Any], backend: str, *made: Callable) -> dict[str, Any]:
-    """The settings, if all of them are someone's."""
+    """Return the settings if each is a parameter of one of the callables, else raise :class:`.UserError`."""
     valid = [name for each in made for name in _names(each)]
     for name in settings:
         if name not in valid:

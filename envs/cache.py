@@ -1,4 +1,4 @@
-"""Where things lie that can be made again."""
+"""Folder of files that can be rebuilt."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
-"""Examine the machine: what is missing for the simulator, and how to mend it."""
+"""Checks of the machine: what the simulator lacks, and the remedy."""
 
 from __future__ import annotations
 
 import platform
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
@@ -18,13 +18,13 @@ INSTALL_GL = f"`{APT_LINES['egl']}`, or `{APT_LINES['osmesa']}` and MUJOCO_GL=os
 
 @dataclass(frozen=True)
 class Check:
-    """One thing looked at.
+    """Result of one check.
 
     Attributes:
-        name: what was looked at.
-        ok: whether it is as it should be.
-        found: what was seen.
-        remedy: what to do about it.
+        name: what was checked.
+        ok: whether the check passed.
+        found: what was found.
+        remedy: what to do if it failed.
     """
 
     name: str
@@ -33,11 +33,11 @@ class Check:
     remedy: str = ""
 
 
-def examine(picture: Path) -> Iterator[Check]:
-    """All checks, in the order in which one failure explains the next.
+def examine(image_path: Path) -> Iterator[Check]:
+    """Run all checks, in an order in which an earlier failure explains later ones.
 
     Args:
-        picture: where to put a rendered picture of the scene.
+        image_path: file to which a rendered image of the scene is written.
     """
     yield Check(
         "Python",
@@ -49,12 +49,13 @@ def examine(picture: Path) -> Iterator[Check]:
     if sys.platform == "linux":
         present = [f"{name} ({library})" for name, library in LIBRARIES.items() if has_library(name)]
         yield Check("OpenGL libraries", bool(present), ", ".join(present) or "none", INSTALL_GL)
-    yield _check("OpenGL back end", select_backend, INSTALL_GL)
-    yield _check("picture", lambda: _render(picture), f"give a writable --picture; if OpenGL is at fault, {INSTALL_GL}")
+    yield _check("OpenGL backend", select_backend, INSTALL_GL)
+    remedy = f"give a writable --picture; if OpenGL is at fault, {INSTALL_GL}"
+    yield _check("rendered image", lambda: _render(image_path), remedy)
 
 
 def _pins() -> Iterator[Check]:
-    """Each package against the version that this project asks for."""
+    """Compare each installed package with the version that this project requires."""
     try:
         requirements = requires("vjepa-sim") or []
     except PackageNotFoundError:
@@ -70,20 +71,20 @@ def _pins() -> Iterator[Check]:
         except PackageNotFoundError:
             yield Check(requirement.name, False, "not installed", f"pip install '{requirement}' -c constraints.txt")
             continue
-        wanted = str(requirement.specifier)
+        required = str(requirement.specifier)
         plain = re.sub(r"\+.*", "", found)  # a local build such as 2.13.0+cpu
         yield Check(
             requirement.name,
             requirement.specifier.contains(plain),
-            f"{found} (wanted {wanted})",
+            f"{found} (required: {required})",
             f"pip install '{requirement}' -c constraints.txt",
         )
 
 
-def _check(name: str, look, remedy: str) -> Check:
-    """Any failure here is a finding, whatever its type."""
+def _check(name: str, run: Callable[[], object], remedy: str) -> Check:
+    """Run a check that fails by raising any exception."""
     try:
-        return Check(name, True, str(look()))
+        return Check(name, True, str(run()))
     except Exception as error:
         return Check(name, False, f"{type(error).__name__}: {error}", remedy)
 
@@ -100,6 +101,6 @@ def _render(path: Path) -> str:
     finally:
         env.close()
     if rgb.std() < 10:
-        raise RuntimeError("the picture is empty")
+        raise RuntimeError("the image is blank")
     imageio.imwrite(path, rgb)
     return f"rendered, see {path}"

@@ -1,6 +1,6 @@
-"""Why an arm was stopped: one exception for each reason, with what was measured and which limit it broke.
+"""Faults that stop an arm: one exception per cause, with the measured value and the limit that it exceeded.
 
-An arm that has stopped stays stopped, and a reset raises its fault again: a person looks, and makes a new one.
+An arm that was stopped stays stopped, and a reset raises its fault again: a person must inspect it, then open it again.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ from vjepa_sim.envs.errors import UserError
 
 
 class ArmFault(UserError):
-    """Something that must stop the arm. The command line prints it without a traceback.
+    """A condition that stops the arm. The command line prints it without a traceback.
 
     Attributes:
-        limit: name of the setting that was broken, or "".
-        measured: the number that broke it, or None.
+        limit: name of the limit that was exceeded, or "".
+        measured: value that exceeded it, or None.
     """
 
-    remedy = "Look at the arm, then start again."
+    remedy = "Inspect the arm, then start again."
 
     def __init__(self, what: str, limit: str = "", measured: float | None = None):
         self.limit, self.measured = limit, measured
@@ -30,51 +30,51 @@ class OutOfWorkspace(ArmFault):
 
 
 class ForceExceeded(ArmFault):
-    """The arm pushes, or is pushed, harder than it may."""
+    """The external force exceeds its limit."""
 
-    remedy = "Free the arm, find out what it met, then start again."
+    remedy = "Free the arm, find out what it touched, then start again."
 
 
 class JointNearLimit(ArmFault):
-    """A joint is closer to its end than it may be."""
+    """A joint is closer to its limit than the margin allows."""
 
-    remedy = "Guide the arm to a more comfortable posture."
+    remedy = "Guide the arm to a posture away from its joint limits."
 
 
 class UnreachablePose(ArmFault):
-    """The arm is not where it was sent."""
+    """The arm did not reach its commanded pose."""
 
     remedy = "Something is in its way, or the pose is out of reach."
 
 
 class StaleRobotClock(ArmFault):
-    """The robot's own clock stands still: its states are old copies."""
+    """The robot's own clock has stopped: its reported states are old."""
 
     remedy = "Check the network to the robot's control box."
 
 
 class StaleCamera(ArmFault):
-    """The newest picture is too old."""
+    """The newest image is too old."""
 
     remedy = "Check the camera, its cable and its stream."
 
 
 class AgentSilent(ArmFault):
-    """No command has come for too long."""
+    """The agent has sent no command for too long."""
 
     remedy = "The agent hangs or is too slow for this limit."
 
 
 class NotFinite(ArmFault):
-    """A number that must steer the arm is not finite."""
+    """A state or command is not finite."""
 
-    remedy = "Nothing was sent; look for the mistake in the agent."
+    remedy = "Nothing was sent; look for the error in the agent."
 
 
 class Reflex(ArmFault):
-    """The robot stopped itself."""
+    """The robot's own safety reflex stopped it."""
 
-    remedy = "Look at the arm, clear the error in Desk, then start again."
+    remedy = "Inspect the arm, clear the error in Desk, then start again."
 
 
 class UserStopped(ArmFault):
@@ -84,12 +84,12 @@ class UserStopped(ArmFault):
 
 
 class ConnectionLost(ArmFault):
-    """The robot can't be reached, or no longer."""
+    """The robot can't be reached, or the connection was lost."""
 
     remedy = "Check power, network, and that FCI is active in Desk."
 
 
 class GripperFault(ArmFault):
-    """The gripper doesn't answer, or reports a fault."""
+    """The gripper does not answer, or reports a fault."""
 
     remedy = "Check its cable and power, then start again."

@@ -13,18 +13,18 @@ from vjepa_sim.envs.sim_env import SimEnv
 
 
 class GoalConditioned(gymnasium.Wrapper):
-    """A :class:`.SimEnv` whose observation has what is achieved and what is desired, as vectors.
+    """A :class:`.SimEnv` whose observation holds the achieved and the desired goal as vectors.
 
     Observation (a dict of float64): ``observation``, the arm's state [7] followed by the object's position [3];
-    ``achieved_goal`` and ``desired_goal`` [K], what the task measures (:meth:`.Task.achieved`). All but the state are
-    privileged: this is for learning with the simulator's own numbers, not for agents under evaluation.
+    ``achieved_goal`` and ``desired_goal`` [K], the task's measurements (:meth:`.Task.achieved`). All but the state are
+    privileged: this is for learning from the simulator's state, not for agents under evaluation.
     """
 
     def __init__(self, env: SimEnv, reward: str = "sparse"):
         """
         Args:
-            env: in the simulator.
-            reward: ``sparse`` or ``dense``, as the environment was made with.
+            env: environment in the simulator.
+            reward: ``sparse`` or ``dense``, the reward that ``env`` was made with.
         """
         if not isinstance(env, SimEnv):
             raise UserError("The goal-conditioned form needs the simulator: leave out backend=, or goal_conditioned=.")
@@ -47,7 +47,7 @@ class GoalConditioned(gymnasium.Wrapper):
         return self._observe(), float(reward), terminated, truncated, info
 
     def compute_reward(self, achieved_goal: np.ndarray, desired_goal: np.ndarray, info: object = None) -> np.ndarray:
-        """The reward [...] of vectors [..., K]; that of a step is this of its own observation."""
+        """The reward [...] of achieved and desired goals [..., K]; for an observation, the reward of its step."""
         task = self._env.task
         if self._reward == "dense":
             return np.asarray(task.dense_reward(achieved_goal, desired_goal), np.float64)

@@ -19,30 +19,31 @@ REWARDS = ("sparse", "dense")
 
 
 class GoalImageEnv(gymnasium.Env):
-    """An arm, a camera, one task, and goals given as images. :class:`.SimEnv` draws episodes in the simulator;
-    :class:`.RobotEnv` works on a robot, simulated or real. An agent sees no difference.
+    """An arm, a camera, one task, and goals given as images. :class:`.SimEnv` samples episodes in the simulator;
+    :class:`.RobotEnv` runs on a robot, simulated or real. Both have the same interface for an agent.
 
     Observation (a dict): ``rgb`` uint8 [H, W, 3]; ``state`` float32 [7]; ``goal`` uint8 [H, W, 3], the image of the
-    last sub-goal. Action: float32 [7], a change of state over one control period, see :mod:`vjepa_sim.envs.pose`; the
+    last goal. Action: float32 [7], a change of state over one control period, see :mod:`vjepa_sim.envs.pose`; the
     space's bounds are the arm's step limits, and larger values are clipped.
 
-    The sparse reward is 1.0 while the task counts as solved, else 0.0; the dense one is :meth:`.Task.dense_reward`. An
-    episode never terminates; it is truncated after :attr:`budget` steps, and goes on if it is stepped further.
+    The sparse reward is 1.0 while the task is solved, else 0.0; the dense one is :meth:`.Task.dense_reward`. An
+    episode never terminates; it is truncated after :attr:`budget` steps, and can be stepped further.
 
     ``info`` has ``is_success`` (and the same as ``success``), ``error`` in metres, ``judge`` (``task``: the task's own
-    test decides; ``operator``: only a person can, ``is_success`` stays False and ``error`` is the flange's distance to
-    its place in the last goal, NaN if that isn't known), ``stamp`` in seconds, ``clipped`` (what the safety envelope
-    changed); after a step ``action_sent`` (the action [7] that was really carried out), after a reset ``goals``.
+    test decides; ``operator``: a person decides, ``is_success`` stays False and ``error`` is the flange's distance to
+    its position in the last goal, NaN if unknown), ``stamp`` in seconds, ``clipped`` (what the safety envelope
+    changed, in words); after a step ``action_sent`` (the action [7] that was executed), after a reset ``goals``.
 
     Attributes:
         task: see :class:`.Task`.
         arm: the safety envelope around the arm.
         gripper: name of the gripper.
-        goals: of the present episode, in order.
-        progress: the newest judgement; None where only a person can judge.
+        goals: goals of the present episode, in order.
+        progress: result of the task's own test for the newest observation; None where a person decides.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": 4}
+    # Not a ClassVar, as in Gymnasium: an instance has the frame rate of its arm.
+    metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 4}  # noqa: RUF012
     reset_options: ClassVar[tuple[str, ...]] = ("goal", "goals")
 
     def __init__(
@@ -59,10 +60,10 @@ class GoalImageEnv(gymnasium.Env):
         """
         Args:
             task: name of one of :data:`.TASKS`.
-            arm: that acts; the environment closes it.
+            arm: arm to act with; the environment closes it.
             gripper: name of the gripper on it.
-            image_shape: of the camera's images, (height, width, 3).
-            limits: the safety envelope's.
+            image_shape: shape of the camera's images, (height, width, 3).
+            limits: limits of the safety envelope.
             reward: ``sparse`` or ``dense``.
             render_mode: ``rgb_array`` or None.
 
@@ -87,7 +88,7 @@ class GoalImageEnv(gymnasium.Env):
         self._observation: Observation | None = None
         self._steps, self._closed = 0, False
 
-    # --- what the two kinds differ in -------------------------------------------------------------------------
+    # --- what the subclasses differ in ------------------------------------------------------------------------
 
     @abstractmethod
     def _begin(self, given: list[Goal], options: dict[str, Any]) -> list[Goal]:
@@ -95,31 +96,36 @@ class GoalImageEnv(gymnasium.Env):
 
         Args:
             given: the user's goals; empty if there are none.
-            options: those of :attr:`reset_options` that were given.
+            options: options of :attr:`reset_options` that were given.
 
         Returns:
-            The goals of the episode.
+            Goals of the episode.
         """
 
     @abstractmethod
     def _judge(self) -> Progress | None:
-        """The present moment by the task's own test; None where only a person can tell."""
+        """Progress by the task's own test; None where a person decides."""
 
-    # --- Gymnasium's ------------------------------------------------------------------------------------------
+    # --- Gymnasium's interface --------------------------------------------------------------------------------
 
     @property
     def budget(self) -> int:
-        """Control steps of the present episode: those of its goals, together; before a reset, the task's."""
+        """Control steps of the present episode, the sum over its goals; before a reset, the task's budget."""
         return sum(goal.steps for goal in self.goals) or self.task.budget
 
     @property
     def task_description(self) -> str:
-        """The task in words."""
+        """Instruction of the task in words."""
         return self.task.instruction
 
     @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Shape of the camera's images, (height, width, 3)."""
+        return self._image_shape
+
+    @property
     def observation(self) -> Observation:
-        """The newest observation, as agents get it."""
+        """The newest observation, as an agent is given it."""
         if self._observation is None:
             raise gymnasium.error.ResetNeeded("Call reset() before asking for an observation.")
         return self._observation
@@ -128,12 +134,12 @@ class GoalImageEnv(gymnasium.Env):
         """Begin an episode.
 
         Args:
-            seed: random seed; in the simulator, makes everything that follows repeatable, bit for bit.
+            seed: random seed; in the simulator, it makes everything that follows repeatable, bit for bit.
             options: ``{"goal": image}`` (uint8 [H, W, 3]) or ``{"goals": [Goal, …]}`` replace the task's goal images;
-                success is still judged by the task's own goal. See the subclasses for others.
+                success is still measured against the task's own goal. Subclasses have further options.
 
         Raises:
-            UserError: an option is unknown, a goal has another shape than the camera's images, or the environment was
+            UserError: an option is unknown, a goal differs in shape from the camera's images, or the environment is
                 closed.
             ArmFault: the arm can't be controlled, or an earlier fault.
         """
@@ -145,14 +151,14 @@ class GoalImageEnv(gymnasium.Env):
         self._steps = 0
         self.progress = self._judge()
         if self.progress is None and self._reward == "dense":
-            raise UserError("A dense reward needs the task's own test, and nobody measures here. Give reward='sparse'.")
+            raise UserError("A dense reward needs the task's own test, which this robot lacks. Give reward='sparse'.")
         return self._as_dict(), {**self._info(), "goals": self.goals}
 
     def step(self, action: np.ndarray) -> tuple[dict, float, bool, bool, dict]:
         """Move for one control period.
 
         Raises:
-            UserError: the action has another shape or is not finite; nothing has moved then.
+            UserError: the action does not have shape (7,) or is not finite; nothing has moved then.
             ArmFault: what stopped the arm.
         """
         self._check_open()
@@ -170,12 +176,12 @@ class GoalImageEnv(gymnasium.Env):
         return self.observation.rgb.copy() if self.render_mode == "rgb_array" else None
 
     def close(self) -> None:
-        """Come to rest and let go of arm and camera. May be called twice."""
+        """Bring the arm to rest and release arm and camera. May be called twice."""
         if not self._closed:
             self._closed = True
             self.arm.close()
 
-    # --- inside -----------------------------------------------------------------------------------------------
+    # --- implementation ---------------------------------------------------------------------------------------
 
     def _checked(self, options: dict[str, Any] | None) -> dict[str, Any]:
         options = {} if options is None else options
@@ -187,7 +193,7 @@ class GoalImageEnv(gymnasium.Env):
         return options
 
     def _given(self, options: dict[str, Any]) -> list[Goal]:
-        """The user's own goals, checked before anything changes."""
+        """The user's own goals, checked before any state changes."""
         if "goal" in options and "goals" in options:
             raise UserError("Give 'goal' or 'goals' as a reset option, not both.")
         height, width, _ = self._image_shape
@@ -223,7 +229,7 @@ class GoalImageEnv(gymnasium.Env):
         }
 
     def _error_unjudged(self) -> float:
-        """Metres left where nobody judges; NaN if that isn't known."""
+        """Metres left to the goal where a person decides; NaN if unknown."""
         return float("nan")
 
     def _check_open(self) -> None:
@@ -232,7 +238,7 @@ class GoalImageEnv(gymnasium.Env):
 
 
 def check_modes(reward: str, render_mode: str | None) -> None:
-    """Raise :class:`.UserError` for an unknown kind of reward or mode of rendering."""
+    """Raise :class:`.UserError` for an unknown reward or render mode."""
     if reward not in REWARDS:
         raise unknown_name("reward", reward, REWARDS)
     if render_mode not in (None, *GoalImageEnv.metadata["render_modes"]):

@@ -1,4 +1,4 @@
-"""Where a command starts from, on the simulated arm and on the real one alike."""
+"""The pose that a command is relative to, the same for the simulated and the real arm."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from scipy.spatial.transform import Rotation
 
 from vjepa_sim.envs.pose import POSITION, ROTATION, rotation_vector
 
-LEASH, TURNING_LEASH = 0.06, 0.2  # m, rad: the commanded pose never runs further ahead of the measured one
+LEASH, TURNING_LEASH = 0.06, 0.2  # m, rad: largest lead of the commanded pose over the measured one
 GRIPPER_DEADBAND = 0.1  # closedness: a smaller change leaves the fingers as they are
 
 
 def leashed(commanded: np.ndarray, measured: np.ndarray) -> np.ndarray:
-    """The commanded state [7], but never far ahead of the measured one [7]: errors don't add up, nothing winds up."""
+    """The commanded state [7], its lead over the measured one [7] limited: no drift adds up, and no wind-up occurs."""
     commanded = commanded.copy()
     lead = commanded[POSITION] - measured[POSITION]
     distance = np.linalg.norm(lead)
@@ -27,11 +27,11 @@ def leashed(commanded: np.ndarray, measured: np.ndarray) -> np.ndarray:
 
 
 def gripper_target(commanded: float, measured: float, change: float) -> float:
-    """The closedness to command for a wanted change.
+    """The closedness to command for a requested change.
 
-    Fingers that hold something stay short of what they are told. So closing adds to the command (the grip stays
-    firm), opening subtracts from where the fingers are (the change is seen at once), and a change within the
-    deadband keeps the grip.
+    Fingers that hold something stay short of their command. So closing adds to the command (the grip stays firm),
+    opening subtracts from the measured closedness (the fingers move at once), and a change within the deadband keeps
+    the grip.
     """
     if abs(change) < GRIPPER_DEADBAND:
         return commanded

@@ -1,4 +1,4 @@
-"""What an agent may know: observations of the scene, and goals."""
+"""What an agent is given: observations and goals."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from vjepa_sim.envs.pose import ACTION_DIM
 
 @dataclass(frozen=True)
 class Observation:
-    """One look at the world.
+    """One observation.
 
     Attributes:
-        rgb: uint8 [H, W, 3].
-        state: float32 [7], see :mod:`vjepa_sim.envs.pose`.
-        stamp: seconds, monotonic.
+        rgb: image, uint8 [H, W, 3].
+        state: measured state, float32 [7], see :mod:`vjepa_sim.envs.pose`.
+        stamp: time in seconds, monotonic.
     """
 
     rgb: np.ndarray
@@ -28,13 +28,13 @@ class Observation:
 
 @dataclass(frozen=True)
 class Goal:
-    """A goal or sub-goal image, and how long an agent may work toward it.
+    """A goal or sub-goal image, and the number of steps that an agent has for it.
 
     Attributes:
-        rgb: uint8 [H, W, 3]: how the scene should look.
-        steps: control steps after which the next sub-goal takes over at the latest (in the paper, always).
+        rgb: goal image, uint8 [H, W, 3].
+        steps: control steps after which the next sub-goal follows at the latest (in the paper, always).
         state: float32 [7], the arm's own state when the image was captured, or None if it wasn't recorded.
-        name: what the image shows, for people.
+        name: label of the goal for tables and videos.
     """
 
     rgb: np.ndarray
@@ -43,12 +43,12 @@ class Goal:
     name: str = "goal"
 
     def image_alone(self) -> Goal:
-        """The same goal without the arm's state, for those who must find it in the picture."""
+        """The same goal without the arm's state, for agents that are given the image only."""
         return replace(self, state=None)
 
 
 def check_image(image: object, height: int, width: int, what: str = "image") -> np.ndarray:
-    """Return ``image`` if it is uint8 [height, width, 3], else raise :class:`UserError`."""
+    """Return ``image`` if it is uint8 [height, width, 3], else raise :class:`.UserError`."""
     try:
         array = np.asarray(image)
     except ValueError:  # rows of different lengths
@@ -65,7 +65,7 @@ def check_action(action: object) -> np.ndarray:
     """Return ``action`` as float64 [7] if it has that shape and is finite.
 
     Raises:
-        UserError: it has another shape.
+        UserError: it does not have shape (7,).
         NotFinite: it is not finite.
     """
     try:

@@ -1,4 +1,4 @@
-"""Packages that only some need."""
+"""Optional packages."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from vjepa_sim.envs.errors import UserError
 
 
 def load_package(name: str, needed_by: str, remedy: str) -> ModuleType:
-    """Import a module of a package that isn't installed everywhere.
+    """Import a module of an optional package.
 
     Args:
-        name: of the module.
-        needed_by: who needs it, as a sentence begins.
-        remedy: how to get it, as a sentence.
+        name: dotted name of the module.
+        needed_by: what needs it, as the beginning of a sentence.
+        remedy: how to install it, as a sentence.
 
     Raises:
         UserError: it can't be imported.

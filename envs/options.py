@@ -1,4 +1,4 @@
-"""Configuration fields that are names from a registry, as the command line shows and takes them."""
+"""Command-line forms of configuration fields that are names from a registry."""
 
 from __future__ import annotations
 
@@ -12,23 +12,24 @@ from vjepa_sim.envs.errors import UserError
 
 
 class OneOf(PrimitiveConstructorSpec[Any]):
-    """Annotates a field that is one name of a registry; help texts and completions list what is registered."""
+    """Annotation of a field that is one name of a registry; help texts and completions list the registered names."""
 
     nargs = 1
     choices = None
     _action = None
+    _names: Iterable[str] | str
 
     def __init__(self, names: Iterable[str] | str):
         """
         Args:
-            names: a registry, or ``module:name`` of one that is imported only when it is needed.
+            names: registry, or ``module:name`` of one that is imported only when needed.
         """
-        object.__setattr__(self, "_names", names)
+        object.__setattr__(self, "_names", names)  # the base class is frozen
 
     @property
     def names(self) -> tuple[str, ...]:
-        """All valid names, by now."""
-        names = self._names  # type: ignore[attr-defined]
+        """All names that are valid now."""
+        names = self._names
         if isinstance(names, str):
             module, _, name = names.partition(":")
             names = getattr(importlib.import_module(module), name)
@@ -36,50 +37,50 @@ class OneOf(PrimitiveConstructorSpec[Any]):
 
     @property
     def metavar(self) -> str:
-        """What the help shows."""
+        """Placeholder of the value in the help text."""
         return "{" + ",".join(self.names) + "}"
 
     def instance_from_str(self, args: list[str]) -> Any:
-        """From the command line; the configuration refuses unknown names."""
+        """The value for a command-line argument; the configuration refuses unknown names."""
         return args[0]
 
     def is_instance(self, instance: Any) -> bool:
-        """Whether a default is of this kind."""
+        """Whether a default value has this type."""
         return instance is None or isinstance(instance, str)
 
     def str_from_instance(self, instance: Any) -> list[str]:
-        """A default as on the command line."""
+        """Command-line form of a default value."""
         return [str(instance)]
 
 
 class SeveralOf(OneOf):
-    """Annotates a field that is several names of a registry: with commas between, or ``all``."""
+    """Annotation of a field that is several names of a registry: separated by commas, or ``all``."""
 
     empty: ClassVar[str] = "none"
 
     @property
     def metavar(self) -> str:
-        """What the help shows."""
+        """Placeholder of the value in the help text."""
         return "{all," + ",".join(self.names) + "}[,…]"
 
     def instance_from_str(self, args: list[str]) -> tuple[str, ...]:
-        """From the command line."""
+        """The value for a command-line argument."""
         return parse_names(args[0], self.names)
 
     def is_instance(self, instance: Any) -> bool:
-        """Whether a default is of this kind."""
+        """Whether a default value has this type."""
         return isinstance(instance, tuple)
 
     def str_from_instance(self, instance: Sequence[str]) -> list[str]:
-        """A default as on the command line."""
+        """Command-line form of a default value."""
         return ["all" if tuple(instance) == self.names else ",".join(instance) or self.empty]
 
 
 def parse_names(text: str, valid: tuple[str, ...]) -> tuple[str, ...]:
-    """``all``, ``none``, or names with commas between.
+    """Parse ``all``, ``none``, or names separated by commas.
 
     Raises:
-        UserError: the text names nothing.
+        UserError: the text holds no name.
     """
     if text == "all":
         return valid
@@ -87,20 +88,20 @@ def parse_names(text: str, valid: tuple[str, ...]) -> tuple[str, ...]:
         return ()
     names = tuple(part.strip() for part in text.split(",") if part.strip())
     if not names:
-        raise UserError(f"{text!r} names nothing. Give all, or some of: {', '.join(valid)}.")
+        raise UserError(f"{text!r} holds no name. Give all, or some of: {', '.join(valid)}.")
     return names
 
 
 class Shares(OneOf):
-    """Annotates a field that gives names of a registry a share each: ``NAME=SHARE`` with commas between."""
+    """Annotation of a field with a share for each of some names of a registry: ``NAME=SHARE``, separated by commas."""
 
     @property
     def metavar(self) -> str:
-        """What the help shows."""
+        """Placeholder of the value in the help text."""
         return "{" + ",".join(self.names) + "}=SHARE[,…]"
 
     def instance_from_str(self, args: list[str]) -> dict[str, float]:
-        """From the command line."""
+        """The value for a command-line argument."""
         shares = {}
         for part in args[0].split(","):
             name, _, share = part.partition("=")
@@ -111,9 +112,9 @@ class Shares(OneOf):
         return shares
 
     def is_instance(self, instance: Any) -> bool:
-        """Whether a default is of this kind."""
+        """Whether a default value has this type."""
         return isinstance(instance, dict)
 
     def str_from_instance(self, instance: dict[str, float]) -> list[str]:
-        """A default as on the command line."""
+        """Command-line form of a default value."""
         return [",".join(f"{name}={share:g}" for name, share in instance.items())]

@@ -1,12 +1,12 @@
-"""Plugins: modules of a user's own that register objects, tasks, arms, agents and more when they are imported.
+"""Plugins: user modules that register objects, tasks, arms, agents and more when they are imported.
 
 A plugin is found in two ways. An installed package declares it in its ``pyproject.toml``::
 
     [project.entry-points."vjepa_sim.plugins"]
     bottle = "my_package.bottle"
 
-Or a module or file is named: ``vjepa-sim VERB --plugin bottle.py``, which sets the environment variable
-``VJEPA_SIM_PLUGINS`` for this process and all that it starts. Either is imported at the first look-up in a
+Or the command line names a module or file: ``vjepa-sim VERB --plugin bottle.py``, which sets the environment variable
+``VJEPA_SIM_PLUGINS`` for this process and its child processes. Plugins are imported at the first look-up in a
 :class:`.Registry`.
 """
 
@@ -28,21 +28,20 @@ from vjepa_sim.envs.errors import UserError
 GROUP = "vjepa_sim.plugins"
 VARIABLE = "VJEPA_SIM_PLUGINS"
 T = TypeVar("T")
-FILE_PREFIX = "vjepa_sim_plugin_"  # of the names that modules get which are loaded from a file
+FILE_PREFIX = "vjepa_sim_plugin_"  # of the names of modules that are loaded from a file
 
-_loaded: dict[str, str] | None = None  # identity of each plugin by name; None before the first look-up
+_loaded: dict[str, str] | None = None  # version or CRC-32 of each plugin by name; None before the first look-up
 
 
 def add_plugins(names: Iterable[str]) -> None:
-    """Name plugins for this process and those that it starts.
+    """Add plugins to this process and its child processes, and import them.
 
     Args:
         names: modules (``my_package.bottle``), or paths of Python files (``bottle.py``).
 
     Raises:
-        UserError: one can't be loaded.
+        UserError: a plugin can't be loaded.
     """
-    global _loaded
     named = [os.path.abspath(name) if _is_file(name) else name for name in names]
     earlier = _named()
     os.environ[VARIABLE] = os.pathsep.join(dict.fromkeys([*earlier, *named]))
@@ -52,14 +51,14 @@ def add_plugins(names: Iterable[str]) -> None:
 
 
 def load_plugins() -> dict[str, str]:
-    """Import all plugins, once; returns what identifies each: a package's version, or a file's CRC-32.
+    """Import all plugins, once; returns by name each one's identity: a package's version, or a file's CRC-32.
 
     Raises:
-        UserError: one can't be loaded.
+        UserError: a plugin can't be loaded.
     """
     global _loaded
     if _loaded is None:
-        _loaded = {}  # before they are imported: they look things up themselves
+        _loaded = {}  # set before the imports: plugins use registries themselves
         try:
             for entry in entry_points(group=GROUP):
                 _import(entry.value, entry.load)
@@ -81,7 +80,7 @@ def _is_file(name: str) -> bool:
 
 
 def _load(name: str, loaded: dict[str, str]) -> None:
-    """Import one that was named, unless it is there."""
+    """Import a plugin by name, unless it is loaded already."""
     if name not in loaded:
         find = (lambda: _load_file(Path(name))) if _is_file(name) else (lambda: importlib.import_module(name))
         file = _import(name, find).__file__
@@ -89,7 +88,7 @@ def _load(name: str, loaded: dict[str, str]) -> None:
 
 
 def _load_file(path: Path) -> ModuleType:
-    """A file as a module of a name of its own, so that it is the same module wherever it is loaded."""
+    """Import a file under a module name of its own, so that it is loaded once."""
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}")
     name = FILE_PREFIX + path.stem
@@ -108,13 +107,13 @@ def _load_file(path: Path) -> ModuleType:
 
 
 def _import(name: str, load: Callable[[], T]) -> T:
-    """Import a plugin; whatever goes wrong in it is the user's to mend, and is named."""
+    """Import a plugin; any failure becomes a :class:`.UserError` with the plugin's name."""
     try:
         return load()
     except UserError as error:
         raise UserError(f"Plugin {name}: {error}") from error
     except Exception as error:
         raise UserError(
-            f"Plugin {name} can't be loaded ({type(error).__name__}: {error}). Mend it, or leave it out: --plugin, "
-            f"the environment variable {VARIABLE}, or the package that declares it."
+            f"Plugin {name} can't be loaded ({type(error).__name__}: {error}). Correct it, or leave it out: "
+            f"see --plugin, the environment variable {VARIABLE}, and the package that declares it."
         ) from error

@@ -1,4 +1,4 @@
-"""The numbers everyone shares: states, actions, and how one makes the other.
+"""States and actions, and the conversion between them.
 
 State, 7:  ``[x, y, z, roll, pitch, yaw, closedness]``: the flange (panda_link8) in the robot's base frame,
 metres (x forward, y left, z up), extrinsic "xyz" Euler angles in radians, gripper 0 open to 1 closed.
@@ -17,19 +17,19 @@ ACTION_DIM = 7
 POSITION = slice(0, 3)
 ROTATION = slice(3, 6)
 GRIPPER = 6
-# No state lies outside: metres within the arm's reach, radians, closedness.
+# Bounds of all states: metres (beyond the arm's reach), radians, closedness.
 STATE_BOUND = np.array([2.0, 2.0, 2.0, 3.2, 3.2, 3.2, 1.0], np.float32)
 
 
 def integrate(state: np.ndarray, action: np.ndarray) -> np.ndarray:
-    """The state that an action leads to: position added, ``R ← ΔR R``, closedness clipped to [0, 1].
+    """The state after an action: position added, ``R ← ΔR R``, closedness clipped to [0, 1].
 
     Args:
-        state: [..., 7].
-        action: [..., 7].
+        state: states [..., 7].
+        action: actions [..., 7].
 
     Returns:
-        [..., 7] float64.
+        States [..., 7], float64.
     """
     state, action = np.broadcast_arrays(np.asarray(state, np.float64), np.asarray(action, np.float64))
     result = state + action
@@ -42,14 +42,14 @@ def integrate(state: np.ndarray, action: np.ndarray) -> np.ndarray:
 
 
 def difference(before: np.ndarray, after: np.ndarray) -> np.ndarray:
-    """The action that leads from one state to another: the inverse of :func:`integrate`.
+    """The action between two states: the inverse of :func:`integrate`.
 
     Args:
-        before: [..., 7].
-        after: [..., 7].
+        before: states [..., 7].
+        after: states [..., 7] one step later.
 
     Returns:
-        [..., 7] float64.
+        Actions [..., 7], float64.
     """
     before, after = np.broadcast_arrays(np.asarray(before, np.float64), np.asarray(after, np.float64))
     action = after - before
@@ -62,29 +62,29 @@ def difference(before: np.ndarray, after: np.ndarray) -> np.ndarray:
 
 
 def rotation_vector(before: np.ndarray, after: np.ndarray) -> np.ndarray:
-    """How the flange turned from one state [7] to another: axis times angle [3] in the base frame, radians."""
+    """Rotation of the flange between two states [7]: a rotation vector [3] in the base frame, radians."""
     start, end = (Rotation.from_euler("xyz", state[ROTATION]) for state in (before, after))
     return (end * start.inv()).as_rotvec()
 
 
 def interpolate(states: np.ndarray, stamps: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """States at any times between the first and the last stamp: straight in position and grip, the short way in
-    rotation.
+    """States at given times between the first and the last stamp: linear in position and closedness, spherical linear
+    in rotation.
 
     Args:
-        states: [T, 7].
-        stamps: [T], seconds, increasing.
-        times: [N], seconds; one that is a stamp to a millionth of a row gives that row unchanged.
+        states: states [T, 7].
+        stamps: their times [T], seconds, increasing.
+        times: times [N], seconds; a time within a millionth of a row's interval of its stamp gives that row unchanged.
 
     Returns:
-        [N, 7] float64.
+        States [N, 7], float64.
     """
     after = np.clip(np.searchsorted(stamps, times), 1, len(stamps) - 1)
     share = (times - stamps[after - 1]) / (stamps[after] - stamps[after - 1])
     share = np.clip(np.where(np.abs(share - np.round(share)) < 1e-6, np.round(share), share), 0.0, 1.0)
     result = np.where(share[:, None] == 1, states[after], states[after - 1]).astype(np.float64)
     between = np.flatnonzero((share != 0) & (share != 1))
-    if len(between):  # turning is slow; where rows fall on the times, as in our own recordings, there is none
+    if len(between):  # rotations are slow to compute; our own recordings, whose stamps are the times, need none
         share, before, behind = share[between, None], states[after[between] - 1], states[after[between]]
         start = Rotation.from_euler("xyz", before[:, ROTATION])
         turn = (Rotation.from_euler("xyz", behind[:, ROTATION]) * start.inv()).as_rotvec()

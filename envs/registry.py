@@ -1,4 +1,4 @@
-"""Named things of one kind: what ships with the project, and what plugins add."""
+"""Registries of named parts: those of the project and those of plugins."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ NAME = re.compile(r"[a-z0-9]+([_-][a-z0-9]+)*")  # names become options, file na
 
 
 class Named(Protocol):
-    """Anything that tells its name."""
+    """Anything with a name."""
 
     @property
     def name(self) -> str:
-        """As on the command line."""
+        """Name on the command line."""
         ...
 
 
@@ -25,9 +25,9 @@ T = TypeVar("T", bound=Named)
 
 
 class Registry(Mapping[str, T]):
-    """Things of one kind by name, in the order in which they were registered.
+    """Parts of one kind by name, in the order in which they were registered.
 
-    The first look-up loads the plugins (:mod:`vjepa_sim.envs.plugins`), so a user's own things are found wherever the
+    The first look-up loads the plugins (:mod:`vjepa_sim.envs.plugins`), so parts of a plugin are available wherever the
     project's are: in every verb, in every worker process.
 
     >>> OBJECTS.register(ObjectSpec(name="bottle", ...))
@@ -38,70 +38,70 @@ class Registry(Mapping[str, T]):
     def __init__(self, kind: str):
         """
         Args:
-            kind: what the things are, as error messages call one.
+            kind: singular noun for the parts in error messages, such as ``object``.
         """
         self.kind = kind
-        self._things: dict[str, T] = {}
-        self._subscribers: list[Callable[[T], None]] = []
+        self._parts: dict[str, T] = {}
+        self._subscribers: list[Callable[[T], object]] = []
 
-    def register(self, thing: T) -> T:
-        """Add a thing under its ``name``; returns it, so that this decorates classes too.
+    def register(self, part: T) -> T:
+        """Add a part under its ``name``; returns it, so that this method can decorate a class.
 
         Raises:
-            UserError: the name is taken by another thing, or can't be an option's value.
+            UserError: the name is already taken, or has other characters than the value of an option may have.
         """
-        name = thing.name
+        name = part.name
         if not isinstance(name, str) or not NAME.fullmatch(name):
             raise UserError(
                 f"A {self.kind} can't be called {name!r}: expected lower-case letters and digits, with single hyphens "
                 "or underscores between them."
             )
-        if self._things.get(name, thing) is not thing:
+        if self._parts.get(name, part) is not part:
             raise UserError(f"There is a {self.kind} {name!r} already. Register yours under another name.")
-        self._things[name] = thing
-        for told in self._subscribers:
-            told(thing)
-        return thing
+        self._parts[name] = part
+        for subscriber in self._subscribers:
+            subscriber(part)
+        return part
 
-    def subscribe(self, told: Callable[[T], None]) -> None:
-        """Call a function with everything that is registered, by now and later."""
-        self._subscribers.append(told)
-        for thing in tuple(self._things.values()):
-            told(thing)
+    def subscribe(self, subscriber: Callable[[T], object]) -> None:
+        """Call a function with every part, those registered already and those registered later."""
+        self._subscribers.append(subscriber)
+        for part in tuple(self._parts.values()):
+            subscriber(part)
 
     def registered(self) -> tuple[T, ...]:
-        """What is registered by now, without loading plugins."""
-        return tuple(self._things.values())
+        """Parts registered so far, without loading plugins."""
+        return tuple(self._parts.values())
 
     def __getitem__(self, name: str) -> T:
-        """The thing of a name.
+        """The part with a name.
 
         Raises:
-            UserError: there is none; the message suggests the nearest.
+            UserError: there is none; the message suggests the nearest name.
         """
         load_plugins()
-        if name not in self._things:
-            raise unknown_name(self.kind, name, self._things)
-        return self._things[name]
+        if name not in self._parts:
+            raise unknown_name(self.kind, name, self._parts)
+        return self._parts[name]
 
     def __contains__(self, name: object) -> bool:
         load_plugins()
-        return name in self._things
+        return name in self._parts
 
     def __iter__(self) -> Iterator[str]:
         load_plugins()
-        return iter(tuple(self._things))
+        return iter(tuple(self._parts))
 
     def __len__(self) -> int:
         load_plugins()
-        return len(self._things)
+        return len(self._parts)
 
     def get(self, name: str, default: T | None = None) -> T | None:
-        """The thing of a name, or a default where there is none."""
+        """The part with a name, or a default if there is none."""
         load_plugins()
-        return self._things.get(name, default)
+        return self._parts.get(name, default)
 
     def check(self, *names: str) -> None:
-        """Raise :class:`.UserError` for the first name that nothing has."""
+        """Raise :class:`.UserError` for the first unknown name."""
         for name in names:
             self[name]

@@ -1,4 +1,4 @@
-"""The contract of what an agent is deployed on: an arm with its gripper and its camera, simulated or real."""
+"""The contract of a robot: an arm with its gripper and its camera, simulated or real."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
     from vjepa_sim.envs.tasks import Progress
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RobotState:
-    """What a robot reports.
+    """State that a robot reports.
 
     Attributes:
-        clock: seconds, the robot's own.
-        pose: [4, 4], the flange in the base frame, metres.
-        joints: [J], radians.
-        force: [3], newtons, external, base frame.
-        mode: the robot's, such as ``Idle`` or ``Move``.
+        clock: time of the robot's own clock, seconds.
+        pose: flange pose in the base frame [4, 4], metres.
+        joints: joint positions [J], radians.
+        force: external force on the flange [3], newtons, base frame.
+        mode: the robot's mode, such as ``Idle`` or ``Move``.
         success_rate: share of the last control packets that arrived in time, 0 to 1.
-        errors: that the robot reports now, by its own names.
+        errors: names of the errors that the robot reports now.
     """
 
     clock: float
@@ -38,7 +38,7 @@ class RobotState:
 
 
 class Robot(Arm, Protocol):
-    """What a deployment asks of an arm besides moving it."""
+    """An :class:`.Arm` with what a deployment needs besides moving it."""
 
     @property
     def gripper(self) -> str:
@@ -47,46 +47,46 @@ class Robot(Arm, Protocol):
 
     @property
     def simulated(self) -> bool:
-        """Whether there is no metal; :meth:`reset` then brings the arm and the scene to the start by itself."""
+        """Whether the robot is simulated; its reset then brings the arm and the scene to the start by itself."""
         ...
 
     @property
     def description(self) -> str:
-        """Which software answers, in words."""
+        """The software behind the robot, in words."""
         ...
 
     @property
     def camera_card(self) -> dict[str, Any]:
-        """What takes the images, JSON-compatible, as it is kept beside goals."""
+        """Description of the camera, JSON-compatible; it is stored with captured goals."""
         ...
 
     @property
     def gripper_status(self) -> str:
-        """``ready``, or what the gripper needs before it can be used, in words."""
+        """``ready``, or in words what must be done before the gripper can be used."""
         ...
 
     def release(self) -> None:
-        """Come to rest, and control and watch the arm no more until :meth:`reset`: a person may set the scene."""
+        """Bring the arm to rest and give up its control until the next reset; a person may arrange the scene."""
         ...
 
     def glimpse(self) -> Observation:
-        """What is seen now, also while the arm isn't controlled."""
+        """The present observation, also while the arm isn't controlled."""
         ...
 
     def robot_state(self) -> RobotState:
-        """What the robot reports, also while it isn't controlled."""
+        """The state that the robot reports, also while it isn't controlled."""
         ...
 
     def camera_pace(self, seconds: float) -> tuple[float, float]:
-        """Watch the camera for so long: images per second, and the longest wait for one in seconds."""
+        """Measure the camera for some seconds: images per second, and the longest wait for an image in seconds."""
         ...
 
     def held_success_rate(self, seconds: float) -> float:
-        """Hold still for so long; the share of control packets that arrived in time at the end."""
+        """Hold the arm still for some seconds; returns the share of control packets that arrived in time."""
         ...
 
     def set_speed(self, share: float) -> None:
-        """Move at a share of the usual speed from now on."""
+        """Move at a share of the usual speed, in (0, 1], from now on."""
         ...
 
     def go_home(self) -> None:
@@ -94,13 +94,13 @@ class Robot(Arm, Protocol):
         ...
 
     def judge(self) -> Progress | None:
-        """The present moment by the task's own test; None where only a person can tell.
+        """Progress by the task's own test; None where a person decides.
 
-        Some tests count moments: ask once after each reset and once after each command.
+        Some tests count control steps: call this once after each reset and once after each command.
         """
         ...
 
 
 def simulated_camera(gripper: str, size: int) -> dict[str, Any]:
-    """The card of the simulator's camera."""
+    """Description of the simulator's camera, see :attr:`Robot.camera_card`."""
     return {"simulated": {"gripper": gripper, "size": size}}

@@ -1,4 +1,4 @@
-"""The environment around a robot, real or simulated: what an agent sees is the same on every back end."""
+"""The environment on a robot, real or simulated, with the same interface on every backend."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ from vjepa_sim.envs.tasks import Progress
 class RobotEnv(GoalImageEnv):
     """A :class:`.GoalImageEnv` on a robot.
 
-    Images have the camera's own size, and a model's transform crops them. A reset needs the option ``goals`` or
-    ``goal``; it takes hold of a real arm where it is, and brings a simulated one to its start. On a simulated robot
-    that has a start, the task's own test judges, else a person.
+    Images have the camera's own size; a model's transform crops them. A reset needs the option ``goals`` or ``goal``;
+    it takes control of a real arm where it is, and brings a simulated one to its start. On a simulated robot that has a
+    start, success is decided by the task's own test, else by a person.
 
-    A fault (:mod:`vjepa_sim.envs.faults`) stops the arm and is raised by :meth:`step`, and by :meth:`reset` from then
-    on: the arm stays where it is until a person has looked and a new environment is made.
+    A fault (:mod:`vjepa_sim.envs.faults`) stops the arm and is raised by the step, and by every
+    :meth:`.GoalImageEnv.reset` from then on: the arm stays where it is until a person has inspected it and a new
+    environment is made.
 
     Attributes:
         robot: the arm without its safety envelope.
@@ -40,9 +41,9 @@ class RobotEnv(GoalImageEnv):
     ):
         """
         Args:
-            task: its name in records, and the budget of steps for a goal that has none.
-            robot: connected; the environment closes it.
-            limits: the safety envelope's, or None for the gripper's defaults.
+            task: name of one of :data:`.TASKS`; gives the instruction, and the budget for a goal without steps.
+            robot: connected robot; the environment closes it.
+            limits: limits of the safety envelope, or None for the gripper's defaults.
             reward: ``sparse`` or ``dense``.
             render_mode: ``rgb_array`` or None.
 
@@ -61,7 +62,7 @@ class RobotEnv(GoalImageEnv):
         )
 
     def flange_distance(self) -> float:
-        """Metres from the flange to its place in the last goal; NaN if that was captured without a state."""
+        """Metres from the flange to its position in the last goal; NaN if that was captured without a state."""
         wanted = self.goals[-1].state
         if wanted is None:
             return float("nan")
@@ -70,7 +71,7 @@ class RobotEnv(GoalImageEnv):
     def _begin(self, given: list[Goal], options: dict[str, Any]) -> list[Goal]:
         if not given:
             raise UserError(
-                "A robot needs to be shown its goal: reset(options={'goal': image}) or {'goals': [Goal, …]}. "
+                "A robot needs a goal image: reset(options={'goal': image}) or {'goals': [Goal, …]}. "
                 "`vjepa-sim capture-goal` takes such images."
             )
         return given

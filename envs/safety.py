@@ -1,4 +1,4 @@
-"""The safety envelope: the same object around the simulated and the real arm."""
+"""The safety envelope, the same for the simulated and the real arm."""
 
 from __future__ import annotations
 
@@ -24,27 +24,27 @@ from vjepa_sim.envs.grippers import GRIPPERS
 from vjepa_sim.envs.observation import Observation, check_action
 from vjepa_sim.envs.status import ArmStatus
 
-UNREACHED = 0.02  # metres or radians by which a command may be carried out differently without a word
+UNREACHED = 0.02  # metres or radians by which the executed action may differ unreported
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SafetyLimits:
-    """What one command may ask for, and where the flange may go.
+    """Limits of one command, of the workspace, and of the measured status.
 
     Attributes:
         max_translation: metres per step along each axis (a box, as in the V-JEPA 2 planner).
         max_rotation: radians per step about each axis.
         max_gripper: closedness per step.
-        workspace_low: lower corner [3] of the box the flange is sent to, metres, base frame.
-        workspace_high: its upper corner [3].
-        workspace_margin: metres by which the measured flange may be outside of that box.
+        workspace_low: lower corner [3] of the box of commanded flange positions, metres, base frame.
+        workspace_high: upper corner [3] of that box.
+        workspace_margin: metres by which the measured flange may lie outside of that box.
         max_force: newtons at the flange.
-        joint_margin: radians that joints keep to their ends.
-        max_unreached: metres by which a real arm that had its time may be away from where it was sent.
-        max_unturned: radians by which it may be turned away from that.
+        joint_margin: smallest distance of a joint to its limits, radians.
+        max_unreached: largest position error of a real arm at the end of its motion, metres.
+        max_unturned: largest rotation error then, radians.
         max_clock_age: seconds for which the robot's own clock may stand still.
-        max_camera_age: seconds that the newest picture may be old.
-        max_silence: seconds for which the agent may be waited for.
+        max_camera_age: largest age of the newest image, seconds.
+        max_silence: seconds that may pass without a command of the agent.
     """
 
     max_translation: float = 0.075
@@ -79,14 +79,14 @@ class SafetyLimits:
 
 
 def check_limits(limits: object) -> SafetyLimits:
-    """Return ``limits`` if they are that, else raise :class:`UserError`."""
+    """Return ``limits`` if they are :class:`SafetyLimits`, else raise :class:`.UserError`."""
     if not isinstance(limits, SafetyLimits):
-        raise UserError(f"limits must be an vjepa_sim.envs.safety.SafetyLimits; a {type(limits).__name__} was given.")
+        raise UserError(f"limits must be a vjepa_sim.envs.safety.SafetyLimits; a {type(limits).__name__} was given.")
     return limits
 
 
 def default_limits(gripper: str) -> SafetyLimits:
-    """The limits for a gripper: its closed fingertips may just not press into the table.
+    """The limits for a gripper: its closed fingertips just stay above the table.
 
     Args:
         gripper: name of one of :data:`.GRIPPERS`.
@@ -96,10 +96,10 @@ def default_limits(gripper: str) -> SafetyLimits:
 
 
 class SafetyEnvelope:
-    """Clips each command to the limits before the wrapped arm sees it, and watches that arm. Used as the arm itself.
+    """An :class:`.Arm` around another arm: it clips each command to the limits, and checks each status of the arm.
 
     Attributes:
-        clipped: what was changed in the last command, in words; empty when it was sent as given.
+        clipped: changes of the last command, in words; empty if it was sent as given.
     """
 
     def __init__(self, arm: Arm, limits: SafetyLimits | None = None):
@@ -110,46 +110,46 @@ class SafetyEnvelope:
 
     @property
     def period(self) -> float:
-        """Seconds that one command takes."""
+        """Control period: seconds that one command takes."""
         return self.arm.period
 
     @property
     def target(self) -> np.ndarray:
-        """The state [7] that the arm was last sent to."""
+        """The arm's commanded state [7]."""
         return self.arm.target
 
     def reset(self) -> Observation:
-        """Pass on to the arm."""
+        """See :meth:`.Arm.reset`."""
         self.clipped = []
         return self.arm.reset()
 
     def observe(self) -> Observation:
-        """Pass on to the arm."""
+        """See :meth:`.Arm.observe`."""
         return self.arm.observe()
 
     def command(self, action: np.ndarray) -> np.ndarray:
-        """Clip an action [7] and send it; returns the action [7] that was really sent.
+        """Clip an action [7] and send it; returns the action [7] that the arm sent.
 
         Raises:
-            UserError: the action has another shape. Nothing is sent then, nor in the next case.
-            NotFinite: it is not finite.
+            UserError: the action does not have shape (7,); nothing is sent.
+            NotFinite: the action is not finite; nothing is sent.
             ArmFault: what stopped the arm.
         """
         allowed, self.clipped = self.allowed(action)
         sent = self.arm.command(allowed)
         if np.abs(sent - allowed)[:6].max() > UNREACHED:
-            self.clipped.append(f"reach: {_words(allowed[:6])} became {_words(sent[:6])}, as far as the arm gets")
+            self.clipped.append(f"reach: {_words(allowed[:6])} became {_words(sent[:6])}, as far as the arm reaches")
         return sent
 
     def allowed(self, action: np.ndarray) -> tuple[np.ndarray, list[str]]:
-        """What would be sent of an action [7] from where the arm is; nothing is sent.
+        """Clip an action [7] to the limits at the arm's commanded state; nothing is sent.
 
         Returns:
-            The action [7] within the limits, and what was changed, in words.
+            The action [7] within the limits, and its changes in words.
 
         Raises:
-            UserError: the action has another shape.
-            NotFinite: it is not finite.
+            UserError: the action does not have shape (7,).
+            NotFinite: the action is not finite.
         """
         action = check_action(action)
         clipped: list[str] = []
@@ -157,45 +157,45 @@ class SafetyEnvelope:
         allowed = np.clip(action, -step, step)
         if not np.array_equal(allowed, action):
             clipped.append(f"step limit {step.tolist()}: {_words(action)} became {_words(allowed)}")
-        # The box bounds where the arm is sent, not where it is: a stalled hand must not be pressed on through the
-        # floor.
+        # The box bounds the commanded position, not the measured one: an end effector that is held up must not be
+        # commanded further down through the table.
         start = self.arm.target[pose.POSITION]
         goal = start + allowed[pose.POSITION]
         inside = np.clip(goal, self.limits.workspace_low, self.limits.workspace_high)
         if not np.array_equal(inside, goal):
-            # An arm that starts outside the box comes back in steps and never goes further out.
+            # An arm that starts outside the box returns in steps and never moves further out.
             allowed[pose.POSITION] = np.clip(inside - start, -step[:3], step[:3])
             clipped.append(f"workspace: goal {_words(goal)} became {_words(inside)}")
         return allowed, clipped
 
     def status(self) -> ArmStatus:
-        """Pass on to the arm."""
+        """See :meth:`.Arm.status`."""
         return self.arm.status()
 
     def check(self, status: ArmStatus) -> None:
-        """Compare what was measured with the limits; asked by the arm, on a robot in every tick of its servo.
+        """Compare a status with the limits; called by the arm, on a real one in every tick of its servo.
 
         Raises:
-            ArmFault: the limit that was broken, as an exception of its own kind.
+            ArmFault: a limit is exceeded; its subclass is the kind of limit.
         """
         limits = self.limits
         if not np.all(np.isfinite(status.state)):
             raise NotFinite(f"The measured state {_words(status.state)} is not finite.")
         _limit(StaleRobotClock, "max_clock_age", status.clock_age, limits, "s since the robot's clock last moved")
-        _limit(StaleCamera, "max_camera_age", status.camera_age, limits, "s since the last picture came")
+        _limit(StaleCamera, "max_camera_age", status.camera_age, limits, "s since the last image")
         _limit(AgentSilent, "max_silence", status.silence, limits, "s without a command")
         _limit(ForceExceeded, "max_force", status.force, limits, "N at the flange")
         if status.joints is not None and status.joints_low is not None and status.joints_high is not None:
             room = np.minimum(status.joints - status.joints_low, status.joints_high - status.joints)
             if room.min() < limits.joint_margin:
                 raise JointNearLimit(
-                    f"Joint {room.argmin() + 1} is {room.min():.3f} rad from its end, {limits.joint_margin} must be "
-                    "kept.",
+                    f"Joint {room.argmin() + 1} is {room.min():.3f} rad from its limit; at least "
+                    f"{limits.joint_margin} must be kept.",
                     "joint_margin",
                     float(room.min()),
                 )
         place = status.state[pose.POSITION]
-        # After the others, which hold on the way home too, though it may begin outside.
+        # After the others: these hold on the way home too, which may begin outside of the workspace.
         outside = np.maximum(np.array(limits.workspace_low) - place, place - np.array(limits.workspace_high)).max()
         if outside > limits.workspace_margin:
             raise OutOfWorkspace(
@@ -207,11 +207,11 @@ class SafetyEnvelope:
         if status.arrived:
             away = float(np.linalg.norm(status.target[pose.POSITION] - place))
             turned = float(np.linalg.norm(pose.rotation_vector(status.target, status.state)))
-            _limit(UnreachablePose, "max_unreached", away, limits, "m from where the arm was sent")
-            _limit(UnreachablePose, "max_unturned", turned, limits, "rad from how the arm was to be turned")
+            _limit(UnreachablePose, "max_unreached", away, limits, "m from the commanded position")
+            _limit(UnreachablePose, "max_unturned", turned, limits, "rad from the commanded rotation")
 
     def close(self) -> None:
-        """Pass on to the arm."""
+        """See :meth:`.Arm.close`."""
         self.arm.close()
 
 

@@ -1,4 +1,4 @@
-"""Seeds of training and of evaluation can't meet: they come from different halves of the 32-bit numbers."""
+"""Seeds of training and of evaluation, from different halves of the 32-bit numbers so that none is shared."""
 
 from __future__ import annotations
 
@@ -23,6 +23,6 @@ def evaluation_seed(first: int, index: int) -> int:
     seed = first + index
     if first < 0 or seed >= FIRST_TRAINING_SEED:
         raise UserError(
-            f"--seed {first}: evaluation seeds must lie in 0..{FIRST_TRAINING_SEED - 1}; the rest is for training."
+            f"--seed {first}: evaluation seeds must lie in 0..{FIRST_TRAINING_SEED - 1}; larger ones are for training."
         )
     return seed

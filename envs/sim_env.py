@@ -1,4 +1,4 @@
-"""The environment in the simulator: draws episodes of a task, and judges them."""
+"""The environment in the simulator: samples episodes of a task, and measures success."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from vjepa_sim.envs.tasks import TASKS, Progress, Task
 from vjepa_sim.envs.tasks.task import select_goals
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Saved:
-    """A moment of an episode that :meth:`SimEnv.restore` can go back to."""
+    """Snapshot of an episode for :meth:`SimEnv.restore`."""
 
     simulation: Snapshot
     variation: Variation
@@ -38,13 +38,13 @@ class Saved:
 class SimEnv(GoalImageEnv):
     """A :class:`.GoalImageEnv` in the simulator: an arm, one object, one camera.
 
-    Another reset option is ``{"randomize": strength}``, which replaces the environment's own for this episode.
+    A further reset option is ``{"randomize": strength}``, which replaces :attr:`randomize` for this episode.
 
     Attributes:
-        simulation: the scene's physics. Privileged: no agent is given it.
-        renderer: of any of the scene's cameras; agents see only the left one's images.
-        variation: the look of the present episode.
-        randomize: strength of domain randomisation.
+        simulation: physics of the scene. Privileged: agents under evaluation must not use it.
+        renderer: renderer of all cameras of the scene; agents are given only the left one's images.
+        variation: appearance of the present episode.
+        randomize: strength of domain randomisation, 0 to 1.
     """
 
     reset_options: ClassVar[tuple[str, ...]] = (*GoalImageEnv.reset_options, "randomize")
@@ -73,15 +73,15 @@ class SimEnv(GoalImageEnv):
             gripper: name of one of :data:`.GRIPPERS`.
             arm: name of one of :data:`.ARMS`.
             size: image height and width in pixels.
-            randomize: 0 (always the nominal look) to 1 (the full domain randomisation), drawn at each reset. A seed's
-                start and goals are the same under every look.
-            vary: what is randomised, of :data:`.ASPECTS`; all if not given.
+            randomize: strength of domain randomisation, 0 (always the nominal appearance) to 1; sampled at each reset.
+                A seed's start and goals are the same at every strength.
+            vary: what is randomised, of :data:`.ASPECTS`; all by default.
             goals: ``paper`` (one goal image; three for pick and place) or ``dense`` (more sub-goal images).
             reward: ``sparse`` or ``dense``.
-            period: seconds of one step, for models that were trained with another than 0.25 s.
+            period: control period in seconds.
             viewpoint: the agents' camera, or None for the nominal one; see :func:`.left_at`. Randomisation moves it
-                about this place.
-            limits: the safety envelope's, or None for the gripper's defaults.
+                about this position.
+            limits: limits of the safety envelope, or None for the gripper's defaults.
             render_mode: ``rgb_array`` or None.
 
         Raises:
@@ -90,9 +90,9 @@ class SimEnv(GoalImageEnv):
         check_modes(reward, render_mode)
         if viewpoint is not None and (not isinstance(viewpoint, Viewpoint) or viewpoint.body != LEFT.viewpoint.body):
             raise UserError(
-                f"viewpoint={viewpoint!r}: expected a vjepa_sim.envs.scene.cameras.Viewpoint that stands in the world."
+                f"viewpoint={viewpoint!r}: expected a vjepa_sim.envs.scene.cameras.Viewpoint, fixed in the world."
             )
-        # Refuse bad settings now, not at the first reset.
+        # Raises for bad settings now, not at the first reset.
         sample_variation(np.random.default_rng(0), randomize, aspects=vary)
         select_goals([], goals)
         limits = limits or default_limits(gripper)
@@ -100,8 +100,7 @@ class SimEnv(GoalImageEnv):
         self._vary, self._protocol = vary, goals
         self.randomize = randomize
         self.simulation = Simulation(gripper, object_name, period, arm)
-        if TASKS[task].grasps:
-            self.simulation.object.held(task)
+        TASKS[task].check_object(self.simulation.object)
         self._stage = Stage(self.simulation)
         self.renderer = Renderer(self.simulation.model, size)
         super().__init__(
@@ -127,16 +126,23 @@ class SimEnv(GoalImageEnv):
 
     @property
     def task_description(self) -> str:
-        """The task in words."""
+        """Instruction of the task in words."""
         return self.task.instruction.replace("object", self.simulation.object.name)
 
     def save(self) -> Saved:
-        """The whole state of this episode: look, goals, physics, servo, and the task's own count."""
+        """Snapshot of this episode: appearance, goals, physics, servo, and the task's own counters."""
         task = copy.deepcopy(self.task)
-        return Saved(self.simulation.save(), self.variation, tuple(self.goals), task, self.progress, self._steps)
+        return Saved(
+            simulation=self.simulation.save(),
+            variation=self.variation,
+            goals=tuple(self.goals),
+            task=task,
+            progress=self.progress,
+            steps=self._steps,
+        )
 
     def restore(self, saved: Saved) -> None:
-        """Continue from a saved moment, bit for bit, whatever episode has been drawn since."""
+        """Continue from a snapshot, bit for bit, also after other episodes."""
         self.variation, self.goals = saved.variation, list(saved.goals)
         self._stage.apply(self.variation)
         self.simulation.restore(saved.simulation)
@@ -144,18 +150,18 @@ class SimEnv(GoalImageEnv):
         self._observation = self.arm.observe()
 
     def _begin(self, given: list[Goal], options: dict[str, Any]) -> list[Goal]:
-        """Draw an episode and its look."""
-        looks = copy.deepcopy(self.np_random)
-        sample_variation(self.np_random, 0.0)  # so what is drawn next doesn't depend on the look
+        """Sample an episode and its appearance."""
+        appearance_rng = copy.deepcopy(self.np_random)
+        sample_variation(self.np_random, 0.0)  # so the samples below don't depend on the strength
         strength = options.get("randomize", self.randomize)
-        self.variation = sample_variation(looks, strength, self._viewpoint, self._vary)
+        self.variation = sample_variation(appearance_rng, strength, self._viewpoint, self._vary)
         self._stage.apply(self.variation)
         self.simulation.reset()
-        drawn = self.task.reset(self.simulation, self.np_random, self._look)
-        return given or select_goals(drawn, self._protocol)
+        goals = self.task.reset(self.simulation, self.np_random, self._render_now)
+        return given or select_goals(goals, self._protocol)
 
     def _judge(self) -> Progress:
         return self.task.measure(self.simulation)
 
-    def _look(self) -> np.ndarray:
+    def _render_now(self) -> np.ndarray:
         return self.renderer.render(self.simulation.data)

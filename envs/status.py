@@ -14,8 +14,8 @@ class ArmStatus:
     Attributes:
         state: measured state, float64 [7], see :mod:`vjepa_sim.envs.pose`.
         target: commanded state, float64 [7].
-        arrived: whether the motion to the target has ended, so that :attr:`state` is compared with it. Always False in
-            the simulator, where the end effector may push against something.
+        arrived: whether the motion is over (the arm rests, or its time has passed), so that :attr:`state` must be near
+            :attr:`target`. Always False in the simulator, where the end effector may push against something.
         joints: joint positions, float64 [J], radians; None if unknown.
         joints_low, joints_high: joint limits, float64 [J], radians; None only where the joints are.
         force: external force on the flange, newtons.

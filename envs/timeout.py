@@ -1,4 +1,4 @@
-"""Calls into hardware that may never return."""
+"""Time limits for calls into hardware that may never return."""
 
 from __future__ import annotations
 
@@ -10,25 +10,27 @@ T = TypeVar("T")
 
 
 def bounded(call: Callable[[], T], seconds: float) -> T:
-    """What a blocking call returns.
+    """Run a blocking call with a time limit; returns its result.
 
     Args:
-        call: takes no arguments. It runs in a daemon thread of its own, and is left behind there if it hangs.
-        seconds: how long to wait for it. What comes later is let go of: a connection that nobody has any more must not
-            keep others from theirs.
+        call: function without arguments. It runs in a daemon thread of its own, and is left there if it hangs.
+        seconds: time limit. A later result is dropped: a connection that nobody uses must not keep out other clients.
 
     Raises:
-        TimeoutError: there is no answer yet.
-        Exception: whatever the call raised.
+        TimeoutError: the call has not returned in time.
+        Exception: the exception that the call raised.
     """
-    answers: list[tuple[T | None, Exception | None]] = []
+    results: list[T] = []
+    errors: list[Exception] = []
     lock, late = threading.Lock(), threading.Event()
 
     def run() -> None:
         try:
-            answer = call(), None
+            keep(results, call())
         except Exception as error:
-            answer = None, error
+            keep(errors, error)
+
+    def keep(answers: list, answer: object) -> None:
         with lock:
             if not late.is_set():
                 answers.append(answer)
@@ -38,9 +40,8 @@ def bounded(call: Callable[[], T], seconds: float) -> T:
     thread.join(seconds)
     with lock:
         late.set()
-    if not answers:
+    if errors:
+        raise errors[0]
+    if not results:
         raise TimeoutError(f"no answer within {seconds:g} s")
-    result, error = answers[0]
-    if error is not None:
-        raise error
-    return result
+    return results[0]

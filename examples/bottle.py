@@ -1,5 +1,7 @@
 """A new object: a bottle, 5 cm wide and 13 cm high.
 
+Try it::
+
     vjepa-sim eval --plugin examples/bottle.py --object bottle --task grasp --episodes 20 --out results
 """
 

@@ -1,5 +1,7 @@
 """A term of the energy of one's own, and a planner that weighs it: long motions cost.
 
+Try it::
+
     vjepa-sim eval --plugin examples/effort_term.py --planner thrifty --task reach --episodes 20 --out results
 """
 

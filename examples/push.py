@@ -1,5 +1,7 @@
 """A new task: push the object to where the goal image shows it, with the gripper closed; and the expert's skill for it.
 
+Try it::
+
     vjepa-sim eval --plugin examples/push.py --task push --agent expert --episodes 20 --out results
 """
 
@@ -10,6 +12,8 @@ from collections.abc import Callable
 import numpy as np
 
 from vjepa_sim.agents.policies.expert import SKILLS, Manipulator, Skill
+from vjepa_sim.envs.errors import UserError
+from vjepa_sim.envs.objects import ObjectSpec
 from vjepa_sim.envs.observation import Goal
 from vjepa_sim.envs.simulation.simulation import Simulation
 from vjepa_sim.envs.tasks import TASKS, Task
@@ -23,42 +27,50 @@ from vjepa_sim.envs.tasks.task import (
     start_arm_at_random,
 )
 
-MIN_DISTANCE, MAX_DISTANCE = 0.08, 0.18  # m that the object is to be pushed
-BEHIND = 0.075  # m from the object's centre at which the fingers go down
-CONTACT = 0.040  # m from the object's centre at which closed fingers touch it, about
-HOVER = 0.10  # m above the height of pushing at which the gripper goes around the object
-LATERAL = 0.012  # m by which the fingers may be off the line of pushing
-STRIDE = 0.03  # m of a step while pushing: what is pushed faster falls over
-LOW = 0.035  # m above the table at which the middle of the finger pads pushes
+MIN_DISTANCE, MAX_DISTANCE = 0.06, 0.12  # m that the object is to be pushed
+MAX_HEIGHT = 0.10  # m of an object that is pushed; higher ones fall over
+MAX_SPEED = 0.03  # m/s of an object that counts as still
+MIN_UPRIGHT = 0.95  # cosine of the tilt of an object that counts as upright
 
 
 @TASKS.register
 class Push(Task):
-    """Success: the object stands within 4 cm of its place, still, and no finger holds it.
+    """Success: the object stands upright and still, less than 3 cm from its place in the goal image.
 
-    The error is the object's horizontal distance to its place, metres. What is measured: the object's position [3], its
-    speed in m/s, and the cosine of its tilt.
+    The error is that distance, horizontally, metres. What is measured: the object's position [3], its speed in m/s, and
+    the cosine of its tilt.
     """
 
     name = "push"
     title = "Push"
-    budget = 24
+    budget = 30
     instruction = "push the object to the goal"
     measures = ("x", "y", "z", "speed", "upright")
-    tolerance = 0.04
+    tolerance = 0.03
 
-    def reset(self, simulation: Simulation, rng: np.random.Generator, look: Callable[[], np.ndarray]) -> list[Goal]:
-        """Draw where the object stands and where it should; the goal image shows it there, the arm at its start."""
+    @classmethod
+    def check_object(cls, thing: ObjectSpec) -> None:
+        """See :meth:`.Task.check_object`."""
+        height = 2 * thing.half_height
+        if height > MAX_HEIGHT:
+            raise UserError(
+                f"Task {cls.name!r} needs an object that stays upright when it is pushed, at most "
+                f"{MAX_HEIGHT * 100:.0f} cm high; {thing.name!r} has {height * 100:.0f} cm and falls over."
+            )
+
+    def reset(self, simulation: Simulation, rng: np.random.Generator, render: Callable[[], np.ndarray]) -> list[Goal]:
+        """See :meth:`.Task.reset`."""
         place_object_at_random(simulation, rng)
         start = simulation.object_position()
-        place = far_point(rng, OBJECT_LOW, OBJECT_HIGH, [start], MIN_DISTANCE)
-        while np.linalg.norm(place - start[:2]) > MAX_DISTANCE:
-            place = far_point(rng, OBJECT_LOW, OBJECT_HIGH, [start], MIN_DISTANCE)
+        while True:
+            place = far_point(rng, OBJECT_LOW, OBJECT_HIGH, others=[start], distance=MIN_DISTANCE)
+            if np.linalg.norm(place - start[:2]) <= MAX_DISTANCE:
+                break
         start_arm_at_random(simulation, rng)
         begin = simulation.save()
         simulation.place_object(np.array([*place, simulation.object_half_height]), yaw=0.0)
         self.desired = np.array([*simulation.object_position(), 0.0, 1.0])
-        goal = capture(simulation, look, self.budget, "pushed")
+        goal = capture(simulation, render, self.budget, "pushed")
         simulation.restore(begin)
         return [goal]
 
@@ -70,41 +82,48 @@ class Push(Task):
     def is_success(self, achieved: np.ndarray, desired: np.ndarray) -> np.ndarray:
         """See :meth:`.Task.is_success`."""
         near = self.error(achieved, desired) < self.tolerance
-        return near & (achieved[..., 3] < 0.03) & (achieved[..., 4] > 0.95)
+        return near & (achieved[..., 3] < MAX_SPEED) & (achieved[..., 4] > MIN_UPRIGHT)
 
     def error(self, achieved: np.ndarray, desired: np.ndarray) -> np.ndarray:
         """See :meth:`.Task.error`."""
         return np.linalg.norm(achieved[..., :2] - desired[..., :2], axis=-1)
 
 
+# --- the expert's skill -------------------------------------------------------------------------------------------
+
+FINGERTIPS = 0.006  # m from the table to the closed fingertips that push: higher up, they would tip the object over
+HOVER = 0.10  # m from the table to the fingertips on the way around the object
+BEHIND = 0.08  # m from the object's centre at which the fingers go down, and to which they back away
+LATERAL = 0.012  # m by which the fingers may be off the line of pushing where they go down; twice as much later
+STRIDE = 0.02  # m per step while pushing
+NEAR = 0.012  # m from its place at which the object is left alone
+
+
 def push(manipulator: Manipulator) -> np.ndarray:
-    """Go around the object, down behind it, and push it along the line to its place."""
+    """The action [7] of going around the object, down behind it, pushing it to its place, and backing away."""
     simulation, place = manipulator.env.simulation, manipulator.env.task.desired[:2]
-    flange, thing = simulation.target[:3].copy(), simulation.object_position()
-    way = place - thing[:2]
-    distance = float(np.linalg.norm(way))
-    low = simulation.gripper.flange_to_pad + LOW  # the flange's height for pushing
-    if distance < 0.015:
-        return manipulator.move(_down(flange[:2], low + HOVER, manipulator), 1.0)
-    direction = way / distance
-    offset = flange[:2] - thing[:2]
-    along, aside = float(offset @ direction), float(abs(offset[0] * direction[1] - offset[1] * direction[0]))
-    if along < -CONTACT / 2 and aside < LATERAL and flange[2] < low + 0.01:  # behind it: push
-        goal = place - CONTACT * direction
-        ahead = goal - flange[:2]
-        ahead *= min(1.0, STRIDE / max(float(np.linalg.norm(ahead)), 1e-9))
-        return manipulator.move(_down(flange[:2] + ahead, low, manipulator), 1.0)
-    behind = thing[:2] - BEHIND * direction
+    low, high = simulation.gripper.lowest_flange + FINGERTIPS, simulation.gripper.lowest_flange + HOVER
+    flange, center = simulation.target[:3], simulation.object_position()[:2]
+    offset, way = flange[:2] - center, place - center
+    distance, left = float(np.linalg.norm(offset)), float(np.linalg.norm(way))
+    direction = way / max(left, 1e-9)
+    side = np.array([-direction[1], direction[0]])
+    down, aside = flange[2] < low + 0.02, float(offset @ side)
+
+    def toward(position: np.ndarray, height: float) -> np.ndarray:
+        """The action toward a place [2] of the closed gripper, pointing down."""
+        return manipulator.move(pointing_down(np.array([*position, height]), 0.0, 1.0, simulation.gripper), 1.0)
+
+    if left > NEAR and down and offset @ direction < 0 and abs(aside) < 2 * LATERAL:
+        return toward(flange[:2] + min(STRIDE, left) * direction - aside / 2 * side, low)
+    if down and distance < BEHIND - 0.01:  # back first: fingers that go up along the object would tip it over
+        return toward(center + offset * BEHIND / max(distance, 1e-9), flange[2])
+    if left < NEAR:
+        return toward(flange[:2], high)
+    behind = center - BEHIND * direction
     if np.linalg.norm(flange[:2] - behind) < LATERAL:
-        return manipulator.move(_down(behind, low, manipulator), 1.0)
-    if flange[2] < low + HOVER - 0.02:  # up first: the way around leads over the object
-        return manipulator.move(_down(flange[:2], low + HOVER, manipulator), 1.0)
-    return manipulator.move(_down(behind, low + HOVER, manipulator), 1.0)
-
-
-def _down(position: np.ndarray, height: float, manipulator: Manipulator) -> np.ndarray:
-    """The state [7] of a closed gripper that points down at a place [2]."""
-    return pointing_down(np.array([*position, height]), 0.0, 1.0, manipulator.env.simulation.gripper)
+        return toward(behind, low)
+    return toward(flange[:2] if flange[2] < high - 0.02 else behind, high)
 
 
 SKILLS.register(Skill("push", push))

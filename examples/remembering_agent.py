@@ -3,6 +3,8 @@
 It remembers what it saw where, wanders at first, and then returns to the remembered state whose image is most like the
 goal's. It learns nothing and plans nothing; it shows the contract.
 
+Try it::
+
     vjepa-sim eval --plugin examples/remembering_agent.py --agent remember --task reach --episodes 20 --out results
 """
 

@@ -1,5 +1,7 @@
 """A second camera of one's own: one that looks straight down on the table, recorded under a role of its own.
 
+Try it::
+
     vjepa-sim collect --plugin examples/top_camera.py --cameras left,top --out episodes --episodes 100
 """
 

@@ -1,5 +1,7 @@
 """A second arm: Universal Robots' UR5e with Robotiq's 2F-140, as robosuite models them.
 
+Try it::
+
     vjepa-sim collect --plugin examples/ur5e.py --arm ur5e --gripper robotiq_140 --out episodes --episodes 100
 """
 
@@ -27,7 +29,7 @@ ARMS.register(
         robosuite="UR5e",
         joints=tuple(f"robot0_{name}_joint" for name in JOINTS),
         flange=("robot0_right_hand", (0.0, 0.0, 0.0)),
-        hand_quaternion=(0.70710678, -0.70710678, 0.0, 0.0),  # as robosuite has it
+        end_effector_quaternion=(0.70710678, -0.70710678, 0.0, 0.0),  # as robosuite has it
         # The flange is at (0.42, 0, 0.49) and points straight down.
         home=np.array([-0.32474, -1.79342, 1.76656, -1.54394, -1.57080, -1.89554]),
         joints_low=-LIMIT,

@@ -1,4 +1,4 @@
-"""Arms: what the simulator must know of each, by name."""
+"""Arms: specifications for the simulator, by name."""
 
 from vjepa_sim.envs.arms.arm_spec import ARMS, ArmSpec
 from vjepa_sim.envs.arms.panda import PANDA

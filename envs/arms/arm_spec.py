@@ -1,36 +1,32 @@
-"""What the simulator must know of an arm, and the arms that it has."""
+"""Specification of a simulated arm, and the registry of arms."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from vjepa_sim.envs.registry import Registry
 
-if TYPE_CHECKING:
-    pass
 
-
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class ArmSpec:
     """An arm of J joints in the simulator, moved by position servos on its joints.
 
     Attributes:
-        name: as on the command line.
-        title: as in the ids of environments: ``vjepa_sim/<title>Reach-v0``.
+        name: name on the command line.
+        title: part of environment ids, ``vjepa_sim/<title>Reach-v0``.
         robosuite: name of robosuite's robot model, such as ``Panda``.
-        joints: names of its J joints, from the base on.
-        flange: body that carries the flange, and the flange's place in that body [3], metres.
-        hand_quaternion: orientation [4] (w, x, y, z) of robosuite's ``robot0_right_hand`` in its parent at which a
-            gripper's fingers open along the flange's y.
-        home: posture [J] in radians in which the flange points straight down and the fingers of a gripper that is
-            mounted straight open along the base frame's y.
+        joints: names of its J joints, starting at the base.
+        flange: body that carries the flange, and the position of the flange in that body [3], metres.
+        end_effector_quaternion: orientation [4] (w, x, y, z) of robosuite's body ``robot0_right_hand`` in its parent at
+            which a gripper's fingers open along the flange's y axis.
+        home: posture [J], radians, in which the flange points straight down and the fingers of a gripper without
+            mounting rotation open along the base frame's y axis.
         joints_low, joints_high: joint limits [J], radians.
-        stiffness, damping, torque: of the servos [J]: Nm/rad, Nms/rad, Nm.
+        stiffness, damping, torque: gains and torque limits of the servos [J]: Nm/rad, Nms/rad, Nm.
         armature: rotor inertia of the joints, kg m².
-        colliding: bodies whose contacts are simulated; the others can't reach the table.
+        colliding: names of the bodies whose contacts are simulated; the others can't reach the table.
     """
 
     name: str
@@ -38,7 +34,7 @@ class ArmSpec:
     robosuite: str
     joints: tuple[str, ...]
     flange: tuple[str, tuple[float, float, float]]
-    hand_quaternion: tuple[float, float, float, float]
+    end_effector_quaternion: tuple[float, float, float, float]
     home: np.ndarray
     joints_low: np.ndarray
     joints_high: np.ndarray
@@ -52,8 +48,8 @@ class ArmSpec:
         """Joints [J] in radians at which the flange points straight down and the fingers open along the base frame's y.
 
         Args:
-            mount_yaw: radians by which the gripper is mounted turned about the flange's axis, see
-                :attr:`.GripperSpec.mount_yaw`; the last joint makes up for it.
+            mount_yaw: rotation of the mounted gripper about the flange's axis, radians, see
+                :attr:`.GripperSpec.mount_yaw`; the last joint compensates it.
         """
         joints = self.home.copy()
         joints[-1] -= mount_yaw

@@ -1,4 +1,4 @@
-"""The Franka Panda (and FR3): what the simulator knows of it, and forward kinematics without a simulator."""
+"""The Franka Panda (and FR3): its specification, and forward kinematics without a simulator."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from vjepa_sim.envs.pose import matrix_to_euler
 # DROID's reset posture, radians. The flange is at (0.360, 0, 0.490) and points straight down.
 HOME_JOINTS = np.array([0.0, -np.pi / 5, 0.0, -4 * np.pi / 5, 0.0, 3 * np.pi / 5, 0.0])
 
-# Joint limits that both the Panda and the FR3 have, radians.
+# Joint limits within those of both the Panda and the FR3, radians.
 JOINTS_LOW = np.array([-2.7501, -1.7628, -2.8973, -3.0481, -2.8101, 0.5409, -2.8973])
 JOINTS_HIGH = np.array([2.7501, 1.7628, 2.8973, -0.1458, 2.8101, 3.7525, 2.8973])
-JOINT_SPEEDS = np.array([2.175, 2.175, 2.175, 2.175, 2.61, 2.61, 2.61])  # rad/s, the Panda's highest
+JOINT_SPEEDS = np.array([2.175, 2.175, 2.175, 2.175, 2.61, 2.61, 2.61])  # rad/s, maxima of the Panda
 
 PANDA = ARMS.register(
     ArmSpec(
@@ -22,11 +22,11 @@ PANDA = ARMS.register(
         robosuite="Panda",
         joints=tuple(f"robot0_joint{i}" for i in range(1, 8)),
         flange=("robot0_link7", (0.0, 0.0, 0.107)),
-        hand_quaternion=(1.0, 0.0, 0.0, 0.0),
+        end_effector_quaternion=(1.0, 0.0, 0.0, 0.0),
         home=HOME_JOINTS,
         joints_low=JOINTS_LOW,
         joints_high=JOINTS_HIGH,
-        # Stiff, so that a full 7.5 cm step ends within 2 mm of its target.
+        # Stiff, so that a step of 7.5 cm ends within 2 mm of its target.
         stiffness=np.array([8000.0, 8000.0, 7000.0, 7000.0, 4000.0, 4000.0, 3000.0]),
         damping=np.array([310.0, 310.0, 255.0, 255.0, 100.0, 100.0, 70.0]),
         torque=np.array([87.0, 87.0, 87.0, 87.0, 60.0, 60.0, 60.0]),

@@ -1,6 +1,6 @@
 """Real cameras: webcams, network streams, RealSense and ZED behind one class.
 
-Importing this package loads no camera library; a library is looked for when its camera is opened.
+Importing this package loads no camera library; a library is imported when its camera is opened.
 """
 
 from __future__ import annotations
@@ -31,14 +31,15 @@ FORMS = (
 
 
 def open_camera(text: str, max_age: float = SafetyLimits.max_camera_age) -> Grabber:
-    """Open the camera that ``text`` names, see :data:`FORMS`, and start to grab from it.
+    """Open a camera and start to grab from it.
 
     Args:
-        text: a device's number or path, a stream's address, a video, or a maker's name with or without a serial number.
-        max_age: seconds after which a picture is too old to act on.
+        text: number or path of a device, address of a stream, video file, or ``realsense`` or ``zed`` with or without a
+            serial number; see :data:`FORMS`.
+        max_age: seconds after which an image is too old to act on.
 
     Raises:
-        UserError: ``text`` names no kind of camera, its library is missing, or the camera can't be opened.
+        UserError: ``text`` has none of the forms, a library is missing, or the camera can't be opened.
     """
     source = _open_source(text)
     try:

@@ -1,4 +1,4 @@
-"""A camera as a control loop needs it: the newest picture, and when it came."""
+"""A camera for a control loop: the newest image and its time of arrival."""
 
 from __future__ import annotations
 
@@ -15,48 +15,51 @@ from vjepa_sim.envs.errors import UserError
 from vjepa_sim.envs.faults import StaleCamera
 from vjepa_sim.envs.safety import SafetyLimits
 
-FIRST_PICTURE = 5.0  # s: opening takes up to 3, and the first picture is late with most cameras
-RETRY_PAUSE = 0.5  # s: short, but no busy loop while a cable is out; FFmpeg complains on stderr each time
+FIRST_IMAGE = 5.0  # s: opening takes up to 3, and most cameras deliver their first image late
+RETRY_PAUSE = 0.5  # s: no busy loop while a cable is unplugged; FFmpeg writes to stderr each time
 CLOSE_TIMEOUT = 10.0  # s: longer than any source may need for one read and one reopening
 
 log = logging.getLogger(__name__)
 
 
 class EndOfVideo(UserError):
-    """A source that has an end, such as a file, has come to it. It is not reopened."""
+    """The end of a finite source, such as a file. It is not reopened."""
 
 
 class FrameSource(Protocol):
-    """An opened camera. Every call comes from one thread and ends within seconds, by an error if need be."""
+    """An opened camera. All calls come from one thread and return or raise within seconds."""
 
     def read(self) -> np.ndarray:
-        """Wait for the next picture: uint8 [H, W, 3] RGB, an array that the source never writes to again.
+        """Wait for the next image: uint8 [H, W, 3] RGB, an array that the source never writes to again.
 
         Raises:
-            EndOfVideo: there will be no more pictures.
-            Exception: anything else; the source must be reopened before the next read.
+            EndOfVideo: there are no more images.
+            Exception: any other failure; the source must be reopened before the next read.
         """
+        ...
 
     def reopen(self) -> None:
-        """Start afresh after an error. Raises if the camera is still not there; it may be tried again then."""
+        """Open the camera again after an error. Raises if it is still not available; may be called again then."""
+        ...
 
     def close(self) -> None:
-        """Release the camera, also one that is broken."""
+        """Release the camera, also after an error."""
+        ...
 
 
 class Grabber:
-    """Reads a source in a thread of its own and keeps only the newest picture.
+    """Reads a source in a thread of its own and keeps only the newest image.
 
-    Nobody has to read in time: without a thread, pictures queue up in a driver or a socket and the next one read is
-    an old one. After an error the source is reopened, again and again until :meth:`close`.
+    Without a thread, images queue up in a driver or a socket, and the next one read is an old one. After an error the
+    source is reopened repeatedly until :meth:`close`.
 
-    Stamps are seconds of ``time.monotonic()`` at which a picture *arrived*. It was exposed somewhat earlier: the
-    camera's own delay can't be seen from here.
+    Stamps are seconds of ``time.monotonic()`` at which an image *arrived*. It was exposed somewhat earlier: the
+    camera's own latency is not known here.
 
     Args:
-        source: an opened source; the grabber closes it.
-        max_age: seconds after which a picture is too old to act on.
-        name: what messages call the camera.
+        source: opened source; the grabber closes it.
+        max_age: seconds after which an image is too old to act on.
+        name: name of the camera in messages.
 
     Raises:
         UserError: ``max_age`` is not a positive number.
@@ -64,36 +67,34 @@ class Grabber:
 
     def __init__(self, source: FrameSource, max_age: float = SafetyLimits.max_camera_age, name: str = "camera"):
         if not 0 < max_age < math.inf:
-            raise UserError(
-                f"max_age={max_age!r}: the age of a picture must be limited to a positive number of seconds."
-            )
+            raise UserError(f"max_age={max_age!r}: the largest age of an image must be a positive number of seconds.")
         self.max_age, self.name = max_age, name
         self._source = source
-        self._news = threading.Condition()  # guards all that follows
+        self._news = threading.Condition()  # guards the fields below
         self._rgb: np.ndarray | None = None
-        self._stamp = time.monotonic()  # before the first picture: since when one is waited for
-        self._error = ""  # what went wrong since the newest picture
+        self._stamp = time.monotonic()  # before the first image: the time of opening
+        self._error = ""  # the last error since the newest image
         self._ended = False
         self._closed = False
-        # A daemon, so that a driver that hangs can't keep the program from ending; but one that is killed inside a
-        # C++ library takes the interpreter down with it, so whoever forgets to close is helped at the exit.
+        # A daemon, so that a driver that hangs can't keep the program from ending. But a daemon that is killed inside a
+        # C++ library crashes the interpreter, so the grabber is closed at exit if the program has not closed it.
         self._thread = threading.Thread(target=self._run, name=f"grabber of {name}", daemon=True)
         atexit.register(self.close)
         self._thread.start()
 
     @property
     def age(self) -> float:
-        """Seconds since the newest picture came; infinite before the first."""
+        """Seconds since the newest image arrived; infinite before the first."""
         with self._news:
             return math.inf if self._rgb is None else time.monotonic() - self._stamp
 
-    def latest(self, timeout: float = FIRST_PICTURE) -> tuple[np.ndarray, float]:
-        """The newest picture, uint8 [H, W, 3] RGB and read-only, and its stamp.
+    def latest(self, timeout: float = FIRST_IMAGE) -> tuple[np.ndarray, float]:
+        """The newest image, uint8 [H, W, 3] RGB and read-only, and its stamp.
 
-        Waits only for the first picture, at most ``timeout`` seconds.
+        Waits only for the first image, at most ``timeout`` seconds.
 
         Raises:
-            StaleCamera: the newest picture is older than ``max_age``, or none has come at all.
+            StaleCamera: the newest image is older than ``max_age``, or none has arrived.
             UserError: the grabber is closed.
         """
         with self._news:
@@ -101,23 +102,23 @@ class Grabber:
             return self._checked()
 
     def wait_newer(self, stamp: float, timeout: float = 1.0) -> tuple[np.ndarray, float]:
-        """Like :meth:`latest`, but waits up to ``timeout`` seconds for a picture that came after ``stamp``.
+        """Like :meth:`latest`, but waits up to ``timeout`` seconds for an image that arrived after ``stamp``.
 
-        With the stamp of the moment at which an arm has settled, the picture shows it at rest, but for the camera's
-        own delay.
+        With the time at which an arm has settled as ``stamp``, the image shows the arm at rest, except for the camera's
+        own latency.
 
         Raises:
-            StaleCamera: no such picture came, or it is older than ``max_age`` by now.
+            StaleCamera: no such image arrived, or it is older than ``max_age`` by now.
             UserError: the grabber is closed.
         """
         with self._news:
             self._news.wait_for(lambda: self._is_newer(stamp) or self._ended or self._closed, timeout)
-            rgb, came = self._checked()
-            if came > stamp:
-                return rgb, came
-            age = time.monotonic() - came
+            rgb, arrived = self._checked()
+            if arrived > stamp:
+                return rgb, arrived
+            age = time.monotonic() - arrived
             raise StaleCamera(
-                f"no newer picture came from {self.name} within {timeout:g} s; the newest is {age:.2f} s old"
+                f"no newer image came from {self.name} within {timeout:g} s; the newest is {age:.2f} s old"
                 f"{self._reason()}.",
                 "timeout",
                 age,
@@ -131,7 +132,7 @@ class Grabber:
         atexit.unregister(self.close)
         self._thread.join(CLOSE_TIMEOUT)
         if self._thread.is_alive():
-            log.warning("%s hangs in its driver and could not be released within %g s.", self.name, CLOSE_TIMEOUT)
+            log.warning("%s hangs in its driver; it was not released within %g s.", self.name, CLOSE_TIMEOUT)
 
     def __enter__(self) -> Grabber:
         return self
@@ -147,11 +148,10 @@ class Grabber:
             raise UserError(f"{self.name} is closed.")
         age = time.monotonic() - self._stamp
         if self._rgb is None:
-            raise StaleCamera(f"no picture has come from {self.name} in {age:.2f} s{self._reason()}.", "max_age", age)
+            raise StaleCamera(f"no image has come from {self.name} in {age:.2f} s{self._reason()}.", "max_age", age)
         if age > self.max_age:
             raise StaleCamera(
-                f"the newest picture of {self.name} is {age:.2f} s old, {self.max_age:g} s are allowed"
-                f"{self._reason()}.",
+                f"the newest image of {self.name} is {age:.2f} s old, {self.max_age:g} s are allowed{self._reason()}.",
                 "max_age",
                 age,
             )
@@ -183,7 +183,7 @@ class Grabber:
             self._source.close()
 
     def _keep(self, rgb: np.ndarray, stamp: float) -> None:
-        rgb.setflags(write=False)  # whoever asks before the next picture comes is given the same array
+        rgb.setflags(write=False)  # the same array is returned until the next image arrives
         with self._news:
             self._rgb, self._stamp, self._error = rgb, stamp, ""
             self._news.notify_all()

@@ -13,10 +13,10 @@ READ_TIMEOUT = 1000  # ms
 
 
 class RealSenseSource:
-    """The colour pictures of a RealSense as a :class:`.FrameSource`.
+    """The colour images of a RealSense as a :class:`.FrameSource`.
 
     Args:
-        serial: the camera's serial number; "" takes the first one found.
+        serial: serial number of the camera; "" for the first one found.
 
     Raises:
         UserError: pyrealsense2 is missing, or the camera can't be opened.
@@ -24,8 +24,8 @@ class RealSenseSource:
 
     def __init__(self, serial: str = ""):
         try:
-            import pyrealsense2
-        except ImportError as error:  # also when the wheel is there and the system's libusb isn't
+            import pyrealsense2  # pyright: ignore[reportMissingImports]  # optional
+        except ImportError as error:  # also if the system's libusb is missing
             raise UserError(
                 f'A RealSense needs pyrealsense2 ({error}): pip install "vjepa-sim[realsense]", and on Debian or '
                 "Ubuntu `sudo apt install libusb-1.0-0`."
@@ -34,21 +34,21 @@ class RealSenseSource:
         self._pipeline = self._open()
 
     def read(self) -> np.ndarray:
-        """The next colour picture, uint8 [480, 640, 3] RGB. Raises RuntimeError if none comes within a second."""
+        """The next colour image, uint8 [480, 640, 3] RGB. Raises RuntimeError if none comes within a second."""
         frame = self._pipeline.wait_for_frames(READ_TIMEOUT).get_color_frame()
         if not frame:
-            raise RuntimeError("The RealSense sent a set of pictures without a colour picture.")
-        # A copy: the library has a small pool of pictures, and one that we held would be missing there.
+            raise RuntimeError("The RealSense sent a frame set without a colour image.")
+        # A copy: the library has a small pool of image buffers, and a reference would keep one of them.
         return np.array(frame.get_data(), np.uint8)
 
     def reopen(self) -> None:
-        """Open the camera once more. Raises UserError as the constructor does."""
+        """Open the camera again. Raises UserError as the constructor does."""
         self.close()
         self._pipeline = self._open()
 
     def close(self) -> None:
         """Stop the camera."""
-        with suppress(RuntimeError):  # a camera that was unplugged, or stopped before, can't be stopped
+        with suppress(RuntimeError):  # a camera that is unplugged or stopped can't be stopped
             self._pipeline.stop()
 
     def _open(self):

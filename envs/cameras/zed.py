@@ -11,10 +11,10 @@ OPEN_TIMEOUT = 3.0  # s
 
 
 class ZedSource:
-    """The left eye of a ZED as a :class:`.FrameSource`.
+    """The left lens of a ZED as a :class:`.FrameSource`.
 
     Args:
-        serial: the camera's serial number; "" takes the first one found.
+        serial: serial number of the camera; "" for the first one found.
 
     Raises:
         UserError: the SDK is missing, ``serial`` is no number, or the camera can't be opened.
@@ -24,28 +24,28 @@ class ZedSource:
         if serial and not serial.isdecimal():
             raise UserError(f"{serial!r} is no serial number of a ZED: expected digits, as in zed:12345678.")
         try:
-            import pyzed.sl
+            import pyzed.sl  # pyright: ignore[reportMissingImports]  # comes with the ZED SDK
         except ImportError as error:
             raise UserError(
                 f"A ZED needs the ZED SDK of stereolabs.com, which brings its own Python package ({error}). The pyzed "
                 "that pip installs is another one: uninstall it if it is there. Without the SDK, open the ZED as a "
-                "webcam with zed-uvc:0: that takes the left half of its pictures."
+                "webcam with zed-uvc:0: that takes the left half of its images."
             ) from None
         self._sl, self._serial = pyzed.sl, serial
-        self._camera, self._picture = pyzed.sl.Camera(), pyzed.sl.Mat()
+        self._camera, self._image = pyzed.sl.Camera(), pyzed.sl.Mat()
         self._open()
 
     def read(self) -> np.ndarray:
-        """The next picture of the left eye, uint8 [720, 1280, 3] RGB. Raises OSError if none comes."""
+        """The next image of the left lens, uint8 [720, 1280, 3] RGB. Raises OSError if none comes."""
         status = self._camera.grab()
         if status != self._sl.ERROR_CODE.SUCCESS:
-            raise OSError(f"The ZED gave no picture: {status}")
-        self._camera.retrieve_image(self._picture, self._sl.VIEW.LEFT)
-        bgra = self._picture.get_data()  # uint8 [720, 1280, 4], overwritten by the next picture
+            raise OSError(f"The ZED gave no image: {status}")
+        self._camera.retrieve_image(self._image, self._sl.VIEW.LEFT)
+        bgra = self._image.get_data()  # uint8 [720, 1280, 4], overwritten by the next image
         return np.ascontiguousarray(bgra[:, :, 2::-1])
 
     def reopen(self) -> None:
-        """Open the camera once more. Raises UserError as the constructor does."""
+        """Open the camera again. Raises UserError as the constructor does."""
         self.close()
         self._open()
 

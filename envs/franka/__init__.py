@@ -1,4 +1,4 @@
-"""The real arm."""
+"""The real Franka arm."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ DRIVERS = {"franky": FrankyDriver, "franka-rs": FrankaRsDriver}
 
 
 def open_driver(kind: str, host: str) -> Driver:
-    """Connect to a robot; it stays where it is.
+    """Connect to a robot without moving it.
 
     Args:
         kind: ``franky`` or ``franka-rs``.
         host: address of the robot's control box.
 
     Raises:
-        UserError: there is no such driver, it is not installed, or it can't speak with this robot.
-        ArmFault: the robot doesn't answer.
+        UserError: there is no such driver, it is not installed, or it does not speak this robot's protocol version.
+        ArmFault: the robot does not answer.
     """
     if kind not in DRIVERS:
         raise unknown_name("driver", kind, DRIVERS)
@@ -35,6 +35,7 @@ def open_driver(kind: str, host: str) -> Driver:
 def open_arm(
     host: str,
     camera: str,
+    *,
     gripper: str = "robotiq",
     gripper_address: str | None = None,
     period: float = 1.0,
@@ -42,21 +43,21 @@ def open_arm(
     max_force: float = SafetyLimits.max_force,
     max_camera_age: float = SafetyLimits.max_camera_age,
 ) -> FrankaArm:
-    """Connect to a robot, its gripper and a camera; nothing moves.
+    """Connect to a robot, its gripper and a camera without moving anything.
 
     Args:
         host: address of the robot's control box.
-        camera: see :func:`.open_camera`.
+        camera: camera to open, see :func:`.open_camera`.
         gripper: ``robotiq`` or ``panda_hand``.
-        gripper_address: serial device of a Robotiq; the Franka Hand answers at ``host``.
-        period: seconds of a step.
-        driver: ``franky``, or ``franka-rs``, which also speaks with a Panda.
-        max_force: newtons at which the robot's own loop stops it; the envelope's, see :mod:`vjepa_sim.envs.safety`.
-        max_camera_age: seconds that a picture may be old; the envelope's.
+        gripper_address: serial device of a Robotiq; None for the Franka Hand, which is reached at ``host``.
+        period: control period, seconds.
+        driver: ``franky``, or ``franka-rs``, which also supports the Panda.
+        max_force: newtons at which the robot's own loop stops it; see :class:`.SafetyLimits`.
+        max_camera_age: largest age of an image, seconds; see :class:`.SafetyLimits`.
 
     Raises:
-        UserError: a part is not named rightly, or its driver is not installed.
-        ArmFault: a part doesn't answer.
+        UserError: a name is unknown, or a driver is not installed.
+        ArmFault: a part does not answer.
     """
     if GRIPPERS[gripper].serial and gripper_address is None:
         raise UserError(f"Gripper {gripper!r} needs its serial device: gripper_address='/dev/ttyUSB0'.")
@@ -67,7 +68,7 @@ def open_arm(
         parts.append(open_gripper(gripper, gripper_address or host))
         parts.append(open_camera(camera, max_camera_age))
         return FrankaArm(*parts, gripper_kind=gripper, period=period, max_force=max_force)
-    except BaseException:  # what is open is closed again if the next part isn't there
+    except BaseException:  # parts that are open are closed again if the next one fails
         for part in reversed(parts):
             part.close()
         raise

@@ -27,32 +27,32 @@ from vjepa_sim.envs.safety import SafetyLimits
 from vjepa_sim.envs.status import ArmStatus
 
 PERIODS = (0.25, 5.0)  # s: a compliant arm needs the shortest to settle
-SETTLE_TIME = 1.5  # s, at the usual speed, after a period in which the arm may still come to rest
+SETTLE_TIME = 1.5  # s after a period, at the usual speed, for the arm to come to rest
 AT_REST, TURN_AT_REST = 0.01, 0.03  # m/s, rad/s
-HAD_TIME = 0.9  # share of the time for a command; the newest state is a little old
-FIRST_FRAME_TIME = 3.0  # s to wait for a picture that is newer than the motion
+HAD_TIME = 0.9  # share of a command's time limit after which it is over; the newest state is a little old
+FIRST_FRAME_TIME = 3.0  # s to wait for an image that is newer than the motion
 HOME_SPEED = 0.15  # share of the robot's full speed
-GRIPPER_SILENCE = 2.0  # s: a serial line that has lost one message asks again after 1
-FINGER_LOOK = 0.3  # s between two looks at fingers that are waited for
-FINGER_REST = 0.001  # closedness by which resting fingers may change between two looks
-FINGER_THERE = 0.05  # closedness by which they may miss where they were sent
-FINGER_LOOKS = 4  # in which fingers must not have moved if they are to rest elsewhere
-FINGER_TIME = 5.0  # s for them to get somewhere
+GRIPPER_SILENCE = 2.0  # s: a serial line repeats a lost message after 1
+FINGER_POLL = 0.3  # s between two readings while fingers move
+FINGER_REST = 0.001  # closedness by which resting fingers may change between two readings
+FINGER_THERE = 0.05  # closedness by which they may miss their target
+FINGER_READINGS = 4  # readings without motion after which fingers count as stopped elsewhere
+FINGER_TIME = 5.0  # s, the limit for a finger motion
 
 
 class FrankaArm:
-    """Deltas move a commanded pose, on a leash to the measured one, exactly as in :class:`.SimArm`.
+    """An arm whose actions move a commanded pose with a limited lead over the measured one, as in :class:`.SimArm`.
 
-    A servo thread leads the compliant arm to that pose and asks the safety envelope in every tick. A fault stops the
-    arm and stays: every call but :meth:`close` raises it from then on. Nothing is ever recovered by itself; a person
-    looks, and a new arm is made.
+    A servo thread moves the compliant arm to that pose and calls the safety envelope in every tick. A fault stops the
+    arm and persists: every call but :meth:`close` raises it from then on. There is no automatic recovery: a person
+    must inspect the arm and open it again.
 
     Attributes:
-        period: seconds that one command takes.
+        period: control period, seconds.
         gripper: ``robotiq`` or ``panda_hand``.
-        simulated: whether there is no metal.
-        description: which software talks to the robot.
-        camera_card: the camera's address, as it is kept beside goals.
+        simulated: whether the robot is simulated.
+        description: software that talks to the robot.
+        camera_card: address of the camera, stored with captured goals.
     """
 
     simulated = False
@@ -62,6 +62,7 @@ class FrankaArm:
         driver: Driver,
         gripper: Gripper,
         camera: Grabber,
+        *,
         gripper_kind: str = "robotiq",
         period: float = 1.0,
         servo: ServoSettings | None = None,
@@ -69,12 +70,12 @@ class FrankaArm:
     ):
         """
         Args:
-            driver: of the robot.
-            gripper: on its flange.
-            camera: that looks at it.
+            driver: connection to the robot.
+            gripper: gripper on its flange.
+            camera: camera that sees the scene.
             gripper_kind: ``robotiq`` or ``panda_hand``.
-            period: seconds of a step.
-            servo: how fast it moves.
+            period: control period, seconds.
+            servo: speeds and gains, or None for the defaults.
             max_force: newtons at which the robot's own loop stops it.
         """
         check_period(period)
@@ -86,34 +87,34 @@ class FrankaArm:
         self._usual = servo or ServoSettings()
         self._servo = Servo(driver, self._usual, self._watch)
         self._settle_time = SETTLE_TIME
-        # Where the arm was sent, and where a command starts from.
+        # The pose that the arm was sent to, and the pose that the next command is relative to.
         self._sent = self._commanded = np.zeros(pose.STATE_DIM)
-        self._arrived = False  # whether it has had its time to get there
-        self._agents_turn: float | None = None  # since when the agent is waited for
+        self._arrived = False  # whether the motion to it is over: the arm rests, or its time has passed
+        self._agents_turn: float | None = None  # time since which the agent's next command is awaited
         self._arrived_at = 0.0
-        atexit.register(self.close)  # a program that ends without a word leaves the arm at rest, and parts in order
+        atexit.register(self.close)  # a program that ends without closing leaves the arm at rest
 
-    # --- the contract -----------------------------------------------------------------------------------------
+    # --- Arm --------------------------------------------------------------------------------------------------
 
     @property
     def target(self) -> np.ndarray:
-        """The state [7] that the next command starts from; where the arm is, while it isn't controlled."""
+        """The state [7] that the next command is relative to; the measured state while the arm isn't controlled."""
         self._servo.raise_fault()
         return self._commanded.copy() if self._servo.running else self._measured(self.robot_state())
 
     def watch(self, check: Callable[[ArmStatus], None]) -> None:
-        """Ask ``check`` in every tick; it raises an :class:`.ArmFault` if the arm must stop."""
+        """Call ``check`` in every tick; it raises an :class:`.ArmFault` if the arm must stop."""
         self._check = check
 
     def reset(self) -> Observation:
-        """Take hold of the arm where it is, and look. A Robotiq that isn't active **opens and closes fully** first.
+        """Take control of the arm where it is. A Robotiq that isn't active **opens and closes fully** first.
 
         Raises:
-            ArmFault: the arm can't be controlled, or an earlier fault: this arm is at its end then.
+            ArmFault: the arm can't be controlled, or an earlier fault.
         """
         self._servo.raise_fault()
         self._expect_nothing()
-        self._camera.latest()  # waits for the first picture: an arm that nobody sees is a fault
+        self._camera.latest()  # waits for the first image: an arm without images must not move
         self._gripper.activate()
         if not self._servo.running:
             self._servo.start(self._max_force)
@@ -125,7 +126,7 @@ class FrankaArm:
         return self.observe()
 
     def observe(self) -> Observation:
-        """A picture that was taken after the last motion had settled, and the state at that time."""
+        """An image that arrived after the last motion had settled, and the state at that time."""
         self._servo.raise_fault()
         self._check_gripper()
         rgb, stamp = self._camera.wait_newer(self._arrived_at, FIRST_FRAME_TIME)
@@ -136,8 +137,8 @@ class FrankaArm:
 
         Raises:
             UserError: the arm isn't controlled.
-            UnreachablePose: it has come to rest somewhere else, and stays there.
-            ArmFault: what stopped it.
+            UnreachablePose: the arm came to rest away from its target, and stays there.
+            ArmFault: any other fault that stopped the arm.
         """
         action = check_action(action)
         self._servo.raise_fault()
@@ -151,55 +152,55 @@ class FrankaArm:
         self._gripper.command(float(goal[GRIPPER]))
         sent = pose.difference(self._commanded, goal)
         sent[GRIPPER] = 0.0 if abs(action[GRIPPER]) < GRIPPER_DEADBAND else action[GRIPPER]
-        self._sent, most = goal, self.period + self._settle_time
+        self._sent, limit = goal, self.period + self._settle_time
         try:
-            rests = self._servo.wait(self._at_rest, most)
+            rests = self._servo.wait(self._at_rest, limit)
             self._arrived_at = time.monotonic()
-            # By the robot's clock: one that falls behind has not had its time.
-            self._arrived = rests or (self._servo.arrived and self._servo.state.clock - clock > HAD_TIME * most)
+            # By the robot's clock: a robot that falls behind has not had the time yet.
+            self._arrived = rests or (self._servo.arrived and self._servo.state.clock - clock > HAD_TIME * limit)
             self._check_arrival()
             self._servo.wait(lambda: False, start + self.period - time.monotonic())
-        finally:  # also after Ctrl-C: whoever goes on without a word is silent
+        finally:  # also after Ctrl-C: the agent is awaited from now on
             self._agents_turn = time.monotonic()
-        self._commanded = leashed(goal, self._measured(self._servo.state))  # once: every reader gets the same
+        self._commanded = leashed(goal, self._measured(self._servo.state))  # once, so that all readers get the same
         return sent
 
     def status(self) -> ArmStatus:
-        """How the arm is doing.
+        """Status of the arm.
 
         Raises:
-            ArmFault: what stopped it.
+            ArmFault: the fault that stopped it.
         """
         self._servo.raise_fault()
         return self._status(self.robot_state(), 0.0)
 
     def close(self) -> None:
-        """Come to rest and let go of robot, gripper and camera, whatever is broken by now."""
+        """Bring the arm to rest and release robot, gripper and camera, also after faults."""
         atexit.unregister(self.close)
-        with ExitStack() as parts:  # in reverse; each is closed whatever becomes of the others, also by Ctrl-C
+        with ExitStack() as parts:  # in reverse order; each is closed even if another fails, also by Ctrl-C
             for close in (self._camera.close, self._driver.close, self._gripper.close, self._servo.stop):
                 parts.enter_context(suppress(Exception))
                 parts.callback(close)
 
-    # --- beyond the contract ----------------------------------------------------------------------------------
+    # --- Robot ------------------------------------------------------------------------------------------------
 
     @property
     def gripper_status(self) -> str:
-        """What the gripper needs before it can be used, in words, or ``ready``."""
+        """``ready``, or in words what must be done before the gripper can be used."""
         return self._gripper.needs or "ready"
 
     def release(self) -> None:
-        """Come to rest, and neither control nor watch the arm until :meth:`reset`."""
+        """Bring the arm to rest and give up its control until :meth:`reset`; no limits are checked meanwhile."""
         self._expect_nothing()
         self._servo.stop()
 
     def go_home(self) -> None:
-        """Move slowly to DROID's reset posture, then open the gripper. The way must be free: the operator looks.
+        """Move slowly to DROID's reset posture, then open the gripper. The operator must check that the way is free.
 
-        All limits hold but the workspace: the way may begin outside, and hold from where it has come inside.
+        All safety limits hold; that of the workspace only once the arm is inside, as the way may begin outside.
 
         Raises:
-            ArmFault: what stopped the arm; it stays.
+            ArmFault: the fault that stopped the arm; it persists.
         """
         self._servo.raise_fault()
         self.release()
@@ -208,24 +209,24 @@ class FrankaArm:
         self._send_fingers(0.0)
 
     def glimpse(self) -> Observation:
-        """What is seen now, also while the arm isn't controlled."""
+        """The present observation, also while the arm isn't controlled."""
         rgb, stamp = self._camera.latest()
         return Observation(np.array(rgb), self._measured(self.robot_state()).astype(np.float32), stamp)
 
     def set_speed(self, share: float) -> None:
-        """Move at a share of the usual speed from now on, and give each command as much more time."""
+        """Move at a share of the usual speed, in (0, 1], from now on, with longer time limits in proportion."""
         usual = self._usual
         self._settle_time = SETTLE_TIME / share
         self._servo.settings = replace(usual, speed=share * usual.speed, turning_speed=share * usual.turning_speed)
 
     def held_success_rate(self, seconds: float) -> float:
-        """Hold still for some seconds; returns the share of control packets that arrived in time at the end."""
+        """Hold the arm still for some seconds; returns the share of control packets that arrived in time."""
         until = time.monotonic() + seconds
         self._servo.wait(lambda: time.monotonic() >= until, seconds + 1.0)
         return self._servo.state.success_rate
 
     def camera_pace(self, seconds: float) -> tuple[float, float]:
-        """Watch the camera for so long: pictures per second, and the longest wait for one in seconds."""
+        """Measure the camera for some seconds: images per second, and the longest wait for an image in seconds."""
         stamps = [self._camera.latest()[1]]
         while stamps[-1] - stamps[0] < seconds:
             stamps.append(self._camera.wait_newer(stamps[-1], FIRST_FRAME_TIME)[1])
@@ -233,17 +234,17 @@ class FrankaArm:
         return len(waits) / float(waits.sum()), float(waits.max())
 
     def judge(self) -> None:
-        """Nobody measures here; a person judges."""
+        """None: on a real arm, a person decides about success."""
         return None
 
     def robot_state(self) -> RobotState:
-        """What the robot reports, also while it isn't controlled."""
+        """The state that the robot reports, also while it isn't controlled."""
         return self._servo.state if self._servo.running else self._driver.read()
 
-    # --- inside -----------------------------------------------------------------------------------------------
+    # --- implementation ---------------------------------------------------------------------------------------
 
     def _measured(self, state: RobotState) -> np.ndarray:
-        """float64 [7]."""
+        """The measured state, float64 [7]."""
         return np.concatenate([state.pose[:3, 3], pose.matrix_to_euler(state.pose[:3, :3]), [self._gripper.closedness]])
 
     def _at_rest(self) -> bool:
@@ -256,11 +257,11 @@ class FrankaArm:
         return self._servo.arrived and bool(slow)
 
     def _expect_nothing(self) -> None:
-        """Nobody is waited for, and the arm need not be anywhere."""
+        """No command is awaited, and no arrival is checked."""
         self._arrived, self._agents_turn = False, None
 
     def _move_joints(self, joints: np.ndarray, speed: float) -> None:
-        """Under the envelope's eyes; a fault stays."""
+        """Move to joints [7] under the envelope's limits; a fault persists."""
         inside = False
 
         def watch(state: RobotState, clock_age: float) -> None:
@@ -268,24 +269,25 @@ class FrankaArm:
             try:
                 self._watch(state, clock_age)
                 inside = True
-            except OutOfWorkspace:  # which is looked for after all else
+            except OutOfWorkspace:  # the last of the envelope's checks
                 if inside:
                     raise
 
         try:
-            move_joints(self._driver, joints, speed, self._max_force, watch)
+            move_joints(self._driver, joints, speed=speed, max_force=self._max_force, watch=watch)
         except ArmFault as fault:
             self._servo.fail(fault)
             raise
 
     def _send_fingers(self, closedness: float) -> None:
-        """And wait until they rest there, or for long enough elsewhere: they may begin late, and something may hold
-        them.
+        """Move the fingers and wait until they rest at the target, or long enough elsewhere.
+
+        They may start late, and an object may stop them.
         """
         self._gripper.command(closedness)
         deadline, before, still = time.monotonic() + FINGER_TIME, self._gripper.closedness, 0
-        while time.monotonic() < deadline and still < FINGER_LOOKS:
-            time.sleep(FINGER_LOOK)
+        while time.monotonic() < deadline and still < FINGER_READINGS:
+            time.sleep(FINGER_POLL)
             now = self._gripper.closedness
             still = still + 1 if abs(now - before) <= FINGER_REST else 0
             before = now
@@ -308,7 +310,7 @@ class FrankaArm:
         self._gripper.check()
         age = self._gripper.age
         if age > GRIPPER_SILENCE:
-            raise GripperFault(f"It has not answered for {age:.1f} s.", "gripper_silence", age)
+            raise GripperFault(f"The gripper has not answered for {age:.1f} s.", "gripper_silence", age)
 
     def _status(self, state: RobotState, clock_age: float) -> ArmStatus:
         turn = self._agents_turn
@@ -327,7 +329,7 @@ class FrankaArm:
 
 
 def check_period(period: float) -> None:
-    """Refuse a step that a real arm can't take, before anything is connected."""
+    """Raise :class:`.UserError` for a control period that a real arm does not support."""
     if not PERIODS[0] <= period <= PERIODS[1]:
         raise UserError(f"period={period}: a real arm takes steps of {PERIODS[0]} to {PERIODS[1]} s.")
 

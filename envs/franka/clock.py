@@ -1,4 +1,4 @@
-"""For how long a robot has been silent."""
+"""Detection of a robot that has gone silent."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import time
 
 from vjepa_sim.envs.faults import ConnectionLost
 
-SILENCE = 0.75  # s: before libfranka gives up, which it does after 1
+SILENCE = 0.75  # s: less than libfranka's own limit, which is 1
 PAUSE = 0.1  # s
-LONGEST_STEP = 2.0  # periods of a reference; after a pause it goes on where it was, without a jump
+LONGEST_STEP = 2.0  # control periods; after a pause the reference continues where it was, without a jump
 
 
 class ClockWatch:
-    """Watches a robot's own clock, which stands still when only old copies of its state are left.
+    """Watches a robot's own clock, which stands still when its state is no longer updated.
 
-    Only time counts in which this program looked: if the whole computer stood still, the robot may have spoken
-    meanwhile. So between two looks at most 0.1 s have passed.
+    If the whole computer stood still, the robot may have sent states meanwhile. So at most 0.1 s are counted between
+    two calls of :meth:`update`.
 
     Attributes:
         age: seconds for which the clock has stood still.
@@ -24,20 +24,20 @@ class ClockWatch:
     def __init__(self, clock: float):
         """
         Args:
-            clock: seconds, what the robot's clock shows now.
+            clock: present time of the robot's clock, seconds.
         """
         self.age = 0.0
-        self._clock, self._looked_at = clock, time.monotonic()
+        self._clock, self._updated_at = clock, time.monotonic()
 
-    def look(self, clock: float) -> float:
-        """Compare what the robot's clock shows; returns the new :attr:`age`.
+    def update(self, clock: float) -> float:
+        """Compare the present time of the robot's clock, seconds; returns the new :attr:`age`.
 
         Raises:
-            ConnectionLost: it has stood still for 0.75 s.
+            ConnectionLost: the clock has stood still for 0.75 s.
         """
         now = time.monotonic()
-        self.age = 0.0 if clock != self._clock else self.age + min(now - self._looked_at, PAUSE)
-        self._clock, self._looked_at = clock, now
+        self.age = 0.0 if clock != self._clock else self.age + min(now - self._updated_at, PAUSE)
+        self._clock, self._updated_at = clock, now
         if self.age > SILENCE:
-            raise ConnectionLost(f"Nothing new has come from the robot in {self.age:.2f} s.", "silence", self.age)
+            raise ConnectionLost(f"No new state has come from the robot in {self.age:.2f} s.", "silence", self.age)
         return self.age

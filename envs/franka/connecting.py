@@ -1,4 +1,4 @@
-"""Connecting to a robot without waiting for ever."""
+"""Connecting to a robot with a time limit."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ CONNECT_TIMEOUT = 10.0  # s
 
 
 def connect_in_time(connect: Callable[[], T], host: str) -> T:
-    """Call something that never returns while another client holds the robot.
+    """Connect to a robot, within 10 s: while another client holds it, the call would never return.
 
     Args:
-        connect: makes the connection; lets go of it when its result is dropped.
-        host: of the robot, for the message.
+        connect: opens the connection; it is closed when the result is dropped.
+        host: address of the robot, for the message.
 
     Raises:
         ConnectionLost: no answer in time.
-        Exception: what ``connect`` raised.
+        Exception: the exception that ``connect`` raised.
     """
     try:
         return bounded(connect, CONNECT_TIMEOUT)

@@ -1,4 +1,4 @@
-"""libfranka's own connection to a robot, looked at from outside."""
+"""Monitor of libfranka's own connection to a robot."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import select
 import socket
 from pathlib import Path
 
-PORT = 1337  # of Franka's protocol
-FILES = Path("/proc/self/fd")  # Linux; nobody else can tell, and a robot that hangs up is then merely silent
+PORT = 1337  # port of Franka's protocol
+FILES = Path("/proc/self/fd")  # Linux only; elsewhere a closed connection is detected as a silent robot
 
 
 class Connection:
-    """Tells at once that the robot has hung up.
+    """Detects at once that the robot has closed the connection.
 
-    libfranka looks at its connection for commands only after a packet of states has come, and it waits for one up to a
+    libfranka checks its command connection only after a packet of states has arrived, for which it waits up to a
     second.
     """
 
@@ -30,18 +30,18 @@ class Connection:
 
     @property
     def lost(self) -> bool:
-        """Whether the other end is gone; never waits."""
+        """Whether the robot has closed the connection; returns at once."""
         return self._socket is not None and bool(self._poll.poll(0))
 
     def close(self) -> None:
-        """Look no more; the connection itself is libfranka's to close."""
+        """End the monitoring; libfranka closes the connection itself."""
         if self._socket is not None:
             self._socket.close()
             self._socket = None
 
 
 def _find(host: str) -> socket.socket | None:
-    """A second handle of the connection, so that its number can't become another file's meanwhile."""
+    """A duplicate handle of the connection, so that its file descriptor is not reused meanwhile."""
     try:
         addresses = {info[4][0] for info in socket.getaddrinfo(host, PORT, type=socket.SOCK_STREAM)}
         sockets = [int(file.name) for file in FILES.iterdir() if file.is_socket()]

@@ -1,4 +1,4 @@
-"""What the servo needs of a robot, whichever library talks to it."""
+"""The contract of a robot driver, whichever library talks to the robot."""
 
 from __future__ import annotations
 
@@ -20,60 +20,70 @@ class Driver(Protocol):
     During a motion, :meth:`read`, :meth:`check`, :meth:`follow` and :meth:`follow_joints` never wait for the network.
 
     Attributes:
-        description: which software talks to it, and in which version.
+        description: name and version of the library that talks to the robot.
     """
 
     description: str
 
     def read(self) -> RobotState:
         """The newest state; during a motion the last copy."""
+        ...
 
     def start(self, max_force: float) -> None:
-        """Begin to hold the present pose; the robot's own loop ends the motion if a force exceeds ``max_force`` (N)."""
+        """Start to hold the present pose; the robot's own loop ends the motion if a force exceeds ``max_force`` (N)."""
+        ...
 
     def follow(self, pose: np.ndarray) -> None:
         """Move the reference of :meth:`start` to a flange pose [4, 4]; small steps only."""
+        ...
 
     def start_joints(self, max_force: float) -> None:
-        """Begin to hold the present joints, otherwise as :meth:`start`."""
+        """Start to hold the present joints, otherwise as :meth:`start`."""
+        ...
 
     def follow_joints(self, joints: np.ndarray, speeds: np.ndarray) -> None:
-        """Move the reference of :meth:`start_joints` to joints [7], rad; small steps only. Its speeds [7]: rad/s."""
+        """Move the reference of :meth:`start_joints` to joints [7], rad, with speeds [7], rad/s; small steps only."""
+        ...
 
     def check(self) -> None:
-        """Raise what has ended the motion, if something has."""
+        """Raise the fault that has ended the motion, if any."""
+        ...
 
     def stop(self) -> None:
-        """Come to rest, and end the motion. Safe to call at any time, also after a fault."""
+        """Bring the arm to rest and end the motion. Safe to call at any time, also after a fault."""
+        ...
 
     def close(self) -> None:
-        """Come to rest and let go of the robot."""
+        """Bring the arm to rest and disconnect."""
+        ...
 
 
 def check_mode(mode: str) -> None:
-    """Raise why a robot in this mode takes no motion, if it doesn't."""
+    """Raise :class:`.ArmFault` if a robot in this mode accepts no motion."""
     if mode == USER_STOPPED:
         raise UserStopped("The robot is stopped by its button or enabling device.")
     if mode == REFLEX:
         raise Reflex("The robot has stopped itself and waits for recovery.")
     if mode not in (IDLE, MOVING):
-        raise ArmFault(f"The robot is in mode {mode}, and must be in {IDLE}.")
+        raise ArmFault(f"The robot is in mode {mode}; expected {IDLE}.")
 
 
 def check_pose(pose: np.ndarray) -> None:
-    """Raise :class:`NotFinite` unless a reference pose [4, 4] is."""
+    """Raise :class:`.NotFinite` unless a reference pose [4, 4] is finite."""
     if not np.all(np.isfinite(pose)):
         raise NotFinite(f"The reference pose {pose[:3, 3].tolist()} is not finite.")
 
 
 def check_joints(joints: np.ndarray, speeds: np.ndarray) -> None:
-    """Raise :class:`NotFinite` unless reference joints [7] and their speeds [7] are."""
+    """Raise :class:`.NotFinite` unless reference joints [7] and their speeds [7] are finite."""
     if not np.all(np.isfinite([joints, speeds])):
         raise NotFinite(f"The reference {joints.tolist()} or its speed is not finite.")
 
 
 def rigid(matrix: np.ndarray) -> np.ndarray:
-    """[4, 4]. What the robot reports is rounded, its hand's tool frame to four digits, and franky refuses such a
+    """The pose [4, 4] with an exact rotation matrix.
+
+    The robot reports rounded numbers, for the Franka Hand's tool frame with four digits, and franky refuses such a
     target.
     """
     result = np.array(matrix)

@@ -17,22 +17,25 @@ from vjepa_sim.envs.franka.connection import Connection
 from vjepa_sim.envs.franka.driver import COLLISION_FORCE, COLLISION_TORQUE, check_joints, check_mode, check_pose, rigid
 from vjepa_sim.envs.robot import RobotState
 
-# The library smooths every step of a reference, and must be faster than the servo leads it, or the arm stops late. Of
-# these norms, an axis gets 1/sqrt(3). Gains, and how far the smoothed reference may lead the arm (25 mm), are the
+# The library smooths every step of a reference. Its speeds must exceed the servo's, or the arm stops late. They are
+# norms, of which an axis gets 1/sqrt(3). The gains, and the largest lead of the smoothed reference (25 mm), are the
 # library's own, close to DROID's.
 SPEEDS = {"max_velocity": 0.6, "max_acceleration": 4.0, "max_jerk": 200.0}  # metres
 TURNING_SPEEDS = {"max_angular_velocity": 1.6, "max_angular_acceleration": 10.0, "max_angular_jerk": 500.0}  # radians
-ANYWHERE = {"max_deviation": 3.0, "max_angular_deviation": 3.2}  # m and rad from the start; the envelope watches
+ANYWHERE = {
+    "max_deviation": 3.0,
+    "max_angular_deviation": 3.2,
+}  # m and rad from the start; no limit in effect
 JOINT_SHARE = 0.5  # of the joints' full speed
 ANY_JOINTS = 6.3  # rad from the start
-MODES = {"idle": "Idle", "move": "Move", "reflex": "Reflex", "user_stopped": "UserStopped"}  # as libfranka has them
+MODES = {"idle": "Idle", "move": "Move", "reflex": "Reflex", "user_stopped": "UserStopped"}  # to libfranka's names
 
 
 class FrankaRsDriver:
     """See :class:`.Driver`.
 
-    The library's loop can't be told of a force, but the robot can, axis by axis: so a force along an axis ends the
-    motion by the robot's own reflex, which must be recovered from. An oblique one ends it at the next :meth:`check`.
+    The library's loop has no force limit, but the robot has one per axis: so a force along an axis ends the motion by
+    the robot's own reflex, which must be recovered from. An oblique one ends it at the next :meth:`check`.
     """
 
     def __init__(self, host: str):
@@ -50,7 +53,7 @@ class FrankaRsDriver:
         self._max_force = COLLISION_FORCE
         self._tool = np.eye(4)
         with self._faults():
-            self._robot = connect_in_time(lambda: self._franka.Robot(host, realtime="ignore"), host)
+            self._robot: Any = connect_in_time(lambda: self._franka.Robot(host, realtime="ignore"), host)
         self._connection = Connection(host)
         self.description = f"franka-rs {version('franka-rs')}"
 
@@ -69,8 +72,8 @@ class FrankaRsDriver:
             )
 
     def start(self, max_force: float) -> None:
-        """Hold the present pose with an impedance that gives way."""
-        self._begin(max_force, lambda: self._robot.cartesian_targets(**SPEEDS, **TURNING_SPEEDS, **ANYWHERE))
+        """Hold the present pose with a compliant Cartesian impedance."""
+        self._begin(max_force, lambda: self._connected.cartesian_targets(**SPEEDS, **TURNING_SPEEDS, **ANYWHERE))
 
     def follow(self, pose: np.ndarray) -> None:
         """Move the reference to a flange pose [4, 4]."""
@@ -78,16 +81,16 @@ class FrankaRsDriver:
         self._lead(_target(pose @ self._tool))
 
     def start_joints(self, max_force: float) -> None:
-        """Hold the present joints with an impedance."""
-        self._begin(max_force, lambda: self._robot.joint_targets(fraction=JOINT_SHARE, max_deviation=ANY_JOINTS))
+        """Hold the present joints with a joint impedance."""
+        self._begin(max_force, lambda: self._connected.joint_targets(fraction=JOINT_SHARE, max_deviation=ANY_JOINTS))
 
     def follow_joints(self, joints: np.ndarray, speeds: np.ndarray) -> None:
-        """Move the reference to joints [7], rad; the library finds its speeds itself."""
+        """Move the reference to joints [7], rad; the library computes the speeds itself."""
         check_joints(joints, speeds)
         self._lead(joints)
 
     def check(self) -> None:
-        """Raise what has ended the motion, if something has; or that the force, in whatever direction, is too large."""
+        """Raise the fault that has ended the motion, if any, or a fault if the force in any direction is too large."""
         motion = self._motion
         if motion is None:
             return
@@ -105,33 +108,33 @@ class FrankaRsDriver:
                 self._check_force(self._state())  # the loop's last copy is older than what ended it
                 raise
             check_mode(_mode(self._state()))
-            raise ArmFault("The motion has ended by itself.")
+            raise ArmFault("The motion has ended without an error.")
 
     def stop(self) -> None:
-        """Come to rest, and end the motion."""
+        """Bring the arm to rest and end the motion."""
         motion, self._motion = self._motion, None
         if motion is None:
             return
-        with suppress(Exception):  # whatever is broken by now: what can still be stopped is stopped
+        with suppress(Exception):  # after any failure, the remaining ways to stop are still tried
             state = motion.state()
             joints = isinstance(motion, self._franka.JointTargets)
             motion.move_to(state.q if joints else _target(rigid(state.O_T_EE)))
         with suppress(Exception):
-            motion.stop()  # waits for rest
+            motion.stop()  # waits until the arm is at rest
 
     def close(self) -> None:
-        """Come to rest and disconnect."""
+        """Bring the arm to rest and disconnect."""
         self.stop()
         self._connection.close()
         self._robot = None
 
     def _begin(self, max_force: float, begin: Callable[[], Any]) -> None:
-        """Hand the control to the library's loop, and tell the robot of the force, however late Python may be."""
+        """Start the library's loop, and set the robot's own force limit, which does not depend on Python's timing."""
         with self._faults():
             state = self._state()
             check_mode(_mode(state))
             torques, forces = [COLLISION_TORQUE] * 7, [min(max_force, COLLISION_FORCE)] * 3 + [COLLISION_TORQUE] * 3
-            self._robot.set_collision_behavior_simple(torques, torques, forces, forces)
+            self._connected.set_collision_behavior_simple(torques, torques, forces, forces)
             self._tool, self._max_force = rigid(state.F_T_EE), max_force
             self._motion = begin()
 
@@ -140,25 +143,32 @@ class FrankaRsDriver:
             try:
                 self._motion.move_to(target)
             except self._franka.FrankaError:
-                self.check()  # most likely the motion has ended just now, and there is a better reason
+                self.check()  # most likely the motion has just ended, and check() has the cause
                 raise
 
     def _check_force(self, state: Any) -> None:
         force = float(np.linalg.norm(state.O_F_ext_hat_K[:3]))
         if force > self._max_force:
-            raise ForceExceeded(f"The arm met {force:.1f} N.", "max_force", force)
+            raise ForceExceeded(f"The external force is {force:.1f} N.", "max_force", force)
 
     def _state(self) -> Any:
         """franka-rs's newest state."""
         motion = self._motion
         if motion is not None:
             return motion.state()
-        self._robot.read_once()  # what has queued up since the last time, which is old
-        return self._robot.read_once()
+        self._connected.read_once()  # an old state that was queued since the last call
+        return self._connected.read_once()
+
+    @property
+    def _connected(self) -> Any:
+        """franka-rs's robot. Raises :class:`.UserError` after :meth:`close`."""
+        if self._robot is None:
+            raise UserError(f"The connection to the robot at {self._host} was closed; open a new one.")
+        return self._robot
 
     @contextmanager
     def _faults(self) -> Iterator[None]:
-        """Whatever franka-rs raises, as a fault of ours."""
+        """Translate franka-rs's exceptions into faults."""
         try:
             yield
         except (ArmFault, UserError):
@@ -170,15 +180,17 @@ class FrankaRsDriver:
 
 
 def _mode(state: Any) -> str:
-    return MODES.get(state.robot_mode, state.robot_mode)
+    mode: str = state.robot_mode
+    return MODES.get(mode, mode)
 
 
 def _target(pose: np.ndarray) -> np.ndarray:
-    """[7]: a place, and a quaternion that ends with its real part."""
+    """A pose [4, 4] as position and quaternion [7], (x, y, z, qx, qy, qz, qw)."""
     return np.concatenate([pose[:3, 3], Rotation.from_matrix(pose[:3, :3]).as_quat()])
 
 
-def _fault(error: Exception, host: str) -> ArmFault | UserError:
+def _fault(error: Any, host: str) -> ArmFault | UserError:
+    """The fault for a ``franka.FrankaError``."""
     text, kind = str(error), error.kind
     if kind == "incompatible_version":
         return UserError(f"The robot at {host} speaks neither version 5 nor 10 of the protocol ({text}).")

@@ -1,4 +1,4 @@
-"""A slow way from one posture to another, under impedance."""
+"""Slow joint-space motion from one posture to another, under joint impedance."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from vjepa_sim.envs.robot import RobotState
 PERIOD = 0.01  # s
 ARRIVED, AT_REST = 0.015, 0.02  # rad, rad/s
 SETTLE_TIME = 3.0  # s
-PEAK = 1.5  # highest speed of a ramp, by its mean
+PEAK = 1.5  # peak speed of the ramp over its mean speed
 
 
 def move_joints(
-    driver: Driver, joints: np.ndarray, speed: float, max_force: float, watch: Callable[[RobotState, float], None]
+    driver: Driver, joints: np.ndarray, *, speed: float, max_force: float, watch: Callable[[RobotState, float], None]
 ) -> None:
-    """Go straight to a posture in joint space, and wait until the arm is there. However it ends, it ends at rest.
+    """Move to a posture along a straight line in joint space; returns or raises with the arm at rest.
 
-    Times and speeds are by the robot's clock: when the robot falls behind, the reference waits for it.
+    Times and speeds are measured by the robot's clock: when the robot falls behind, the reference waits for it.
 
     Args:
-        driver: of the robot; no motion may be under way.
-        joints: [7], radians.
+        driver: driver of the robot, without a motion in progress.
+        joints: target joint positions [7], radians.
         speed: share of the joints' highest speeds, in (0, 1].
         max_force: newtons at which the robot's own loop ends the motion.
-        watch: as the :class:`.Servo`'s.
+        watch: called in every period, as by :class:`.Servo`.
 
     Raises:
-        UnreachablePose: the arm did not get there.
-        ArmFault: what stopped it on the way.
+        UnreachablePose: the arm did not reach the target.
+        ArmFault: any other fault that stopped it.
     """
     driver.start_joints(max_force)
     try:
@@ -52,17 +52,17 @@ def move_joints(
             if share == 1.0 and _settled(before, state, joints):
                 return
         short = float(np.abs(joints - state.joints).max())
-        raise UnreachablePose(f"A joint stayed {short:.3f} rad from where it was sent.", "", short)
+        raise UnreachablePose(f"A joint stopped {short:.3f} rad from its target.", "", short)
     finally:
         driver.stop()
 
 
 def _next(driver: Driver, clock: ClockWatch, watch: Callable[[RobotState, float], None]) -> RobotState:
-    """The state after one period, of a robot that is well."""
+    """The state after one period; raises if the robot has a fault."""
     time.sleep(PERIOD)
     driver.check()
     state = driver.read()
-    watch(state, clock.look(state.clock))
+    watch(state, clock.update(state.clock))
     return state
 
 

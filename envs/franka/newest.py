@@ -1,4 +1,4 @@
-"""The newest answer of a call that may block."""
+"""The newest result of a call that may block."""
 
 from __future__ import annotations
 
@@ -10,51 +10,51 @@ T = TypeVar("T")
 
 
 class Newest(Generic[T]):
-    """Asks again and again in a thread of its own, so that nobody else ever has to wait for an answer.
+    """Repeats a call in a thread of its own, so that its newest result is available without waiting.
 
-    The first error ends it, and is raised by every :meth:`get` from then on.
+    The first exception ends the thread, and is raised by every :meth:`get` from then on.
     """
 
-    def __init__(self, ask: Callable[[], T], pause: float):
-        """Ask once, in the caller's thread, and start.
+    def __init__(self, call: Callable[[], T], pause: float):
+        """Call once, in the caller's thread, and start.
 
         Args:
-            ask: the call.
-            pause: seconds between an answer and the next question.
+            call: the function.
+            pause: seconds between a result and the next call.
 
         Raises:
-            Exception: whatever the first call raises.
+            Exception: the exception of the first call.
         """
-        self._ask, self._pause = ask, pause
-        self._answer: T = ask()
+        self._call, self._pause = call, pause
+        self._result: T = call()
         self._error: Exception | None = None
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="newest", daemon=True)
         self._thread.start()
 
     def get(self) -> T:
-        """The newest answer, without waiting.
+        """The newest result, without waiting.
 
         Raises:
-            Exception: what the call raised.
+            Exception: the exception that the call raised.
         """
         if self._error is not None:
-            raise self._error.with_traceback(None)  # the same one again and again would grow
-        return self._answer
+            raise self._error.with_traceback(None)  # a traceback would grow each time it is raised
+        return self._result
 
     def end(self) -> None:
-        """Ask no more; a call that is under way is left alone."""
+        """Start no further call; one in progress continues."""
         self._closed.set()
 
     def join(self, timeout: float) -> bool:
-        """Wait until nothing is being asked any more, at most ``timeout`` seconds; returns whether it is so."""
+        """Wait at most ``timeout`` seconds for the thread to end; returns whether it has ended."""
         self._thread.join(timeout)
         return not self._thread.is_alive()
 
     def _run(self) -> None:
         while not self._closed.wait(self._pause):
             try:
-                self._answer = self._ask()
+                self._result = self._call()
             except Exception as error:
                 self._error = error
                 return

@@ -1,4 +1,4 @@
-"""The thread between a slow agent and a fast robot: it leads the reference to the goal, and watches."""
+"""The servo thread between a slow agent and a fast robot: it moves the reference to the goal, and checks the limits."""
 
 from __future__ import annotations
 
@@ -16,24 +16,25 @@ from vjepa_sim.envs.franka.driver import Driver
 from vjepa_sim.envs.robot import RobotState
 
 ENDING = 10.0  # s for the arm to come to rest
-AT_REST = 0.03  # m/s under which what is missing is friction's, and no longer the arm's way behind the reference
-NEAR, TURNED = 0.002, 0.01  # m and rad; closer than that, an integral only makes the arm hunt: it sticks and slips
-FORGETTING = 0.2  # s in which a new motion forgets the lead of the one before; friction pulls elsewhere now
+AT_REST = 0.03  # m/s below which the remaining error is due to friction, and not to the arm's lag behind the reference
+NEAR, TURNED = 0.002, 0.01  # m and rad; at smaller errors, integral action makes the arm stick and slip
+FORGETTING = 0.2  # s, time constant by which a new motion removes the lead of the previous one
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ServoSettings:
-    """How the reference travels.
+    """Rate, speeds and integral action of the :class:`Servo`.
+
+    Speeds and times are measured by the robot's clock: when the robot falls behind, the reference waits for it.
 
     Attributes:
-        rate: Hz.
-        speed: metres per second.
-        turning_speed: radians per second.
-        integral_gain: per second; joint friction leaves a compliant arm up to 12 mm short of its goal.
-        integral_limit: metres that the reference may lead by for that.
-        turning_limit: radians that it may lead by.
-
-    Speeds and times are by the robot's clock: when the robot falls behind, the reference waits for it.
+        rate: updates of the reference, Hz.
+        speed: speed of the reference, metres per second.
+        turning_speed: its angular speed, radians per second.
+        integral_gain: gain of the integral action, per second; without it, joint friction leaves a compliant arm up to
+            12 mm short of its goal.
+        integral_limit: largest lead of the reference by integral action, metres per axis.
+        turning_limit: largest lead in rotation, radians per axis.
     """
 
     rate: float = 50.0
@@ -45,21 +46,21 @@ class ServoSettings:
 
 
 class Servo:
-    """Owns the driver while it runs. A fault stops the arm at once, and is raised in whoever asks from then on.
+    """Owns the driver while it runs. A fault stops the arm at once, and is raised by all later calls.
 
-    After a fault it never starts again: somebody looks at the arm first, and makes another.
+    After a fault it never starts again: a person must inspect the arm and open it again.
 
     Attributes:
-        settings: how the reference travels.
+        settings: rate, speeds and integral action.
     """
 
     def __init__(self, driver: Driver, settings: ServoSettings, watch: Callable[[RobotState, float], None]):
         """
         Args:
-            driver: of the robot.
-            settings: how the reference travels.
+            driver: driver of the robot.
+            settings: rate, speeds and integral action.
             watch: called in every tick with the robot's state and the seconds for which its clock has stood still, see
-                :class:`.ClockWatch`; raises an :class:`ArmFault` if the arm must stop.
+                :class:`.ClockWatch`; raises an :class:`.ArmFault` if the arm must stop.
         """
         self.settings = settings
         self._driver, self._watch = driver, watch
@@ -89,7 +90,7 @@ class Servo:
         with self._lock:
             self._state, self._clock = state, ClockWatch(state.clock)
             self._goal = self._reference = state.pose.copy()
-            self._lead = np.zeros(6)  # what the reference sent is ahead by: metres, and a rotation vector
+            self._lead = np.zeros(6)  # of the reference that is sent: metres, and a rotation vector
             self._running = True
         self._thread = threading.Thread(target=self._run, name="servo", daemon=True)
         self._thread.start()
@@ -104,18 +105,18 @@ class Servo:
         """The newest state.
 
         Raises:
-            ArmFault: what stopped the arm.
+            ArmFault: the fault that stopped the arm.
         """
         with self._lock:
             self._raise()
             return self._state
 
     def go(self, pose: np.ndarray) -> None:
-        """Lead the reference to a flange pose [4, 4] from now on.
+        """Set a flange pose [4, 4] as the goal of the reference.
 
         Raises:
-            NotFinite: the pose is not; the arm stays with the goal it has.
-            ArmFault: what stopped the arm.
+            NotFinite: the pose is not finite; the previous goal remains.
+            ArmFault: the fault that stopped the arm.
         """
         if not np.all(np.isfinite(pose)):
             raise NotFinite(f"The pose {pose[:3, 3].tolist()} is not finite.")
@@ -130,17 +131,17 @@ class Servo:
             return bool(np.allclose(self._reference, self._goal, atol=1e-6))
 
     def wait(self, done: Callable[[], bool], timeout: float) -> bool:
-        """Until something is so; looks again after every tick.
+        """Wait until a condition holds; it is evaluated after every tick.
 
         Args:
-            done: called without the servo's lock.
-            timeout: seconds.
+            done: the condition, called without the servo's lock.
+            timeout: time limit, seconds.
 
         Returns:
-            Whether it became so in time.
+            Whether the condition held in time.
 
         Raises:
-            ArmFault: what stopped the arm meanwhile.
+            ArmFault: the fault that stopped the arm meanwhile.
         """
         deadline = time.monotonic() + timeout
         while not done():
@@ -153,28 +154,28 @@ class Servo:
         return True
 
     def stop(self) -> None:
-        """Come to rest and end the thread; safe to call at any time."""
+        """Bring the arm to rest and end the thread; safe to call at any time."""
         self._running = False
         try:
             self._join()
-        finally:  # also when Ctrl-C is pressed once more
+        finally:  # also when Ctrl-C is pressed again
             self._driver.stop()
 
     def fail(self, fault: ArmFault) -> None:
-        """Stop for a reason that was found elsewhere; the first one stays."""
-        with self._lock:  # before the arm is at rest, which may take seconds: whoever asks must know at once
+        """Stop with a fault that was found elsewhere; the first fault is kept."""
+        with self._lock:  # before stop(), which may take seconds: other threads must see the fault at once
             self._running, self._fault = False, self._fault or fault
             self._moved.notify_all()
         self.stop()
 
     def raise_fault(self) -> None:
-        """Raise what stopped the arm, if something has."""
+        """Raise the fault that stopped the arm, if any."""
         with self._lock:
             self._raise()
 
     def _raise(self) -> None:
         if self._fault is not None:
-            raise self._fault.with_traceback(None)  # the same one again and again would grow
+            raise self._fault.with_traceback(None)  # a traceback would grow each time it is raised
 
     def _join(self) -> None:
         if self._thread is not None and self._thread is not threading.current_thread():
@@ -189,17 +190,17 @@ class Servo:
             except ArmFault as fault:
                 self.fail(fault)
                 return
-            except Exception as error:  # a mistake of ours must stop the arm too
+            except Exception as error:  # an error in this program must stop the arm too
                 self.fail(ArmFault(f"the servo failed ({type(error).__name__}: {error})."))
                 return
-            due = max(due + period, time.monotonic() - period)  # a late tick isn't made up for by a burst
+            due = max(due + period, time.monotonic() - period)  # a late tick is not followed by a burst
             time.sleep(max(0.0, due - time.monotonic()))
 
     def _tick(self, period: float) -> None:
         self._driver.check()
         state = self._driver.read()
         passed = min(state.clock - self._state.clock, LONGEST_STEP * period)
-        self._watch(state, self._clock.look(state.clock))
+        self._watch(state, self._clock.update(state.clock))
         with self._lock:
             if passed > 0:
                 self._advance(state, passed)
@@ -208,7 +209,7 @@ class Servo:
         self._driver.follow(reference)
 
     def _advance(self, state: RobotState, passed: float) -> None:
-        """One step of the reference, and of what it must lead by to bring the arm to the goal."""
+        """One step of the reference, and of its lead by integral action."""
         settings, before = self.settings, self._state
         moving = np.linalg.norm(state.pose[:3, 3] - before.pose[:3, 3]) > AT_REST * (state.clock - before.clock)
         self._state = state
@@ -224,13 +225,13 @@ class Servo:
 
 
 def pose_difference(start: np.ndarray, end: np.ndarray) -> np.ndarray:
-    """[6] from one pose [4, 4] to another: metres, and a rotation vector [3] in the base frame."""
+    """Difference [6] of two poses [4, 4]: metres, and a rotation vector in radians, base frame."""
     turn = Rotation.from_matrix(end[:3, :3]) * Rotation.from_matrix(start[:3, :3]).inv()
     return np.concatenate([end[:3, 3] - start[:3, 3], turn.as_rotvec()])
 
 
 def _ahead(pose: np.ndarray, difference: np.ndarray) -> np.ndarray:
-    """The pose [4, 4] that is so far [6] from another."""
+    """The pose [4, 4] at a difference [6] from another, see :func:`pose_difference`."""
     result = pose.copy()
     result[:3, 3] += difference[:3]
     result[:3, :3] = (Rotation.from_rotvec(difference[3:]) * Rotation.from_matrix(pose[:3, :3])).as_matrix()
@@ -238,7 +239,7 @@ def _ahead(pose: np.ndarray, difference: np.ndarray) -> np.ndarray:
 
 
 def _toward(start: np.ndarray, goal: np.ndarray, settings: ServoSettings, passed: float) -> np.ndarray:
-    """A pose [4, 4] on the way, as far as the speeds allow in the seconds ``passed``."""
+    """A pose [4, 4] on the way to the goal, as far as the speeds allow in the seconds ``passed``."""
     way = pose_difference(start, goal)
     needed = max(np.linalg.norm(way[:3]) / settings.speed, np.linalg.norm(way[3:]) / settings.turning_speed)
     return goal.copy() if needed <= passed else _ahead(start, passed / needed * way)

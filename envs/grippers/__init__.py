@@ -1,4 +1,4 @@
-"""Grippers: what is known of each by name, drivers with blocking calls, and one class that nobody has to wait for.
+"""Grippers: specifications by name, drivers with blocking calls, and one class with non-blocking calls.
 
 Importing this package loads neither MuJoCo nor a driver's library.
 """
@@ -15,15 +15,15 @@ for _spec in (ROBOTIQ, PANDA_HAND):
 
 
 def open_gripper(kind: str, address: str) -> Gripper:
-    """Connect to a real gripper; its fingers stay as they are, see :meth:`Gripper.activate`.
+    """Connect to a real gripper without moving its fingers, see :meth:`.Gripper.activate`.
 
     Args:
         kind: name of the gripper.
         address: serial device, or host of the robot that carries it, see :attr:`.GripperSpec.serial`.
 
     Raises:
-        UserError: there is no such kind, or its driver is not installed.
-        GripperFault: no gripper answers there within some seconds, or it reports a fault.
+        UserError: there is no such gripper, or its driver is not installed.
+        GripperFault: no gripper answers at the address within 10 s, or it reports a fault.
     """
     return Gripper(GRIPPERS[kind].open_driver(address))
 

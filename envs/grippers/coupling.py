@@ -1,4 +1,4 @@
-"""Parts that simulated grippers are coupled with: firm finger pads, and a servo whose control is closedness."""
+"""Parts of simulated grippers: firm finger pads, coupled joints, and a servo whose control is closedness."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PAD_FRICTION = [2.0, 0.05, 0.0001]
 
 
 def firm_pad(geom: mujoco.MjsGeom) -> None:
-    """Make a finger's colliding geom hold what it grips."""
+    """Give a finger's colliding geom the friction and stiffness to hold objects."""
     if geom.contype:
         geom.friction, geom.solref, geom.condim = PAD_FRICTION, PAD_SOLREF, 4
         geom.priority = 1
@@ -39,13 +39,13 @@ def add_gripper_actuator(
     """Add the actuator ``gripper``: a servo from closedness c to the joint position ``start + span c``.
 
     Args:
-        spec: changed in place.
-        joint: that is driven.
+        spec: specification of the scene, changed in place.
+        joint: name of the driven joint.
         gain: stiffness, Nm/rad or N/m.
-        span: from open to closed, radians or metres.
-        start: position when open.
-        damping: Nms/rad or Ns/m.
-        force: at most, Nm or N.
+        span: travel from open to closed, radians or metres.
+        start: joint position when open, radians or metres.
+        damping: damping, Nms/rad or Ns/m.
+        force: largest torque or force, Nm or N.
     """
     from vjepa_sim.envs.simulation.engine import mujoco
 

@@ -1,4 +1,4 @@
-"""A real gripper that nobody ever has to wait for."""
+"""A real gripper with non-blocking calls."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from vjepa_sim.envs.faults import GripperFault, NotFinite
 from vjepa_sim.envs.leash import GRIPPER_DEADBAND
 from vjepa_sim.envs.timeout import bounded
 
-FIRST_READING = 10.0  # s; a Robotiq that is switched off takes 4 s to be found out
-CLOSING = 2.0  # s for the calls that are under way, and as long again for the driver
+FIRST_READING = 10.0  # s; a Robotiq that is switched off is detected after 4 s
+CLOSING = 2.0  # s for the calls in progress, and as long again for the driver
 ROUNDING = 1e-9  # 0.6 - 0.5 is a little less than 0.1
 
 
 class GripperDriver(Protocol):
-    """The blocking calls of one kind of gripper. Any exception they raise is a fault.
+    """The blocking calls of one kind of gripper. Any exception that they raise is a fault.
 
     :meth:`read` and :meth:`move` are called from two threads at once.
-
-    Attributes:
-        needs: what must be done before it can be sent anywhere, in words; empty when nothing must.
     """
 
-    needs: str
+    @property
+    def needs(self) -> str:
+        """In words, what must be done before the fingers can be moved; empty if nothing."""
+        ...
 
     def activate(self) -> None:
-        """Do what it :attr:`needs`, if a program may; fingers may move fully to and fro. Returns when it is done."""
+        """Do what it :attr:`needs`, if a program may; the fingers may open and close fully. Returns when it is done."""
         ...
 
     def read(self) -> float:
@@ -38,22 +38,22 @@ class GripperDriver(Protocol):
         ...
 
     def move(self, closedness: float) -> None:
-        """Send the fingers to a closedness in [0, 1]; returns when they are there, hold something, or at once."""
+        """Move the fingers to a closedness in [0, 1]; returns when they are there, hold something, or at once."""
         ...
 
     def close(self) -> None:
-        """Let go of the connection; the fingers stay as they are."""
+        """Disconnect without moving the fingers."""
         ...
 
 
 class Gripper:
-    """Measures and commands a gripper in two threads of its own. After a fault nothing more is read or sent."""
+    """Reads and commands a gripper in two threads of its own. After a fault nothing more is read or sent."""
 
     def __init__(self, driver: GripperDriver, poll_period: float = 0.05):
         """Wait for a first reading, at most 10 s, and start the threads.
 
         Args:
-            driver: belongs to this gripper from now on; it is closed if there is no reading.
+            driver: driver that this gripper closes, also if there is no reading.
             poll_period: seconds between two readings.
 
         Raises:
@@ -71,7 +71,7 @@ class Gripper:
             bounded(self._measure, FIRST_READING)
         except Exception as error:
             self._fail(error)
-            # What the driver says while it closes matters less than why it is closed.
+            # An error while closing matters less than the fault before it.
             with contextlib.suppress(Exception):
                 bounded(driver.close, CLOSING)
         self.check()
@@ -85,37 +85,37 @@ class Gripper:
 
     @property
     def closedness(self) -> float:
-        """As last measured, 0 open to 1 closed."""
+        """Newest measured closedness, 0 open to 1 closed."""
         with self._changed:
             return self._closedness
 
     @property
     def commanded(self) -> float:
-        """The newest command that was taken, 0 open to 1 closed; before the first, where the fingers were found."""
+        """Newest commanded closedness, 0 open to 1 closed; before the first command, the first measured one."""
         with self._changed:
             return self._commanded
 
     @property
     def age(self) -> float:
-        """Seconds since the last good reading. It grows while a reading hangs; how long it may is up to the arm."""
+        """Seconds since the newest reading. It grows while a reading hangs; the arm has a limit for it."""
         with self._changed:
             return time.monotonic() - self._read_at
 
     @property
     def needs(self) -> str:
-        """What must be done before it can be sent anywhere, in words; empty when nothing must.
+        """In words, what must be done before the fingers can be moved; empty if nothing.
 
         Raises:
-            GripperFault: as :meth:`check`.
+            GripperFault: see :meth:`check`.
         """
         self.check()
         return self.driver.needs
 
     def activate(self) -> None:
-        """Do that; the fingers may move fully to and fro. Nothing happens when there is nothing to do.
+        """Do what it :attr:`needs`, if anything; the fingers may open and close fully.
 
         Raises:
-            GripperFault: as :meth:`check`; or it failed, which is a fault that stays.
+            GripperFault: see :meth:`check`; or the activation failed, which is a fault that persists.
         """
         if not self.needs:
             return
@@ -129,20 +129,20 @@ class Gripper:
             self._commanded = self._closedness
 
     def command(self, closedness: float) -> None:
-        """Send the fingers somewhere as soon as the hardware is free; a command that still waits is replaced.
+        """Move the fingers as soon as the driver is free; a command that still waits is replaced.
 
-        A change smaller than the deadband is not sent, unless it leads to an end: fingers told to 0.95 can be closed.
-        Nothing is sent once the gripper is closed.
+        A change smaller than the deadband is not sent, unless its target is 0 or 1: after a command of 0.95 the fingers
+        can still be closed fully. Nothing is sent after :meth:`close`.
 
         Args:
             closedness: clipped to [0, 1].
 
         Raises:
-            NotFinite: it is not a finite number. Nothing is sent.
-            GripperFault: as :meth:`check`.
+            NotFinite: the closedness is not finite; nothing is sent.
+            GripperFault: see :meth:`check`.
         """
         if not math.isfinite(closedness):
-            raise NotFinite(f"the gripper was sent to {closedness}.")
+            raise NotFinite(f"The commanded closedness is {closedness}.")
         self.check()
         closedness = min(max(float(closedness), 0.0), 1.0)
         with self._changed:
@@ -154,7 +154,7 @@ class Gripper:
             self._changed.notify_all()
 
     def check(self) -> None:
-        """Raise what went wrong, if anything did.
+        """Raise the first fault, if any.
 
         Raises:
             GripperFault: a reading or a move failed; its cause is the driver's own exception.
@@ -164,14 +164,14 @@ class Gripper:
                 return
             self._reported = True
             fault = self._fault
-        raise fault.with_traceback(None)  # or it grows with every call
+        raise fault.with_traceback(None)  # a traceback would grow each time it is raised
 
     def close(self) -> None:
         """Stop both threads and close the driver, within 4 s even if it hangs. A waiting command is dropped.
 
         Raises:
-            GripperFault: one that :meth:`check` had no occasion to raise, or that closing met. All is closed then,
-                but for a call that hangs.
+            GripperFault: a fault that :meth:`check` has not raised yet, or that occurred while closing. All but a
+                call that hangs is closed then.
         """
         with self._changed:
             if self._closed:
@@ -211,9 +211,10 @@ class Gripper:
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._stopped or self._waiting is not None)
-                if self._stopped:
+                target = self._waiting
+                if self._stopped or target is None:
                     return
-                target, self._waiting = self._waiting, None
+                self._waiting = None
             self.driver.move(target)
 
     def _guard(self, loop: Callable[[], None]) -> None:
@@ -223,7 +224,7 @@ class Gripper:
             self._fail(error)
 
     def _fail(self, error: Exception) -> None:
-        """Keep the first fault; later ones, often its consequences, become notes of it."""
+        """Keep the first fault; later ones, often its consequences, become its notes."""
         fault = self._as_fault(error)
         with self._changed:
             if self._fault is None:

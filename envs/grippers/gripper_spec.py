@@ -1,4 +1,4 @@
-"""What must be known of a gripper, in the simulator and on a real arm, and the grippers that there are."""
+"""Specification of a gripper, in the simulator and on a real arm, and the registry of grippers."""
 
 from __future__ import annotations
 
@@ -17,40 +17,40 @@ if TYPE_CHECKING:
     from vjepa_sim.envs.grippers.gripper import GripperDriver
     from vjepa_sim.envs.loopback.robotiq import LoopbackRobotiq
 
-PREFIX = "gripper0_right_"  # of all names that robosuite gives to a gripper's parts
+PREFIX = "gripper0_right_"  # of the names of all parts of robosuite's grippers
 
 
 def side_of_finger(body: str) -> str | None:
-    """``left`` or ``right`` for a body of robosuite's two-finger grippers that touches objects, else None.
+    """The finger (``left`` or ``right``) of a body of robosuite's two-finger grippers, None for other bodies.
 
     Args:
-        body: its name without :data:`PREFIX`.
+        body: name of the body without :data:`PREFIX`.
     """
     if "finger" not in body:
         return None
     return "left" if "left" in body or "joint1" in body else "right"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class GripperSpec:
-    """A gripper with two parallel fingers, one number of freedom: closedness, 0 open to 1 closed.
+    """A gripper with two parallel fingers and one degree of freedom: closedness, 0 open to 1 closed.
 
     Attributes:
-        name: as on the command line.
+        name: name on the command line.
         robosuite: name of robosuite's gripper model, such as ``Robotiq85Gripper``.
-        couple: called with the scene's specification; leaves one actuator ``gripper`` whose control is closedness, and
-            fingers that move together (see :mod:`vjepa_sim.envs.grippers.coupling`).
-        fingers: joints by name (without :data:`PREFIX`), each with its position at closedness 0 and 1, radians or
-            metres; the driven joint first.
-        flange_to_pad: metres from the flange down to the middle of the finger pads when they hold something.
-        lowest_flange: metres above the table at which the flange carries fingers whose tips reach it.
-        mount_yaw: radians by which the gripper is mounted turned about the flange's axis.
-        mount_quaternion: the same turn as a quaternion [4] (w, x, y, z).
-        finger_side: which finger a body belongs to, see :func:`side_of_finger`.
+        couple: function that changes the scene's specification: it adds one actuator ``gripper`` whose control is
+            closedness, and makes the fingers move together (see :mod:`vjepa_sim.envs.grippers.coupling`).
+        fingers: joint positions at closedness 0 and 1 by joint name (without :data:`PREFIX`), radians or metres; the
+            driven joint first.
+        flange_to_pad: distance from the flange down to the middle of the closed finger pads, metres.
+        lowest_flange: height of the flange above the table at which the fingertips reach the table, metres.
+        mount_yaw: rotation of the mounted gripper about the flange's axis, radians.
+        mount_quaternion: the same rotation as a quaternion [4] (w, x, y, z).
+        finger_side: maps a body to its finger, see :func:`side_of_finger`.
         driver: ``module:class`` of the real gripper's :class:`.GripperDriver`; "" if there is none.
-        serial: whether the real one is connected by a serial device; else it answers at the robot's host.
-        loopback: makes the simulated device that the driver talks to on the loopback robot, at a path; None if the
-            loopback robot itself is the device.
+        serial: whether the real gripper is a serial device; else it is reached at the robot's host.
+        loopback: creates, at a path, the simulated serial device that the driver talks to on the loopback backend; None
+            if the loopback robot has the gripper itself.
     """
 
     name: str
@@ -67,14 +67,14 @@ class GripperSpec:
     loopback: Callable[[Path], LoopbackRobotiq] | None = None
 
     def open_driver(self, address: str) -> GripperDriver:
-        """Connect to the real gripper; its fingers stay as they are.
+        """Connect to the real gripper without moving its fingers.
 
         Args:
-            address: its serial device, or the host of the robot that carries it.
+            address: serial device of the gripper, or host of the robot that carries it.
 
         Raises:
             UserError: there is no driver for it, or the driver's library is not installed.
-            GripperFault: no gripper answers there.
+            GripperFault: no gripper answers at the address.
         """
         if not self.driver:
             raise UserError(f"Gripper {self.name!r} has no driver: it exists in the simulator only.")

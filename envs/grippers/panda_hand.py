@@ -16,7 +16,7 @@ OPEN = 0.04  # m, each finger
 
 
 def couple(spec: mujoco.MjSpec) -> None:
-    """Drive one finger and mirror the other."""
+    """Drive one finger joint and mirror it to the other."""
     for joint in ("finger_joint1", "finger_joint2"):
         element = spec.joint(PREFIX + joint)
         element.armature, element.damping, element.frictionloss = 0.5, [20.0, 0, 0], 0.0
@@ -36,6 +36,6 @@ PANDA_HAND = GripperSpec(
     flange_to_pad=0.097,
     lowest_flange=0.113,
     mount_yaw=-np.pi / 4,
-    mount_quaternion=(0.924, 0.0, 0.0, -0.383),  # as robosuite has it
+    mount_quaternion=(0.924, 0.0, 0.0, -0.383),  # as in robosuite
     driver="vjepa_sim.envs.grippers.franka_hand_driver:FrankaHand",
 )

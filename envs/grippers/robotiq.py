@@ -26,7 +26,7 @@ FOLLOWERS = {
 def couple(spec: mujoco.MjSpec) -> None:
     """Drive one joint and couple the linkage, so that the pads stay parallel.
 
-    robosuite drives its two fingers independently, which lets a cube slip out in two of three tries.
+    robosuite drives its two fingers independently: a cube slips out in two of three grasps.
     """
     for joint in ("finger_joint", *FOLLOWERS):
         element = spec.joint(PREFIX + joint)

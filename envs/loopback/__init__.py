@@ -1,4 +1,4 @@
-"""A robot without a robot: Franka's own network protocol on a loopback address, with a simulated arm behind it."""
+"""A simulated robot on a loopback address that speaks Franka's own network protocol."""
 
 from vjepa_sim.envs.loopback.server import LoopbackRobot
 

@@ -1,4 +1,4 @@
-"""The arm that moves behind the loopback robot: the FR3 that franka-sim ships, without its meshes."""
+"""Physics model of the loopback robot's arm: the FR3 of franka-sim, without its meshes."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     import mujoco
 
 DAMPING = 0.21  # Nm s/rad
-# kg m². The rotors' inertia; with less than about 0.12 the last joint rings while it is held.
+# kg m², inertia of the rotors; with less than about 0.12 the last joint oscillates while it is held.
 ARMATURE = 0.195
 FRICTION = np.array([1.137, 1.137, 1.137, 1.137, 0.763, 0.44, 0.248])  # Nm, dry
-COMPILER = '<mujoco><compiler fusestatic="false" balanceinertia="true"/></mujoco>'  # fusestatic would lose the flange
+COMPILER = '<mujoco><compiler fusestatic="false" balanceinertia="true"/></mujoco>'  # fusestatic would remove the flange
 FLANGE_BODY = "link8"
 
 
@@ -23,8 +23,8 @@ def arm_model(urdf: Path, step: float) -> mujoco.MjModel:
     """The FR3 with seven hinges ``joint1`` to ``joint7`` and the body :data:`FLANGE_BODY`; nothing collides.
 
     Args:
-        urdf: the robot's description; its meshes need not exist.
-        step: seconds per step of physics.
+        urdf: description of the robot; its meshes need not exist.
+        step: physics time step, seconds.
     """
     import mujoco
 
@@ -35,7 +35,7 @@ def arm_model(urdf: Path, step: float) -> mujoco.MjModel:
     robot.append(ElementTree.fromstring(COMPILER))
     model = mujoco.MjModel.from_xml_string(ElementTree.tostring(robot, encoding="unicode"))
     model.opt.timestep = step
-    model.opt.gravity[:] = 0  # the real robot carries its own weight, whatever the client commands
+    model.opt.gravity[:] = 0  # the real robot compensates gravity itself
     model.dof_damping[:] = DAMPING
     model.dof_armature[:] = ARMATURE
     model.dof_frictionloss[:] = FRICTION

@@ -5,23 +5,26 @@ from __future__ import annotations
 import errno
 import logging
 import os
-import socket
 import sys
 import threading
 import time
 from multiprocessing.connection import Connection
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-SWITCH_INTERVAL = 1e-4  # s; with Python's own 5 ms the threads of a robot of 1 kHz wait for each other
+if TYPE_CHECKING:
+    from vjepa_sim.envs.loopback.simulation import FaultyRobot, SimulatedArm
+
+SWITCH_INTERVAL = 1e-4  # s; Python's default of 5 ms is too long for the threads of a 1 kHz robot
 PARENT_CHECK = 0.5  # s
 
 
 def main(arguments: list[str]) -> None:
-    """Run a robot, and answer its owner until that is gone."""
+    """Run a robot, and answer the parent process until that has ended."""
     descriptor, host, hand, *joints = arguments
     pipe, parent = Connection(int(descriptor)), os.getppid()
-    logging.disable(logging.CRITICAL)  # a client that goes away is no news
+    logging.disable(logging.CRITICAL)  # a client that disconnects is no error
     sys.setswitchinterval(SWITCH_INTERVAL)
     try:
         from vjepa_sim.envs.loopback.simulation import FaultyRobot, SimulatedArm
@@ -29,7 +32,7 @@ def main(arguments: list[str]) -> None:
         arm = SimulatedArm(np.array(joints, float))
         robot = FaultyRobot(host, arm, hand == "hand")
         threading.Thread(target=_answer, args=(pipe, parent, robot, arm), daemon=True).start()
-        robot.start()  # physics, in this thread, for ever
+        robot.start()  # runs the physics in this thread and never returns
     except OSError as error:
         taken = error.errno in (errno.EADDRINUSE, errno.EADDRNOTAVAIL)
         pipe.send(OSError(f"{host}: {error.strerror}") if taken else error)
@@ -37,7 +40,7 @@ def main(arguments: list[str]) -> None:
         pipe.send(error)
 
 
-def _answer(pipe: Connection, parent: int, robot, arm) -> None:
+def _answer(pipe: Connection, parent: int, robot: FaultyRobot, arm: SimulatedArm) -> None:
     answers = {
         "joints": lambda: arm.get_robot_state()["q"],
         "flange": arm.flange,
@@ -45,14 +48,14 @@ def _answer(pipe: Connection, parent: int, robot, arm) -> None:
         "reflex": robot.reflex,
         "user_stop": robot.stop_by_user,
         "force": robot.push,
-        "drop_tcp": lambda: robot.client_socket.shutdown(socket.SHUT_RDWR),
+        "drop_tcp": robot.drop_tcp,
     }
     try:
         while not arm.running or (robot.gripper_server is not None and not robot.gripper_server.running):
             time.sleep(0.005)
         pipe.send(None)
         while True:
-            # Processes that the parent forked may hold its end of the pipe open after it has died.
+            # Processes that the parent forked may keep its end of the pipe open after it has ended.
             while not pipe.poll(PARENT_CHECK):
                 if os.getppid() != parent:
                     os._exit(0)

@@ -1,4 +1,4 @@
-"""A Robotiq 2F-85 that speaks Modbus RTU over a pseudo-terminal, after its manual."""
+"""A simulated Robotiq 2F-85 that speaks Modbus RTU over a pseudo-terminal, as in its manual."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ OBJECT_MET, ARRIVED = 2, 3  # gOBJ
 
 
 def crc(message: bytes) -> bytes:
-    """Modbus' checksum of a message."""
+    """The Modbus checksum of a message."""
     value = 0xFFFF
     for byte in message:
         value ^= byte
@@ -29,22 +29,22 @@ def crc(message: bytes) -> bytes:
 
 
 class LoopbackRobotiq:
-    """A gripper for the real client to talk to. Its fingers move by a clock, and stop where they are told something is.
+    """A gripper for the real client. Its fingers move at a constant speed, and stop at :attr:`object_at`.
 
     Attributes:
-        link: the serial device.
-        object_at: raw position at which closing fingers meet something, or None.
-        fault: the number it reports (gFLT), 0 for none.
-        silent: whether it answers nothing.
-        activations: how often it was activated.
-        detected: what it last said about its fingers (gOBJ).
-        targets: raw positions that it was sent to.
+        link: path of the serial device.
+        object_at: raw position at which an object stops closing fingers, or None.
+        fault: fault number that it reports (gFLT), 0 for none.
+        silent: whether it answers no message.
+        activations: number of activations.
+        detected: object status that it reported last (gOBJ).
+        targets: raw positions that it was commanded to.
     """
 
     def __init__(self, link: Path):
         """
         Args:
-            link: where the serial device is to appear; a new path.
+            link: path at which the serial device is created; must not exist.
         """
         self.link = link
         self.object_at: int | None = None
@@ -60,17 +60,17 @@ class LoopbackRobotiq:
         self.plug_in()
 
     def plug_in(self) -> None:
-        """Make the device, and answer on it."""
+        """Create the device, and answer on it."""
         self._master, slave = os.openpty()
         tty.setraw(slave)
         self.link.unlink(missing_ok=True)
         self.link.symlink_to(os.ttyname(slave))
-        self._slave = slave  # kept open, or the master reads EIO until somebody opens the other end
+        self._slave = slave  # kept open, or the master reads EIO until a client opens the device
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
 
     def unplug(self) -> None:
-        """Take the device away."""
+        """Remove the device."""
         os.write(self._woken, b"x")
         self._thread.join(5)
         os.close(self._master)
@@ -78,11 +78,11 @@ class LoopbackRobotiq:
         self.link.unlink()
 
     def lose_power(self) -> None:
-        """Forget the activation."""
+        """Lose the activation, as after a loss of power."""
         self._registers, self._active_at = [0, 0, 0], None
 
     def close(self) -> None:
-        """Take the device away for good."""
+        """Remove the device and end."""
         if self.link.is_symlink():
             self.unplug()
         os.close(self._stop)
@@ -138,7 +138,7 @@ class LoopbackRobotiq:
         return bytes([2 * count]) + struct.pack(f">{count}H", *values)
 
     def _advance(self) -> int:
-        """Move the fingers up to now; returns gOBJ."""
+        """Move the fingers to the present time; returns gOBJ."""
         now = time.monotonic()
         step, self._moved_at = SPEED * (now - self._moved_at), now
         if self._active_at is None or now < self._active_at or not self._registers[0] & 0x800 or self.fault:
@@ -157,7 +157,7 @@ def _toward(position: float, target: float, step: float) -> float:
 
 
 def _size(buffer: bytes) -> int:
-    """Bytes in the request at the start of the buffer, CRC included; more than there are if that isn't known yet."""
+    """Bytes of the request at the start of the buffer, with its CRC; more than the buffer has if not known yet."""
     if len(buffer) < 2:
         return 8
     if buffer[1] == 4:

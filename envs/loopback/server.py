@@ -1,4 +1,4 @@
-"""The loopback robot as its owner sees it."""
+"""The loopback robot, for the process that starts it."""
 
 from __future__ import annotations
 
@@ -18,32 +18,32 @@ import numpy as np
 from vjepa_sim.envs.arms.panda import HOME_JOINTS
 from vjepa_sim.envs.errors import UserError
 
-STARTING = 60.0  # s; a busy machine takes its time to import
+STARTING = 60.0  # s; imports take long on a busy machine
 ANSWERING = 10.0  # s
-INSTALL = "pip install --no-deps franka-sim==1.1.7"  # its own pins of NumPy and MuJoCo are older than ours
+INSTALL = "pip install --no-deps franka-sim==1.1.7"  # it pins older versions of NumPy and MuJoCo
 COLLISION = 7  # libfranka's number of cartesian_reflex
 
 
 class LoopbackRobot:
-    """A simulated FR3 behind Franka's network protocol, in a process of its own that ends with its owner.
+    """A simulated FR3 that speaks Franka's network protocol, in a process of its own that ends with its parent.
 
-    A client can't tell it from a robot by its messages, but it is not one: nothing collides, no brake clicks, and on a
-    busy machine its clock runs slower than the wall's.
+    Its messages are those of a real robot. But nothing collides, there are no brakes, and on a busy machine its clock
+    runs slower than real time.
 
     Attributes:
-        host: the address a client connects to.
+        host: address that a client connects to.
     """
 
     def __init__(self, host: str = "127.0.0.1", joints: np.ndarray = HOME_JOINTS, hand: bool = False):
         """
         Args:
-            host: an IP address of the loopback network, such as 127.0.0.1; the protocol's ports are fixed, so two
-                robots need two addresses.
-            joints: [7], radians, to start at.
-            hand: whether there is a Franka Hand too.
+            host: IP address of the loopback network, such as 127.0.0.1; the protocol's ports are fixed, so two robots
+                need two addresses.
+            joints: start posture [7], radians.
+            hand: whether it has a Franka Hand.
 
         Raises:
-            UserError: franka-sim is missing, the address is another machine's or in use.
+            UserError: franka-sim is missing, or the address is not a loopback address or is in use.
         """
         _check(host)
         self.host = host
@@ -51,12 +51,12 @@ class LoopbackRobot:
         self._pipe, theirs = Pipe()
         numbers = [repr(float(joint)) for joint in joints]
         arguments = [str(theirs.fileno()), host, "hand" if hand else "none", *numbers]
-        # Not multiprocessing's spawn: that would first import the owner's main module, with all that it needs.
+        # Not multiprocessing's spawn: that would first import the parent's main module.
         self._process = subprocess.Popen(
             [sys.executable, "-m", "vjepa_sim.envs.loopback.process", *arguments],
             pass_fds=[theirs.fileno()],
             env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": _import_path()},
-            start_new_session=True,  # Ctrl-C is for the owner
+            start_new_session=True,  # Ctrl-C is for the parent
         )
         theirs.close()
         try:
@@ -75,21 +75,21 @@ class LoopbackRobot:
         self.close()
 
     def close(self) -> None:
-        """End the robot. A client sees its connection break. Safe to call twice."""
+        """End the robot; clients lose their connections. May be called twice."""
         self.kill()
         self._pipe.close()
 
     @property
     def pid(self) -> int:
-        """Number of its process."""
+        """Process ID of the robot."""
         return self._process.pid
 
     def joints(self) -> np.ndarray:
-        """[7], radians, where the arm really is."""
+        """True joint positions of the arm [7], radians."""
         return self._ask("joints")
 
     def flange(self) -> np.ndarray:
-        """Pose [4, 4] of the flange in the base frame, where the arm really is."""
+        """True flange pose [4, 4] in the base frame, metres."""
         return self._ask("flange")
 
     def moving(self) -> float:
@@ -99,34 +99,34 @@ class LoopbackRobot:
     # --- faults ---------------------------------------------------------------------------------------------------
 
     def reflex(self, code: int = COLLISION) -> None:
-        """The robot stops itself; ``code`` is the number of an error in libfranka's list."""
+        """Trigger the robot's own safety reflex; ``code`` is the number of an error in libfranka's list."""
         self._ask("reflex", code)
 
     def user_stop(self, stopped: bool) -> None:
-        """Somebody presses or releases the stop button."""
+        """Press or release the stop button."""
         self._ask("user_stop", stopped)
 
     def force(self, force: np.ndarray) -> None:
-        """The robot reports a force [3] in newtons, base frame, from now on; nothing really pushes the arm.
+        """Make the robot report an external force [3] in newtons, base frame, from now on; the arm is not pushed.
 
-        If it exceeds what a client called a collision, on any axis, the robot stops itself.
+        If it exceeds the client's collision threshold on any axis, the robot's safety reflex stops the arm.
         """
         self._ask("force", np.asarray(force, float))
 
     def drop_tcp(self) -> None:
-        """The connection for commands breaks; a new one is possible."""
+        """Close the command connection; a client may connect again."""
         self._ask("drop_tcp")
 
     def stall(self) -> None:
-        """The robot falls silent, with all its connections open."""
+        """Make the robot silent, with all its connections open."""
         self._process.send_signal(signal.SIGSTOP)
 
     def resume(self) -> None:
-        """Go on after :meth:`stall`."""
+        """Continue after :meth:`stall`."""
         self._process.send_signal(signal.SIGCONT)
 
     def kill(self) -> None:
-        """The power goes."""
+        """End the robot as by a loss of power."""
         self._process.kill()
         self._process.wait()
 
@@ -161,6 +161,6 @@ def _check(host: str) -> None:
 
 
 def _import_path() -> str:
-    """So that the child finds this package, installed or not."""
+    """``PYTHONPATH`` with which the child process finds this package, installed or not."""
     root = str(Path(__file__).parents[2])
     return os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])

@@ -1,4 +1,4 @@
-"""Objects that are handled, by name. Importing this package doesn't load MuJoCo."""
+"""Objects to manipulate, by name. Importing this package doesn't load MuJoCo."""
 
 from vjepa_sim.envs.objects.box import BOX
 from vjepa_sim.envs.objects.cup import CUP

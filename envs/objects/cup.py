@@ -1,4 +1,4 @@
-"""A cup, 6 cm wide and 8 cm high: a ring of upright boards on a round bottom."""
+"""A cup, 6 cm wide and 8 cm high: a ring of upright boxes on a round bottom."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
     import mujoco
 
 RADIUS, HEIGHT, WALL = 0.030, 0.080, 0.003  # m
-BOTTOM = 0.004  # m, half the thickness
+BOTTOM = 0.004  # m, half of the thickness
 SIDES = 16
 COLOR = (0.15, 0.35, 0.75)
-GRASP_HEIGHT = 0.012  # m: held in its upper half, so that it hangs upright
+GRASP_HEIGHT = 0.012  # m: grasped in its upper half, so that it hangs upright
 
 
 def _add_geoms(body: mujoco.MjsBody) -> None:
-    """The boards meet the fingers; the table meets one unseen cylinder around them, which costs far fewer contacts."""
+    """The boxes collide with the fingers; a hidden cylinder collides with the table, which needs far fewer contacts."""
     from vjepa_sim.envs.simulation.engine import mujoco
 
     color, cylinder, box = [*COLOR, 1], mujoco.mjtGeom.mjGEOM_CYLINDER, mujoco.mjtGeom.mjGEOM_BOX
@@ -42,7 +42,7 @@ def _add_geoms(body: mujoco.MjsBody) -> None:
 
 
 def _resize(kind: int, size: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    """Boards stay as thin as they are."""
+    """As :func:`.resize_geom`, but the thickness of the boxes is kept."""
     from vjepa_sim.envs.simulation.engine import mujoco
 
     if kind == mujoco.mjtGeom.mjGEOM_BOX:

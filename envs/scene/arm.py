@@ -1,4 +1,4 @@
-"""The arm as robosuite brings it, driven by position servos."""
+"""The arm of robosuite, driven by position servos."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ import numpy as np
 from vjepa_sim.envs.arms import ArmSpec
 from vjepa_sim.envs.errors import UserError
 from vjepa_sim.envs.grippers import GripperSpec
-from vjepa_sim.envs.scene.names import FLANGE_SITE, HAND_BODY, ROBOT
+from vjepa_sim.envs.scene.names import END_EFFECTOR_BODY, FLANGE_SITE, ROBOT
 from vjepa_sim.envs.simulation.engine import mujoco
 
 
 def robosuite_spec(arm: ArmSpec, gripper: GripperSpec) -> mujoco.MjSpec:
-    """Arm, gripper and room as robosuite assembles them.
+    """Specification of arm, gripper and room from robosuite.
 
     Raises:
         UserError: robosuite has no such model.
     """
-    # robosuite prints warnings while it is imported and through its logger later.
+    # robosuite prints warnings at import, and later through its logger.
     logging.getLogger("robosuite_logs").setLevel(logging.ERROR)
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         import robosuite.models.robots
@@ -35,14 +35,15 @@ def robosuite_spec(arm: ArmSpec, gripper: GripperSpec) -> mujoco.MjSpec:
             missing = f"arm {arm.robosuite!r}" if make_arm is None else f"gripper {gripper.robosuite!r}"
             raise UserError(f"robosuite {robosuite.__version__} has no model of {missing}.")
         robot = make_arm()
-        robot.add_base(NullMount())  # RethinkMount's pedestal alone is a fifth of all visible faces
-        robot.add_gripper(gripper_factory(gripper.robosuite, idn="0_right"))
+        robot.add_base(NullMount())  # the pedestal of RethinkMount would be a fifth of all visible faces
+        model = gripper_factory(gripper.robosuite, idn="0_right")  # pyright: ignore[reportArgumentType]  # str in use
+        robot.add_gripper(model)
         xml = ManipulationTask(EmptyArena(), robot).get_xml()
     return mujoco.MjSpec.from_string(xml)
 
 
 def strip(spec: mujoco.MjSpec, arm: ArmSpec) -> None:
-    """Remove what our own loop, camera and contacts replace."""
+    """Remove the parts of robosuite's scene that our own servos, cameras and contacts replace."""
     for element in [*spec.actuators, *spec.equalities, *spec.tendons, *spec.sensors, *spec.cameras, *spec.lights]:
         spec.delete(element)
     for name in ("left_eef_target", "right_eef_target"):
@@ -52,7 +53,7 @@ def strip(spec: mujoco.MjSpec, arm: ArmSpec) -> None:
             spec.delete(site)
         for geom in list(body.geoms):
             colliding = geom.contype or geom.conaffinity
-            of_arm = body.name.startswith("robot0_") and body.name != HAND_BODY
+            of_arm = body.name.startswith("robot0_") and body.name != END_EFFECTOR_BODY
             if colliding and of_arm and body.name not in arm.colliding:
                 spec.delete(geom)
             elif colliding and body.name != "world":
@@ -62,7 +63,7 @@ def strip(spec: mujoco.MjSpec, arm: ArmSpec) -> None:
 
 
 def servo_arm(spec: mujoco.MjSpec, arm: ArmSpec) -> None:
-    """Position servos and gravity compensation for the arm; the flange frame that states are given in."""
+    """Add position servos and gravity compensation to the arm, and the flange frame of the states."""
     for body in spec.bodies:
         if body.name.startswith(("robot0", "gripper0")):
             body.gravcomp = 1.0
@@ -72,12 +73,12 @@ def servo_arm(spec: mujoco.MjSpec, arm: ArmSpec) -> None:
         actuator.set_to_position(kp=kp, kv=kv)
         actuator.forcelimited = 1
         actuator.forcerange = [-torque, torque]
-    body, place = arm.flange
-    spec.body(body).add_site(name=FLANGE_SITE, pos=list(place), group=4)
+    body, position = arm.flange
+    spec.body(body).add_site(name=FLANGE_SITE, pos=list(position), group=4)
 
 
 def mount_gripper(spec: mujoco.MjSpec, arm: ArmSpec, gripper: GripperSpec) -> None:
-    """Turn the gripper on the flange: at flange yaw ``gripper.mount_yaw`` its fingers open along the base frame's y."""
+    """Mount the gripper: at flange yaw ``gripper.mount_yaw`` its fingers open along the base frame's y axis."""
     quaternion = np.empty(4)
-    mujoco.mju_mulQuat(quaternion, np.array(arm.hand_quaternion), np.array(gripper.mount_quaternion))
-    spec.body(HAND_BODY).quat = quaternion
+    mujoco.mju_mulQuat(quaternion, np.array(arm.end_effector_quaternion), np.array(gripper.mount_quaternion))
+    spec.body(END_EFFECTOR_BODY).quat = quaternion

@@ -24,19 +24,19 @@ from vjepa_sim.envs.scene.room import add_room
 from vjepa_sim.envs.simulation.engine import mujoco
 
 TIMESTEP = 0.005
-OBJECT_BOUND = 0.12  # metres; no randomised object is larger than this, seen from its centre
+OBJECT_BOUND = 0.12  # metres; largest distance of a randomised object's surface from its centre
 ENVS = Path(__file__).parents[1]
 
 
 def load_model(arm: ArmSpec, gripper: GripperSpec, thing: ObjectSpec) -> mujoco.MjModel:
-    """A freshly loaded model of the scene, from the user's cache when it was built before."""
+    """The model of a scene, newly loaded; from the user's cache if it was built before."""
     name = "-".join(part.name for part in (arm, gripper, thing))
     path = cache_folder() / f"{name}-{_recipe_hash(arm, gripper, thing)}.mjb"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         model = build_spec(arm, gripper, thing).compile()
         _allow_any_object_size(model)
-        # Written whole, then renamed: many processes may build at once.
+        # Written to a temporary file, then renamed: several processes may build at once.
         handle, partial = tempfile.mkstemp(dir=path.parent, suffix=".partial")
         os.close(handle)
         mujoco.mj_saveModel(model, partial)
@@ -45,19 +45,19 @@ def load_model(arm: ArmSpec, gripper: GripperSpec, thing: ObjectSpec) -> mujoco.
 
 
 def _recipe_hash(arm: ArmSpec, gripper: GripperSpec, thing: ObjectSpec) -> str:
-    """Changes with everything the compiled scene depends on: versions, this folder's recipe, and the parts."""
+    """Hash of everything that the compiled scene depends on: versions, source files, and the parts."""
     digest = hashlib.sha256(f"{mujoco.__version__} {version('robosuite')}".encode())
     for folder in ("scene", "arms", "grippers", "objects"):
         for source in sorted((ENVS / folder).glob("*.py")):
             digest.update(source.read_bytes())
     for part in (arm, gripper, thing, *CAMERAS.values()):
         for field, value in vars(part).items():
-            digest.update(f"{field} {_told(value)} ".encode())
+            digest.update(f"{field} {_field_text(value)} ".encode())
     return digest.hexdigest()[:16]
 
 
-def _told(value: object) -> str:
-    """A field of a part as text; a function by the file that it is in, where there is one."""
+def _field_text(value: object) -> str:
+    """A field of a part as text; a function as the text of its source file, if it has one."""
     if isinstance(value, np.ndarray):
         return repr(value.tolist())
     if isinstance(value, Callable):
@@ -70,7 +70,7 @@ def build_spec(arm: ArmSpec, gripper: GripperSpec, thing: ObjectSpec) -> mujoco.
     """Assemble the scene. Slow (seconds): use :func:`load_model`."""
     spec = robosuite_spec(arm, gripper)
     strip(spec, arm)
-    spec.compiler.inertiagrouprange = [0, 1]  # the object is drawn in group 1 and has mass
+    spec.compiler.inertiagrouprange = [0, 1]  # the drawn geoms of the object are in group 1 and have mass
     spec.option.timestep = TIMESTEP
     spec.option.impratio = 10
     spec.option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
@@ -87,16 +87,16 @@ def build_spec(arm: ArmSpec, gripper: GripperSpec, thing: ObjectSpec) -> mujoco.
 
 
 def _add_object(spec: mujoco.MjSpec, thing: ObjectSpec) -> None:
-    """A free body whose origin is the object's centre."""
+    """Add the object as a free body whose origin is its centre."""
     body = spec.worldbody.add_body(name=OBJECT_BODY, pos=[0.45, 0, thing.half_height])
     body.add_freejoint(name=OBJECT_JOINT)
     thing.add_geoms(body)
 
 
 def _allow_any_object_size(model: mujoco.MjModel) -> None:
-    """Make the object's bounding boxes so large that a randomised size needs no new ones.
+    """Enlarge the object's bounding boxes for all randomised sizes.
 
-    MuJoCo computes bounding volumes at compile time; a geom that outgrows them loses contacts and sinks.
+    MuJoCo computes bounding volumes at compile time; a geom larger than its volume loses contacts and sinks.
     """
     body = model.body(OBJECT_BODY)
     first, count = int(model.body_bvhadr[body.id]), int(model.body_bvhnum[body.id])

@@ -1,8 +1,8 @@
-"""The simulated cameras by name: two that look at the table and one on the hand, as in DROID."""
+"""The simulated cameras by name: two in front of the table and one on the end effector, as in DROID."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,22 +10,22 @@ from scipy.spatial.transform import Rotation
 
 from vjepa_sim.envs.errors import UserError
 from vjepa_sim.envs.registry import Registry
-from vjepa_sim.envs.scene.names import HAND_BODY
+from vjepa_sim.envs.scene.names import END_EFFECTOR_BODY
 
 if TYPE_CHECKING:
     import mujoco
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Viewpoint:
-    """A camera's place, in metres, in the frame of the body that carries it.
+    """Pose and field of view of a camera, in the frame of the body that carries it.
 
     Attributes:
-        position: [3].
-        target: [3], the point in the middle of the picture.
-        fovy: degrees from the lower edge of the picture to the upper one.
-        up: [3], a direction that is upright in the picture.
-        body: that carries it.
+        position: position of the camera [3], metres.
+        target: point in the middle of the image [3], metres.
+        fovy: vertical field of view, degrees.
+        up: direction [3] that points up in the image.
+        body: name of the body that carries the camera.
     """
 
     position: tuple[float, float, float]
@@ -36,19 +36,19 @@ class Viewpoint:
 
     @property
     def azimuth(self) -> float:
-        """Degrees, -180 to 180, from the x axis to the camera, seen from above its target; see :func:`left_at`."""
+        """Azimuth of the camera about its target, degrees in -180 to 180 from the x axis; see :func:`left_at`."""
         away = np.subtract(self.position, self.target)
         return float(np.degrees(np.arctan2(away[1], away[0])))
 
     def moved(
         self, offset: tuple[float, float, float] = (0.0, 0.0, 0.0), pan: float = 0.0, tilt: float = 0.0
     ) -> Viewpoint:
-        """A camera that was knocked: carried along without turning, then turned where it stands.
+        """The viewpoint after a translation and then a rotation in place.
 
         Args:
-            offset: metres [3], in the frame of the body that carries it.
-            pan: degrees about :attr:`up`, to the left if positive.
-            tilt: degrees about the picture's horizontal, upward if positive.
+            offset: translation [3], metres, in the frame of the body that carries the camera.
+            pan: rotation about :attr:`up`, degrees, to the left if positive.
+            tilt: rotation about the image's horizontal axis, degrees, upward if positive.
         """
         forward = np.subtract(self.target, self.position)
         right = np.cross(forward, self.up)
@@ -58,7 +58,7 @@ class Viewpoint:
         return replace(self, position=tuple(position.tolist()), target=tuple(target.tolist()))
 
     def quaternion(self) -> np.ndarray:
-        """Orientation [4] (w, x, y, z) of MuJoCo's camera, which looks along -z with y up."""
+        """Orientation [4] (w, x, y, z) of a MuJoCo camera, which views along -z with y up."""
         backward = np.array(self.position, float) - self.target
         backward /= np.linalg.norm(backward)
         right = np.cross(self.up, backward)
@@ -71,7 +71,7 @@ class Viewpoint:
         return quaternion
 
     def place(self, model: mujoco.MjModel, name: str) -> None:
-        """Put a camera of a compiled model here; the body stays what it was."""
+        """Move a camera of a compiled model to this viewpoint; its body does not change."""
         camera = model.camera(name).id
         model.cam_pos[camera], model.cam_quat[camera] = self.position, self.quaternion()
         model.cam_fovy[camera] = self.fovy
@@ -82,17 +82,18 @@ class CameraSpec:
     """A simulated camera.
 
     Attributes:
-        name: as on the command line.
-        role: in recorded episodes: DROID's ``ext1``, ``ext2`` and ``wrist``, or another name.
-        viewpoint: its nominal place.
-        shift: metres along each axis by which domain randomisation moves it at full strength.
-        turn: degrees by which it is turned then, to the side and upward.
-        near: distance in metres of the near plane of what it sees; None for the scene's own.
+        name: name on the command line.
+        role: name in recorded episodes: DROID's ``ext1``, ``ext2`` and ``wrist``, or another.
+        viewpoint: nominal viewpoint.
+        shift: largest translation along each axis by domain randomisation at full strength, metres.
+        turn: largest pan and tilt then, degrees.
+        near: distance of the near clipping plane, metres; None for the scene's own.
     """
 
     name: str
     role: str
     viewpoint: Viewpoint
+    _: KW_ONLY
     shift: float = 0.05
     turn: float = 5.0
     near: float | None = None
@@ -100,20 +101,22 @@ class CameraSpec:
 
 CAMERAS: Registry[CameraSpec] = Registry("camera")
 
-# In front of the arm and to its left, so that neither finger hides the object. Agents see through this one.
+# In front of the arm and to its left, so that neither finger hides the object. The agents' camera.
 LEFT = CAMERAS.register(
     CameraSpec("left", "ext1", Viewpoint(position=(0.90, 0.62, 0.52), target=(0.46, 0.00, 0.13), fovy=38.0))
 )
 RIGHT = CAMERAS.register(
     CameraSpec("right", "ext2", Viewpoint(position=(0.90, -0.62, 0.52), target=(0.46, 0.00, 0.13), fovy=38.0))
 )
-# In front of the hand, like DROID's ZED Mini, tilted toward the fingertips; fingers open along the hand's y. The
-# scene's near plane, for a whole room, would cut the fingers off.
+# In front of the end effector, like DROID's ZED Mini, tilted toward the fingertips; the fingers open along the body's y
+# axis. The scene's near plane, for a whole room, would clip the fingers.
 WRIST = CAMERAS.register(
     CameraSpec(
         "wrist",
         "wrist",
-        Viewpoint(position=(0.075, 0.0, 0.03), target=(0.01, 0.0, 0.16), fovy=75.0, up=(1.0, 0.0, 0.0), body=HAND_BODY),
+        Viewpoint(
+            position=(0.075, 0.0, 0.03), target=(0.01, 0.0, 0.16), fovy=75.0, up=(1.0, 0.0, 0.0), body=END_EFFECTOR_BODY
+        ),
         shift=0.004,
         turn=3.0,
         near=0.01,
@@ -122,26 +125,26 @@ WRIST = CAMERAS.register(
 
 
 def left_at(azimuth: float) -> Viewpoint:
-    """The left camera elsewhere on its circle: about the vertical through its target, all else as in :data:`LEFT`.
+    """The viewpoint of :data:`LEFT`, rotated about the vertical through its target to another azimuth.
 
     Args:
-        azimuth: degrees, counterclockwise seen from above. At 0 the camera stands on the x axis in front of the arm and
-            looks at its base, at 90 it looks from the arm's left; :data:`LEFT` itself is at 54.6.
+        azimuth: degrees, counterclockwise seen from above. At 0 the camera is on the x axis in front of the arm and
+            faces its base, at 90 it is to the arm's left; :data:`LEFT` itself is at 54.6.
 
     Raises:
-        UserError: the azimuth lies outside -180..180.
+        UserError: the azimuth is outside -180 to 180.
     """
     if not -180 <= azimuth <= 180:
         raise UserError(f"azimuth={azimuth}: expected degrees from -180 to 180; the nominal camera's is 54.6.")
     nominal = LEFT.viewpoint
     away = np.subtract(nominal.position, nominal.target)
     radius, angle = np.hypot(away[0], away[1]), np.radians(azimuth)
-    place = np.add(nominal.target, [radius * np.cos(angle), radius * np.sin(angle), away[2]])
-    return replace(nominal, position=tuple(place.tolist()))
+    position = np.add(nominal.target, [radius * np.cos(angle), radius * np.sin(angle), away[2]])
+    return replace(nominal, position=tuple(position.tolist()))
 
 
 def add_cameras(spec: mujoco.MjSpec) -> None:
-    """All cameras, each on its body."""
+    """Add all cameras, each to its body."""
     for name, camera in CAMERAS.items():
-        view = camera.viewpoint
-        spec.body(view.body).add_camera(name=name, pos=view.position, quat=view.quaternion(), fovy=view.fovy)
+        at = camera.viewpoint
+        spec.body(at.body).add_camera(name=name, pos=at.position, quat=at.quaternion(), fovy=at.fovy)

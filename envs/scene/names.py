@@ -1,10 +1,10 @@
-"""Names of the scene's elements, and who touches whom."""
+"""Names of the scene's elements, and their collision bits."""
 
 FLANGE_SITE = "flange"
 OBJECT_BODY = "object"
 OBJECT_JOINT = "object_joint"
 TABLE_GEOM = "table"
-HAND_BODY = "robot0_right_hand"
+END_EFFECTOR_BODY = "robot0_right_hand"  # robosuite's name; carries the gripper
 LIGHT = "key"
 WALL_GEOMS = (
     "wall_leftcorner_visual",
@@ -17,11 +17,11 @@ WALL_GEOMS = (
 FLOOR_GEOM = "floor"
 DISTRACTORS = tuple(f"distractor{i}" for i in range(4))
 
-# Who touches whom, as (contype, conaffinity): the robot meets table and object, never itself; the table meets both. An
-# object's part meets what its own bits name, see vjepa_sim.envs.objects.object_spec.
+# Collision bits as (contype, conaffinity): the robot collides with table and object, never with itself; the table with
+# both. For a part of an object see vjepa_sim.envs.objects.object_spec.
 ROBOT, TABLE = (1, 2), (2, 0)
 
-# robosuite's textures that a look chooses from; the first is the nominal one.
+# robosuite's textures for domain randomisation; the first is the nominal one.
 TABLE_TEXTURES = (
     "light-wood",
     "dark-wood",

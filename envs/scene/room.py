@@ -1,4 +1,4 @@
-"""Table, walls, floor, light."""
+"""Table, walls, floor and light of the scene."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TEXTURE_PIXELS = 256
 
 
 def add_room(spec: mujoco.MjSpec) -> None:
-    """A table at z = 0 in a room with a floor and walls, one light, and hidden distractors."""
+    """Add a table with its top at z = 0, a floor and walls, one light, and hidden distractors."""
     world = spec.worldbody
     for geom in world.geoms:
         geom.pos = np.asarray(geom.pos) - [0, 0, 0.75]
@@ -44,7 +44,7 @@ def add_room(spec: mujoco.MjSpec) -> None:
         conaffinity=0,
         group=1,
     )
-    # What things stand on is a plane: contacts with it are exact and cheap.
+    # Objects stand on a plane: contacts with it are exact and cheap.
     world.add_geom(
         type=mujoco.mjtGeom.mjGEOM_PLANE,
         size=[2, 2, 0.1],
@@ -82,7 +82,7 @@ def add_room(spec: mujoco.MjSpec) -> None:
 
 
 def _add_material(spec: mujoco.MjSpec, name: str, texture: str, repeat: float) -> None:
-    """A material with one of robosuite's textures, resampled small: full ones only fill memory."""
+    """Add a material with one of robosuite's textures, at a smaller size to save memory."""
     import robosuite.models
     from PIL import Image
 

@@ -1,4 +1,4 @@
-"""Apply a look of the scene to a compiled model."""
+"""Application of a domain randomisation to a compiled model."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ SHAPES = {
 
 
 class Stage:
-    """Applies variations to a model; remembers the nominal sizes that they scale."""
+    """Applies variations to a model, from which it keeps the nominal sizes."""
 
     def __init__(self, simulation: Simulation):
         self._simulation = simulation
@@ -46,10 +46,10 @@ class Stage:
         self._inertia = model.body_inertia[self._body].copy()
 
     def apply(self, variation: Variation) -> None:
-        """Change the model in place. Call before the simulation is reset: sizes and inertias change."""
+        """Change the model in place. Reset the simulation afterwards: sizes and inertias change."""
         model = self._model
-        for name, view in variation.cameras.items():
-            view.place(model, name)
+        for name, viewpoint in variation.cameras.items():
+            viewpoint.place(model, name)
 
         light = model.light(LIGHT).id
         direction = np.array(variation.light_direction)
@@ -57,7 +57,7 @@ class Stage:
         model.light_diffuse[light] = variation.light_color
         model.vis.headlight.ambient[:] = variation.ambient
 
-        # The renderer copies textures when it is made, so materials are swapped and not textures.
+        # The renderer copies textures when it is created, so materials are changed and not textures.
         table = model.geom(TABLE_GEOM).id
         model.geom_matid[table] = model.material(f"table-{TABLE_TEXTURES[variation.table_texture]}").id
         model.mat_rgba[model.geom_matid[table], :3] = variation.table_tint
@@ -82,7 +82,7 @@ class Stage:
         model.geom_rgba[self._geoms, :3] = variation.object_color or self._simulation.object.color
 
     def _resize_object(self, scale: np.ndarray) -> None:
-        """Scale sizes, places and inertia, and with them the bounds by which MuJoCo finds contacts."""
+        """Scale sizes, positions and inertia of the object, and the bounds that MuJoCo finds contacts with."""
         model, thing = self._model, self._simulation.object
         if thing.round:
             scale = np.array([scale[0], scale[0], scale[2]])

@@ -1,4 +1,4 @@
-"""Domain randomisation: one seeded draw of cameras, light, textures, colours, sizes and distractors."""
+"""Domain randomisation: one seeded sample of cameras, light, textures, colours, sizes and distractors."""
 
 from __future__ import annotations
 
@@ -6,22 +6,23 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from vjepa_sim.envs.errors import UserError, unknown_name
 from vjepa_sim.envs.scene.cameras import CAMERAS, LEFT, CameraSpec, Viewpoint
 from vjepa_sim.envs.scene.names import DISTRACTORS, FLOOR_TEXTURES, TABLE_TEXTURES, WALL_TEXTURES
 
-ZOOM = 2.0  # degrees by which a camera's fovy differs at full strength, at most
+ZOOM = 2.0  # degrees, largest change of a camera's field of view at full strength
 DISTRACTOR_SHAPES = ("box", "cylinder", "ellipsoid")
 
 
 @dataclass(frozen=True)
 class Distractor:
-    """A thing on the table that is seen but never touched.
+    """A visible body on the table that collides with nothing.
 
     Attributes:
         shape: index into :data:`DISTRACTOR_SHAPES`.
-        position: centre [3], metres.
+        position: centre [3], metres, base frame.
         size: MuJoCo half sizes [3], metres.
         color: red, green, blue in 0..1.
     """
@@ -32,9 +33,9 @@ class Distractor:
     color: tuple[float, float, float]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Variation:
-    """How one episode looks. Positions in metres, base frame; colours in 0..1; the defaults are the nominal look."""
+    """Appearance of one episode, nominal by default. Directions are in the base frame, colours in 0..1."""
 
     cameras: dict[str, Viewpoint] = field(default_factory=lambda: nominal_cameras(LEFT.viewpoint))
     light_direction: tuple[float, float, float] = (-0.3, -0.3, -1.0)
@@ -54,7 +55,7 @@ def nominal_cameras(left: Viewpoint) -> dict[str, Viewpoint]:
     return {name: left if camera is LEFT else camera.viewpoint for name, camera in CAMERAS.items()}
 
 
-# What can vary alone: fields of a variation.
+# Fields of a variation that are randomised together, by aspect.
 ASPECTS = {
     "camera": ("cameras",),
     "light": ("light_direction", "light_color", "ambient"),
@@ -66,48 +67,50 @@ ASPECTS = {
 
 
 def check_aspects(aspects: Iterable[str]) -> None:
-    """Raise :class:`UserError` for a name that is not in :data:`ASPECTS`."""
+    """Raise :class:`.UserError` for a name that is not in :data:`ASPECTS`."""
     for aspect in aspects:
         if aspect not in ASPECTS:
-            raise unknown_name("aspect of the look", aspect, ASPECTS)
+            raise unknown_name("aspect of domain randomisation", aspect, ASPECTS)
 
 
 def sample_variation(
     rng: np.random.Generator, strength: float, left: Viewpoint = LEFT.viewpoint, aspects: Iterable[str] = ASPECTS
 ) -> Variation:
-    """Draw a look.
+    """Sample an appearance.
 
     Args:
-        rng: the source of all randomness.
-        strength: 0 gives the nominal look, 1 the full range; in between, ranges shrink and swaps become rarer.
-        left: where the left camera is, give or take the randomisation.
-        aspects: what varies, of :data:`ASPECTS`; the rest is nominal. It doesn't change what is drawn.
+        rng: random number generator.
+        strength: 0 for the nominal appearance, 1 for the full range; in between, ranges are narrower and changes of
+            texture and colour rarer.
+        left: viewpoint of the left camera, before randomisation.
+        aspects: what varies, of :data:`ASPECTS`; the rest is nominal. The samples of an aspect do not depend on it.
 
     Raises:
-        UserError: strength outside 0..1, or an unknown aspect.
+        UserError: the strength is outside 0..1, or an aspect is unknown.
     """
     check_aspects(aspects)
-    drawn = _sample_all(rng, strength, left)
-    varied = {name: getattr(drawn, name) for aspect in aspects for name in ASPECTS[aspect]}
+    full = _sample_all(rng, strength, left)
+    varied = {name: getattr(full, name) for aspect in aspects for name in ASPECTS[aspect]}
     return replace(Variation(cameras=nominal_cameras(left)), **varied)
 
 
 def _sample_all(rng: np.random.Generator, strength: float, left: Viewpoint) -> Variation:
     if not isinstance(strength, (int, float, np.number)) or not 0 <= strength <= 1:
         raise UserError(
-            f"randomize={strength!r} is no number from 0 to 1: 0 is the nominal look, 1 the full randomisation."
+            f"randomize={strength!r} is no number from 0 to 1: 0 is the nominal appearance, 1 the full randomisation."
         )
     nominal = Variation()
 
-    def jitter(center: object, width: float, rng: np.random.Generator = rng) -> tuple[float, ...]:
-        return tuple((np.asarray(center) + strength * rng.uniform(-width, width, np.shape(center))).tolist())
+    def jitter(center: ArrayLike, width: float, rng: np.random.Generator = rng) -> tuple[float, float, float]:
+        x, y, z = (np.asarray(center) + strength * rng.uniform(-width, width, 3)).tolist()
+        return x, y, z
 
-    def move(view: Viewpoint, camera: CameraSpec, rng: np.random.Generator = rng) -> Viewpoint:
+    def move(viewpoint: Viewpoint, camera: CameraSpec, rng: np.random.Generator = rng) -> Viewpoint:
         offset = jitter(np.zeros(3), camera.shift, rng)
-        # Three were always drawn: a seed's scene stays what it was.
+        # Three samples, of which two are used, so that a seed gives the same scene as in earlier versions.
         pan, tilt, _ = strength * camera.turn * rng.uniform(-1, 1, 3)
-        fovy = view.fovy + strength * rng.uniform(-ZOOM, ZOOM)
-        return replace(view.moved(offset, float(pan), float(tilt)), fovy=fovy)
+        fovy = viewpoint.fovy + strength * rng.uniform(-ZOOM, ZOOM)
+        return replace(viewpoint.moved(offset, float(pan), float(tilt)), fovy=fovy)
 
     def swap(count: int) -> int:
         return int(rng.integers(count)) if rng.random() < strength else 0
@@ -115,7 +118,7 @@ def _sample_all(rng: np.random.Generator, strength: float, left: Viewpoint) -> V
     color = jitter(rng.uniform(0.1, 0.9, 3), 0.0) if rng.random() < strength else None
     width, depth, height = 1 + strength * rng.uniform(-0.12, 0.12, 3)
     distractors = tuple(_sample_distractor(rng) for _ in range(round(strength * rng.integers(0, len(DISTRACTORS) + 1))))
-    # A stream of their own: the numbers that a seed gave before there were other cameras stay what they were.
+    # The other cameras have a generator of their own, so that a seed gives the same numbers without them.
     child = rng.spawn(1)[0]
     cameras = {LEFT.name: move(left, LEFT)}
     cameras |= {name: move(camera.viewpoint, camera, child) for name, camera in CAMERAS.items() if name not in cameras}
@@ -135,7 +138,7 @@ def _sample_all(rng: np.random.Generator, strength: float, left: Viewpoint) -> V
 
 
 def _sample_distractor(rng: np.random.Generator) -> Distractor:
-    """Somewhere on the table's rim, outside the space the task uses."""
+    """A distractor near the edge of the table, outside of the task's workspace."""
     size = rng.uniform(0.012, 0.035, 3)
     side = rng.random()
     if side < 0.4:  # behind the workspace, seen from the camera

@@ -1,6 +1,6 @@
-"""MuJoCo, imported in one place, after the OpenGL back end is chosen.
+"""MuJoCo, imported in one place, after the OpenGL backend is selected.
 
-Everything else writes ``from vjepa_sim.envs.simulation.engine import mujoco``.
+All other modules write ``from vjepa_sim.envs.simulation.engine import mujoco``.
 """
 
 from vjepa_sim.envs.simulation.gl import select_backend

@@ -1,4 +1,4 @@
-"""Choose the OpenGL back end before MuJoCo is imported: MuJoCo reads ``MUJOCO_GL`` only once, at import."""
+"""Selection of the OpenGL backend before MuJoCo is imported: MuJoCo reads ``MUJOCO_GL`` only once, at import."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 
 from vjepa_sim.envs.errors import UserError
 
-# The library that each headless back end loads, and the Debian/Ubuntu packages that bring it.
+# The library that each headless backend loads, and the Debian/Ubuntu packages that contain it.
 LIBRARIES = {"egl": "libEGL.so.1", "osmesa": "libOSMesa.so.8"}
 APT_LINES = {
     "egl": "apt-get install -y libegl1 libgl1 libgl1-mesa-dri",
@@ -20,7 +20,7 @@ KNOWN = (*LIBRARIES, "glfw")
 
 
 class GLError(UserError):
-    """No usable OpenGL on this machine."""
+    """OpenGL can't be used on this machine."""
 
 
 def has_library(backend: str) -> bool:
@@ -33,12 +33,12 @@ def has_library(backend: str) -> bool:
 
 
 def select_backend() -> str:
-    """Return the back end MuJoCo will use, setting ``MUJOCO_GL`` where the user has not.
+    """Return the OpenGL backend that MuJoCo will use; sets ``MUJOCO_GL`` if it is not set.
 
     EGL is preferred (Mesa's renders on a CPU, a vendor's on a GPU), then OSMesa.
 
     Raises:
-        GLError: neither library is installed, or the one asked for is not.
+        GLError: neither library is installed, or not that of ``MUJOCO_GL``.
     """
     chosen = os.environ.get("MUJOCO_GL", "").lower()
     if sys.platform != "linux":
@@ -54,7 +54,7 @@ def select_backend() -> str:
         raise GLError(f"MUJOCO_GL={chosen} is unknown to MuJoCo. Unset it, or choose one of: {', '.join(KNOWN)}.")
     if chosen in LIBRARIES and not has_library(chosen):
         raise GLError(
-            f"MUJOCO_GL={chosen} was asked for, but {LIBRARIES[chosen]} can't be loaded. "
+            f"MUJOCO_GL={chosen} is set, but {LIBRARIES[chosen]} can't be loaded. "
             f"Install it: `{APT_LINES[chosen]}`; or unset MUJOCO_GL to let it be chosen."
         )
     os.environ["MUJOCO_GL"] = chosen

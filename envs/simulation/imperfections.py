@@ -1,4 +1,4 @@
-"""What a real rig does less well than the simulator: how late, how noisy, how lazy."""
+"""Imperfections of a real robot that the ``noisy-sim`` backend simulates: latency, noise and lag."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from vjepa_sim.envs.errors import UserError
 LONGEST = 2.0  # s
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Imperfections:
-    """All zero, they leave the simulator as it is, bit for bit. The defaults are what a decent rig has.
+    """Imperfections of a robot. With all of them 0 the simulator is unchanged, bit for bit.
 
     Attributes:
-        camera_latency: seconds from the moment that a picture shows to the moment at which it is there.
-        picture_noise: standard deviation of each pixel's colours, grey levels of 255.
-        exposure_flicker: standard deviation of each picture's brightness, a share of it.
-        position_noise: standard deviation of the measured x, y and z, metres.
-        rotation_noise: standard deviation of the measured Euler angles, radians.
-        arm_delay: seconds after which the arm begins to follow.
-        arm_lag: time constant with which it follows then, seconds: at the end of a step it is still short of its goal.
-        gripper_delay: seconds after which the fingers begin to follow.
-        seed: of the noise.
+        camera_latency: seconds from the exposure of an image to its arrival.
+        picture_noise: standard deviation of the noise of each pixel and colour, grey levels of 255.
+        exposure_flicker: standard deviation of an image's brightness, a share of it.
+        position_noise: standard deviation of the noise of the measured x, y and z, metres.
+        rotation_noise: standard deviation of the noise of the measured Euler angles, radians.
+        arm_delay: seconds after which the arm starts to follow a command.
+        arm_lag: time constant with which it then follows, seconds; at the end of a step it is still short of its goal.
+        gripper_delay: seconds after which the fingers start to follow a command.
+        seed: random seed of the noise.
     """
 
     camera_latency: float = 0.1
@@ -42,34 +42,34 @@ class Imperfections:
         for field in fields(self):
             value = getattr(self, field.name)
             if not (np.isfinite(value) and value >= 0):
-                raise UserError(f"{field.name}={value}: an imperfection is a number of 0 or more.")
+                raise UserError(f"{field.name}={value}: expected a finite number of 0 or more.")
         for name in ("camera_latency", "arm_delay", "arm_lag", "gripper_delay"):
             if getattr(self, name) > LONGEST:
                 raise UserError(f"{name}={getattr(self, name)}: expected seconds, at most {LONGEST}.")
 
 
 class SlowActuators:
-    """Motors that begin late and follow with a lag; see :attr:`.Simulation.actuators`."""
+    """Motors with a delay and a first-order lag; see :attr:`.Simulation.actuators`."""
 
     def __init__(self, imperfections: Imperfections, timestep: float, controls: np.ndarray):
         """
         Args:
-            imperfections: how slow they are; delays are rounded to whole steps.
-            timestep: seconds of a step of physics.
-            controls: [J + 1], what they have been told for long: joint references and the gripper's.
+            imperfections: delays and lag; delays are rounded to whole physics steps.
+            timestep: physics time step, seconds.
+            controls: initial controls [J + 1]: joint references and that of the gripper.
         """
         self._arm_delay = round(imperfections.arm_delay / timestep)
         self._gripper_delay = round(imperfections.gripper_delay / timestep)
         lag = imperfections.arm_lag
-        self._share = 1 - np.exp(-timestep / lag) if lag > 0 else 1.0  # of the way to its reference, in a step
+        self._share = 1 - np.exp(-timestep / lag) if lag > 0 else 1.0  # share of the error that a step removes
         longest = 1 + max(self._arm_delay, self._gripper_delay)
-        self._told = deque([controls.copy()] * longest, maxlen=longest)
+        self._delayed = deque([controls.copy()] * longest, maxlen=longest)
         self._followed = controls.copy()
 
     def __call__(self, controls: np.ndarray) -> np.ndarray:
-        """What the motors do [J + 1] in the coming step of physics, told ``controls`` [J + 1]."""
-        self._told.append(controls)
-        arm, gripper = self._told[-1 - self._arm_delay][:-1], self._told[-1 - self._gripper_delay][-1]
+        """Effective controls [J + 1] for the next physics step, given the commanded ``controls`` [J + 1]."""
+        self._delayed.append(controls)
+        arm, gripper = self._delayed[-1 - self._arm_delay][:-1], self._delayed[-1 - self._gripper_delay][-1]
         if self._share == 1:
             self._followed[:-1] = arm
         else:
@@ -78,8 +78,8 @@ class SlowActuators:
         return self._followed
 
 
-def spoil_picture(rgb: np.ndarray, imperfections: Imperfections, rng: np.random.Generator) -> np.ndarray:
-    """A picture, uint8 [H, W, 3], as a sensor with noise and a restless exposure gives it."""
+def add_image_noise(rgb: np.ndarray, imperfections: Imperfections, rng: np.random.Generator) -> np.ndarray:
+    """The image, uint8 [H, W, 3], with pixel noise and a random change of exposure."""
     if not (imperfections.picture_noise or imperfections.exposure_flicker):
         return rgb
     brightness = rng.normal(1.0, imperfections.exposure_flicker)

@@ -8,7 +8,7 @@ from vjepa_sim.envs.arms import ArmSpec
 from vjepa_sim.envs.scene.names import FLANGE_SITE
 from vjepa_sim.envs.simulation.engine import mujoco
 
-JOINT_MARGIN = 0.05  # rad, kept to the joint limits; more than the envelope asks for
+JOINT_MARGIN = 0.05  # rad from the joint limits; more than the safety envelope requires
 
 
 class Kinematics:
@@ -31,9 +31,14 @@ class Kinematics:
         return self._data.site_xpos[self._site].copy(), self._data.site_xmat[self._site].reshape(3, 3).copy()
 
     def inverse(self, position: np.ndarray, matrix: np.ndarray, start: np.ndarray) -> np.ndarray:
-        """The joints [J] nearest to ``start`` that bring the flange to a pose, or as close to it as they get.
+        """Joints [J] for a flange pose, found from ``start``; for an unreachable pose, the closest that were found.
 
-        Inside the joint limits always. An unreachable pose is not an error: compare with :meth:`forward`.
+        Always within the joint limits. An unreachable pose raises no error: compare with :meth:`forward`.
+
+        Args:
+            position: flange position [3], metres.
+            matrix: flange rotation matrix [3, 3].
+            start: joints [J] from which the search starts, radians.
         """
         joints = np.clip(start, self._low, self._high)
         best, best_error = joints, np.inf
@@ -57,7 +62,7 @@ class Kinematics:
             mujoco.mj_jacSite(self._model, self._data, jacobian[:3], jacobian[3:], self._site)
             arm = jacobian[:, self._dof]
             inverse = arm.T @ np.linalg.inv(arm @ arm.T + 1e-5 * np.eye(6))
-            # What freedom is left, of seven joints one, drifts slowly to the home posture, so that the elbow stays put.
+            # In the null space, the joints move slowly to the home posture, so that the elbow stays in place.
             posture = 0.02 * (self._home - joints)
             change = inverse @ error + posture - inverse @ (arm @ posture)
             joints = np.clip(joints + np.clip(change, -0.3, 0.3), self._low, self._high)

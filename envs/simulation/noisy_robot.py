@@ -1,4 +1,4 @@
-"""The second rung: the simulator, seen late and moved sluggishly."""
+"""The ``noisy-sim`` backend: the simulator with camera latency, noise, and actuator delay and lag."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from vjepa_sim.envs.observation import Observation
 from vjepa_sim.envs.pose import POSITION, ROTATION
 from vjepa_sim.envs.simulation.engine import mujoco
-from vjepa_sim.envs.simulation.imperfections import Imperfections, SlowActuators, spoil_picture
+from vjepa_sim.envs.simulation.imperfections import Imperfections, SlowActuators, add_image_noise
 from vjepa_sim.envs.simulation.sim_robot import SimRobot
 from vjepa_sim.envs.simulation.simulation import PERIOD
 from vjepa_sim.envs.start import Start
@@ -18,9 +18,9 @@ TICK = 1e-9  # s by which two sums of the same time steps may differ
 
 
 class NoisyRobot(SimRobot):
-    """A :class:`.SimRobot` with a real rig's imperfections.
+    """A :class:`.SimRobot` with the imperfections of a real robot.
 
-    A late picture is rendered from the physics of that earlier moment. Noise goes on from episode to episode.
+    A late image is rendered from the physics state at its exposure. The noise is not reseeded between episodes.
     """
 
     description = "the simulator with imperfections"
@@ -39,17 +39,17 @@ class NoisyRobot(SimRobot):
         """
         Args:
             gripper, object_name, arm, size, period, start: see :class:`.SimRobot`.
-            imperfections: None for the usual ones.
+            imperfections: imperfections, or None for the defaults.
         """
         super().__init__(gripper=gripper, object_name=object_name, arm=arm, size=size, period=period, start=start)
         self.imperfections = imperfections or Imperfections()
         self._rng = np.random.default_rng(self.imperfections.seed)
-        self._scene_then = mujoco.MjData(self.simulation.model)
-        self._begin()
-        self.simulation.actuators = self._tick
+        self._past_data = mujoco.MjData(self.simulation.model)
+        self._clear_past()
+        self.simulation.actuators = self._record
 
     def observe(self) -> Observation:
-        """A picture of a while ago, the noisy state, and the physics clock."""
+        """A late image, the noisy present state, and the time of the physics."""
         state = self.simulation.state()
         for part, size in (
             (POSITION, self.imperfections.position_noise),
@@ -57,42 +57,41 @@ class NoisyRobot(SimRobot):
         ):
             if size:
                 state[part] += self._rng.normal(0, size, 3).astype(np.float32)
-        picture = spoil_picture(self._late_picture(), self.imperfections, self._rng)
-        return Observation(picture, state, self.simulation.time)
+        image = add_image_noise(self._late_image(), self.imperfections, self._rng)
+        return Observation(image, state, self.simulation.time)
 
     def camera_pace(self, seconds: float) -> tuple[float, float]:
-        """A picture is there whenever it is asked for, a late one."""
+        """Images per second and the longest wait: an image is always available, with the camera's latency."""
         return float("inf"), self.imperfections.camera_latency
 
     def go_home(self) -> None:
         """Put the arm at home with open fingers, at once."""
         super().go_home()
-        self._begin()
+        self._clear_past()
 
     def _restart(self) -> None:
         super()._restart()
-        self._begin()
+        self._clear_past()
 
-    def _begin(self) -> None:
-        """Nothing has happened yet."""
+    def _clear_past(self) -> None:
         self._past: deque[tuple[float, np.ndarray]] = deque()
         timestep = self.simulation.model.opt.timestep
         self._actuators = SlowActuators(self.imperfections, timestep, self.simulation.data.ctrl)
 
-    def _tick(self, controls: np.ndarray) -> np.ndarray:
-        """Before each step of physics: remember where everything is."""
+    def _record(self, controls: np.ndarray) -> np.ndarray:
+        """Called before each physics step: store the positions, and apply delay and lag to the controls."""
         data = self.simulation.data
         self._past.append((data.time, data.qpos.copy()))
         return self._actuators(controls)
 
-    def _late_picture(self) -> np.ndarray:
+    def _late_image(self) -> np.ndarray:
         moment = self.simulation.time - self.imperfections.camera_latency + TICK
         while len(self._past) > 1 and self._past[1][0] <= moment:
             self._past.popleft()
         if not self._past or self.imperfections.camera_latency == 0:
             return self.renderer.render(self.simulation.data)
-        then = self._scene_then
-        then.qpos[:] = self._past[0][1]
+        data = self._past_data
+        data.qpos[:] = self._past[0][1]
         for refresh in (mujoco.mj_kinematics, mujoco.mj_comPos, mujoco.mj_camlight):
-            refresh(self.simulation.model, then)
-        return self.renderer.render(then)
+            refresh(self.simulation.model, data)
+        return self.renderer.render(data)

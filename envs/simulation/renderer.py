@@ -1,4 +1,4 @@
-"""What the simulated cameras see."""
+"""Renderer of the simulated cameras."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from vjepa_sim.envs.scene.cameras import CAMERAS, LEFT
 from vjepa_sim.envs.scene.names import FLANGE_SITE, OBJECT_BODY
 from vjepa_sim.envs.simulation.engine import mujoco
 
-MIN_RENDER = 256  # smaller images are averaged down from at least this size, so that all sizes look alike
+MIN_RENDER = 256  # smaller images are averaged from at least this size, so that all sizes look alike
 MAX_SIZE = 1024
 SHADOW_COLOR = np.array([0.0, 0.0, 0.0, 0.35], np.float32)
 
 
 class Renderer:
-    """Renders what any of the scene's cameras sees as uint8 [size, size, 3]: one renderer serves them all.
+    """Renders the images of all cameras of the scene, uint8 [size, size, 3].
 
-    Real shadows cost a software renderer four times the picture, so two translucent discs under gripper and
-    object stand in for them: they give the height above the table.
+    In software, true shadows take four times as long as the image. Instead, two translucent discs under gripper and
+    object show the height above the table.
     """
 
     def __init__(self, model: mujoco.MjModel, size: int = 256):
@@ -42,10 +42,10 @@ class Renderer:
             raise GLError(
                 f"OpenGL could not be started ({type(error).__name__}: {error}). "
                 f"Try `{APT_LINES['egl']}` with MUJOCO_GL=egl, or `{APT_LINES['osmesa']}` with MUJOCO_GL=osmesa; "
-                "`vjepa-sim doctor` tells more."
+                "`vjepa-sim doctor` shows more."
             ) from error
-        # Left open, it would be torn down after OpenGL itself, with a traceback that worries people. Registered now, it
-        # is closed before the context that the renderer has just registered; weakref's own turn may come later.
+        # Left open, it would be freed after OpenGL itself, with a traceback at exit. Registered now, it is closed
+        # before the OpenGL context that the renderer has just registered; weakref's own exit handler may run later.
         self._finalizer = weakref.finalize(self, self._renderer.close)
         self._finalizer.atexit = False
         atexit.register(self._finalizer)
@@ -53,15 +53,15 @@ class Renderer:
             self._renderer.scene.flags[flag] = 0
 
     def render(self, data: mujoco.MjData, name: str = LEFT.name) -> np.ndarray:
-        """uint8 [size, size, 3] of the present state. Poses in ``data`` must be up to date.
+        """The image of a camera, uint8 [size, size, 3]. Poses in ``data`` must be up to date.
 
         Raises:
             UserError: the scene has no camera of this name.
         """
         near = CAMERAS[name].near
-        self._renderer.update_scene(data, self._number(name))
+        self._renderer.update_scene(data, self._camera_id(name))
         if near is not None:
-            self._see_from(near)
+            self._set_near_plane(near)
         self._add_shadow(data.site_xpos[self._flange], radius=0.045)
         self._add_shadow(data.xpos[self._object], radius=0.035)
         image = self._renderer.render()
@@ -77,23 +77,23 @@ class Renderer:
     def extrinsics(self, data: mujoco.MjData, name: str = LEFT.name) -> np.ndarray:
         """Present pose of a camera in the base frame [6], float64: metres and extrinsic "xyz" Euler radians.
 
-        z looks forward, y down. Poses in ``data`` must be up to date.
+        The camera's z axis points forward, its y axis down. Poses in ``data`` must be up to date.
         """
-        camera = self._number(name)
-        forward = data.cam_xmat[camera].reshape(3, 3) @ np.diag([1.0, -1.0, -1.0])  # MuJoCo's look along -z, y up
+        camera = self._camera_id(name)
+        forward = data.cam_xmat[camera].reshape(3, 3) @ np.diag([1.0, -1.0, -1.0])  # MuJoCo cameras: -z forward, y up
         return np.concatenate([data.cam_xpos[camera], matrix_to_euler(forward)])
 
     def intrinsics(self, name: str = LEFT.name) -> np.ndarray:
-        """Pinhole matrix [3, 3] in pixels."""
-        fovy = np.radians(self._model.cam_fovy[self._number(name)])
+        """Pinhole camera matrix [3, 3] in pixels."""
+        fovy = np.radians(self._model.cam_fovy[self._camera_id(name)])
         focal = self.size / 2 / np.tan(fovy / 2)
         return np.array([[focal, 0, self.size / 2], [0, focal, self.size / 2], [0, 0, 1]])
 
-    def _number(self, name: str) -> int:
+    def _camera_id(self, name: str) -> int:
         return self._model.camera(CAMERAS[name].name).id
 
-    def _see_from(self, near: float) -> None:
-        """Move the near plane of the picture to ``near`` metres; the angle of view stays."""
+    def _set_near_plane(self, near: float) -> None:
+        """Move the near clipping plane to ``near`` metres; the field of view is unchanged."""
         for camera in self._renderer.scene.camera:
             scale = near / camera.frustum_near
             camera.frustum_near = near
@@ -112,7 +112,7 @@ class Renderer:
             np.eye(3).ravel(),
             SHADOW_COLOR,
         )
-        # What MuJoCo leaves as it was in this slot; the category decides which of two translucent discs is drawn first.
+        # mjv_initGeom does not reset these fields; the category decides which of two translucent discs is drawn first.
         geom.category, geom.objtype, geom.objid, geom.segid = mujoco.mjtCatBit.mjCAT_DECOR, 0, -1, -1
         scene.ngeom += 1
 

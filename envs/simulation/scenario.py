@@ -1,4 +1,4 @@
-"""One drawn episode in a simulated scene: put back to its start as often as needed, judged by its task's own test."""
+"""One sampled episode in a simulated scene that can be restarted, with its task's own test of success."""
 
 from __future__ import annotations
 
@@ -14,55 +14,55 @@ from vjepa_sim.envs.simulation.simulation import Simulation
 from vjepa_sim.envs.start import Start
 from vjepa_sim.envs.tasks import TASKS, Progress
 
-# m and rad by which a start that is drawn anew may differ: steps of another length settle so.
+# m and rad by which a start that is sampled again may differ, as it does with another control period.
 NEAR, TURNED = 0.005, 0.01
 
 
 class Scenario:
-    """An episode that :class:`.SimEnv` would draw from the same seed, in the nominal look."""
+    """The episode that :class:`.SimEnv` samples from the same seed, with the nominal appearance."""
 
     def __init__(self, simulation: Simulation, start: Start):
-        """Draw it anew, and leave the simulation at its start.
+        """Sample the episode, and leave the simulation at its start.
 
         Args:
-            simulation: with the start's gripper and object.
-            start: which episode, and where it must begin.
+            simulation: simulation with the arm, gripper and object of the start.
+            start: task and seed of the episode, and the start state that it must have.
 
         Raises:
-            UserError: there is no such task, or its draw has changed since the start was written down.
+            UserError: there is no such task, or the sampled start state differs from the given one.
         """
         task = TASKS[start.task]()
-        told = (start.arm, start.gripper, start.object_name)
-        there = (simulation.arm.name, simulation.gripper.name, simulation.object.name)
-        if told != there:
-            raise UserError(f"The start has {' and '.join(told)}; the scene has {' and '.join(there)}.")
+        given = (start.arm, start.gripper, start.object_name)
+        present = (simulation.arm.name, simulation.gripper.name, simulation.object.name)
+        if given != present:
+            raise UserError(f"The start has {' and '.join(given)}; the scene has {' and '.join(present)}.")
         rng, _ = np_random(start.seed)
         Stage(simulation).apply(sample_variation(rng, 0.0))
         simulation.reset()
-        self._drawn = task
-        self._drawn.reset(simulation, rng, lambda: np.zeros((1, 1, 3), np.uint8))  # nobody looks at these goals
+        task.reset(simulation, rng, lambda: np.zeros((1, 1, 3), np.uint8))  # these goal images are not used
+        self._task_at_start = task
         _check(start, start_of(simulation, start.task, start.seed))
         self._simulation = simulation
         self._start = simulation.save()
         self.restart()
 
     def restart(self) -> None:
-        """Put everything back to the start, bit for bit."""
+        """Put simulation and task back to the start, bit for bit."""
         self._simulation.restore(self._start)
-        self._task = copy.deepcopy(self._drawn)
+        self._task = copy.deepcopy(self._task_at_start)
 
     @property
     def commanded_closedness(self) -> float:
-        """What the gripper is told at the start: more than its closedness where it holds something."""
+        """Commanded closedness of the gripper at the start: above the measured one if it holds something."""
         return self._start.gripper_reference
 
     def measure(self) -> Progress:
-        """The present moment; see :meth:`.Task.measure` for when to call it."""
+        """Progress at the present moment; see :meth:`.Task.measure` for when to call it."""
         return self._task.measure(self._simulation)
 
 
 def start_of(simulation: Simulation, task: str, seed: int) -> Start:
-    """The present moment of a simulation, in the numbers that are kept beside goals."""
+    """The present state of a simulation as a :class:`.Start`, which is stored with goals."""
     matrix = simulation.object_matrix()
     return Start(
         task=task,
@@ -77,12 +77,12 @@ def start_of(simulation: Simulation, task: str, seed: int) -> Start:
     )
 
 
-def _check(told: Start, drawn: Start) -> None:
-    turned = np.abs(np.subtract(told.joints, drawn.joints)).max()
-    moved = np.linalg.norm(np.subtract(told.position, drawn.position))
+def _check(given: Start, sampled: Start) -> None:
+    turned = np.abs(np.subtract(given.joints, sampled.joints)).max()
+    moved = np.linalg.norm(np.subtract(given.position, sampled.position))
     if turned > TURNED or moved > NEAR:
         raise UserError(
-            f"The goals' episode ({told.task}, seed {told.seed}) began elsewhere when they were taken: a joint by "
-            f"{turned:.3f} rad, the object by {1000 * moved:.0f} mm. This version draws it differently; take the goals "
-            "anew: vjepa-sim capture-goal."
+            f"The goals' episode ({given.task}, seed {given.seed}) had another start when they were captured: a joint "
+            f"differs by {turned:.3f} rad, the object by {1000 * moved:.0f} mm. This version samples it differently; "
+            "capture the goals again: vjepa-sim capture-goal."
         )

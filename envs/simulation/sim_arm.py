@@ -15,7 +15,7 @@ from vjepa_sim.envs.status import ArmStatus
 
 
 class SimArm:
-    """Deltas move a commanded pose, as on the real arm, so that errors of the servo don't add up."""
+    """An arm whose actions move a commanded pose, as on the real arm, so that servo errors do not add up."""
 
     def __init__(self, simulation: Simulation, renderer: Renderer):
         self.simulation = simulation
@@ -25,15 +25,15 @@ class SimArm:
 
     @property
     def target(self) -> np.ndarray:
-        """The state [7] that the next command starts from: the one last sent, but never far ahead of the measured."""
+        """The state [7] that the next command is relative to: the last target, its lead over the measured limited."""
         return leashed(self.simulation.target, self.simulation.state().astype(np.float64))
 
     def watch(self, check: Callable[[ArmStatus], None]) -> None:
-        """Ask ``check`` after every command; it raises an :class:`.ArmFault` if the arm must stop."""
+        """Call ``check`` after every command; it raises an :class:`.ArmFault` if the arm must stop."""
         self._check = check
 
     def status(self) -> ArmStatus:
-        """How the arm is doing; physics has no clock that could stand still."""
+        """Status of the arm; the ages of clock and camera are 0."""
         simulation = self.simulation
         return ArmStatus(
             state=simulation.state().astype(np.float64),
@@ -44,17 +44,17 @@ class SimArm:
         )
 
     def reset(self) -> Observation:
-        """The episode's start state is the task's to set; here the arm only stops where it is."""
+        """The present observation; the start state of an episode is set by its task."""
         return self.observe()
 
     def observe(self) -> Observation:
-        """An image, the measured state and the physics clock."""
+        """An image, the measured state and the time of the physics."""
         return Observation(self.renderer.render(self.simulation.data), self.simulation.state(), self.simulation.time)
 
     def command(self, action: np.ndarray) -> np.ndarray:
-        """Advance the world by one period; returns the action that was carried out [7], float64.
+        """Advance the simulation by one period; returns the action [7] that was executed, float64.
 
-        Its last number is the change that was asked of the fingers, 0 within the deadband.
+        Its last number is the requested change of closedness, 0 within the deadband.
         """
         action = check_action(action)
         commanded = self.simulation.target = self.target

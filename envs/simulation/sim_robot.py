@@ -1,4 +1,4 @@
-"""The first rung: the simulator as a robot that an agent is deployed on."""
+"""The ``sim`` backend: the simulator as a robot for deployment."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from vjepa_sim.envs.tasks import Progress
 
 
 class SimRobot(SimArm):
-    """A :class:`.Robot` without flaws: physics waits for the agent, and the camera for nothing.
+    """A :class:`.Robot` in the simulator, without latency or noise; physics waits for the agent.
 
     Attributes:
         gripper: name of the gripper.
@@ -43,8 +43,9 @@ class SimRobot(SimArm):
             object_name: name of one of :data:`.OBJECTS`.
             arm: name of one of :data:`.ARMS`.
             size: height and width of the camera's images in pixels.
-            period: seconds of a step.
-            start: of every episode; None for the arm at home, the object on the table, and nobody to judge.
+            period: control period, seconds.
+            start: start of every episode; None for the arm at home, the object in the middle of the table, and no test
+                of success.
         """
         simulation = Simulation(gripper, object_name, period, arm)
         self.gripper = gripper
@@ -53,47 +54,54 @@ class SimRobot(SimArm):
         self.camera_card = simulated_camera(gripper, size)
 
     def reset(self) -> Observation:
-        """Put arm and object back to the start, and look."""
+        """Put arm and object back to the start; returns the first observation."""
         self._restart()
         return self.observe()
 
     def release(self) -> None:
-        """Nobody can come near it."""
+        """Nothing to do: no person can come near a simulated arm."""
 
     def glimpse(self) -> Observation:
-        """What is seen now."""
+        """The present observation."""
         return self.observe()
 
     def robot_state(self) -> RobotState:
-        """As a robot would report it; nothing pushes, and nothing is lost on the way."""
+        """The state as a robot would report it, without external force or lost packets."""
         matrix = np.eye(4)
         state = self.simulation.state().astype(np.float64)
         matrix[:3, :3], matrix[:3, 3] = pose.euler_to_matrix(state[pose.ROTATION]), state[pose.POSITION]
-        return RobotState(self.simulation.time, matrix, self.simulation.joints(), np.zeros(3), "Idle", 1.0)
+        return RobotState(
+            clock=self.simulation.time,
+            pose=matrix,
+            joints=self.simulation.joints(),
+            force=np.zeros(3),
+            mode="Idle",
+            success_rate=1.0,
+        )
 
     def camera_pace(self, seconds: float) -> tuple[float, float]:
-        """A picture is there whenever it is asked for."""
+        """Images per second and the longest wait: an image is always available."""
         return float("inf"), 0.0
 
     def held_success_rate(self, seconds: float) -> float:
-        """Nothing is lost on the way."""
+        """1: no control packets are lost."""
         return 1.0
 
     def set_speed(self, share: float) -> None:
-        """There is one speed.
+        """Accept the usual speed only.
 
         Raises:
-            UserError: another is asked for.
+            UserError: the share is not 1.
         """
         if share != 1.0:
-            raise UserError("The simulator moves at one speed only, and nothing can break: leave out --slow-first.")
+            raise UserError("The simulator has one speed only, and nothing can be damaged: leave out --slow-first.")
 
     def go_home(self) -> None:
         """Put the arm at home with open fingers, at once."""
         self.simulation.place_arm(self.simulation.home_joints, closedness=0.0)
 
     def judge(self) -> Progress | None:
-        """The present moment by the task's own test; None without a start."""
+        """Progress by the task's own test; None without a start."""
         return None if self._scenario is None else self._scenario.measure()
 
     def _restart(self) -> None:

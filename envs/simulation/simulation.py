@@ -1,4 +1,4 @@
-"""The simulated world: one scene, stepped at the control period, saved and restored bit for bit."""
+"""Physics of one scene, stepped at the control period, with snapshots that restore it bit for bit."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from vjepa_sim.envs.scene.names import FLANGE_SITE, OBJECT_BODY, OBJECT_JOINT
 from vjepa_sim.envs.simulation.engine import mujoco
 from vjepa_sim.envs.simulation.kinematics import Kinematics
 
-PERIOD = 0.25  # s between two observations, unless asked otherwise
-PERIODS = (0.05, 5.0)  # s: the servo keeps up with the shortest; the longest is far beyond any model's
+PERIOD = 0.25  # s between two observations, by default
+PERIODS = (0.05, 5.0)  # s: the servo follows at the shortest; the longest is far above that of any model
 CONTROL_UPDATES = 10  # servo references are set this many times a period
-RAMP = 0.8  # share of the period in which the servo reference travels
-SHARES = (1.0, 0.75, 0.5, 0.25)  # of the way to an unreachable pose that are tried
-POSITION_TOLERANCE = 1e-3  # m by which inverse kinematics may miss
+RAMP = 0.8  # share of the period in which the servo reference moves
+SHARES = (1.0, 0.75, 0.5, 0.25)  # shares of the way to a target that are tried, in this order
+POSITION_TOLERANCE = 1e-3  # m, largest error of inverse kinematics
 ROTATION_TOLERANCE = 0.01  # rad
 GRIPPER_RATE = 3.0  # closedness per second, about the 2F-85's full speed
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Everything that a :class:`Simulation` needs to continue bit for bit."""
+    """State of a :class:`Simulation`, from which it continues bit for bit."""
 
     physics: np.ndarray
     joint_reference: np.ndarray
@@ -40,16 +40,16 @@ class Snapshot:
 
 
 class Simulation:
-    """MuJoCo physics of one scene, the servo that follows pose targets, and the truth about the object.
+    """MuJoCo physics of one scene, the servo that follows pose targets, and the privileged state of the object.
 
     Attributes:
-        period: seconds from one observation to the next.
+        period: control period, seconds from one observation to the next.
         arm, gripper, object: specifications of its parts.
-        object_half_height: metres from the object's centre to its lowest point when it stands upright.
-        model, data: MuJoCo's own, also for viewers and Gymnasium's checks.
-        target: float64 [7], the state the arm was last sent to (see :mod:`vjepa_sim.envs.pose`).
-        actuators: asked before each step of physics in :meth:`advance` what the motors make of their controls [J + 1];
-            None: they do as they are told.
+        object_half_height: distance from the object's centre to its lowest point when it stands upright, metres.
+        model, data: MuJoCo's model and data, also for viewers and Gymnasium's checks.
+        target: commanded state, float64 [7], see :mod:`vjepa_sim.envs.pose`.
+        actuators: called before each physics step of :meth:`advance` with the controls [J + 1]; returns the effective
+            ones. None: the controls take effect as they are.
     """
 
     def __init__(self, gripper: str = "robotiq", object_name: str = "cup", period: float = PERIOD, arm: str = "panda"):
@@ -57,7 +57,7 @@ class Simulation:
         Args:
             gripper: name of one of :data:`.GRIPPERS`.
             object_name: name of one of :data:`.OBJECTS`.
-            period: seconds from one observation to the next.
+            period: control period, seconds from one observation to the next.
             arm: name of one of :data:`.ARMS`.
 
         Raises:
@@ -69,8 +69,7 @@ class Simulation:
         self.arm, self.gripper, self.object = ARMS[arm], GRIPPERS[gripper], OBJECTS[object_name]
         self.object_half_height = self.object.half_height
         self.model = load_model(self.arm, self.gripper, self.object)
-        # A period is a whole number of physics steps between each two settings of the servo, none longer than the
-        # scene's.
+        # The time between two updates of the servo is a whole number of physics steps, none longer than the scene's.
         interval = self.period / CONTROL_UPDATES
         self._substeps = math.ceil(interval / self.model.opt.timestep - 1e-9)
         self.model.opt.timestep = interval / self._substeps
@@ -93,7 +92,7 @@ class Simulation:
 
     @property
     def home_joints(self) -> np.ndarray:
-        """Joints [J] at which the fingers open along the base frame's y and the flange points down."""
+        """Joints [J], radians, at which the flange points down and the fingers open along the base frame's y axis."""
         return self.arm.home_joints(self.gripper.mount_yaw)
 
     # --- reading ----------------------------------------------------------------------------------------------
@@ -104,7 +103,7 @@ class Simulation:
         return float(self.data.time)
 
     def state(self) -> np.ndarray:
-        """float32 [7], measured: see :mod:`vjepa_sim.envs.pose`."""
+        """Measured state, float32 [7], see :mod:`vjepa_sim.envs.pose`."""
         state = np.empty(pose.STATE_DIM, np.float32)
         state[pose.POSITION] = self.data.site_xpos[self._flange]
         state[pose.ROTATION] = pose.matrix_to_euler(self.data.site_xmat[self._flange].reshape(3, 3))
@@ -116,7 +115,7 @@ class Simulation:
         return self.data.qpos[self._arm_qpos].copy()
 
     def closedness(self) -> float:
-        """0 open to 1 closed, from the driven finger joint."""
+        """Measured closedness of the gripper, 0 open to 1 closed, from the driven finger joint."""
         travel = self.data.qpos[self._fingers[0].address]
         return float(
             np.clip((travel - self._fingers[0].open) / (self._fingers[0].closed - self._fingers[0].open), 0, 1)
@@ -131,11 +130,11 @@ class Simulation:
         return self.data.xmat[self._object_body].reshape(3, 3).copy()
 
     def object_speed(self) -> float:
-        """Metres per second."""
+        """Linear speed of the object, metres per second."""
         return float(np.linalg.norm(self.data.qvel[self._object_dof : self._object_dof + 3]))
 
     def fingers_touching(self) -> int:
-        """How many of the two fingers touch the object: 0, 1 or 2."""
+        """Number of fingers that touch the object: 0, 1 or 2."""
         touching = set()
         for first, second in self.data.contact.geom:
             if first in self._object_geoms:
@@ -147,13 +146,13 @@ class Simulation:
     # --- setting ----------------------------------------------------------------------------------------------
 
     def reset(self) -> None:
-        """Arm at home, gripper open, object standing in the middle of the table, everything at rest."""
+        """Put the arm at home with open fingers and the object upright in the middle of the table, all at rest."""
         mujoco.mj_resetData(self.model, self.data)
         self.data.qpos[self._object_qpos : self._object_qpos + 7] = [0.45, 0, self.object_half_height, 1, 0, 0, 0]
         self.place_arm(self.home_joints, closedness=0.0)
 
     def place_arm(self, joints: np.ndarray, closedness: float) -> None:
-        """Put the arm and the fingers somewhere at once, at rest, and hold them there."""
+        """Set the joints [J], radians, and the closedness at once, at rest, and hold them there."""
         self.data.qpos[self._arm_qpos] = joints
         for finger in self._fingers:
             self.data.qpos[finger.address] = finger.open + closedness * (finger.closed - finger.open)
@@ -173,7 +172,7 @@ class Simulation:
         self.place_arm(joints, float(state[pose.GRIPPER]))
 
     def place_object(self, position: np.ndarray, yaw: float) -> None:
-        """Put the object upright with its centre at ``position`` [3] (metres), turned by ``yaw`` (radians), at rest."""
+        """Put the object upright, its centre at ``position`` [3] (metres), rotated by ``yaw`` (radians), at rest."""
         start = self._object_qpos
         self.data.qpos[start : start + 3] = position
         self.data.qpos[start + 3 : start + 7] = [np.cos(yaw / 2), 0, 0, np.sin(yaw / 2)]
@@ -185,8 +184,8 @@ class Simulation:
     def advance(self, target: np.ndarray) -> None:
         """Move toward a state [7] (absolute, see :mod:`vjepa_sim.envs.pose`) for one control period.
 
-        A pose the arm can't reach is approached only as far as it can, straight from :attr:`target`, which then tells
-        how far that was.
+        A pose that the arm can't reach is approached along a straight line from :attr:`target` as far as possible;
+        :attr:`target` is then the pose that was reached.
         """
         start = self._joint_reference
         goal, reached = self._reachable(target, start)
@@ -202,14 +201,14 @@ class Simulation:
             self._gripper_reference += float(
                 np.clip(self.target[pose.GRIPPER] - self._gripper_reference, -reach, reach)
             )
-            # Velocity feed-forward cancels the servo's own damping of the wanted motion.
+            # Velocity feed-forward cancels the servo's damping of the reference motion.
             self._set_controls(start + ramp * (goal - start) + self.arm.damping / self.arm.stiffness * velocity)
             self._step()
         self._joint_reference = goal
         self._refresh()
 
     def follow(self, joints: np.ndarray, closedness: float, seconds: float) -> None:
-        """Let the servos follow another arm's joints [J] and fingers for some seconds of physics."""
+        """Let the servos follow another arm's joints [J], radians, and closedness for some seconds of physics."""
         self._joint_reference, self._gripper_reference = np.array(joints, np.float64), float(closedness)
         self._set_controls(self._joint_reference)
         mujoco.mj_step(self.model, self.data, nstep=max(1, round(seconds / self.model.opt.timestep)))
@@ -217,7 +216,7 @@ class Simulation:
         self.target = self.state().astype(np.float64)
 
     def _reachable(self, target: np.ndarray, start: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Joints [J] for the pose [6] farthest on the way to a target that the arm really gets to, and that pose."""
+        """Joints [J] for the pose [6] farthest on the way to a target that the arm can reach, and that pose."""
         way = pose.difference(self.target, target)
         for share in SHARES:
             aim = target if share == 1 else pose.integrate(self.target, share * way)
@@ -231,7 +230,7 @@ class Simulation:
         return start, self.target[:6].copy()
 
     def _step(self) -> None:
-        """Physics up to the next setting of the servo."""
+        """Advance the physics to the next update of the servo."""
         if self.actuators is None:
             mujoco.mj_step(self.model, self.data, nstep=self._substeps)
             return
@@ -245,7 +244,7 @@ class Simulation:
         self.data.ctrl[-1] = self._gripper_reference
 
     def _refresh(self) -> None:
-        """Bring poses and contacts up to date with the joint positions; leaves the physics' course unchanged."""
+        """Update poses and contacts to the joint positions, without an effect on the physics."""
         mujoco.mj_kinematics(self.model, self.data)
         mujoco.mj_comPos(self.model, self.data)
         mujoco.mj_camlight(self.model, self.data)
@@ -254,7 +253,7 @@ class Simulation:
     # --- saving -----------------------------------------------------------------------------------------------
 
     def save(self) -> Snapshot:
-        """The whole state of physics and servo."""
+        """Snapshot of physics and servo."""
         physics = np.empty(mujoco.mj_stateSize(self.model, mujoco.mjtState.mjSTATE_INTEGRATION))
         mujoco.mj_getState(self.model, self.data, physics, mujoco.mjtState.mjSTATE_INTEGRATION)
         return Snapshot(physics, self._joint_reference.copy(), self._gripper_reference, self.target.copy())
@@ -270,7 +269,7 @@ class Simulation:
 
 @dataclass(frozen=True)
 class _FingerJoint:
-    """Where a finger joint lies in qpos, and its position when the gripper is open and closed."""
+    """Index of a finger joint in qpos, and its position when the gripper is open and closed."""
 
     address: int
     open: float
@@ -278,12 +277,12 @@ class _FingerJoint:
 
 
 def _finger_joints(model: mujoco.MjModel, gripper: GripperSpec) -> list[_FingerJoint]:
-    """The driven joint first."""
+    """The finger joints, the driven one first."""
     return [_FingerJoint(int(model.joint(PREFIX + name).qposadr[0]), *ends) for name, ends in gripper.fingers.items()]
 
 
 def _finger_geoms(model: mujoco.MjModel, gripper: GripperSpec) -> dict[int, str]:
-    """Colliding geoms of the fingers, by id, with the finger each belongs to."""
+    """Finger (``left`` or ``right``) of each colliding geom of the fingers, by geom id."""
     fingers = {}
     for geom in np.flatnonzero(model.geom_contype):
         name = model.body(model.geom_bodyid[geom]).name

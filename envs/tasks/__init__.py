@@ -1,4 +1,4 @@
-"""Tasks, by the name they have on the command line. Importing this package doesn't load MuJoCo."""
+"""Tasks, by name. Importing this package doesn't load MuJoCo."""
 
 from vjepa_sim.envs.tasks.grasp import Grasp
 from vjepa_sim.envs.tasks.pick_and_place import PickAndPlace

@@ -1,4 +1,4 @@
-"""Grasp: take the object from the table and hold it in the air."""
+"""Grasp: pick up the object from the table and hold it."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 
 HOLD_SECONDS = 1.0
 MIN_LIFT = 0.05  # m
-# What is photographed while the object is grasped: control steps and name of the goal.
+# Goals captured while the object is grasped: control steps and name.
 GRASP_GOALS = {"at object": (7, "+at object"), "closed": (3, "+closed"), "grasped": (6, "grasped")}
 
 
 class Grasp(Task):
     """Success: the object is lifted more than 5 cm and has been held by both fingers for the last second.
 
-    The error is the distance of the object to where the goal image shows it, metres. What is measured: the object's
-    position [3], the seconds for which it has been held and lifted, and the metres from the flange to where it would
-    hold the object.
+    The error is the distance of the object to its position in the goal image, metres. Measurements: the object's
+    position [3], metres, the seconds for which it has been held and lifted, and the distance from the flange to its
+    grasp pose, metres.
     """
 
     name = "grasp"
@@ -35,7 +35,7 @@ class Grasp(Task):
     measures = ("x", "y", "z", "seconds held", "distance")
     grasps = True
 
-    def reset(self, simulation: Simulation, rng: np.random.Generator, look: Callable[[], np.ndarray]) -> list[Goal]:
+    def reset(self, simulation: Simulation, rng: np.random.Generator, render: Callable[[], np.ndarray]) -> list[Goal]:
         """See :meth:`Task.reset`."""
         for _ in range(MAX_DRAWS):
             place_object_at_random(simulation, rng)
@@ -44,7 +44,7 @@ class Grasp(Task):
             goals = []
 
             def keep(moment: str, goals: list[Goal] = goals) -> None:
-                goals.append(capture(simulation, look, *GRASP_GOALS[moment]))
+                goals.append(capture(simulation, render, *GRASP_GOALS[moment]))
 
             if grasp_at_once(simulation, keep):
                 break
@@ -62,7 +62,7 @@ class Grasp(Task):
         position = simulation.object_position()
         lifted = position[2] - self._rest_height > MIN_LIFT
         self._held = self._held + 1 if lifted and is_held(simulation) else 0
-        held_seconds = (self._held - 1) * simulation.period  # moments in a row span one interval fewer
+        held_seconds = (self._held - 1) * simulation.period  # n observations in a row span n - 1 periods
         return np.array([*position, held_seconds, grasp_distance(simulation)])
 
     def is_success(self, achieved: np.ndarray, desired: np.ndarray) -> np.ndarray:
@@ -74,5 +74,5 @@ class Grasp(Task):
         return np.linalg.norm(achieved[..., :3] - desired[..., :3], axis=-1)
 
     def dense_reward(self, achieved: np.ndarray, desired: np.ndarray) -> np.ndarray:
-        """See :meth:`Task.dense_reward`; the way to the object counts as well."""
+        """See :meth:`Task.dense_reward`; the distance to the object is subtracted as well."""
         return super().dense_reward(achieved, desired) - achieved[..., 4]

@@ -1,4 +1,4 @@
-"""Pick and place: take the object and stand it somewhere else."""
+"""Pick and place: pick up the object and place it upright at the goal."""
 
 from __future__ import annotations
 
@@ -25,16 +25,17 @@ from vjepa_sim.envs.tasks.task import (
 if TYPE_CHECKING:
     from vjepa_sim.envs.simulation.simulation import Simulation
 
-MIN_DISTANCE = 0.10  # m between the object's start and its place
-NEAR = 0.05  # m that the object hangs above its place in the second sub-goal image
+MIN_DISTANCE = 0.10  # m between the object's start and goal
+NEAR = 0.05  # m, height of the object above its goal in the second sub-goal image
 
 
 class PickAndPlace(Task):
-    """Success: the object rests within 4.5 cm of its place, released, still (under 3 cm/s), and upright.
+    """Success: the object stands within 4.5 cm of its goal, released, still (under 3 cm/s), and upright.
 
-    The error is the object's horizontal distance to its place, metres. Three sub-goal images, as in the V-JEPA 2
-    paper: the object grasped, near its place, and placed. What is measured: the object's position [3], how many fingers
-    touch it, its speed in m/s, the cosine of its tilt, and the metres from the flange to where it would hold it.
+    The error is the object's horizontal distance to its goal, metres. Three sub-goal images, as in the V-JEPA 2
+    paper: the object grasped, near its goal, and placed. Measurements: the object's position [3], metres, the number of
+    fingers that touch it, its speed in m/s, the cosine of its tilt, and the distance from the flange to its grasp pose,
+    metres.
     """
 
     name = "pick-and-place"
@@ -48,15 +49,17 @@ class PickAndPlace(Task):
     max_speed = 0.03
     min_upright = 0.95  # cosine of the tilt
 
-    def reset(self, simulation: Simulation, rng: np.random.Generator, look: Callable[[], np.ndarray]) -> list[Goal]:
+    def reset(self, simulation: Simulation, rng: np.random.Generator, render: Callable[[], np.ndarray]) -> list[Goal]:
         """See :meth:`Task.reset`."""
         for _ in range(MAX_DRAWS):
             place_object_at_random(simulation, rng)
-            place = far_point(rng, OBJECT_LOW, OBJECT_HIGH, [simulation.object_position()], MIN_DISTANCE)
+            place = far_point(
+                rng, OBJECT_LOW, OBJECT_HIGH, others=[simulation.object_position()], distance=MIN_DISTANCE
+            )
             start_arm_at_random(simulation, rng)
             start = simulation.save()
             self.desired = np.array([*place, simulation.object_position()[2], 0.0, 0.0, 1.0, 0.0])
-            goals = self._demonstrate(simulation, look)
+            goals = self._demonstrate(simulation, render)
             if goals and self.measure(simulation).success:
                 break
         else:
@@ -64,10 +67,12 @@ class PickAndPlace(Task):
         simulation.restore(start)
         return goals
 
-    def _demonstrate(self, simulation: Simulation, look: Callable[[], np.ndarray]) -> list[Goal]:
-        """Do the task at once and photograph it on the way; empty if the object was lost."""
+    def _demonstrate(self, simulation: Simulation, render: Callable[[], np.ndarray]) -> list[Goal]:
+        """Do the task and capture its goals on the way; empty if the object was lost."""
         goals: list[Goal] = []
-        if not grasp_at_once(simulation, lambda moment: goals.append(capture(simulation, look, *GRASP_GOALS[moment]))):
+        if not grasp_at_once(
+            simulation, lambda moment: goals.append(capture(simulation, render, *GRASP_GOALS[moment]))
+        ):
             return []
         flange = simulation.target[POSITION].copy()
         flange[:2] += self.desired[:2] - simulation.object_position()[:2]
@@ -76,18 +81,18 @@ class PickAndPlace(Task):
         carry(simulation, flange)
         if not is_held(simulation):
             return []
-        goals.append(capture(simulation, look, 10, "near"))
+        goals.append(capture(simulation, render, 10, "near"))
         flange[2] -= NEAR
         carry(simulation, flange)
-        goals.append(capture(simulation, look, 3, "+lowered"))
+        goals.append(capture(simulation, render, 3, "+lowered"))
         released = simulation.target.copy()
         released[GRIPPER] = 0.0
         simulation.advance(released)
         simulation.advance(released)
-        goals.append(capture(simulation, look, 2, "+released"))
+        goals.append(capture(simulation, render, 2, "+released"))
         flange[2] += LIFT
         carry(simulation, flange)
-        goals.append(capture(simulation, look, 3, "placed"))
+        goals.append(capture(simulation, render, 3, "placed"))
         return goals
 
     def achieved(self, simulation: Simulation) -> np.ndarray:
@@ -117,6 +122,6 @@ class PickAndPlace(Task):
         return np.linalg.norm(achieved[..., :2] - desired[..., :2], axis=-1)
 
     def dense_reward(self, achieved: np.ndarray, desired: np.ndarray) -> np.ndarray:
-        """See :meth:`Task.dense_reward`; the way to the object counts as well, until that is where it should be."""
+        """See :meth:`Task.dense_reward`; until the object is at its goal, the distance to it is subtracted as well."""
         away = self.error(achieved, desired) >= self.tolerance
         return super().dense_reward(achieved, desired) - away * achieved[..., 6]

@@ -1,4 +1,4 @@
-"""Reach: bring the end effector to where it is in the goal image."""
+"""Reach: move the end effector to its position in the goal image."""
 
 from __future__ import annotations
 
@@ -17,14 +17,13 @@ if TYPE_CHECKING:
 
 GOAL_LOW, GOAL_HIGH = np.array([0.38, -0.20, 0.20]), np.array([0.58, 0.20, 0.38])
 MIN_DISTANCE = 0.10  # m between start and goal
-CLEARANCE = 0.09  # m between the goal and the object, seen from above
+CLEARANCE = 0.09  # m, horizontal distance between the goal and the object
 
 
 class Reach(Task):
-    """Success: the end effector (the flange) is less than 4 cm from its place in the goal image.
+    """Success: the end effector (the flange) is less than 4 cm from its position in the goal image.
 
-    The error is that distance. What is measured is the flange's position [3], metres. The object only stands in the
-    scene.
+    The error is that distance, metres. Measurements: the flange's position [3], metres. The object is not used.
     """
 
     name = "reach"
@@ -34,20 +33,20 @@ class Reach(Task):
     measures = ("x", "y", "z")
     tolerance = 0.04
 
-    def reset(self, simulation: Simulation, rng: np.random.Generator, look: Callable[[], np.ndarray]) -> list[Goal]:
+    def reset(self, simulation: Simulation, rng: np.random.Generator, render: Callable[[], np.ndarray]) -> list[Goal]:
         """See :meth:`Task.reset`."""
         place_object_at_random(simulation, rng)
         start_arm_at_random(simulation, rng)
         start = simulation.save()
         above_object = simulation.object_position()[:2]
         while True:
-            position = far_point(rng, GOAL_LOW, GOAL_HIGH, [simulation.target[POSITION]], MIN_DISTANCE)
+            position = far_point(rng, GOAL_LOW, GOAL_HIGH, others=[simulation.target[POSITION]], distance=MIN_DISTANCE)
             if np.linalg.norm(position[:2] - above_object) >= CLEARANCE:
                 break
         yaw = float(rng.uniform(-START_YAW, START_YAW))
         simulation.place_flange(pointing_down(position, yaw, 0.0, simulation.gripper))
         self.desired = self.achieved(simulation)
-        goal = capture(simulation, look, self.budget, "reached")
+        goal = capture(simulation, render, self.budget, "reached")
         simulation.restore(start)
         return [goal]
 

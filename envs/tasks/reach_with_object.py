@@ -1,4 +1,4 @@
-"""Reach with object: the object is held; carry it to where it is in the goal image."""
+"""Reach with object: carry the object, which is held at the start, to its position in the goal image."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ MIN_DISTANCE = 0.10  # m between start and goal
 
 
 class ReachWithObject(Task):
-    """Success: the object is held by both fingers, less than 4 cm from its place in the goal image.
+    """Success: the object is held by both fingers, less than 4 cm from its position in the goal image.
 
-    The error is that distance, metres. What is measured: the object's position [3], and 1 while it is held, else 0.
+    The error is that distance, metres. Measurements: the object's position [3], metres, and 1 while it is held, else 0.
     """
 
     name = "reach-with-object"
@@ -32,7 +32,7 @@ class ReachWithObject(Task):
     tolerance = 0.04
     grasps = True
 
-    def reset(self, simulation: Simulation, rng: np.random.Generator, look: Callable[[], np.ndarray]) -> list[Goal]:
+    def reset(self, simulation: Simulation, rng: np.random.Generator, render: Callable[[], np.ndarray]) -> list[Goal]:
         """See :meth:`Task.reset`."""
         for _ in range(MAX_DRAWS):
             place_object_at_random(simulation, rng)
@@ -40,13 +40,16 @@ class ReachWithObject(Task):
                 continue
             carry(simulation, rng.uniform(START_LOW, START_HIGH))
             start = simulation.save()
-            carry(simulation, far_point(rng, START_LOW, START_HIGH, [simulation.target[POSITION]], MIN_DISTANCE))
+            carry(
+                simulation,
+                far_point(rng, START_LOW, START_HIGH, others=[simulation.target[POSITION]], distance=MIN_DISTANCE),
+            )
             if is_held(simulation):
                 break
         else:
             raise RuntimeError("No object could be carried: the scene is broken.")
         self.desired = self.achieved(simulation)
-        goal = capture(simulation, look, self.budget, "carried")
+        goal = capture(simulation, render, self.budget, "carried")
         simulation.restore(start)
         return [goal]
 

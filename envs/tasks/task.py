@@ -1,4 +1,4 @@
-"""What every task is: a start, goal images, a test of success, a budget of steps."""
+"""The base class of tasks: start state, goal images, test of success, budget of steps."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from vjepa_sim.envs.registry import Registry
 from vjepa_sim.envs.tasks.grasping import pointing_down
 
 if TYPE_CHECKING:
+    from vjepa_sim.envs.objects import ObjectSpec
     from vjepa_sim.envs.simulation.simulation import Simulation
 
-OBJECT_LOW, OBJECT_HIGH = np.array([0.40, -0.15]), np.array([0.56, 0.15])  # m, where objects start and end
+OBJECT_LOW, OBJECT_HIGH = np.array([0.40, -0.15]), np.array([0.56, 0.15])  # m, range of the object's start and goal
 OBJECT_YAW = 0.5  # rad
-START_LOW, START_HIGH = np.array([0.38, -0.15, 0.28]), np.array([0.54, 0.15, 0.36])  # m, where the flange starts
+START_LOW, START_HIGH = np.array([0.38, -0.15, 0.28]), np.array([0.54, 0.15, 0.36])  # m, range of the flange's start
 START_YAW = 0.2  # rad
 MAX_DRAWS = 100
 PROTOCOLS = ("paper", "dense")
@@ -27,12 +28,12 @@ PROTOCOLS = ("paper", "dense")
 
 @dataclass(frozen=True)
 class Progress:
-    """How far one moment is; privileged, for evaluations and never for agents.
+    """Result of a task's test at one moment; privileged, for evaluations and not for agents.
 
     Attributes:
-        success: whether the task counts as solved now.
-        error: metres left to the goal, in the task's own measure.
-        achieved: float64 [K], what the task measures, see :meth:`Task.achieved`.
+        success: whether the task is solved now.
+        error: distance left to the goal by the task's own measure, metres.
+        achieved: achieved goal, float64 [K], see :meth:`Task.achieved`.
     """
 
     success: bool
@@ -41,19 +42,19 @@ class Progress:
 
 
 class Task(ABC):
-    """One task in one scene. An agent never sees this object.
+    """One task in one scene. Agents are not given it.
 
-    Success, error and dense reward are functions of two vectors alone, what is achieved and what is desired, so that
+    Success, error and dense reward are functions of two vectors only, the achieved and the desired goal, so that
     goal-conditioned learners can compute them for goals in hindsight.
 
     Attributes:
-        name: as on the command line.
-        title: as in the ids of environments.
+        name: name on the command line.
+        title: part of environment ids.
         budget: control steps of an episode with the task's own goals.
         instruction: the task in words.
-        grasps: whether the object must be one that can be grasped.
-        measures: names of the K numbers that the task measures.
-        desired: float64 [K], the goal of the present episode in the units of :meth:`achieved`.
+        grasps: whether the object must be graspable.
+        measures: names of the K numbers of an achieved goal.
+        desired: desired goal of the present episode, float64 [K], in the units of :meth:`achieved`.
     """
 
     name: ClassVar[str]
@@ -64,36 +65,45 @@ class Task(ABC):
     measures: ClassVar[tuple[str, ...]]
     desired: np.ndarray
 
+    @classmethod
+    def check_object(cls, thing: ObjectSpec) -> None:
+        """Raise :class:`.UserError` for an object that this task can't be done with; the message names the reason."""
+        if cls.grasps:
+            thing.held(cls.name)
+
     @abstractmethod
-    def reset(self, simulation: Simulation, rng: np.random.Generator, look: Callable[[], np.ndarray]) -> list[Goal]:
-        """Draw an episode: leave the simulation in its start state, set :attr:`desired`, return the goal images.
+    def reset(self, simulation: Simulation, rng: np.random.Generator, render: Callable[[], np.ndarray]) -> list[Goal]:
+        """Sample an episode: leave the simulation in its start state, set :attr:`desired`, return the goal images.
 
         Goals whose name starts with "+" belong to the dense protocol only (see :func:`select_goals`).
 
         Args:
-            simulation: changed in place.
-            rng: the source of all randomness.
-            look: renders the simulation as it is, uint8 [H, W, 3].
+            simulation: simulation, changed in place.
+            rng: random number generator.
+            render: renders the present state of the simulation, uint8 [H, W, 3].
+
+        Returns:
+            The goals, in order.
         """
 
     @abstractmethod
     def achieved(self, simulation: Simulation) -> np.ndarray:
-        """Measure the present moment [K]. Called once after the reset and once after every step."""
+        """The achieved goal [K] at the present moment. Called once after the reset and once after every step."""
 
     @abstractmethod
     def is_success(self, achieved: np.ndarray, desired: np.ndarray) -> np.ndarray:
-        """Whether vectors [..., K] of what is achieved meet what is desired [..., K]: bool [...]."""
+        """Whether achieved goals [..., K] meet desired goals [..., K]: bool [...]."""
 
     @abstractmethod
     def error(self, achieved: np.ndarray, desired: np.ndarray) -> np.ndarray:
-        """Metres left to the goal [...], for vectors [..., K]."""
+        """Distance [...] from achieved to desired goals [..., K], metres."""
 
     def dense_reward(self, achieved: np.ndarray, desired: np.ndarray) -> np.ndarray:
-        """A reward [...] that rises on the way to the goal, at most 1: success less the metres that are left."""
+        """Dense reward [...], at most 1: success (1 or 0) minus the error in metres."""
         return self.is_success(achieved, desired) - self.error(achieved, desired)
 
     def measure(self, simulation: Simulation) -> Progress:
-        """Judge the present moment; see :meth:`achieved` for when to call it."""
+        """Test the present moment; see :meth:`achieved` for when to call it."""
         achieved = self.achieved(simulation)
         return Progress(
             success=bool(self.is_success(achieved, self.desired)),
@@ -105,17 +115,27 @@ class Task(ABC):
 TASKS: Registry[type[Task]] = Registry("task")
 
 
-def capture(simulation: Simulation, look: Callable[[], np.ndarray], steps: int, name: str) -> Goal:
-    """The present moment as a goal."""
-    return Goal(rgb=look(), steps=steps, state=simulation.state(), name=name)
+def capture(simulation: Simulation, render: Callable[[], np.ndarray], steps: int, name: str) -> Goal:
+    """The present moment as a goal.
+
+    Args:
+        simulation: simulation, for the arm's state.
+        render: renders its present state, uint8 [H, W, 3].
+        steps: control steps of the goal.
+        name: label of the goal.
+    """
+    return Goal(rgb=render(), steps=steps, state=simulation.state(), name=name)
 
 
 def select_goals(goals: list[Goal], protocol: str) -> list[Goal]:
-    """The goals that a protocol shows, each with the steps of the finer ones it stands for.
+    """The goals of a protocol, each with the steps of those left out before it.
 
     Args:
-        goals: all of a task's, in order; a name that starts with "+" marks one of the dense protocol only.
-        protocol: ``dense`` keeps all; ``paper`` only the V-JEPA 2 paper's.
+        goals: all goals of a task, in order; a name that starts with "+" marks a goal of the dense protocol only.
+        protocol: ``dense`` for all goals; ``paper`` for those of the V-JEPA 2 paper.
+
+    Raises:
+        UserError: there is no such protocol.
     """
     if protocol not in PROTOCOLS:
         raise unknown_name("goal protocol", protocol, PROTOCOLS)
@@ -131,7 +151,7 @@ def select_goals(goals: list[Goal], protocol: str) -> list[Goal]:
 
 
 def place_object_at_random(simulation: Simulation, rng: np.random.Generator) -> None:
-    """Stand the object upright somewhere on the table; the arm waits above, out of its way."""
+    """Put the object upright at a random position and yaw on the table, with the arm at home above it."""
     simulation.place_arm(simulation.home_joints, closedness=0.0)
     x, y = rng.uniform(OBJECT_LOW, OBJECT_HIGH)
     simulation.place_object(
@@ -140,7 +160,7 @@ def place_object_at_random(simulation: Simulation, rng: np.random.Generator) -> 
 
 
 def start_arm_at_random(simulation: Simulation, rng: np.random.Generator) -> None:
-    """Put the open gripper somewhere above the table and let everything come to rest."""
+    """Put the open gripper at a random position and yaw above the table, and let the arm settle."""
     position = rng.uniform(START_LOW, START_HIGH)
     yaw = float(rng.uniform(-START_YAW, START_YAW))
     simulation.place_flange(pointing_down(position, yaw, 0.0, simulation.gripper))
@@ -148,9 +168,9 @@ def start_arm_at_random(simulation: Simulation, rng: np.random.Generator) -> Non
 
 
 def far_point(
-    rng: np.random.Generator, low: np.ndarray, high: np.ndarray, others: list[np.ndarray], distance: float
+    rng: np.random.Generator, low: np.ndarray, high: np.ndarray, *, others: list[np.ndarray], distance: float
 ) -> np.ndarray:
-    """A point in a box at least ``distance`` metres from every one of ``others`` (compared in its own dimensions)."""
+    """A random point in a box at least ``distance`` metres from all ``others``, compared in the box's dimensions."""
     for _ in range(MAX_DRAWS):
         point = rng.uniform(low, high)
         if all(np.linalg.norm(point - other[: len(point)]) >= distance for other in others):
