@@ -1,4 +1,4 @@
-"""Who acts: planners, policies, and what is done with them."""
+"""Agents (planners and policies), and their evaluation, deployment, calibration and comparison."""
 
 from vjepa_sim.agents.agent import Agent
 from vjepa_sim.agents.registry import AGENTS, AgentSetup, AgentSpec, load_agent

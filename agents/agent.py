@@ -1,4 +1,4 @@
-"""The contract of everything that acts."""
+"""The interface of agents."""
 
 from __future__ import annotations
 
@@ -13,50 +13,52 @@ if TYPE_CHECKING:
 
 
 class Agent(Protocol):
-    """Images, the arm's own state and goal images in; actions out.
+    """Maps images, the arm's own state and goal images to actions.
 
     Attributes:
-        model_evaluations: predictor evaluations behind the last action, one per sample and imagined step.
-        current_goal: number of the goal that the last action was toward.
+        model_evaluations: predictor evaluations for the last action, one per sample and step of the horizon.
+        current_goal: index of the goal that the last action was toward.
     """
 
     model_evaluations: int
     current_goal: int
 
     def begin(self, goals: list[Goal]) -> None:
-        """Start an episode with these goals, in order."""
+        """Start an episode.
+
+        Args:
+            goals: goal images, in order.
+        """
         ...
 
     def act(self, observation: Observation) -> np.ndarray:
-        """The next action, float32 [7]."""
+        """The next action, float32 [7], see :mod:`vjepa_sim.envs.pose`."""
         ...
 
 
 class Model(Protocol):
-    """What an agent has learned.
+    """The trained model of an agent."""
 
-    Attributes:
-        card: see :class:`.Card`.
-    """
-
-    card: Card
+    @property
+    def card(self) -> Card:
+        """Provenance and requirements of the model."""
+        ...
 
     def to(self, device: Any) -> Any:
-        """Put its weights on a device."""
+        """Move the weights to a device."""
         ...
 
 
 @runtime_checkable
 class LearnedAgent(Agent, Protocol):
-    """An agent that acts with a checkpoint whose card is known.
+    """An agent with a trained model that has a card."""
 
-    Attributes:
-        model: what was learned.
-    """
-
-    model: Model
+    @property
+    def model(self) -> Model:
+        """The trained model."""
+        ...
 
 
 def card_of(agent: Agent | None) -> Card | None:
-    """The card of what the agent acts with; reference policies and others' policies have none."""
+    """Card of the agent's model; None for reference policies and for models of other projects."""
     return agent.model.card if isinstance(agent, LearnedAgent) else None

@@ -1,9 +1,9 @@
-"""Agents by name, and how one is made."""
+"""Registry of agents, and :func:`load_agent`, which makes one by name."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import TYPE_CHECKING
 
 from vjepa_sim.agents.agent import Agent
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
     from vjepa_sim.protocols import LatentDynamics
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class AgentSetup:
-    """What an agent is made with.
+    """Arguments of an agent's constructor.
 
     Attributes:
-        checkpoint: what it acts with; None for one that has learned nothing.
-        seed: random seed of the agent's own.
-        limits: the arm's step limits.
+        checkpoint: bundled name, folder or file of the checkpoint; None for an agent without one.
+        seed: random seed of the agent.
+        limits: safety limits of the arm; actions stay within its step limits.
         planner: name of one of :data:`.PLANNERS`, for an agent that plans.
-        view: calibration of the camera for this checkpoint, for an agent that takes one.
+        view: calibration of the camera for this checkpoint, for an agent that uses one.
         env: the environment, for privileged agents only.
     """
 
@@ -38,38 +38,49 @@ class AgentSetup:
     env: SimEnv | None
 
     def privileged_env(self) -> SimEnv:
-        """The environment, for a privileged agent.
+        """The environment of a privileged agent.
 
         Raises:
-            UserError: none was given.
+            UserError: no environment was given.
         """
         if self.env is None:
-            raise UserError("A privileged agent reads the simulator's own numbers: pass env=, an unwrapped SimEnv.")
+            raise UserError("A privileged agent reads the simulator's state: pass env=, an unwrapped SimEnv.")
         return self.env
+
+    def required_checkpoint(self) -> str:
+        """The checkpoint of an agent that needs one.
+
+        Raises:
+            UserError: no checkpoint was given.
+        """
+        if self.checkpoint is None:
+            raise UserError("This agent needs a checkpoint: pass checkpoint=, a bundled name or a folder.")
+        return self.checkpoint
 
 
 @dataclass(frozen=True)
 class AgentSpec:
-    """An agent.
+    """A kind of agent.
 
     Attributes:
-        name: as on the command line.
-        about: what it is, for help texts.
-        make: makes one.
-        learned: whether it acts with a checkpoint.
-        ours: whether that checkpoint is of this project's making: it has a card, and computes on any device.
+        name: name on the command line.
+        about: short description for help texts.
+        make: makes the agent.
+        learned: whether it has a checkpoint.
+        ours: whether the checkpoint is in this project's format: it has a card and runs on any device.
         planning: whether it has a planner.
-        differentiable: whether what it imagines has gradients.
-        calibrated: whether it takes a calibration of the camera.
-        privileged: whether it is given the environment: an upper bound in tables, nothing for a robot.
-        reference: whether it stands beside others in tables, as an upper or a lower bound.
-        checkpoint: what it acts with if nothing is named; None if something must be.
-        check_task: raises a :class:`.UserError` for the name of a task that it can't do.
+        differentiable: whether its rollouts have gradients with respect to the actions.
+        calibrated: whether it uses a calibration of the camera.
+        privileged: whether it is given the simulator's state; an upper bound in tables, and not for robots.
+        reference: whether it is a reference policy, an upper or lower bound in tables.
+        checkpoint: default checkpoint; None if there is none.
+        check_task: raises :class:`.UserError` for the name of a task that the agent does not support.
     """
 
     name: str
     about: str
     make: Callable[[AgentSetup], Agent]
+    _: KW_ONLY
     learned: bool = False
     ours: bool = False
     planning: bool = False
@@ -85,36 +96,35 @@ AGENTS: Registry[AgentSpec] = Registry("agent")
 
 
 def checkpoint_of(agent: str, named: str | None = None) -> str | None:
-    """What an agent acts with.
+    """The checkpoint of an agent.
 
     Args:
         agent: name of one of :data:`AGENTS`.
-        named: a bundled name, a folder, or what the agent's package loads.
+        named: bundled name, folder, or whatever the agent's package loads; None for the default.
 
     Returns:
-        What is named, or else what is bundled for this agent; None for one that has learned nothing.
+        ``named``, or else the agent's default; None for an agent without a checkpoint.
 
     Raises:
-        UserError: nothing is named for an agent whose weights aren't bundled, or something for one that has learned
-            nothing.
+        UserError: none is named and the agent has no default, or one is named and the agent takes none.
     """
     spec = AGENTS[agent]
     if not spec.learned:
         if named is not None:
-            raise UserError(f"Checkpoint {named!r}: agent {agent!r} has learned nothing. Leave out --checkpoint.")
+            raise UserError(f"Checkpoint {named!r}: agent {agent!r} takes no checkpoint. Leave out --checkpoint.")
         return None
     if named is None and spec.checkpoint is None:
-        raise UserError(f"Agent {agent!r} has no bundled weights: say with --checkpoint where they are.")
+        raise UserError(f"Agent {agent!r} has no bundled weights: give --checkpoint.")
     return spec.checkpoint if named is None else named
 
 
 def check_view(agent: str, view: object | None) -> None:
-    """Raise a :class:`.UserError` for a calibration of the camera that is given to an agent without use for it."""
+    """Raise :class:`.UserError` if a calibration of the camera is given to an agent that does not use one."""
     if view is not None and not AGENTS[agent].calibrated:
         takers = ", ".join(name for name, spec in AGENTS.items() if spec.calibrated)
         raise UserError(
-            f"--view turns what a world model plans; agent {agent!r} has none that it was calibrated with. Leave it "
-            f"out, or take {takers}."
+            f"--view rotates the actions that a calibrated world model plans; agent {agent!r} does not use it. Leave "
+            f"it out, or choose {takers}."
         )
 
 
@@ -133,29 +143,34 @@ def load_agent(
     Args:
         name: name of one of :data:`AGENTS`.
         checkpoint: see :func:`checkpoint_of`.
-        seed: random seed of the agent's own.
-        limits: the arm's step limits; None for the defaults.
-        planner: for agents that plan: see :func:`.planner_for`.
-        view: for ``mpc``: the calibration of the camera for this checkpoint, see :func:`.load_view`.
-        env: for privileged agents only: the environment whose numbers they read. No other agent is ever given one.
+        seed: random seed of the agent.
+        limits: safety limits of the arm; None for the defaults.
+        planner: planner of an agent that plans, see :func:`.planner_for`.
+        view: calibration of the camera for this checkpoint, see :func:`.load_view`; for ``mpc`` only.
+        env: environment whose state a privileged agent reads; other agents are never given it.
 
     Raises:
-        UserError: there is no such agent, it doesn't take what is given, or its checkpoint can't be loaded.
+        UserError: there is no such agent, it does not take an argument that is given, or its checkpoint can't be
+            loaded.
     """
     spec = AGENTS[name]
     checkpoint = checkpoint_of(name, checkpoint)
     check_view(name, view)
     if spec.privileged and env is None:
-        raise UserError(f"Agent {name!r} reads the simulator's own numbers: pass env=, an unwrapped SimEnv.")
+        raise UserError(f"Agent {name!r} reads the simulator's state: pass env=, an unwrapped SimEnv.")
     shown = env if spec.privileged else None
-    return spec.make(AgentSetup(checkpoint, seed, limits or SafetyLimits(), planner, view, shown))
+    return spec.make(
+        AgentSetup(
+            checkpoint=checkpoint, seed=seed, limits=limits or SafetyLimits(), planner=planner, view=view, env=shown
+        )
+    )
 
 
-# --- those that ship with the project; each is imported when it is made -------------------------------------------
+# --- agents of the project, each imported when it is made -------------------------------------------
 
 
 def _plan_with(setup: AgentSetup, name: str, model: LatentDynamics) -> Agent:
-    """Model-predictive control with a model."""
+    """Model-predictive control with a world model."""
     from vjepa_sim.agents.planning.mpc import MPCAgent
     from vjepa_sim.agents.planning.presets import check_planner, planner_for
 
@@ -170,17 +185,17 @@ def _mpc(setup: AgentSetup) -> Agent:
     from vjepa_sim.registry import load_world_model
 
     check_planner("mpc", setup.planner)
-    return _plan_with(setup, "mpc", load_world_model(setup.checkpoint))
+    return _plan_with(setup, "mpc", load_world_model(setup.required_checkpoint()))
 
 
 def _oracle(setup: AgentSetup) -> Agent:
     from vjepa_sim.agents.planning.presets import check_planner
-    from vjepa_sim.agents.policies.oracle import TrueWorld
+    from vjepa_sim.agents.policies.oracle import SimulatedRollouts
     from vjepa_sim.world_model import WorldModel
 
     check_planner("oracle", setup.planner)
-    model = WorldModel.from_pretrained(setup.checkpoint)
-    return _plan_with(setup, "oracle", TrueWorld(model, setup.privileged_env()))
+    model = WorldModel.from_pretrained(setup.required_checkpoint())
+    return _plan_with(setup, "oracle", SimulatedRollouts(model, setup.privileged_env()))
 
 
 def _cosmos(setup: AgentSetup) -> Agent:
@@ -188,19 +203,19 @@ def _cosmos(setup: AgentSetup) -> Agent:
     from vjepa_sim.agents.policies.cosmos import CosmosWorld
 
     check_planner("cosmos", setup.planner)
-    return _plan_with(setup, "cosmos", CosmosWorld(setup.checkpoint))
+    return _plan_with(setup, "cosmos", CosmosWorld(setup.required_checkpoint()))
 
 
 def _bc(setup: AgentSetup) -> Agent:
     from vjepa_sim.agents.policies.cloning import CloningAgent
-    from vjepa_sim.baselines.cloning import Policy
+    from vjepa_sim.baselines.cloned_policy import Policy
 
     try:
-        policy = Policy.from_pretrained(setup.checkpoint)
+        policy = Policy.from_pretrained(setup.required_checkpoint())
     except UserError as error:
         raise UserError(
-            f"{error} Agent 'bc' acts by a policy that `vjepa-sim baseline bc` has trained; world models act without "
-            "--agent bc."
+            f"{error} Agent 'bc' needs a policy that `vjepa-sim baseline bc` has trained; leave out --agent bc for a "
+            "world model."
         ) from error
     return CloningAgent(policy, setup.limits, setup.seed)
 
@@ -208,7 +223,7 @@ def _bc(setup: AgentSetup) -> Agent:
 def _octo(setup: AgentSetup) -> Agent:
     from vjepa_sim.agents.policies.octo import OctoAgent
 
-    return OctoAgent(setup.checkpoint, setup.limits, setup.seed)
+    return OctoAgent(setup.required_checkpoint(), setup.limits, setup.seed)
 
 
 def _expert(setup: AgentSetup) -> Agent:
@@ -253,7 +268,7 @@ for _spec in (
     ),
     AgentSpec(
         "oracle",
-        "mpc that imagines with the simulator itself",
+        "mpc with the simulator in place of the model's predictor: an upper bound",
         _oracle,
         learned=True,
         ours=True,
@@ -264,7 +279,7 @@ for _spec in (
     ),
     AgentSpec(
         "expert",
-        "scripted, privileged: the upper bound",
+        "scripted and privileged: an upper bound",
         _expert,
         privileged=True,
         reference=True,

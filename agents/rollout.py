@@ -1,4 +1,4 @@
-"""The one loop in which an agent acts: evaluation, deployment and collection all use it."""
+"""The loop in which an agent acts, shared by evaluation, deployment and collection."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from vjepa_sim.envs.goal_image_env import GoalImageEnv
 
 @dataclass(frozen=True)
 class Step:
-    """One step that was taken.
+    """One environment step.
 
     Attributes:
-        number: from 1 on.
-        action: what the agent asked for, float32 [7].
-        info: the environment's.
-        seconds: the agent's, to decide.
+        number: number of the step, from 1 on.
+        action: action that the agent returned, float32 [7].
+        info: ``info`` of the environment after the step.
+        seconds: wall time of the agent's decision.
     """
 
     number: int
@@ -31,18 +31,18 @@ class Step:
 
 
 def rollout(env: GoalImageEnv, agent: Agent, on_step: Callable[[Step], bool | None], steps: int | None = None) -> None:
-    """Let an agent act from where the environment was reset to.
+    """Let an agent act in one episode.
 
-    The agent is shown the goals' images and no more of them.
+    The agent is given the images of the goals only, not the arm's states in them.
 
     Args:
-        env: unwrapped, freshly reset.
-        agent: begins here.
-        on_step: called after every step; True ends the episode.
-        steps: at most; the environment's budget if not given.
+        env: environment, unwrapped and freshly reset.
+        agent: agent; its episode is started here.
+        on_step: called after every step; returning True ends the episode.
+        steps: maximum number of steps; the environment's budget if None.
 
     Raises:
-        ArmFault: what stopped the arm.
+        ArmFault: a fault stopped the arm.
     """
     agent.begin([goal.image_alone() for goal in env.goals])
     for number in range(1, (env.budget if steps is None else steps) + 1):

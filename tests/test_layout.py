@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ FLOORS = {
 }
 LINKED = ("envs", "data", "agents")
 ROOF = ROOT / "vjepa_sim" / "cli"
+MOST_POSITIONAL = 4  # self not counted; forward() of a torch module is left out, for its caller is torch
 PRIVILEGED = {"expert", "oracle"}  # agents that are given the environment
 
 
@@ -70,6 +72,39 @@ def loads(path: Path, *libraries: str) -> set[str]:
     return {name.split(".")[0] for name in imported(path)} & set(libraries)
 
 
+def too_many_positional(path: Path) -> list[str]:
+    """Public callables of a file that take more than four positional arguments."""
+    return list(_too_many(ast.parse(path.read_text()), path.stem, within=None))
+
+
+def _too_many(node: ast.Module | ast.ClassDef, prefix: str, within: ast.ClassDef | None) -> Iterator[str]:
+    for each in node.body:
+        if isinstance(each, ast.ClassDef) and not each.name.startswith("_"):
+            if _positional_fields(each) > MOST_POSITIONAL:
+                yield f"{prefix}.{each.name}"
+            yield from _too_many(each, f"{prefix}.{each.name}", within=each)
+        elif isinstance(each, ast.FunctionDef) and (not each.name.startswith("_") or each.name == "__init__"):
+            bound = within is not None and "staticmethod" not in map(ast.unparse, each.decorator_list)
+            count = len(each.args.posonlyargs) + len(each.args.args) - bound
+            if count > MOST_POSITIONAL and not (within is not None and each.name == "forward"):
+                yield f"{prefix}.{each.name}"
+
+
+def _positional_fields(node: ast.ClassDef) -> int:
+    """Number of a dataclass's own fields that its constructor takes by position."""
+    decorators = [ast.unparse(each) for each in node.decorator_list]
+    if not any(each.startswith("dataclass") and "kw_only=True" not in each for each in decorators):
+        return 0
+    count = 0
+    for each in node.body:
+        if isinstance(each, ast.AnnAssign):
+            annotation = ast.unparse(each.annotation)
+            if annotation == "KW_ONLY":
+                break
+            count += not annotation.startswith("ClassVar") and "init=False" not in ast.unparse(each)
+    return count
+
+
 @pytest.mark.parametrize("package", FLOORS)
 def test_imports_point_down(package):
     for path in sources(package):
@@ -92,6 +127,12 @@ def test_the_world_model_knows_no_simulator():
     for path in sources("vjepa_sim"):
         if not path.is_relative_to(ROOF):
             assert not loads(path, "mujoco", "robosuite"), path
+
+
+@pytest.mark.parametrize("package", FLOORS)
+def test_no_public_callable_takes_more_than_four_positional_arguments(package):
+    for path in sources(package):
+        assert not too_many_positional(path), f"{path}: {too_many_positional(path)}; make the rest keyword-only"
 
 
 @pytest.mark.parametrize(
@@ -132,6 +173,13 @@ def test_only_the_bounds_are_given_the_environment():
         (bare_names, "tests/deep/inside.py", "import envs"),
         (lambda path: loads(path, "torch"), "envs/deep/inside.py", "import torch.nn as nn"),
         (lambda path: loads(path, "mujoco"), "vjepa_sim/deep/inside.py", "import mujoco"),
+        (too_many_positional, "agents/deep/inside.py", "def act(a, b, c, d, e): ..."),
+        (too_many_positional, "data/deep/inside.py", "class Reader:\n    def __init__(self, a, b, c, d, e): ..."),
+        (
+            too_many_positional,
+            "envs/deep/inside.py",
+            "@dataclass(frozen=True)\nclass Start:\n    a: int\n    b: int\n    c: int\n    d: int\n    e: int = 0",
+        ),
     ],
 )
 def test_each_law_is_broken_by_what_it_forbids(law, path, text, tmp_path):

@@ -1,4 +1,4 @@
-"""Speed, as ratios of things timed in turn within one run: ``vjepa-sim bench``."""
+"""Speed measurements of ``vjepa-sim bench``: the methods that are compared run in turn, and ratios are reported."""
 
 from vjepa_sim.agents.bench.agents import bench_agents
 from vjepa_sim.agents.bench.data import bench_data

@@ -1,4 +1,4 @@
-"""One decision by each of several agents that were scored: time and model evaluations, on the same starts in turn."""
+"""Decision time and model evaluations of agents that were evaluated, in turn on the same starts."""
 
 from __future__ import annotations
 
@@ -20,34 +20,34 @@ from vjepa_sim.envs.sim_env import SimEnv
 from vjepa_sim.envs.tasks import TASKS
 from vjepa_sim.training.distributed import find_device
 
-STARTS = 2  # of each task
+STARTS = 2  # per task
 DEFAULT_ARM = EvaluationConfig.arm
-# What all must have been scored with to be timed on the same starts; and what else tells who acted.
+# Settings that all evaluations must share to be timed on the same starts, and further settings of the agent.
 SAME = {"goals": str, "gripper": str, "size": int, "period": int | float}
 ACTED = {"planner": str, "device": str}
 
 
 def bench_agents(folders: list[Path], report: Callable[[int, int], None]) -> dict:
-    """A decision at the start of some episodes of every task, by the agent of each evaluation.
+    """Time the first decision of some episodes of every task, by the agent of each evaluation.
 
-    Seconds that evaluations tell depend on what else ran meanwhile; here all agents decide in turn. What is seen is
-    encoded within that time, goals are before. A calibration of the camera is left out: it takes no time.
+    The times in evaluations depend on the machine's other load; here all agents decide in turn. The time includes
+    encoding the observation, not the goals. A calibration of the camera is left out, as its time is negligible.
 
     Args:
-        folders: two or more, of ``eval``.
-        report: called with the number of decisions done and in all.
+        folders: two or more folders of ``eval``.
+        report: called with the number of decisions so far and in all.
 
     Returns:
         ``threads``, ``starts``, and as ``runs`` for each evaluation its agent, median seconds and model evaluations of
-        a decision, and seconds as a multiple of the first's.
+        a decision, and its seconds as a multiple of the first one's.
 
     Raises:
-        UserError: a folder is not of an evaluation, its agent can't be had any more, or they were scored with different
-            grippers, pictures, goals or periods.
+        UserError: a folder is not of an evaluation, its agent can't be loaded, or the evaluations differ in gripper,
+            image size, goals or period.
     """
     if len(folders) < 2:
         raise UserError(
-            "Agents are timed beside each other: give --evaluations and two or more folders of `vjepa-sim eval`."
+            "At least two agents are compared: give --evaluations and two or more folders of `vjepa-sim eval`."
         )
     runs = read_runs(folders)
     if runs[0].kind != "eval":
@@ -69,7 +69,7 @@ def bench_agents(folders: list[Path], report: Callable[[int, int], None]) -> dic
                 shown = [goal.image_alone() for goal in env.goals]
                 for name, agent in deciding.items():
                     agent.begin(shown)
-                    if agent not in warm:  # an oracle is another one in each environment
+                    if agent not in warm:  # a privileged agent is made anew for each environment
                         agent.act(env.observation)
                         warm.add(agent)
                     start = time.perf_counter()
@@ -93,24 +93,24 @@ def bench_agents(folders: list[Path], report: Callable[[int, int], None]) -> dic
 
 
 def _env_of(run: RunFolder, task: str) -> SimEnv:
-    """Where a run was scored, in the nominal look."""
+    """Environment of an evaluation, without randomisation."""
     config = run.config
     settings = {name: config[name] for name in ("gripper", "size", "goals", "period")}
     return SimEnv(task, "box", arm=config.get("arm", DEFAULT_ARM), **settings)
 
 
 def _check(run: RunFolder) -> None:
-    """Refuse settings that are damaged, and a path that holds another model by now."""
+    """Refuse damaged settings, and a path whose checkpoint was replaced since."""
     missing = lacking(run.config, SAME | ACTED)
     if missing:
-        raise UserError(f"{run.folder}: its configuration is damaged: it doesn't tell {', '.join(missing)}.")
+        raise UserError(f"{run.folder}: its configuration is damaged: it lacks {', '.join(missing)}.")
     scored = run.config.get("checkpoint_crc32")
     if scored is not None and fingerprint(run.config["checkpoint"]) != scored:
-        raise UserError(f"{run.folder} evaluates another model than {run.config['checkpoint']} holds now.")
+        raise UserError(f"{run.folder} evaluates another model than the present one in {run.config['checkpoint']}.")
 
 
 def _agent_of(run: RunFolder, env: SimEnv | None = None) -> Agent:
-    """Who acted in an evaluation, once more."""
+    """Load the agent of an evaluation."""
     config = run.config
     spec = AGENTS[config["agent"]]
     planner = config["planner"] if spec.planning else "default"

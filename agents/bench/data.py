@@ -1,4 +1,4 @@
-"""Reading data: clips our way against opening an episode and decoding all of it for each clip; and a large data set."""
+"""Speed of reading clips, compared with decoding a whole episode per clip, and of opening a large data set."""
 
 from __future__ import annotations
 
@@ -14,26 +14,28 @@ import numpy as np
 from vjepa_sim.agents.bench.timing import in_turn
 from vjepa_sim.data.clips import Clips
 from vjepa_sim.data.formats import Entry, open_reader
-from vjepa_sim.data.formats.droid import episode_folder, find_episodes
+from vjepa_sim.data.formats.droid import DroidReader, episode_folder, find_episodes
 from vjepa_sim.data.index import indexed
 from vjepa_sim.data.mixture import Mixture, load_mixture, parse_source
 from vjepa_sim.envs import pose
 
 BATCH, FRAMES, PERIOD = 16, 8, 0.25
-SHORT_SIDE = 512  # pixels that training keeps of a large picture, for a model that sees 256
+SHORT_SIDE = 512  # pixels to which training reduces large images, for a model with 256
 ROUNDS = 3
 MANY = 100_000
-# A real recording in small: HD pictures in MPEG-4 with a keyframe now and then, 15 rows a second under a 60 fps header.
+# As DROID's recordings, but shorter: HD video in MPEG-4 with few keyframes, 15 rows per second with a 60 fps header.
 HEIGHT, WIDTH, RATE, ROWS = 720, 1280, 15, 150
 
 
 def bench_data(source: str | None) -> dict:
-    """Clips of 8 frames per second, by our way and by the naive one, from real-sized recordings and from simulated
-    ones.
+    """Measure clips of 8 frames per second, from disk, from memory, and by decoding a whole episode per clip.
 
     Args:
-        source: a data set such as ``droid:PATH``; None makes small ones of both kinds, and also measures how long
-            100,000 episodes take to open.
+        source: data set such as ``droid:PATH``; None makes a simulated data set and one with HD video, and also
+            measures the time to open 100,000 episodes.
+
+    Returns:
+        Clips per second, their ratio and the number of busy cores, for each data set.
     """
     if source is not None:
         return {"given": _measure(source)}
@@ -54,7 +56,7 @@ def bench_data(source: str | None) -> dict:
 def _measure(source: str) -> dict:
     kind, path, _ = parse_source(source)
     reader = open_reader(path, kind)
-    streamed = Mixture([Clips(reader, PERIOD, short_side=SHORT_SIDE, source=source)], [1.0])
+    on_disk = Mixture([Clips(reader, PERIOD, short_side=SHORT_SIDE, source=source)], [1.0])
     loaded = load_mixture([source], period=PERIOD, short_side=SHORT_SIDE)
     rng, turn = np.random.default_rng(0), iter(range(1_000_000))
 
@@ -75,7 +77,7 @@ def _measure(source: str) -> dict:
 
     def from_disk() -> None:
         before, start = time.process_time(), time.perf_counter()
-        ours(streamed)
+        ours(on_disk)
         busy.append((time.process_time() - before) / (time.perf_counter() - start))
 
     times = in_turn({"disk": from_disk, "memory": lambda: ours(loaded), "naive": naive}, ROUNDS)
@@ -91,7 +93,7 @@ def _measure(source: str) -> dict:
 
 
 def _imitate_droid(root: Path, sim: Path) -> None:
-    """Four recordings as DROID's are, with a simulated episode's picture in motion."""
+    """Four recordings in DROID's format; their video is a shifted image of a simulated episode."""
     import av
     import h5py
     from PIL import Image
@@ -106,20 +108,20 @@ def _imitate_droid(root: Path, sim: Path) -> None:
             stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
             stream.bit_rate = 8_000_000
             for row in range(ROWS):
-                picture = av.VideoFrame.from_ndarray(np.roll(large, 4 * row, axis=1), format="rgb24")
-                container.mux(stream.encode(picture))
+                frame = av.VideoFrame.from_ndarray(np.roll(large, 4 * row, axis=1), format="rgb24")
+                container.mux(stream.encode(frame))
             container.mux(stream.encode())
         with h5py.File(folder / "trajectory.h5", "w") as file:
-            places = np.cumsum(np.full((ROWS, 6), 1e-3), axis=0)
-            file["observation/robot_state/cartesian_position"] = places
+            positions = np.cumsum(np.full((ROWS, 6), 1e-3), axis=0)
+            file["observation/robot_state/cartesian_position"] = positions
             file["observation/robot_state/gripper_position"] = np.zeros(ROWS)
-            file["action/cartesian_position"], file["action/gripper_position"] = places, np.zeros(ROWS)
+            file["action/cartesian_position"], file["action/gripper_position"] = positions, np.zeros(ROWS)
             file["observation/camera_type/100"] = np.ones(ROWS, np.int64)
             file["observation/timestamp/robot_state/read_start"] = np.round(1000 * np.arange(ROWS) / RATE).astype(int)
 
 
 def _measure_many(root: Path, sim: Path) -> dict:
-    """Opening a data set with an index, and its first clip, in a process of its own: seconds, and its peak memory."""
+    """Time and peak memory of a separate process that opens an indexed data set and reads its first clip."""
     make_many(root, sim, MANY)
     code = f"from vjepa_sim.agents.bench.data import open_many; open_many({str(root)!r})"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -128,8 +130,14 @@ def _measure_many(root: Path, sim: Path) -> dict:
 
 
 def make_many(root: Path, sim: Path, count: int) -> None:
-    """A data set of many episodes, with an index: all are one simulated episode under other names."""
-    reader = open_reader(sim, "sim")
+    """Make an indexed data set of many episodes, all links to one simulated episode.
+
+    Args:
+        root: folder of the data set.
+        sim: folder of a simulated data set.
+        count: number of episodes.
+    """
+    reader = DroidReader(sim)
     entry, template = reader.entries[0], reader.folder(0).resolve()
     for index in range(count):
         folder = episode_folder(root, index, True)
@@ -140,7 +148,7 @@ def make_many(root: Path, sim: Path, count: int) -> None:
 
 
 def open_many(root: str) -> None:
-    """Print the seconds to the first clip and the process's peak memory in megabytes."""
+    """Print the seconds to the first clip and the peak memory of the process in megabytes."""
     start = time.perf_counter()
     mixture = Mixture([Clips(open_reader(Path(root), "droid"), PERIOD)], [1.0])
     mixture.draw([[0]], FRAMES, 1)
@@ -148,6 +156,6 @@ def open_many(root: str) -> None:
 
 
 def _peak_megabytes() -> float:
-    """This process's own; getrusage would count what its parent held when it was started."""
+    """Peak memory of this process; getrusage would include its parent's at the fork."""
     status = Path("/proc/self/status").read_text()
     return int(status.split("VmHWM:")[1].split()[0]) / 1024

@@ -1,4 +1,4 @@
-"""The world model's parts, size by size: time, arithmetic rate beside the machine's own, and memory."""
+"""Speed and memory of the world model's parts, by model size."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from vjepa_sim.transform import ImageTransform
 from vjepa_sim.world_model import WorldModel
 
 MATRIX = 1024
-STEP_FLOPS = 20e9  # about what one batched predictor step may cost: small models are timed with many samples
+STEP_FLOPS = 20e9  # of a batched predictor step; smaller models are timed with more samples
 MAX_SAMPLES = 128
 HORIZON = 4
 TRAINING_FRAMES = 3
@@ -26,38 +26,49 @@ BYTES = 4  # float32
 
 
 def bench_model(checkpoint: str, presets: tuple[str, ...], report: Callable[[int, int], None]) -> dict:
-    """Encoding a picture, a predictor step, a rollout of 4 steps and a training step of the predictor where that is
-    V-JEPA 2-AC's.
+    """Measure encoding an image, a predictor step, a rollout of 4 steps and, for V-JEPA 2-AC's predictor, a training
+    step.
 
-    Each model is measured in a process of its own, so that its peak of memory is its own.
+    Each model is measured in a separate process, so that peak memory is its own.
 
     Args:
-        checkpoint: measured first, as it is loaded.
-        presets: measured with random weights, those that fit into memory.
-        report: called with the number of models done and in all.
+        checkpoint: checkpoint to measure first.
+        presets: presets to measure with random weights; those that do not fit into memory are skipped.
+        report: called with the number of models measured so far and in all.
+
+    Returns:
+        ``threads``, ``machine_gflops`` (of a matrix product), and for each model its seconds, arithmetic rates in
+        GFLOP/s, parameters and peak memory in GB.
     """
     for preset in presets:
         get_preset(preset)
     a, b = torch.randn(MATRIX, MATRIX), torch.randn(MATRIX, MATRIX)
     seconds = np.median(in_turn({"product": lambda: a @ b}, rounds=5)["product"])
     result: dict = {"threads": torch.get_num_threads(), "machine_gflops": 2 * MATRIX**3 / seconds / 1e9}
-    jobs = [(checkpoint, None), *((None, preset) for preset in presets)]
+    jobs = [(_measure_checkpoint, checkpoint), *((_measure_preset, preset) for preset in presets)]
     report(0, len(jobs))
-    for done, job in enumerate(jobs, start=1):
+    for done, (measure, name) in enumerate(jobs, start=1):
         # One process after another, so that none slows another down.
         with multiprocessing.get_context("spawn").Pool(1) as pool:
-            result[job[0] or job[1]] = pool.apply(_measure, (*job, torch.get_num_threads()))
+            result[name] = pool.apply(measure, (name, torch.get_num_threads()))
         report(done, len(jobs))
     return result
 
 
-def _measure(checkpoint: str | None, preset: str | None, threads: int) -> dict:
+def _measure_checkpoint(checkpoint: str, threads: int) -> dict:
     torch.set_num_threads(threads)
-    if preset is not None:
-        needed = _training_bytes(preset)
-        if needed > _available_bytes():
-            return {"skipped": f"needs {needed / 1e9:.1f} GB of memory; {_available_bytes() / 1e9:.1f} are free"}
-    model = WorldModel.from_pretrained(checkpoint) if checkpoint else WorldModel(_random_card(preset)).eval()
+    return _measure(WorldModel.from_pretrained(checkpoint))
+
+
+def _measure_preset(preset: str, threads: int) -> dict:
+    torch.set_num_threads(threads)
+    needed = _training_bytes(preset)
+    if needed > _available_bytes():
+        return {"skipped": f"needs {needed / 1e9:.1f} GB of memory; {_available_bytes() / 1e9:.1f} are free"}
+    return _measure(WorldModel(_random_card(preset)).eval())
+
+
+def _measure(model: WorldModel) -> dict:
     config = model.card.encoder
     rgb = np.random.default_rng(0).integers(0, 256, (1, config.image_size, config.image_size, 3), np.uint8)
     z, state = model.encode(rgb)[0], torch.zeros(7)
@@ -77,8 +88,9 @@ def _measure(checkpoint: str | None, preset: str | None, threads: int) -> dict:
             "step": lambda: model.rollout(z, state, many),
             "rollout": lambda: model.rollout(z, state, far),
         }
-        if isinstance(model.predictor, ACPredictor):  # the others learn each in a way of their own
-            actions["train"] = lambda: _train_step(model, z, max(1, samples // 8))
+        if isinstance(model.predictor, ACPredictor):  # others have training steps of their own
+            predictor, clips = model.predictor, max(1, samples // 8)
+            actions["train"] = lambda: _train_step(predictor, z, clips)
         flops |= {name: _flops(action) for name, action in actions.items() if name not in flops}
     result["peak_memory_after_one_step_gb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
     rounds = 5 if sum(flops.values()) < 1e12 else 1
@@ -103,19 +115,19 @@ def _random_card(preset: str) -> ModelCard:
     )
 
 
-def _train_step(model: WorldModel, z: torch.Tensor, clips: int) -> None:
+def _train_step(predictor: ACPredictor, z: torch.Tensor, clips: int) -> None:
     latents = z.clone().expand(clips, TRAINING_FRAMES, -1, -1)
     conditions = torch.zeros(clips, TRAINING_FRAMES, 7)
-    model.predictor(latents, conditions, conditions).square().mean().backward()
-    model.zero_grad(set_to_none=True)
+    predictor(latents, conditions, conditions).square().mean().backward()
+    predictor.zero_grad(set_to_none=True)
 
 
 def _training_bytes(preset: str) -> float:
-    """About what a training step of the predictor needs: all weights, its gradients, and room for activations."""
+    """Approximate memory of a training step of the predictor: all weights, its gradients, and activations."""
     with torch.device("meta"):
         model = WorldModel(_random_card(preset))
     everything = _parameters(model)
-    trained = _parameters(model.predictor)
+    trained = 0 if model.predictor is None else _parameters(model.predictor)
     return BYTES * (everything + trained) + 3e9
 
 

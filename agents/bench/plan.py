@@ -1,4 +1,4 @@
-"""One decision by our searches and by V-JEPA 2-AC's own: time, model evaluations, and the energy that is reached."""
+"""One decision by this project's searches and by V-JEPA 2-AC's: time, model evaluations, and the energy reached."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from vjepa_sim.envs.sim_env import SimEnv
 from vjepa_sim.envs.tasks import TASKS
 from vjepa_sim.world_model import WorldModel
 
-STARTS = 3  # of each task
+STARTS = 3  # per task
 EQUAL = 1e-5  # energies that differ by less are equal
-# The same energy for all: what is compared is how it is searched.
+# All minimise the same energy, so that only the searches differ.
 SEARCHES: dict[str, MPCConfig] = {
     name: replace(
         PLANNERS[name].config,
@@ -32,15 +32,18 @@ SEARCHES: dict[str, MPCConfig] = {
 
 
 def bench_plan(checkpoint: str) -> dict:
-    """The first decision of some episodes of every task, encoding included, by each search in turn.
+    """Time the first decision of some episodes of every task, encoding included, by each search in turn.
 
-    All minimise the paper's energy, the features' mean absolute difference one step ahead, on the same weights from the
-    same start states. The energy of a plan is that of the actions it ends with.
+    All searches minimise V-JEPA 2-AC's energy one step ahead, with the same weights from the same starts. The energy of
+    a plan is that of its final actions.
+
+    Args:
+        checkpoint: world model to plan with.
 
     Returns:
         For each search its settings, median seconds, model evaluations, mean energy, and the curve of energy against
-        seconds, round by round and after the polish; and for ours how many times faster than the reference it is, in
-        what share of the starts it ends no higher, and how much higher on average.
+        seconds, after each iteration and after the descent; and for all but the reference its speed relative to the
+        reference, the share of starts in which its energy is no higher, and its mean energy less the reference's.
     """
     model = WorldModel.from_pretrained(checkpoint)
     found: dict[str, list[_Decision]] = {name: [] for name in SEARCHES}
@@ -86,10 +89,11 @@ class _Decision:
     """One decision.
 
     Attributes:
-        seconds: it took, encoding included.
-        evaluations: of the model.
-        energy: of the actions it ended with.
-        at, curve: seconds since the search began, and the lowest energy so far, after each round and after the polish.
+        seconds: time of the decision, encoding included.
+        evaluations: model evaluations.
+        energy: energy of the final actions.
+        at, curve: seconds since the search began, and the lowest energy so far, after each iteration and after the
+            descent.
     """
 
     seconds: float
@@ -105,5 +109,7 @@ def _decide(agent: MPCAgent, goal: Goal, observation: Observation) -> _Decision:
     seconds = time.perf_counter() - start
     model, plan = agent.model, agent.plan
     z, toward = model.encode(observation.rgb)[0], model.encode(goal.rgb)[0]
-    energy = feature_distance(model, z, torch.from_numpy(observation.state), plan.actions[None], toward)
+    energy = feature_distance(
+        model, z, state=torch.from_numpy(observation.state), actions=plan.actions[None], goal=toward
+    )
     return _Decision(seconds, agent.model_evaluations, float(energy), plan.seconds, plan.curve)

@@ -1,4 +1,4 @@
-"""A robot driven for as long as one likes: is every step on time, and does nothing grow?"""
+"""Endurance test of the loopback robot: step times, settling errors, and memory over time."""
 
 from __future__ import annotations
 
@@ -7,53 +7,58 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from vjepa_sim.envs.backends import make
+from vjepa_sim.envs.backends import make_robot
 from vjepa_sim.envs.errors import UserError
 from vjepa_sim.envs.faults import ArmFault
 from vjepa_sim.envs.pose import ACTION_DIM, GRIPPER, POSITION, ROTATION, difference
 from vjepa_sim.envs.robot_env import RobotEnv
 
+if TYPE_CHECKING:
+    from vjepa_sim.envs.loopback.twin import LoopbackArm
+
 PERIOD = 0.25  # s
-WARM_UP = 20.0  # s in which memory still grows; at most a third of the time there is
-SAMPLING = 2.0  # s between two looks at a process
+WARM_UP = 20.0  # s in which memory may still grow; at most a third of the duration
+SAMPLING = 2.0  # s between two samples of a process
 SPAN = np.array([0.003, 0.003, 0.003, 0.0, 0.0, 0.01, 0.0])  # metres and radians; larger steps take more than a period
-CLOSEDNESS = 0.5  # to which the gripper closes now and then
+CLOSEDNESS = 0.5  # closedness to which the gripper sometimes closes
 COLUMNS = ("seconds", "off_mm", "off_rad", "success_rate", "stamp", "lead")
 
 
 def bench_robot(minutes: float, report: Callable[[int, int], None], host: str = "127.0.0.1") -> dict:
-    """Small random moves of the loopback robot, 4 a second, that end where they began.
+    """Drive the loopback robot by small random motions at 4 Hz that end where they began.
 
     Args:
-        minutes: for how long.
-        report: called with the seconds done and the seconds in all.
-        host: the loopback robot's address.
+        minutes: duration.
+        report: called with the seconds so far and in all.
+        host: address of the loopback robot.
 
     Returns:
-        What the steps were like; how many pictures' stamps did not increase, or came before their command; by how much
-        the moves failed to sum to zero; the memory, threads and files of this process and the robot's. ``fault`` says
-        what ended it early, if something did.
+        Step times and settling errors; the number of images whose stamps do not increase, or precede their command; the
+        drift from the start; memory, threads and files of this process and of the robot's; and ``fault``, the fault
+        that ended the run early, or "".
 
     Raises:
-        UserError: the time is not above 0, or there can be no loopback robot.
+        UserError: the duration is not above 0, or the loopback robot can't be opened.
     """
     if not 0 < minutes < math.inf:
         raise UserError(f"--minutes {minutes:g}: give a time above 0.")
-    env = make("reach", "loopback", host=host, period=PERIOD)
+    env = make_robot("reach", "loopback", host=host, period=PERIOD)
     try:
         env.reset(options={"goal": env.robot.glimpse().rgb})
-        return _drive(env, 60 * minutes, report)
+        robot = cast("LoopbackArm", env.robot).robot
+        return _drive(env, robot.pid, 60 * minutes, report)
     finally:
         env.close()
 
 
-def _drive(env: RobotEnv, seconds: float, report: Callable[[int, int], None]) -> dict:
+def _drive(env: RobotEnv, pid: int, seconds: float, report: Callable[[int, int], None]) -> dict:
     rng, away, fault = np.random.default_rng(0), np.zeros(ACTION_DIM), ""
-    rows = np.full((math.ceil(seconds / PERIOD) + 1, len(COLUMNS)), np.nan)  # made at once, or it were what grows
-    processes = {"client": _Process(os.getpid()), "robot": _Process(env.robot.robot.pid)}
+    rows = np.full((math.ceil(seconds / PERIOD) + 1, len(COLUMNS)), np.nan)  # at once: it must not grow
+    processes = {"client": _Process(os.getpid()), "robot": _Process(pid)}
     home, first_stamp = env.observation.state, env.observation.stamp
     warm_up, start, done, sampled = min(WARM_UP, seconds / 3), time.monotonic(), 0, -math.inf
     try:
@@ -117,7 +122,7 @@ def _spread(values: np.ndarray) -> dict[str, float]:
 
 
 class _Process:
-    """What a process holds of memory, threads and files, as Linux tells."""
+    """Memory, threads and open files of a process over time, from Linux's /proc."""
 
     def __init__(self, pid: int):
         self._folder = Path(f"/proc/{pid}")
@@ -125,7 +130,7 @@ class _Process:
 
     def sample(self, seconds: float) -> None:
         fields = dict(line.split(":", 1) for line in (self._folder / "status").read_text().splitlines())
-        if "VmRSS" not in fields:  # it has died
+        if "VmRSS" not in fields:  # it has ended
             return
         megabytes = int(fields["VmRSS"].split()[0]) / 1024
         files = sum(1 for _ in (self._folder / "fd").iterdir())

@@ -1,4 +1,4 @@
-"""One control step with a picture: ours against robosuite's own environment with the same camera."""
+"""Time of a control step with an image, compared with a robosuite environment with the same camera."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from vjepa_sim.envs.errors import UserError
 SIZE = 256
 ROUNDS = 7
 STEPS = 8
-MAX_BLACK = 0.3  # share of a picture; ours and theirs have next to none
+MAX_BLACK = 0.3  # share of black pixels above which an image counts as broken
 
 
 def bench_sim() -> dict:
-    """Seconds per 4 Hz step with a 256 × 256 picture, on both sides, and their ratio round by round.
+    """Measure seconds per 4 Hz step with a 256 × 256 image in both environments, and their ratio per round.
 
-    The two run in processes of their own: renderers in one process can draw into each other's context.
+    Each environment runs in its own process: two renderers in one process can draw into each other's context.
     """
     context = get_context("spawn")
-    # robosuite's functions are compiled when they are first used, and a process that has compiled some draws broken
-    # pictures in half the time with a software renderer. So they are compiled, and cached, in one that is thrown away.
+    # robosuite compiles functions on first use, and a process that has compiled some renders broken images about every
+    # other time with a software renderer. So they are compiled, and cached, in a process of their own first.
     compiling = context.Process(target=_compile_robosuite)
     compiling.start()
     compiling.join()
@@ -32,7 +32,7 @@ def bench_sim() -> dict:
         here, there = context.Pipe()
         process = context.Process(target=serve, args=(there,), daemon=True)
         process.start()
-        there.close()  # so that a side that dies is noticed
+        there.close()  # so that the end of the process is noticed
         sides[name] = (process, here)
     times: dict[str, list[float]] = {name: [] for name in sides}
     try:
@@ -42,7 +42,7 @@ def bench_sim() -> dict:
                     pipe.send(STEPS)
                     times[name].append(pipe.recv())
                 except (EOFError, BrokenPipeError):
-                    raise UserError(f"The benchmark's side {name!r} failed; its own message is above.") from None
+                    raise UserError(f"The benchmark of {name!r} failed; its own message is above.") from None
     finally:
         for process, pipe in sides.values():
             pipe.close()
@@ -72,9 +72,9 @@ def _serve_robosuite(pipe: Connection) -> None:
     env = _make_robosuite()
     rng = np.random.default_rng(0)
     low, high = env.action_spec
-    picture = env.step(np.zeros_like(low))[0]["frontview_image"]
-    if (picture == 0).all(-1).mean() > MAX_BLACK:
-        raise RuntimeError("robosuite drew a broken picture, so there is nothing to compare with. Run the bench again.")
+    image = env.step(np.zeros_like(low))[0]["frontview_image"]
+    if (image == 0).all(-1).mean() > MAX_BLACK:
+        raise RuntimeError("robosuite rendered a broken image, so there is nothing to compare with. Run bench again.")
     _serve(pipe, lambda: env.step(rng.uniform(low, high) * 0.3))
 
 
@@ -84,7 +84,7 @@ def _compile_robosuite() -> None:
 
 
 def _make_robosuite():
-    """Its lifting task with the same gripper, camera and control period."""
+    """robosuite's lifting task with the same gripper, camera and control period."""
     from vjepa_sim.envs.simulation.gl import select_backend
 
     select_backend()

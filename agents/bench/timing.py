@@ -1,4 +1,4 @@
-"""Timing in turn, so that a machine whose speed drifts treats all sides alike."""
+"""Timing in turn, so that drifts of the machine's speed affect all methods alike."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 
 def seconds(action: Callable[[], object], repeats: int) -> float:
-    """Mean wall seconds of one call over ``repeats`` calls."""
+    """Mean wall time of a call in seconds, over ``repeats`` calls."""
     start = time.perf_counter()
     for _ in range(repeats):
         action()
@@ -17,7 +17,16 @@ def seconds(action: Callable[[], object], repeats: int) -> float:
 
 
 def in_turn(actions: dict[str, Callable[[], object]], rounds: int, repeats: int = 1) -> dict[str, np.ndarray]:
-    """Seconds per call [rounds] of each action, timed one after the other in every round, after one warm-up."""
+    """Time actions one after the other in every round, after one warm-up call each.
+
+    Args:
+        actions: functions to time, by name.
+        rounds: number of rounds.
+        repeats: calls per round.
+
+    Returns:
+        Seconds per call [rounds] of each action.
+    """
     for action in actions.values():
         action()
     times: dict[str, list[float]] = {name: [] for name in actions}

@@ -1,12 +1,11 @@
-"""How a model sees directions through a camera it wasn't trained with, and the turn that makes up for it.
+"""Calibration of a world model to a camera at another place than in training, by a rotation of planned motions.
 
-A model that never saw the camera's pose learns directions from the pictures. Seen from elsewhere, a motion of the hand
-looks to it like one in another direction. So random horizontal moves are made, the model is asked which moves it sees,
-and least squares map the moves it inferred to the true ones: true = W (inferred - offset). W is nearly a rotation
-(V-JEPA 2, arXiv 2506.09985, section 11.4); the rotation nearest to it, U Vᵀ of its singular value decomposition, turns
-what the model plans into what the arm should do. The offset, which the paper doesn't have, is the move that is seen
-where there is none: the arm's measured state and a picture from elsewhere tell a model two different places. Left out,
-it spoils W.
+A model without the camera's pose as input infers directions of motion from the images alone, so from another azimuth it
+infers rotated ones. To calibrate, the arm makes random horizontal motions, the model infers each from the images before
+and after it, and least squares map inferred motions to true ones: true = W (inferred - offset). W is nearly a rotation
+(V-JEPA 2, arXiv 2506.09985, section 11.4). The nearest rotation, U Vᵀ of its singular value decomposition, is applied
+to what the model plans. The offset, which the paper does not have, is the motion that the model infers where there is
+none, as the arm's measured state and the image from another place contradict each other. Without it, W is biased.
 """
 
 from vjepa_sim.agents.calibration.calibration import VIEW_FILE, ViewCalibration, fit_view, load_view

@@ -1,4 +1,4 @@
-"""The map between moves as a model sees them and as they are, and what it is worth."""
+"""The least-squares map from motions that a model infers to true ones, and its errors on held-out motions."""
 
 from __future__ import annotations
 
@@ -15,32 +15,31 @@ from vjepa_sim.data.provenance import provenance
 from vjepa_sim.envs.errors import UserError
 
 VIEW_FILE = "view.json"
-HELD_OUT = 3  # one move in so many is kept for measuring
-MIN_SPREAD = 0.1  # of the moves across their main direction, as a share of that along it
+HELD_OUT = 3  # every third motion is held out of the fit, to measure errors on
+MIN_SPREAD = 0.1  # minimum ratio of the motions' singular values, across and along their main direction
 MAX_CONDITION = 20.0
 
-COLUMNS = ("rotation", "cond(W)", "offset", "error before", "less the offset", "rotated", "by W", "held-out moves")
+COLUMNS = ("rotation", "cond(W)", "offset", "error before", "less the offset", "rotated", "by W", "held-out motions")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ViewCalibration:
-    """The least-squares map between moves as a model sees them and as they are, and what it is worth.
+    """The least-squares map from motions that a model infers to true ones.
 
-    Errors are mean distances, in centimetres, between the true moves and others, over moves that took no part in the
-    fit.
+    Errors are mean distances from the true motions in centimetres, over held-out motions.
 
     Attributes:
         matrix: W [2, 2]: true = W (inferred - offset).
-        offset: [2], metres: the move that the model sees where there is none.
-        moves: in all.
-        held_out: of them, to measure on.
-        error_before: of the inferred moves.
-        error_shifted: of the inferred moves less the offset.
-        error_rotated: likewise, after :attr:`rotation`.
-        error_mapped: likewise, after :attr:`matrix`.
+        offset: motion that the model infers where there is none [2], metres.
+        moves: number of motions.
+        held_out: number of motions that the errors are measured on.
+        error_before: error of the inferred motions.
+        error_shifted: error of the inferred motions less the offset.
+        error_rotated: error after the offset and :attr:`rotation`.
+        error_mapped: error after the offset and :attr:`matrix`.
         checkpoint: name or path of the model.
-        checkpoint_crc32: its fingerprint.
-        camera: what took the pictures, JSON-compatible.
+        checkpoint_crc32: fingerprint of the model.
+        camera: description of the camera, JSON-compatible.
     """
 
     matrix: tuple[tuple[float, float], tuple[float, float]]
@@ -58,41 +57,41 @@ class ViewCalibration:
     def __post_init__(self) -> None:
         matrix = np.array(self.matrix, np.float64)
         if matrix.shape != (2, 2) or not np.all(np.isfinite(matrix)):
-            raise UserError(f"The map must be 2 × 2 finite numbers; given {self.matrix}.")
+            raise UserError(f"Expected a map of 2 × 2 finite numbers; given {self.matrix}.")
         if np.shape(self.offset) != (2,) or not np.all(np.isfinite(self.offset)):
-            raise UserError(f"The offset must be 2 finite numbers; given {self.offset}.")
+            raise UserError(f"Expected an offset of 2 finite numbers; given {self.offset}.")
         if np.linalg.det(matrix) <= 0:
             raise UserError(
-                f"The map {np.round(matrix, 3).tolist()} mirrors the moves: no turn can make up for it. The model "
-                "doesn't see the hand's directions from here; move the camera toward a place it was trained for."
+                f"The map {np.round(matrix, 3).tolist()} is a reflection, which no rotation can correct: the model "
+                "does not infer directions from here. Move the camera toward a place as in its training."
             )
         if np.linalg.cond(matrix) > MAX_CONDITION:
             raise UserError(
                 f"The map {np.round(matrix, 3).tolist()} has condition {np.linalg.cond(matrix):.0f}, more than "
-                f"{MAX_CONDITION:.0f}: the model can't tell one direction from another from here. Move the camera."
+                f"{MAX_CONDITION:.0f}: the model does not distinguish directions from here. Move the camera."
             )
 
     @property
     def rotation(self) -> np.ndarray:
-        """The rotation [2, 2] nearest to the map."""
+        """Rotation [2, 2] nearest to the map."""
         return polar_rotation(np.array(self.matrix))
 
     @property
     def angle(self) -> float:
-        """Degrees, -180 to 180, by which it turns the model's moves, counterclockwise seen from above."""
+        """Angle of the rotation in degrees, -180 to 180, counterclockwise seen from above."""
         return float(np.degrees(np.arctan2(self.rotation[1, 0], self.rotation[0, 0])))
 
     @property
     def condition(self) -> float:
-        """Of the map: 1 for a rotation."""
+        """Condition number of the map; 1 for a rotation."""
         return float(np.linalg.cond(np.array(self.matrix)))
 
     def to_markdown(self) -> str:
-        """A table for people."""
+        """A table in Markdown."""
         return f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}\n| {' | '.join(self.row())} |\n"
 
     def row(self) -> list[str]:
-        """What :data:`COLUMNS` name, for people."""
+        """Formatted values of :data:`COLUMNS`."""
         return [
             f"{self.angle:+.1f}°",
             f"{self.condition:.2f}",
@@ -105,29 +104,32 @@ class ViewCalibration:
         ]
 
     def save(self, folder: Path) -> None:
-        """Write ``view.json`` into a folder, whole or not at all."""
-        told = {"angle_degrees": self.angle, "condition": self.condition, "provenance": provenance()}
-        write_json(Path(folder) / VIEW_FILE, {"view": asdict(self), **told})
+        """Write ``view.json`` into a folder, atomically."""
+        derived = {"angle_degrees": self.angle, "condition": self.condition, "provenance": provenance()}
+        write_json(Path(folder) / VIEW_FILE, {"view": asdict(self), **derived})
 
     @classmethod
     def load(cls, source: str | Path) -> ViewCalibration:
-        """Read a ``view.json``, or that of a folder.
+        """Read a calibration.
+
+        Args:
+            source: ``view.json``, or a folder with one.
 
         Raises:
-            UserError: it is missing or damaged.
+            UserError: the file is missing or damaged.
         """
         path = Path(source)
         path = path / VIEW_FILE if path.is_dir() else path
         if not path.exists():
             raise UserError(f"There is no {path}. `vjepa-sim calibrate-view --out FOLDER` makes one.")
         try:
-            told = read_json_object(path)["view"]
-            matrix = tuple(tuple(float(number) for number in row) for row in told["matrix"])
-            numbers = [told[each.name] for each in fields(cls) if each.type in ("int", "float")]
+            view = read_json_object(path)["view"]
+            matrix = tuple(tuple(float(number) for number in row) for row in view["matrix"])
+            numbers = [view[each.name] for each in fields(cls) if each.type in ("int", "float")]
             if not all(isinstance(number, int | float) and np.isfinite(number) for number in numbers):
                 raise ValueError(f"not finite numbers: {numbers}")
-            offset = tuple(float(number) for number in told["offset"])
-            return cls(**{**told, "matrix": matrix, "offset": offset})
+            offset = tuple(float(number) for number in view["offset"])
+            return cls(**{**view, "matrix": matrix, "offset": offset})
         except UserError as error:
             raise UserError(f"{path}: {error}") from error
         except (KeyError, TypeError, ValueError) as error:
@@ -135,48 +137,52 @@ class ViewCalibration:
 
 
 def load_view(source: str | Path, checkpoint: str | Path) -> ViewCalibration:
-    """Read a view that was calibrated with a checkpoint.
+    """Read the calibration of a checkpoint.
+
+    Args:
+        source: ``view.json``, or a folder with one.
+        checkpoint: checkpoint that it must have been made with.
 
     Raises:
-        UserError: it is missing or damaged, or was made with another model.
+        UserError: the file is missing or damaged, or was made with another model.
     """
     view = ViewCalibration.load(source)
     if view.checkpoint_crc32 != fingerprint(checkpoint):
         raise UserError(
             f"{source} was calibrated with checkpoint {view.checkpoint!r} (CRC-32 {view.checkpoint_crc32}); "
-            f"{str(checkpoint)!r} is another model, and sees directions in its own way. Calibrate with it: vjepa-sim "
-            f"calibrate-view --checkpoint {checkpoint}."
+            f"{str(checkpoint)!r} is another model and needs a calibration of its own: vjepa-sim calibrate-view "
+            f"--checkpoint {checkpoint}."
         )
     return view
 
 
 def polar_rotation(matrix: np.ndarray) -> np.ndarray:
-    """The orthogonal matrix nearest to one [2, 2]: U Vᵀ; a rotation if the determinant is positive."""
+    """Orthogonal matrix nearest to a matrix [2, 2]: U Vᵀ; a rotation if the determinant is positive."""
     u, _, v = np.linalg.svd(matrix)
     return u @ v
 
 
 def fit_view(moves: Moves, checkpoint: str, crc32: int, camera: dict[str, Any]) -> ViewCalibration:
-    """Fit the map on two thirds of the moves and measure it on the others.
+    """Fit the map on two thirds of the motions and measure its errors on the others.
 
     Args:
-        moves: see :func:`make_moves`.
-        checkpoint, crc32: of the model that inferred them.
-        camera: what took the pictures, JSON-compatible.
+        moves: inferred and true motions.
+        checkpoint, crc32: name and fingerprint of the model that inferred them.
+        camera: description of the camera, JSON-compatible.
 
     Raises:
-        UserError: there are too few moves, all lie along one line, or the map is no likeness of a rotation.
+        UserError: there are too few motions, they lie along one line, or the map is far from a rotation.
     """
     count = len(moves.true)
     if count < MIN_MOVES:
-        raise UserError(f"{count} moves are too few for a calibration; make at least {MIN_MOVES}, better 30.")
+        raise UserError(f"{count} motions are too few for a calibration; make at least {MIN_MOVES}, better 30.")
     for name, each in (("true", moves.true), ("inferred", moves.inferred)):
         largest, smallest = np.linalg.svd(each - each.mean(0), compute_uv=False)
         if not smallest > MIN_SPREAD * largest:
             raise UserError(
-                f"The {name} moves lie along one line, or nowhere: they spread over {100 * largest / count**0.5:.2f} "
-                f"cm and across it {100 * smallest / count**0.5:.2f} cm. "
-                + ("Was the arm blocked?" if name == "true" else "Does the camera see the hand?")
+                f"The {name} motions lie along one line or are all zero: standard deviations of "
+                f"{100 * largest / count**0.5:.2f} cm along it and {100 * smallest / count**0.5:.2f} cm across. "
+                + ("Was the arm blocked?" if name == "true" else "Does the camera see the gripper?")
             )
     held_out = np.arange(count) % HELD_OUT == HELD_OUT - 1
     inferred, true = moves.inferred[~held_out], moves.true[~held_out]
@@ -184,9 +190,11 @@ def fit_view(moves: Moves, checkpoint: str, crc32: int, camera: dict[str, Any]) 
     matrix, rotation = solution.T, polar_rotation(solution.T)
     offset = inferred.mean(0) - rotation.T @ true.mean(0)
     inferred, true = moves.inferred[held_out], moves.true[held_out]
+    (a, b), (c, d) = matrix.tolist()
+    x, y = offset.tolist()
     return ViewCalibration(
-        matrix=tuple(tuple(row) for row in matrix.tolist()),
-        offset=tuple(offset.tolist()),
+        matrix=((a, b), (c, d)),
+        offset=(x, y),
         moves=count,
         held_out=int(held_out.sum()),
         error_before=_error(inferred, true),

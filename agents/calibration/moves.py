@@ -1,4 +1,4 @@
-"""Small random horizontal moves, and how a model sees them."""
+"""Small random horizontal motions of the arm, and their inference by a model."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ from vjepa_sim.envs.pose import ACTION_DIM, POSITION
 from vjepa_sim.envs.safety import SafetyEnvelope, SafetyLimits
 from vjepa_sim.world_model import WorldModel
 
-LENGTHS = (0.8, 1.2)  # of a move, in units of their usual size
-ROOM = 2.0  # sizes that the hand may be from where it started
+LENGTHS = (0.8, 1.2)  # range of a motion's length, as a share of the nominal one
+ROOM = 2.0  # maximum distance from the start, in nominal lengths
 MAX_DRAWS = 1000
 MIN_MOVES = 6
-GRID, ROUNDS = 13, 2  # moves tried along each axis, at first coarsely, then around the best
-REACH = 0.075  # m, the longest move along an axis that is tried at first
-OVER_TABLE = (0.46, 0.0, 0.25)  # m: the flange in the middle of our pictures, its fingers above any of our objects
-MAX_STEPS, ARRIVED = 60, 0.005  # of an approach; m
+GRID, ROUNDS = 13, 2  # candidates along each axis; grids, from coarse to fine around the best
+REACH = 0.075  # m, half of the first grid's width
+OVER_TABLE = (0.46, 0.0, 0.25)  # m: flange in the middle of the simulator's images, the fingers above any object
+MAX_STEPS, ARRIVED = 60, 0.005  # maximum steps of an approach; tolerance in m
 
 
 @dataclass(frozen=True)
 class Moves:
-    """Horizontal moves of the hand.
+    """Horizontal motions of the flange, in metres along x and y of the base frame.
 
     Attributes:
-        inferred: [N, 2], metres: as a model saw them.
-        true: [N, 2], metres along the base frame's x and y: as the arm measured them.
+        inferred: motions that a model inferred [N, 2].
+        true: motions that the arm measured [N, 2].
     """
 
     inferred: np.ndarray
     true: np.ndarray
 
     def to_csv(self) -> str:
-        """A row for each, in metres."""
+        """CSV with a row for each motion, in metres."""
         lines = ["inferred_x,inferred_y,true_x,true_y"]
         lines += [",".join(f"{value:.6f}" for value in row) for row in np.hstack([self.inferred, self.true])]
         return "\n".join(lines) + "\n"
@@ -47,15 +47,15 @@ class Moves:
 
 @torch.inference_mode()
 def infer_move(model: WorldModel, before: Observation, after: np.ndarray) -> np.ndarray:
-    """The horizontal move whose imagined outcome is nearest to a picture, by features alone.
+    """Infer a horizontal motion: the one whose predicted outcome is nearest to the image after it, by features.
 
     Args:
-        model: that imagines.
-        before: the move.
-        after: it, uint8 [H, W, 3].
+        model: world model.
+        before: observation before the motion.
+        after: image after the motion, uint8 [H, W, 3].
 
     Returns:
-        x and y [2], float64, metres.
+        Motion along x and y [2], float64, metres.
     """
     z, goal = model.encode(before.rgb)[0], model.encode(after)[0]
     state = torch.from_numpy(before.state)
@@ -65,7 +65,7 @@ def infer_move(model: WorldModel, before: Observation, after: np.ndarray) -> np.
         moves = best + np.stack(np.meshgrid(along, along), -1).reshape(-1, 2)
         actions = torch.zeros(len(moves), 1, ACTION_DIM)
         actions[:, 0, :2] = torch.from_numpy(moves)
-        best = moves[int(feature_distance(model, z, state, actions, goal).argmin())]
+        best = moves[int(feature_distance(model, z, state=state, actions=actions, goal=goal).argmin())]
         reach *= 2 / (GRID - 1)
     return best
 
@@ -75,12 +75,12 @@ def infer_moves(
     observations: list[Observation],
     on_move: Callable[[int, int], None] = lambda done, total: None,
 ) -> Moves:
-    """What a model sees of moves, beside what the arm measured.
+    """Infer all motions of a sequence.
 
     Args:
-        model: that infers.
-        observations: before, between and after the moves.
-        on_move: called with the numbers of moves inferred and in all.
+        model: world model.
+        observations: observations before, between and after the motions.
+        on_move: called with the number of motions inferred so far and in all.
     """
     total = len(observations) - 1
     inferred, true = np.empty((total, 2)), np.empty((total, 2))
@@ -92,44 +92,50 @@ def infer_moves(
 
 
 def check_moves(count: int, size: float, limits: SafetyLimits) -> None:
-    """Refuse what :func:`make_moves` can't do.
+    """Check the arguments of :func:`.make_moves`.
+
+    Args:
+        count: number of motions.
+        size: nominal length of a motion in metres.
+        limits: safety limits of the arm.
 
     Raises:
-        UserError: there are too few moves, or they are too long.
+        UserError: there are too few motions, or they are too long.
     """
     if count < MIN_MOVES:
-        raise UserError(f"{count} moves are too few for a calibration; make at least {MIN_MOVES}, better 30.")
+        raise UserError(f"{count} motions are too few for a calibration; make at least {MIN_MOVES}, better 30.")
     if not 0 < LENGTHS[1] * size <= limits.max_translation:
         raise UserError(
-            f"Moves of {100 * size:g} cm, give or take a fifth: the arm may be sent up to "
-            f"{100 * limits.max_translation:g} cm, and {100 * size:g} must be above 0."
+            f"Motions of {100 * size:g} cm ± 20 %: the length must be above 0, and the step limit is "
+            f"{100 * limits.max_translation:g} cm."
         )
 
 
 def make_moves(
     arm: SafetyEnvelope,
+    *,
     count: int = 30,
     size: float = 0.05,
     seed: int = 0,
     on_move: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[Observation]:
-    """Move the hand at random in a horizontal plane, about where it is.
+    """Make random horizontal motions around the present position.
 
-    No model is asked meanwhile: a large one takes its time, and an arm should not wait in the air for it.
+    The model infers them afterwards: a large one takes long, and the arm should not wait in the air.
 
     Args:
-        arm: simulated or real, in its envelope; the hand is over the table and in the camera's sight.
-        count: of moves.
-        size: of a move in metres, give or take a fifth.
-        seed: of their directions.
-        on_move: called with the numbers of moves made and in all.
+        arm: arm in its safety envelope, the gripper over the table and in the camera's view.
+        count: number of motions.
+        size: nominal length of a motion in metres; lengths vary by ± 20 %.
+        seed: random seed of the directions and lengths.
+        on_move: called with the number of motions made so far and in all.
 
     Returns:
-        What was seen before, between and after the moves [count + 1].
+        Observations before, between and after the motions [count + 1].
 
     Raises:
-        UserError: there are too few moves, they are too long, or there is no room for them.
-        ArmFault: what stopped the arm.
+        UserError: there are too few motions, they are too long, or the workspace has no room for them.
+        ArmFault: a fault stopped the arm.
     """
     check_moves(count, size, arm.limits)
     rng = np.random.default_rng(seed)
@@ -145,15 +151,15 @@ def make_moves(
 
 
 def approach(arm: SafetyEnvelope, place: tuple[float, float, float]) -> None:
-    """Bring the flange to a place in straight steps within the envelope; the way must be free.
+    """Move the flange to a position on a straight line, within the safety envelope; the way must be free.
 
     Args:
-        arm: simulated or real.
-        place: [3], metres, base frame.
+        arm: arm in its safety envelope.
+        place: position of the flange [3], metres, base frame.
 
     Raises:
-        UserError: the envelope doesn't let it get there.
-        ArmFault: what stopped the arm.
+        UserError: the envelope keeps the arm from reaching the position.
+        ArmFault: a fault stopped the arm.
     """
     arm.reset()
     longest = arm.limits.max_translation
@@ -165,13 +171,13 @@ def approach(arm: SafetyEnvelope, place: tuple[float, float, float]) -> None:
         action[POSITION] = away * min(1.0, longest / np.abs(away).max())
         arm.command(action)
     raise UserError(
-        f"The arm does not get to {list(place)} m; it is sent to {np.round(arm.target[POSITION], 3).tolist()} now. The "
+        f"The arm can't reach {list(place)} m; its target is {np.round(arm.target[POSITION], 3).tolist()} m. The "
         f"workspace is from {arm.limits.workspace_low} to {arm.limits.workspace_high}."
     )
 
 
 def _draw_move(rng: np.random.Generator, arm: SafetyEnvelope, start: np.ndarray, size: float) -> np.ndarray:
-    """A move [2] that ends inside the workspace and not far from the start [2]."""
+    """A random motion [2] that ends inside the workspace and near the start [2]."""
     place = arm.target[:2]
     low, high = np.array(arm.limits.workspace_low[:2]), np.array(arm.limits.workspace_high[:2])
     for _ in range(MAX_DRAWS):
@@ -181,6 +187,6 @@ def _draw_move(rng: np.random.Generator, arm: SafetyEnvelope, start: np.ndarray,
         if np.all(end >= low) and np.all(end <= high) and np.linalg.norm(end - start) <= ROOM * size:
             return move
     raise UserError(
-        f"From {np.round(place, 3).tolist()} m no move of {100 * size:g} cm stays in the workspace, from "
-        f"{low.tolist()} to {high.tolist()}. Start with the hand over the middle of the table."
+        f"From {np.round(place, 3).tolist()} m no motion of {100 * size:g} cm stays in the workspace, from "
+        f"{low.tolist()} to {high.tolist()}. Start with the gripper over the middle of the table."
     )

@@ -1,4 +1,4 @@
-"""Pictures of calibrated views: moves as arrows, and a sweep as curves."""
+"""Plots of calibrations: motions as arrows, and a sweep as curves."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ TRUE, INFERRED, ROTATED = (120, 120, 120), (200, 90, 30), (30, 110, 170)
 
 
 def draw_moves(moves: Moves, view: ViewCalibration) -> np.ndarray:
-    """All moves as arrows from one point: true beside inferred, as they are and less the offset and rotated;
-    uint8 [H, W, 3].
+    """Plot all motions as arrows from one point: true and inferred ones, before and after the calibration.
+
+    Returns:
+        Image, uint8 [H, W, 3].
     """
     sheet = Sheet(2)
     reach = 100 * 1.1 * max(np.abs(moves.true).max(), np.abs(moves.inferred).max(), 1e-3)
@@ -37,22 +39,24 @@ def draw_moves(moves: Moves, view: ViewCalibration) -> np.ndarray:
 
 
 def draw_sweep(rows: list[SweepRow]) -> np.ndarray:
-    """The rotation found and the errors against the camera's azimuth; uint8 [H, W, 3]."""
+    """Plot the rotation and the errors over the camera's azimuth.
+
+    Returns:
+        Image, uint8 [H, W, 3].
+    """
     sheet = Sheet(2)
     found = [(row, row.view) for row in rows if row.view is not None]
     azimuths = [row.azimuth for row in rows]
     low, high = min(azimuths) - 3, max(azimuths) + 3
     turns = [row.camera_turn for row in rows] + [view.angle for _, view in found]
     angles = sheet.panel(0, (low, np.floor(min(turns) / 10) * 10), (high, np.ceil(max(turns) / 10) * 10))
-    angles.axes(
-        azimuths, np.arange(np.floor(min(turns) / 10) * 10, max(turns) + 10, 10), "camera at, degrees", "degrees"
-    )
+    angles.axes(azimuths, np.arange(np.floor(min(turns) / 10) * 10, max(turns) + 10, 10), "azimuth, degrees", "degrees")
     _curve(angles, [(row.azimuth, row.camera_turn) for row in rows], TRUE)
     _curve(angles, [(row.azimuth, view.angle) for row, view in found], ROTATED)
-    angles.title([("camera's turn", TRUE), ("rotation found", ROTATED)])
+    angles.title([("camera's azimuth less the nominal", TRUE), ("rotation", ROTATED)])
     top = np.ceil(max([1.0, *(max(view.error_before, view.error_rotated) for _, view in found)]))
     errors = sheet.panel(1, (low, 0), (high, top))
-    errors.axes(azimuths, np.arange(0, top + 1), "camera at, degrees", "cm")
+    errors.axes(azimuths, np.arange(0, top + 1), "azimuth, degrees", "cm")
     _curve(errors, [(row.azimuth, view.error_before) for row, view in found], INFERRED)
     _curve(errors, [(row.azimuth, view.error_shifted) for row, view in found], TRUE)
     _curve(errors, [(row.azimuth, view.error_rotated) for row, view in found], ROTATED)

@@ -1,4 +1,4 @@
-"""The view calibrated in the simulator: from one camera, and from many about the table."""
+"""Calibration in the simulator: of one camera, and of a sweep of azimuths around the table."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from vjepa_sim.envs.sim_env import SimEnv
 from vjepa_sim.envs.simulation.simulation import PERIOD
 from vjepa_sim.world_model import WorldModel
 
-AZIMUTHS = tuple(range(35, 86, 10))  # degrees: the V-JEPA 2 paper's
-FIRST_SEED = 2_000_000  # of the scenes: not those that results are reported on
+AZIMUTHS = tuple(range(35, 86, 10))  # degrees, as in the V-JEPA 2 paper
+FIRST_SEED = 2_000_000  # of the scenes, apart from those of evaluations
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SimulatedView:
-    """With what to calibrate in the simulator.
+    """Settings of a calibration in the simulator.
 
     Attributes:
-        checkpoint: a bundled name or a folder.
-        gripper, object_name, size: of the environment, see :class:`.SimEnv`.
-        seed: of the scene and the moves.
-        moves: how many.
-        move_size: metres of one, give or take a fifth.
-        start: where the flange begins [3], metres.
+        checkpoint: bundled name or folder of the world model.
+        gripper, object_name, size: settings of the environment, see :class:`.SimEnv`.
+        seed: random seed of the scene and the motions.
+        moves: number of motions.
+        move_size: nominal length of a motion in metres; lengths vary by ± 20 %.
+        start: first position of the flange [3], metres, base frame.
     """
 
     checkpoint: str = "tiny"
@@ -47,15 +47,15 @@ class SimulatedView:
     def observe(
         self, model: WorldModel, viewpoint: Viewpoint, on_move: Callable[[int, int], None] = lambda done, total: None
     ) -> Moves:
-        """Make the moves in front of a camera and have the model infer them.
+        """Make the motions in front of a camera, and let the model infer them.
 
         Args:
-            model: the checkpoint's.
-            viewpoint: where the camera is.
-            on_move: called with the numbers of moves inferred and in all.
+            model: model of the checkpoint.
+            viewpoint: pose of the camera.
+            on_move: called with the number of motions inferred so far and in all.
 
         Raises:
-            UserError: the model doesn't fit the environment, or the moves don't.
+            UserError: the model does not fit the environment, or the motions don't fit into the workspace.
         """
         period = PERIOD if model.card.period is None else round(model.card.period, 4)
         model.card.check_fit(period, self.size, self.gripper)
@@ -65,27 +65,27 @@ class SimulatedView:
         try:
             env.reset(seed=evaluation_seed(FIRST_SEED, self.seed))
             approach(env.arm, self.start)
-            observations = make_moves(env.arm, self.moves, self.move_size, self.seed)
+            observations = make_moves(env.arm, count=self.moves, size=self.move_size, seed=self.seed)
         finally:
             env.close()
         return infer_moves(model, observations, on_move)
 
     def fit(self, moves: Moves, viewpoint: Viewpoint) -> ViewCalibration:
-        """The calibration from moves that were made in front of a camera; see :func:`.fit_view`."""
+        """Fit the calibration to motions in front of a camera; see :func:`.fit_view`."""
         camera = simulated_camera(self.gripper, self.size)
-        if viewpoint != LEFT.viewpoint:  # which is that of the back ends
+        if viewpoint != LEFT.viewpoint:  # the viewpoint of all backends
             camera["simulated"]["azimuth"] = viewpoint.azimuth
         return fit_view(moves, self.checkpoint, fingerprint(self.checkpoint), camera)
 
 
 @dataclass(frozen=True)
 class SweepRow:
-    """One camera of a sweep.
+    """Result of one azimuth of a sweep.
 
     Attributes:
-        azimuth: degrees.
-        view: what came out, or None.
-        failure: why nothing did, or "".
+        azimuth: azimuth of the camera in degrees.
+        view: calibration; None if it failed.
+        failure: reason of the failure, or "".
     """
 
     azimuth: float
@@ -94,19 +94,22 @@ class SweepRow:
 
     @property
     def camera_turn(self) -> float:
-        """Degrees from the nominal camera: the angle of a model that sees directions perfectly, but in the picture."""
+        """Degrees from the nominal azimuth: the rotation for a model whose directions are fixed in the image."""
         return self.azimuth - LEFT.viewpoint.azimuth
 
 
 def sweep(
     settings: SimulatedView, model: WorldModel, on_move: Callable[[int, int], None] = lambda done, total: None
 ) -> list[SweepRow]:
-    """Calibrate cameras all about the table with the same scene and moves.
+    """Calibrate cameras at all :data:`AZIMUTHS` with the same scene and motions.
 
     Args:
-        settings: see there.
-        model: the checkpoint's.
-        on_move: called with the numbers of moves inferred and in all.
+        settings: settings of the calibrations.
+        model: model of the checkpoint.
+        on_move: called with the number of motions inferred so far and in all.
+
+    Returns:
+        A row for each azimuth.
     """
     rows: list[SweepRow] = []
     for number, azimuth in enumerate(AZIMUTHS):
@@ -117,14 +120,14 @@ def sweep(
         moves = settings.observe(model, left_at(azimuth), on_one)
         try:
             rows.append(SweepRow(azimuth, settings.fit(moves, left_at(azimuth))))
-        except UserError as error:  # from there, nothing is seen: a finding, not the end
+        except UserError as error:  # a result of the sweep, not its end
             rows.append(SweepRow(azimuth, None, str(error)))
     return rows
 
 
 def sweep_markdown(rows: list[SweepRow]) -> str:
-    """A table for people."""
-    columns = ("camera at", "from the nominal", *COLUMNS)
+    """The sweep as a table in Markdown."""
+    columns = ("azimuth", "from the nominal", *COLUMNS)
     lines = [f"| {' | '.join(columns)} |", f"|{'---|' * len(columns)}"]
     for row in rows:
         found = [f"none: {row.failure}"] + [""] * (len(COLUMNS) - 1) if row.view is None else row.view.row()
@@ -133,7 +136,7 @@ def sweep_markdown(rows: list[SweepRow]) -> str:
 
 
 def sweep_csv(rows: list[SweepRow]) -> str:
-    """A table for programs: degrees and centimetres; the offset in metres."""
+    """The sweep as CSV: degrees and centimetres, the offset in metres."""
     names = (
         "angle",
         "condition",

@@ -1,1 +1,1 @@
-"""Collect episodes: behaviors, and the processes that run them."""
+"""Collection of simulated episodes: behaviors, and the processes that run them."""

@@ -1,12 +1,12 @@
-"""How episodes are collected: policies that show the world model what matters, mistakes included.
+"""Behaviors: the policies that collect episodes, with noise and mistakes.
 
-Behaviors may read what only the simulator knows (they make data); agents under evaluation may not.
+Behaviors may read the simulator's state, as they make data; agents under evaluation may not.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 
 import numpy as np
 
@@ -19,10 +19,10 @@ from vjepa_sim.envs.registry import Registry
 from vjepa_sim.envs.sim_env import SimEnv
 from vjepa_sim.envs.tasks.grasping import pointing_down
 
-NOISE = np.array([0.03] * 3 + [0.0, 0.0, 0.12] + [0.0])  # standard deviation of a disturbed step, at most
-NOISY_STEPS = 0.5  # share of disturbed steps
-SOLVED_STEPS = 3  # that an expert's episode goes on after the first success
-MISTAKES = 0.1  # share of steps at which the fingers do the opposite of what they should, at most
+NOISE = np.array([0.03] * 3 + [0.0, 0.0, 0.12] + [0.0])  # maximum standard deviation of the noise on a step
+NOISY_STEPS = 0.5  # share of steps with noise
+SOLVED_STEPS = 3  # steps by which an expert's episode continues after the first success
+MISTAKES = 0.1  # maximum share of steps with a random gripper action
 
 Act = Callable[[Observation], np.ndarray]
 
@@ -32,13 +32,15 @@ class Behavior:
     """The agent of one collected episode.
 
     Attributes:
-        policy: from an observation to the action [7] that it means.
-        disturb: from that to the action [7] that is sent, with noise and mistakes.
-        finished: whether there is nothing left to do.
-        meant: the action [7] that was meant last.
+        policy: returns the intended action [7] for an observation.
+        disturb: returns the action [7] that is sent for an intended one, with noise and mistakes.
+        finished: whether the episode ends before its steps are over.
+        meant: last intended action [7], recorded beside the one that was sent.
+        model_evaluations, current_goal: see :class:`.Agent`; unused.
     """
 
     policy: Act
+    _: KW_ONLY
     disturb: Callable[[np.ndarray], np.ndarray] = lambda action: action
     finished: Callable[[], bool] = lambda: False
     meant: np.ndarray = field(default_factory=lambda: np.zeros(pose.ACTION_DIM, np.float32))
@@ -46,10 +48,10 @@ class Behavior:
     current_goal: int = 0
 
     def begin(self, goals: list[Goal]) -> None:
-        """The goals were known when the behavior was made."""
+        """Start an episode; goals are unused, as the behavior was made for its environment."""
 
     def act(self, observation: Observation) -> np.ndarray:
-        """The action [7] that is sent."""
+        """The action that is sent, float32 [7]."""
         self.meant = self.policy(observation)
         return self.disturb(self.meant)
 
@@ -59,10 +61,10 @@ class BehaviorSpec:
     """A kind of behavior.
 
     Attributes:
-        name: as on the command line.
-        make: makes one for a freshly reset environment, with a random generator, and the agent that acts if
-            ``needs_agent``, else None.
-        needs_agent: whether an agent acts in it, with a checkpoint.
+        name: name on the command line.
+        make: makes the behavior of a freshly reset environment, with a random generator and, if ``needs_agent``, an
+            agent, else None.
+        needs_agent: whether it acts with an agent that has a checkpoint.
     """
 
     name: str
@@ -74,7 +76,7 @@ BEHAVIORS: Registry[BehaviorSpec] = Registry("behavior")
 
 
 class Explore:
-    """Wander from one place near the object to the next, opening and closing the gripper."""
+    """Moves between random targets near the object, and opens and closes the gripper."""
 
     def __init__(self, env: SimEnv, rng: np.random.Generator):
         self._env, self._rng = env, rng
@@ -82,7 +84,7 @@ class Explore:
         self._steps_left = 0
 
     def __call__(self, observation: Observation) -> np.ndarray:
-        """Action [7] float32."""
+        """The next action, float32 [7]."""
         if self._steps_left == 0:
             self._draw_target()
         self._steps_left -= 1
@@ -93,7 +95,7 @@ class Explore:
         return np.clip(action, -step, step).astype(np.float32)
 
     def _draw_target(self) -> None:
-        """Most of the places are around the object, the others anywhere above the table."""
+        """Draw a target, mostly near the object, else anywhere above the table."""
         rng, simulation = self._rng, self._env.simulation
         if rng.random() < 0.6:
             position = simulation.object_position() + [0, 0, simulation.gripper.flange_to_pad]
@@ -108,7 +110,7 @@ class Explore:
 
 
 def _random(env: SimEnv, rng: np.random.Generator) -> Act:
-    """Smooth random motion: a drift that changes now and then, and noise on top."""
+    """Smooth random motion: a drift that changes occasionally, plus noise."""
     step = env.arm.limits.step * [1, 1, 1, 0.1, 0.1, 0.5, 1]
     drift = rng.uniform(-step, step)
 
@@ -124,7 +126,7 @@ def _random(env: SimEnv, rng: np.random.Generator) -> Act:
 
 
 def _expert(env: SimEnv, disturb: Callable[[np.ndarray], np.ndarray] = lambda action: action) -> Behavior:
-    """The scripted expert, until it has succeeded for some steps."""
+    """The scripted expert, until the task has been solved for some steps."""
     expert = Expert(env)
     expert.begin(env.goals)
     successes = 0
@@ -134,11 +136,11 @@ def _expert(env: SimEnv, disturb: Callable[[np.ndarray], np.ndarray] = lambda ac
         successes += env.progress is not None and env.progress.success
         return successes > SOLVED_STEPS
 
-    return Behavior(expert.act, disturb, finished)
+    return Behavior(expert.act, disturb=disturb, finished=finished)
 
 
 def _noise(env: SimEnv, rng: np.random.Generator) -> Callable[[np.ndarray], np.ndarray]:
-    """Noise on some steps, and fingers that sometimes close early or let go; more in some episodes than in others."""
+    """Noise on some steps, and a gripper that sometimes closes early or opens; the level varies between episodes."""
     step, level = env.arm.limits.step, rng.random()
 
     def disturb(action: np.ndarray) -> np.ndarray:
@@ -153,8 +155,8 @@ def _noise(env: SimEnv, rng: np.random.Generator) -> Callable[[np.ndarray], np.n
 
 
 def _planner(env: SimEnv, rng: np.random.Generator, agent: Agent | None) -> Behavior:
-    """A planner acts for some of the task's steps, then the expert corrects what it left; what the expert would have
-    done is recorded all along (DAgger, arXiv 1011.0686): mistakes as they are made, with the way out of them.
+    """DAgger (arXiv 1011.0686): an agent acts for a random number of steps, then the expert; the expert's action is
+    recorded as the intended one at every step.
     """
     if agent is None:
         raise UserError("The behavior 'planner' needs an agent with a checkpoint.")

@@ -1,4 +1,4 @@
-"""Collect labelled episodes in parallel processes."""
+"""Collection of labelled episodes in parallel processes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vjepa_sim.agents.agent import Agent
+from vjepa_sim.agents.agent import Agent, card_of
 from vjepa_sim.agents.collection.behaviors import BEHAVIORS
 from vjepa_sim.agents.collection.config import CollectConfig
 from vjepa_sim.agents.registry import load_agent
@@ -41,16 +41,16 @@ if TYPE_CHECKING:
 CONFIG_FILE = "collection.json"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Collected:
-    """The outcome of a collection.
+    """Result of a collection.
 
     Attributes:
-        written: episodes of this run.
-        present: episodes in the folder now.
-        frames: written in this run.
-        successes: successes among those written, by behaviour.
-        behaviors: episodes written, by behaviour.
+        written: episodes written in this run.
+        present: episodes in the folder.
+        frames: frames written in this run.
+        successes: successful episodes of this run, by behavior.
+        behaviors: episodes of this run, by behavior.
     """
 
     written: int
@@ -63,31 +63,32 @@ class Collected:
 def collect(
     out: Path, config: CollectConfig, workers: int, on_progress: Callable[[int, int], None] = lambda done, total: None
 ) -> Collected:
-    """Write the episodes that are still missing in ``out``.
+    """Write the episodes that are missing in a folder.
 
     Args:
-        out: a new folder, or one that an earlier run of the same configuration left.
-        config: what to collect.
-        workers: processes.
-        on_progress: called with the episodes done and missing at the start, in this run.
+        out: new folder, or that of an earlier run with the same configuration.
+        config: settings of the collection.
+        workers: number of processes.
+        on_progress: called with the episodes written so far and to write in all.
 
     Raises:
-        UserError: the folder holds a collection made with other settings.
+        UserError: the folder holds a collection with other settings, or the checkpoint does not fit the environment.
     """
     if workers < 1:
         raise UserError(f"workers={workers}: at least one process is needed.")
     present = len(list(out.glob(f"{VERSION_FOLDER}/*/*/*/*/trajectory.h5")))
     if present > config.episodes:
-        raise UserError(f"{out} holds {present} episodes already; --episodes {config.episodes} can only add to them.")
+        raise UserError(f"{out} holds {present} episodes already, more than --episodes {config.episodes}.")
     settings = asdict(config)
     if config.checkpoint is not None:
         from vjepa_sim.checkpoint import fingerprint
 
-        # What doesn't fit is told here, not by a worker.
-        agent = load_agent(config.agent, config.checkpoint, planner=config.planner)
-        agent.model.card.check_fit(PERIOD, config.size, config.gripper)
-        settings["checkpoint_crc32"] = fingerprint(config.checkpoint)  # the same path may hold another model tomorrow
-    # In collections from before there was a choice.
+        # Checked here, so that the error is not raised in a worker.
+        card = card_of(load_agent(config.agent, config.checkpoint, planner=config.planner))
+        if card is not None:
+            card.check_fit(PERIOD, config.size, config.gripper)
+        settings["checkpoint_crc32"] = fingerprint(config.checkpoint)  # the checkpoint at a path may be replaced
+    # Settings of collections that were made before these could be chosen.
     assumed = {
         "cameras": [LEFT.name],
         "checkpoint": None,
@@ -96,7 +97,7 @@ def collect(
         "arm": "panda",
     }
     with claimed(out, CONFIG_FILE, settings, may_differ=("episodes",), assumed=assumed):
-        for left_over in out.glob(".partial-*"):  # of a run that was killed
+        for left_over in out.glob(".partial-*"):  # left by a run that was killed
             shutil.rmtree(left_over, ignore_errors=True)
         return _collect_missing(out, config, workers, on_progress)
 
@@ -112,7 +113,7 @@ def _collect_missing(
     context = get_context("spawn")  # a renderer's context doesn't survive a fork
     processes = min(workers, max(1, len(missing)))
     with ProcessPoolExecutor(processes, context, initializer=_follow_parent, initargs=(os.getpid(),)) as pool:
-        with _interrupts_blocked():  # processes start here and inherit it: Ctrl-C is the parent's alone
+        with _interrupts_blocked():  # inherited by the processes, so that only the parent receives Ctrl-C
             futures = [pool.submit(_collect_one, out, index, config) for index in missing]
         try:
             for future in as_completed(futures):
@@ -123,14 +124,14 @@ def _collect_missing(
                 on_progress(sum(behaviors.values()), len(missing))
         except BrokenProcessPool as error:
             raise UserError(
-                "A worker process died, most likely because memory ran out. Nothing is lost: give the same command "
-                "again, with fewer --workers."
+                "A worker process died, most likely because memory ran out. Finished episodes are kept: give the same "
+                "command again, with fewer --workers."
             ) from error
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)
             raise
     present = sum(_exists(out, index) for index in range(config.episodes))
-    return Collected(len(missing), present, frames, successes, behaviors)
+    return Collected(written=len(missing), present=present, frames=frames, successes=successes, behaviors=behaviors)
 
 
 @contextmanager
@@ -147,7 +148,7 @@ def _exists(out: Path, index: int) -> bool:
 
 
 def _follow_parent(parent: int) -> None:
-    """Leave Ctrl-C to the parent, which then finishes the running episodes; end when the parent was killed."""
+    """Ignore Ctrl-C, which the parent handles by finishing the running episodes; end when the parent is killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def watch() -> None:
@@ -158,12 +159,12 @@ def _follow_parent(parent: int) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-_ENVIRONMENTS: dict[tuple, SimEnv] = {}  # of one worker process: a scene takes a moment to load
+_ENVIRONMENTS: dict[tuple, SimEnv] = {}  # of this worker process: loading a scene takes long
 
 
 @cache
 def _load_acting(name: str, checkpoint: str, planner: str, gripper: str) -> Agent:
-    """Once in a worker process, on one core: the others are the other workers'."""
+    """Load the agent once per worker process, and use one core: the others are for the other workers."""
     import torch
 
     torch.set_num_threads(1)
@@ -171,7 +172,7 @@ def _load_acting(name: str, checkpoint: str, planner: str, gripper: str) -> Agen
 
 
 def _collect_one(out: Path, index: int, config: CollectConfig) -> tuple[str, bool, int]:
-    """Collect and write one episode; returns its behavior, success, and number of frames."""
+    """Collect and write one episode; return its behavior, its success and its number of frames."""
     seed = training_seed(config.seed, index)
     rng = np.random.default_rng([seed, 1])
     task = config.tasks[index % len(config.tasks)]

@@ -1,4 +1,4 @@
-"""What to collect."""
+"""Settings of a collection."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ DEFAULT_MIX = {"expert": 0.15, "noisy-expert": 0.40, "explore": 0.35, "random": 
 
 @dataclass(frozen=True, kw_only=True)
 class CollectConfig:
-    """What to collect. Two runs with equal values give equal episodes, however many processes run.
+    """Settings of a collection. Equal settings give equal episodes, with any number of processes.
 
     Attributes:
-        episodes: number of episodes in all; a larger number continues a smaller one.
-        seed: 0 to 2146; equal seeds give equal episodes, never those of eval.
+        episodes: total number of episodes; a larger number continues an earlier collection.
+        seed: random seed, 0 to 2146; its episodes are never those of eval.
         tasks: tasks whose start states are used, in turn.
         objects: objects, in turn.
-        size: image height and width in pixels.
-        steps: control steps (0.25 s) per episode, at most; an expert's ends soon after it has succeeded.
-        randomize: largest strength of domain randomisation, 0 to 1; half of the episodes keep the nominal look, the
-            strength of the others is uniform up to this.
-        arm: the arm.
-        gripper: the gripper on it.
+        size: height and width of the images in pixels.
+        steps: maximum number of control steps (0.25 s) per episode; the expert's episodes end soon after success.
+        randomize: maximum strength of domain randomisation, 0 to 1. Half of the episodes are not randomised, the
+            strength of the others is uniform up to this value.
+        arm: arm.
+        gripper: gripper on the arm.
         mix: share of each behavior, such as expert=0.5,random=0.5.
         cameras: recorded cameras.
-        checkpoint: what the agent acts with where the mix says planner; the expert corrects what it leaves, and what it
-            would have done is recorded all along.
-        agent: agent that acts there.
-        planner: how mpc plans there; policy is quickest.
+        checkpoint: checkpoint of the agent in the behavior planner (DAgger): it acts first, then the expert, whose
+            actions are recorded at every step.
+        agent: agent in the behavior planner.
+        planner: planner of that agent; policy is the fastest.
     """
 
     episodes: int
@@ -76,9 +76,8 @@ class CollectConfig:
             if not names:
                 raise UserError(f"No {what} is named: give at least one.")
         for task in self.tasks:
-            if TASKS[task].grasps:
-                for name in self.objects:
-                    OBJECTS[name].held(task)
+            for name in self.objects:
+                TASKS[task].check_object(OBJECTS[name])
         if not self.cameras or len(set(self.cameras)) < len(self.cameras):
             raise UserError(f"cameras={self.cameras}: give at least one, and each once.")
         for name, share in self.mix.items():
@@ -87,25 +86,25 @@ class CollectConfig:
                 raise UserError(f"The share of behavior {name!r} is {share}; it must be a number and not negative.")
         if not sum(self.mix.values()) > 0:
             raise UserError(
-                f"The behavior mix {self.mix} adds up to nothing; give at least one behavior a positive share."
+                f"The shares of the mix {self.mix} add up to 0; give at least one behavior a positive share."
             )
         acting = [name for name, share in self.mix.items() if share > 0 and BEHAVIORS[name].needs_agent]
         if bool(acting) != (self.checkpoint is not None):
             raise UserError(
-                f"mix={self.mix} and checkpoint={self.checkpoint}: the behavior 'planner' needs a checkpoint, and no "
-                "other does."
+                f"mix={self.mix} and checkpoint={self.checkpoint}: the behavior 'planner', and no other, needs a "
+                "checkpoint."
             )
         spec = AGENTS[self.agent]
         if not spec.ours or spec.privileged:
             able = ", ".join(name for name, each in AGENTS.items() if each.ours and not each.privileged)
             raise UserError(
-                f"Agent {self.agent!r} can't act in a collection: expected one with a checkpoint of this project's "
-                f"making that isn't privileged: {able}."
+                f"Agent {self.agent!r} can't act in a collection: expected one with a checkpoint in this project's "
+                f"format that isn't privileged: {able}."
             )
         if self.planner != CollectConfig.planner:
             if not spec.planning:
-                raise UserError(f"--planner {self.planner}: no effect with --agent {self.agent}, which plans nothing.")
-            from vjepa_sim.agents.planning.presets import PLANNERS  # loads PyTorch, which most collections do without
+                raise UserError(f"--planner {self.planner}: no effect with --agent {self.agent}, which has no planner.")
+            from vjepa_sim.agents.planning.presets import PLANNERS  # imports PyTorch, which most collections don't need
 
             PLANNERS.check(self.planner)
         if self.episodes < 1 or self.steps < 1:

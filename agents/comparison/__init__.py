@@ -1,5 +1,5 @@
-"""Runs side by side: deployments on several rungs, evaluations of several agents, and what recordings could have told
-of them.
+"""Comparison of runs: deployments on several backends, evaluations of several agents, and the ranking of checkpoints by
+their action scores.
 """
 
 from vjepa_sim.agents.comparison.compare import REPORT_FILE, compare

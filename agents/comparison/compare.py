@@ -1,4 +1,4 @@
-"""Where runs differ: deployments on several rungs, or evaluations of several agents."""
+"""Comparison of deployments on several backends, or of evaluations of several agents."""
 
 from __future__ import annotations
 
@@ -17,34 +17,32 @@ CONFIG_FILE, JSON_FILE, REPORT_FILE = "compare_config.json", "compare.json", "co
 
 
 def compare(out: Path, folders: list[Path], scores: list[Path] | None = None) -> Comparison:
-    """Read runs, compare all with the first, and write the report, its numbers and pictures into ``out``.
+    """Compare runs with the first one, and write the report, its numbers and its plots.
 
     Args:
-        out: a new folder, or that of an earlier comparison of the same ones.
-        folders: two or more, all of ``deploy`` or all of ``eval``.
-        scores: of ``score``, of the checkpoints that were evaluated: whether success could have been told from them.
+        out: new folder, or that of an earlier comparison of the same runs.
+        folders: two or more folders, all of ``deploy`` or all of ``eval``.
+        scores: folders of ``score`` with the evaluated checkpoints, to compare action scores with success rates.
 
     Raises:
-        UserError: a folder holds no results, or the runs are not comparable; what differs is named.
+        UserError: a folder holds no results, or the runs are not comparable; the message names what differs.
     """
     runs, scores = read_runs(folders), scores or []
     deployed = runs[0].kind == "deploy"
     if deployed and scores:
-        raise UserError(
-            "Scores stand beside evaluations of several checkpoints; these are deployments. Leave out --scores."
-        )
+        raise UserError("Action scores are compared with evaluations; these are deployments. Leave out --scores.")
     refuse(runs, deployment_report.SAME if deployed else evaluation_report.SAME)
     settings = {
         "folders": [str(run.folder.resolve()) for run in runs],
         "scores": [str(path.resolve()) for path in scores],
     }
-    made = deployment_report.compare_rungs(runs) if deployed else evaluation_report.compare_cells(runs)
+    made = deployment_report.compare_deployments(runs) if deployed else evaluation_report.compare_evaluations(runs)
     if scores:
         ranked = rank(runs, scores)
-        made = Comparison(made.text + ranked.text, {**made.numbers, **ranked.numbers}, ranked.pictures)
+        made = Comparison(made.text + ranked.text, {**made.numbers, **ranked.numbers}, ranked.images)
     with claimed(out, CONFIG_FILE, settings, assumed={"scores": []}):
-        for name, picture in made.pictures.items():
-            write_image(out / name, picture)
+        for name, image in made.images.items():
+            write_image(out / name, image)
         write_json(out / JSON_FILE, {**made.numbers, "provenance": provenance()})
         write_text(out / REPORT_FILE, made.text)
     return made

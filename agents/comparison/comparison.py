@@ -1,4 +1,4 @@
-"""What a comparison finds, and what it warns of."""
+"""Result of a comparison, and its warnings."""
 
 from __future__ import annotations
 
@@ -12,23 +12,31 @@ from vjepa_sim.agents.comparison.run_folder import RunFolder, differences
 
 @dataclass(frozen=True)
 class Comparison:
-    """What was found.
+    """Result of a comparison.
 
     Attributes:
-        text: the report, Markdown.
-        numbers: the same, JSON-compatible.
-        pictures: that the report shows, uint8 [H, W, 3], by the names of their files.
+        text: report in Markdown.
+        numbers: numbers of the report, JSON-compatible.
+        images: plots of the report, uint8 [H, W, 3], by file name.
     """
 
     text: str
     numbers: dict[str, Any]
-    pictures: dict[str, np.ndarray] = field(default_factory=dict)
+    images: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 def warnings_of(runs: list[RunFolder], free: tuple[str, ...]) -> list[str]:
-    """What else isn't the same: a line for each."""
+    """Differences that may explain a result.
+
+    Args:
+        runs: runs to compare.
+        free: settings that may differ.
+
+    Returns:
+        A line in Markdown for each difference.
+    """
     lines = [f"- **{name}** differs: {values}" for name, values in differences(runs, free).items()]
-    threads = next((run.method["threads"] for run in runs if "threads" in run.method), None)  # some compute nothing
+    threads = next((run.method["threads"] for run in runs if "threads" in run.method), None)  # some have none
     for name, values in (
         ("judge", [run.cells[0].get("judged_by", "task") for run in runs]),
         ("threads", [run.method.get("threads", threads) for run in runs]),
@@ -36,7 +44,7 @@ def warnings_of(runs: list[RunFolder], free: tuple[str, ...]) -> list[str]:
         ("versions", [run.provenance.get("versions") for run in runs]),
     ):
         if any(value != values[0] for value in values):
-            told = ", ".join(f"{run.name} {value}" for run, value in zip(runs, values, strict=True))
-            lines.append(f"- **{name}** differs: {told}")
-    lines += [f"- **{run.name}** did not come to its end" for run in runs if not run.complete]
+            named = ", ".join(f"{run.name} {value}" for run, value in zip(runs, values, strict=True))
+            lines.append(f"- **{name}** differs: {named}")
+    lines += [f"- **{run.name}** is incomplete" for run in runs if not run.complete]
     return [*lines, ""] if lines else []

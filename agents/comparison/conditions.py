@@ -1,4 +1,4 @@
-"""The same agents under several looks of the scene: what a look costs them, on the same starts and goals."""
+"""Success rates of the same agents under several conditions (randomisation, camera), on the same starts and goals."""
 
 from __future__ import annotations
 
@@ -6,22 +6,20 @@ from typing import Any
 
 from vjepa_sim.agents.comparison.comparison import Comparison
 from vjepa_sim.agents.comparison.paired import Paired, p_over_starts
-from vjepa_sim.agents.comparison.run_folder import LOOK, RunFolder
-from vjepa_sim.agents.evaluation.statistics import told_rate
+from vjepa_sim.agents.comparison.run_folder import CONDITION, RunFolder
+from vjepa_sim.agents.evaluation.statistics import format_rate
 from vjepa_sim.envs.scene.variation import ASPECTS
 
 NOMINAL = "nominal"
-SETTINGS = tuple(LOOK)  # of an evaluation, that a look consists of
+SETTINGS = tuple(CONDITION)  # settings of an evaluation that define its condition
 
 
-def look_of(config: dict[str, Any]) -> str:
-    """An evaluation's look of the scene, in words: what varied, by which share of full strength, and where the camera
-    stood.
-    """
+def condition_of(config: dict[str, Any]) -> str:
+    """An evaluation's condition in words: what is randomised, at which strength, and the camera's azimuth."""
     strength, azimuth = config.get("randomize", 0.0), config.get("azimuth")
     words = []
     if strength:
-        varied = ", ".join(name for name in ASPECTS if name in config["vary"])  # in whatever order it was given
+        varied = ", ".join(name for name in ASPECTS if name in config["vary"])  # in a fixed order
         words.append(varied + ("" if strength == 1 else f" at {strength:g}"))
     if azimuth is not None:
         words.append(f"camera at {azimuth:g}°")
@@ -29,41 +27,48 @@ def look_of(config: dict[str, Any]) -> str:
 
 
 def identity(config: dict[str, Any]) -> tuple:
-    """What makes two evaluations' agents the same one."""
+    """Agent, checkpoint, planner and calibration of an evaluation; equal for equal agents."""
     model = config.get("checkpoint_crc32") or config.get("checkpoint")
     return config["agent"], model, config.get("planner", "default"), config.get("view_angle")
 
 
-def compare_looks(runs: list[RunFolder]) -> Comparison:
-    """A row for each agent, a column for each look; empty unless an agent was scored under two.
+def compare_conditions(runs: list[RunFolder]) -> Comparison:
+    """Tabulate success rates, a row for each agent and a column for each condition.
 
-    Differences are to the first look that an agent was scored under, over the episodes that both have.
+    Differences are to the agent's first condition, over shared episodes.
+
+    Args:
+        runs: evaluations.
+
+    Returns:
+        The table; empty unless an agent was evaluated under two conditions.
     """
     agents: dict[tuple, dict[str, RunFolder]] = {}
     for run in runs:
-        look, number = look_of(run.config), 0
-        while look in agents.setdefault((identity(run.config), number), {}):  # scored twice: a row of its own
+        condition, number = condition_of(run.config), 0
+        while condition in agents.setdefault((identity(run.config), number), {}):  # repeated: another row
             number += 1
-        agents[identity(run.config), number][look] = run
-    agents = {key: looks for key, looks in agents.items() if len(looks) > 1}
+        agents[identity(run.config), number][condition] = run
+    agents = {key: conditions for key, conditions in agents.items() if len(conditions) > 1}
     if not agents:
         return Comparison("", {})
-    columns = list(dict.fromkeys(look for looks in agents.values() for look in looks))
-    lines = ["## What a look costs\n", f"| agent | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
+    columns = list(dict.fromkeys(condition for conditions in agents.values() for condition in conditions))
+    lines = ["## Success by condition\n", f"| agent | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
     numbers = []
-    for looks in agents.values():
-        (first_look, first), *others = looks.items()
-        told = {look: told_rate(list(run.scored().values())) for look, run in looks.items()}
-        for look, run in others:
+    for conditions in agents.values():
+        (first_condition, first), *others = conditions.items()
+        rates = {condition: format_rate(list(run.scored().values())) for condition, run in conditions.items()}
+        for condition, run in others:
             paired = Paired.of(first.successes(), run.successes())
             if paired.n:
                 p_value = p_over_starts(first.successes(), run.successes())
-                told[look] += f", {paired.points:+.1f} points, p = {p_value:.2g}"
+                rates[condition] += f", {paired.points:+.1f} points, p = {p_value:.2g}"
                 found = {"points": paired.points, "p_value": p_value, "n": paired.n}
-                numbers.append({"agent": run.agent, "look": look, "against": first_look, **found})
-        lines.append(f"| {first.agent} | {' | '.join(told.get(look, '') for look in columns)} |")
+                numbers.append({"agent": run.agent, "look": condition, "against": first_condition, **found})
+        lines.append(f"| {first.agent} | {' | '.join(rates.get(condition, '') for condition in columns)} |")
     lines += [
         "",
-        "Points and p (exact, by starts): against the same agent's first look here, on the episodes that both have.\n",
+        "Percentage points and p (exact test by starts): against the agent's first condition in this table, over "
+        "shared episodes.\n",
     ]
     return Comparison("\n".join(lines), {"looks": numbers})

@@ -1,4 +1,4 @@
-"""One deployment's motion in numbers, and against another's."""
+"""Measurements of a deployment's motion, and its differences from another's."""
 
 from __future__ import annotations
 
@@ -10,20 +10,21 @@ from vjepa_sim.agents.comparison.run_folder import RunFolder
 from vjepa_sim.agents.deployment.deploy import EPISODES
 from vjepa_sim.data.episode import Episode
 from vjepa_sim.data.formats.droid import find_episodes, read_episode
+from vjepa_sim.envs.errors import UserError
 from vjepa_sim.envs.pose import POSITION, ROTATION, difference
 
-PARTED = 0.01  # m between two hands that no longer do the same
+PARTED = 0.01  # m between the end effectors at which paths diverge
 
 
 @dataclass(frozen=True)
 class Motion:
-    """Medians over all steps, unless said otherwise.
+    """Motion of a deployment; medians over all steps.
 
     Attributes:
-        step_seconds: from row to row, by the stamps.
-        settling_m: metres from where the arm was sent to where it was measured a step later.
-        settling_rad: radians likewise.
-        carried_out: how far the arm moved along what was asked of it, as a share of that, over all steps.
+        step_seconds: duration of a step, by the stamps.
+        settling_m: distance between the commanded position and the one measured a step later, metres.
+        settling_rad: angle between the commanded orientation and the one measured a step later, radians.
+        carried_out: measured motion along the commanded one, as a share of it, over all steps together.
     """
 
     step_seconds: float
@@ -34,14 +35,14 @@ class Motion:
 
 @dataclass(frozen=True)
 class Against:
-    """One rung against the first.
+    """Differences of a deployment from the first one.
 
     Attributes:
-        picture: mean absolute difference of the first pictures, grey levels of 255; None if their sizes differ.
-        parted_at: first step at which the hands are 1 cm apart, median over the episodes in which they part; None if
-            they never do.
-        parted: in how many they do.
-        episodes: that both have.
+        picture: mean absolute difference of the first images, grey levels of 255; None if their sizes differ.
+        parted_at: first step at which the end effectors are 1 cm apart, median over the episodes in which they are;
+            None if they never are.
+        parted: number of those episodes.
+        episodes: number of episodes of both deployments.
     """
 
     picture: float | None
@@ -51,7 +52,7 @@ class Against:
 
 
 def read_episodes(run: RunFolder) -> list[Episode]:
-    """A deployment's recordings, in order, but for those at another speed than usual.
+    """Read a deployment's recordings at full speed, in order.
 
     Raises:
         UserError: there are none, or one is damaged.
@@ -62,9 +63,18 @@ def read_episodes(run: RunFolder) -> list[Episode]:
 
 
 def measure_motion(episodes: list[Episode]) -> Motion:
-    """The numbers of a rung."""
+    """Measure the motion of a deployment.
+
+    Args:
+        episodes: recordings.
+
+    Raises:
+        UserError: a recording holds no commands.
+    """
     asked, moved, missed, steps = [], [], [], []
     for episode in episodes:
+        if episode.commands is None:
+            raise UserError("A recording holds no commands, so the arm's motion can't be compared with them.")
         commands, states = episode.commands[:-1], episode.states
         asked.append((commands - states[:-1])[:, POSITION])
         moved.append((states[1:] - states[:-1])[:, POSITION])
@@ -81,25 +91,29 @@ def measure_motion(episodes: list[Episode]) -> Motion:
 
 
 def measure_against(first: list[Episode], other: list[Episode]) -> Against:
-    """How a rung differs from the first, episode by episode."""
+    """Compare two deployments, episode by episode.
+
+    Args:
+        first, other: recordings of the first deployment and of the other.
+    """
     pairs = list(zip(first, other, strict=False))
-    pictures = [_picture_difference(a, b) for a, b in pairs]
+    pixels = [difference for a, b in pairs if (difference := _image_difference(a, b)) is not None]
     steps = [step for a, b in pairs if (step := _parted_at(a.states, b.states)) is not None]
     return Against(
-        picture=None if None in pictures else float(np.mean(pictures)),
+        picture=float(np.mean(pixels)) if len(pixels) == len(pairs) else None,
         parted_at=float(np.median(steps)) if steps else None,
         parted=len(steps),
         episodes=len(pairs),
     )
 
 
-def first_picture(episode: Episode) -> np.ndarray:
-    """uint8 [H, W, 3]."""
+def first_image(episode: Episode) -> np.ndarray:
+    """First image of an episode, uint8 [H, W, 3]."""
     return np.asarray(episode.view("left").frames[0])
 
 
-def _picture_difference(a: Episode, b: Episode) -> float | None:
-    first, second = first_picture(a), first_picture(b)
+def _image_difference(a: Episode, b: Episode) -> float | None:
+    first, second = first_image(a), first_image(b)
     if first.shape != second.shape:
         return None
     return float(np.abs(first.astype(np.int16) - second).mean())

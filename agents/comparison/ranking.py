@@ -1,6 +1,4 @@
-"""Whether success could have been told from recordings: checkpoints' action scores beside their evaluations, and how
-alike the two rank them.
-"""
+"""Rank correlation between checkpoints' action scores on recordings and their success rates in evaluations."""
 
 from __future__ import annotations
 
@@ -9,46 +7,49 @@ from pathlib import Path
 import numpy as np
 
 from vjepa_sim.agents.comparison.comparison import Comparison
-from vjepa_sim.agents.comparison.conditions import look_of
+from vjepa_sim.agents.comparison.conditions import condition_of
 from vjepa_sim.agents.comparison.run_folder import RunFolder
 from vjepa_sim.agents.evaluation.action_score import JSON_FILE as SCORE_FILE
 from vjepa_sim.agents.plotting.panel import Sheet
 from vjepa_sim.data.files import lacking, read_json_object
 from vjepa_sim.envs.errors import UserError
 
-PICTURE_FILE = "ranking.png"
+PLOT_FILE = "ranking.png"
 MEASURES = ("action_score", "direction", "magnitude")
-# What is needed of a score; one that never moves has no direction.
+# Required entries of a score; without any planned motion there is no direction.
 SCORE = {"action_score": int | float, "direction": int | float | None, "magnitude": int | float | None, "config": dict}
-FEWEST = 3  # that can be ranked
-SHUFFLES = 9999  # up to seven checkpoints all orders are tried
+FEWEST = 3  # checkpoints in a ranking
+PERMUTATIONS = 9999  # of the test; up to seven checkpoints it is exact
 DOT = (30, 110, 170)
 
 
 def rank(runs: list[RunFolder], folders: list[Path]) -> Comparison:
-    """Compare by rank.
+    """Correlate the ranks of action scores and of success rates.
 
     Args:
-        runs: evaluations; cells that not all of them have are left out.
-        folders: of scores. A run's is the one of the same checkpoint and planner.
+        runs: evaluations; tasks and objects that not all of them have are left out.
+        folders: folders of ``score``. A run's score is the one of the same checkpoint and planner.
+
+    Returns:
+        The part of the report.
 
     Raises:
-        UserError: a folder holds no score, one run has two, two runs have one, or fewer than three have any; or what
-            should be alike isn't: the scores' clips, the evaluations' look, or their tasks and objects.
+        UserError: a folder holds no score, a run has two scores, two runs share one, fewer than three have one, the
+            scores differ in their clips, or the evaluations differ in their condition or share no task and object.
     """
     scores = [(folder, _read(folder)) for folder in folders]
     found_in = [(run, _score_of(run, scores)) for run in runs]
     scored = [(run, *found) for run, found in found_in if found is not None]
     if len(scored) < FEWEST:
         raise UserError(
-            f"{len(scored)} of {len(runs)} evaluations have a score of their checkpoint by their planner; ranks need "
+            f"{len(scored)} of {len(runs)} evaluations have a score of their checkpoint and planner; a ranking needs "
             f"{FEWEST} or more. {_unscored([run for run, found in found_in if found is None])}"
         )
     _check_alike(scored)
     rates = [run.rates() for run, _, _ in scored]
     shared = [cell for cell in rates[0] if all(cell in each for each in rates)]
     if not shared:
-        raise UserError("The evaluations have no task and object in common: nothing to rank by.")
+        raise UserError("The evaluations have no task and object in common.")
     success = {f"{task} {name}": [100 * each[task, name] for each in rates] for task, name in shared}
     success = {"all": [float(np.mean(each)) for each in zip(*success.values(), strict=True)], **success}
     measured = {name: [score.get(name) for _, _, score in scored] for name in MEASURES}
@@ -59,7 +60,7 @@ def rank(runs: list[RunFolder], folders: list[Path]) -> Comparison:
     names = [run.name for run, _, _ in scored]
     text = "\n".join(
         [
-            f"\n## Could it have been told from recordings? ({len(names)} checkpoints)\n",
+            f"\n## Action scores and success rates ({len(names)} checkpoints)\n",
             f"| run | action score | direction | magnitude | {' | '.join(f'{column}, %' for column in success)} |",
             "|---" * (len(success) + 4) + "|",
             *(
@@ -67,28 +68,27 @@ def rank(runs: list[RunFolder], folders: list[Path]) -> Comparison:
                 for i, name in enumerate(names)
             ),
             "",
-            "Spearman's rank correlation with success, and in brackets how likely one so far from 0 is by chance:\n",
+            "Spearman's rank correlation with the success rate, and in brackets its p in a permutation test:\n",
             f"| | {' | '.join(success)} |",
             "|---" * (len(success) + 1) + "|",
             *(
-                f"| {name.replace('_', ' ')} | {' | '.join(map(_told, each.values()))} |"
+                f"| {name.replace('_', ' ')} | {' | '.join(map(_correlation, each.values()))} |"
                 for name, each in found.items()
             ),
             "",
-            f"![Success against action score]({PICTURE_FILE})\n",
+            f"![Success rate over action score]({PLOT_FILE})\n",
         ]
     )
     numbers = {"runs": names, "measured": measured, "success": success, "spearman": found}
-    return Comparison(
-        text, {"ranking": numbers}, {PICTURE_FILE: _draw(names, measured["action_score"], success["all"])}
-    )
+    scores = [float(score["action_score"]) for _, _, score in scored]
+    return Comparison(text, {"ranking": numbers}, {PLOT_FILE: _draw(names, scores, success["all"])})
 
 
 def _unscored(runs: list[RunFolder]) -> str:
-    """What is missing, and how to make it."""
+    """The scores that are missing, and the command for the first of them."""
     planning = [run for run in runs if run.config["agent"] == "mpc"]
     if not planning:
-        return "Only mpc's evaluations can have one."
+        return "Only evaluations of mpc can have one."
     config = planning[0].config
     return (
         f"Missing: {', '.join(run.name for run in planning)}. Make the first with: vjepa-sim score --checkpoint "
@@ -97,18 +97,18 @@ def _unscored(runs: list[RunFolder]) -> str:
 
 
 def _read(folder: Path) -> dict:
-    """What ``score`` wrote."""
+    """Read the results of ``score``."""
     if not (folder / SCORE_FILE).is_file():
         raise UserError(f"{folder} holds no score: expected {SCORE_FILE}, as `vjepa-sim score` writes it.")
     score = read_json_object(folder / SCORE_FILE)
     missing = lacking(score, SCORE)
     if missing:
-        raise UserError(f"{folder / SCORE_FILE} doesn't tell {', '.join(missing)}.")
+        raise UserError(f"{folder / SCORE_FILE} lacks {', '.join(missing)}.")
     return score
 
 
 def _score_of(run: RunFolder, scores: list[tuple[Path, dict]]) -> tuple[Path, dict] | None:
-    """The score of a run's checkpoint by its planner, and where it lies; an oracle's checkpoint doesn't imagine."""
+    """Folder and score of a run's checkpoint and planner; None for other agents than mpc."""
     if run.config["agent"] != "mpc":
         return None
     wanted = ("checkpoint_crc32", "planner")
@@ -121,22 +121,22 @@ def _score_of(run: RunFolder, scores: list[tuple[Path, dict]]) -> tuple[Path, di
 
 
 def _check_alike(scored: list[tuple[RunFolder, Path, dict]]) -> None:
-    """Refuse what can't be ranked together: each checkpoint counts once, and all were measured alike."""
+    """Refuse runs that share a score, and scores or evaluations with different settings."""
     owners: dict[Path, str] = {}
     for run, folder, _ in scored:
         if folder in owners:
             raise UserError(
-                f"{owners[folder]} and {run.name} evaluate the same checkpoint with the same planner, which counts "
-                "once. Leave one out."
+                f"{owners[folder]} and {run.name} evaluate the same checkpoint with the same planner. Leave one of "
+                "them out."
             )
         owners[folder] = run.name
     sides = {
-        "evaluations": [(run.folder, {"look": look_of(run.config)}) for run, _, _ in scored],
+        "evaluations": [(run.folder, {"condition": condition_of(run.config)}) for run, _, _ in scored],
         "scores": [(folder, _settings(score)) for _, folder, score in scored],
     }
-    for kind, told in sides.items():
-        first, wanted = told[0]
-        for folder, settings in told[1:]:
+    for kind, given in sides.items():
+        first, wanted = given[0]
+        for folder, settings in given[1:]:
             for name, value in settings.items():
                 if value != wanted[name]:
                     raise UserError(
@@ -145,38 +145,38 @@ def _check_alike(scored: list[tuple[RunFolder, Path, dict]]) -> None:
 
 
 def _settings(score: dict) -> dict:
-    """What two scores must share."""
+    """Settings that all scores must share."""
     return {name: score["config"].get(name) for name in ("data", "clips", "horizon")} | {
         "held_out_alone": score.get("held_out_alone")
     }
 
 
 def _spearman(values: list[float | None], rates: list[float]) -> dict[str, float] | None:
-    """Rank correlation of what is known, and a permutation test of it; None where too little is, or one side is all
-    alike.
+    """Rank correlation of the known values, and p of its permutation test; None with fewer than three known values, or
+    if all values or all rates are equal.
     """
     from scipy.stats import permutation_test, rankdata
 
     known = [(value, rate) for value, rate in zip(values, rates, strict=True) if value is not None]
     if len(known) < FEWEST:
         return None
-    values, rates = zip(*known, strict=True)
-    if len(set(values)) == 1 or len(set(rates)) == 1:
+    pairs = np.array(known, np.float64)
+    if any(len(set(side)) == 1 for side in pairs.T):
         return None
-    ranks, others = (rank - rank.mean() for rank in (rankdata(values), rankdata(rates)))
+    ranks, others = (rank - rank.mean() for rank in map(rankdata, pairs.T))
     found = permutation_test(
         (ranks,),
         lambda order, axis: (order * others).sum(axis) / np.sqrt((ranks**2).sum() * (others**2).sum()),
         permutation_type="pairings",
-        n_resamples=SHUFFLES,
+        n_resamples=PERMUTATIONS,
         vectorized=True,
         rng=0,
     )
     return {"rho": float(found.statistic), "p_value": float(found.pvalue)}
 
 
-def _told(found: dict[str, float] | None) -> str:
-    return "all alike, or unknown" if found is None else f"{found['rho']:+.2f} ({found['p_value']:.2g})"
+def _correlation(found: dict[str, float] | None) -> str:
+    return "unknown: too few, or all equal" if found is None else f"{found['rho']:+.2f} ({found['p_value']:.2g})"
 
 
 def _row(name: str, numbers: list[float | None]) -> str:
@@ -191,7 +191,7 @@ def _row(name: str, numbers: list[float | None]) -> str:
 
 
 def _draw(names: list[str], scores: list[float], success: list[float]) -> np.ndarray:
-    """Success against action score, a dot with its number for each checkpoint; uint8 [H, W, 3]."""
+    """Plot success rates over action scores, a numbered dot for each checkpoint; uint8 [H, W, 3]."""
     sheet = Sheet(1, legend=24 * len(names))
     panel = sheet.panel(0, (0, 0), (80, 100))
     panel.axes(np.arange(0, 81, 20), np.arange(0, 101, 20), "action score", "success, %")

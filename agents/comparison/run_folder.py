@@ -1,4 +1,4 @@
-"""What a deployment or an evaluation left behind, read back."""
+"""Reading the folders of deployments and evaluations."""
 
 from __future__ import annotations
 
@@ -15,30 +15,33 @@ from vjepa_sim.data.files import lacking, read_json_object
 from vjepa_sim.data.output import leaves
 from vjepa_sim.envs.errors import UserError
 
-# What reports need, and of which kind.
+# Required entries of the files, with their types.
 INFO = {"config": dict, "cells": list, "complete": bool, "method": dict, "provenance": dict}
 CELL = {"agent": str, "task": str, "object": str, "n_success": int, "n_episodes": int}
 CELL |= {"plan_seconds_median": int | float, "model_evaluations_per_action": int | float, "episodes": list}
 EPISODE = {"seed": int, "success": bool}
-LOOK = {"randomize": int | float, "vary": list, "azimuth": int | float | None}  # of evaluations since they have looks
+CONDITION = {
+    "randomize": int | float,
+    "vary": list,
+    "azimuth": int | float | None,
+}  # missing in early evaluations
 KINDS = {DEPLOY_FILE: "deploy", EVAL_FILE: "eval"}
-UNTOLD = "not told"
+UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RunFolder:
-    """A folder with ``eval_info.json``.
+    """A deployment or an evaluation, read from its ``eval_info.json``.
 
     Attributes:
-        name: what reports call it; no two in a comparison are the same.
-        folder: where it is.
+        name: name in reports, unique within a comparison.
+        folder: path of the folder.
         kind: ``deploy`` or ``eval``.
-        config: its settings.
-        cells: its table.
-        method: what is known of how the agent learned and searches, see :func:`.describe`; of an
-            evaluation.
-        complete: whether it came to its end.
-        provenance: where it came from.
+        config: settings.
+        cells: results by agent, task and object, see :meth:`.ConditionResult.to_dict`.
+        method: training and search of an evaluation's agent, see :func:`.describe`; may be empty.
+        complete: whether all episodes were run.
+        provenance: versions, commit and time.
     """
 
     name: str
@@ -52,37 +55,40 @@ class RunFolder:
 
     @property
     def agent(self) -> str:
-        """Who acted, with which checkpoint and planner."""
+        """The agent with its checkpoint and planner, in words."""
         return agent_in_words(self.config)
 
     def scored(self) -> dict[tuple[str, str], dict[str, Any]]:
-        """Cells of the agent that was scored, by task and object; baselines are left out."""
+        """Results of the evaluated agent, by task and object, without those of reference policies."""
         return {(cell["task"], cell["object"]): cell for cell in self.cells if cell["agent"] == self.config["agent"]}
 
     def rates(self) -> dict[tuple[str, str], float]:
-        """Success, 0 to 1, of the agent that was scored, by task and object."""
+        """Success rates of the evaluated agent, 0 to 1, by task and object."""
         return {key: cell["n_success"] / cell["n_episodes"] for key, cell in self.scored().items()}
 
     def counts(self) -> tuple[int, int]:
-        """Successes and episodes of the agent that was scored, over all tasks and objects."""
+        """Numbers of successes and of episodes of the evaluated agent, over all tasks and objects."""
         cells = self.scored().values()
         return sum(cell["n_success"] for cell in cells), sum(cell["n_episodes"] for cell in cells)
 
     def successes(self) -> dict[tuple[str, str, int], bool]:
-        """Whether it succeeded, by task, object and seed."""
+        """Success of the evaluated agent's episodes, by task, object and seed."""
         return {(*key, seed): won for key, cell in self.scored().items() for seed, won in successes_of(cell).items()}
 
 
 def successes_of(cell: dict[str, Any]) -> dict[int, bool]:
-    """Whether a cell's episodes succeeded, by seed."""
+    """Success of a result's episodes, by seed."""
     return {episode["seed"]: bool(episode["success"]) for episode in cell["episodes"]}
 
 
 def read_runs(folders: list[Path]) -> list[RunFolder]:
-    """Read folders, all of one kind; one that is given twice, as by ``FIRST ALL/*``, counts once.
+    """Read the folders of a comparison.
+
+    Args:
+        folders: folders of one kind; one that is given twice, as by ``FIRST ALL/*``, counts once.
 
     Raises:
-        UserError: there are fewer than two, one holds no results, or they are of different kinds.
+        UserError: there are fewer than two folders, one holds no results, or they are of different kinds.
     """
     once: dict[Path, Path] = {}
     for folder in folders:
@@ -99,11 +105,14 @@ def read_runs(folders: list[Path]) -> list[RunFolder]:
 
 
 def differences(runs: list[RunFolder], left_out: tuple[str, ...] = ()) -> dict[str, str]:
-    """Settings that are not the same everywhere: by name, what each run has.
+    """Settings that differ between runs.
 
     Args:
-        runs: to compare.
-        left_out: settings that don't matter.
+        runs: runs to compare.
+        left_out: settings to leave out.
+
+    Returns:
+        The value of each run in words, by setting.
     """
     found_in = []
     for run in runs:
@@ -111,23 +120,26 @@ def differences(runs: list[RunFolder], left_out: tuple[str, ...] = ()) -> dict[s
         found_in.append(leaves({key: value for key, value in run.config.items() if key not in (*left_out, *idle)}))
     found = {}
     for name in dict.fromkeys(name for each in found_in for name in each):
-        values = [each.get(name, UNTOLD) for each in found_in]
+        values = [each.get(name, UNKNOWN) for each in found_in]
         if any(value != values[0] for value in values):
             found[name] = ", ".join(f"{run.name} {value}" for run, value in zip(runs, values, strict=True))
     return found
 
 
 def refuse(runs: list[RunFolder], needed: tuple[str, ...]) -> None:
-    """Raise a :class:`UserError` that names what makes a comparison meaningless.
+    """Refuse runs that can't be compared.
 
     Args:
-        runs: to compare.
+        runs: runs to compare.
         needed: settings that must be the same.
+
+    Raises:
+        UserError: one of the settings differs; the message names it.
     """
     found = differences(runs, tuple(key for run in runs for key in run.config if key not in needed))
     if found:
         named = "; ".join(f"{name}: {values}" for name, values in found.items())
-        raise UserError(f"These runs can't be compared, for they differ in {named}.")
+        raise UserError(f"These runs can't be compared, as they differ in {named}.")
 
 
 def _read(folder: Path, name: str) -> RunFolder:
@@ -137,36 +149,43 @@ def _read(folder: Path, name: str) -> RunFolder:
     if not kinds or not (folder / INFO_FILE).is_file():
         missing = INFO_FILE if kinds else " or ".join(KINDS)
         raise UserError(f"{folder} holds no results: expected {missing}, as `vjepa-sim eval` and `deploy` write them.")
-    info = {"method": {}, "provenance": {}} | read_json_object(folder / INFO_FILE)
+    info: dict[str, Any] = {"method": {}, "provenance": {}} | read_json_object(folder / INFO_FILE)
     missing = _lacking(info)
     if missing:
-        raise UserError(f"{folder / INFO_FILE} is damaged: it doesn't tell {', '.join(missing)}.")
+        raise UserError(f"{folder / INFO_FILE} is damaged: it lacks {', '.join(missing)}.")
     cells = info["cells"]
     agent = info["config"]["agent"]
     contradiction = _contradiction(cells)
     if contradiction:
         raise UserError(f"{folder / INFO_FILE} is damaged: {contradiction}.")
     if not any(cell["agent"] == agent for cell in cells) or not all(cell["episodes"] for cell in cells):
-        raise UserError(f"{folder}: no episode of its agent, {agent!r}, was scored there.")
+        raise UserError(f"{folder}: it holds no episode of its agent {agent!r}.")
     return RunFolder(
-        name, folder, kinds[0], info["config"], cells, info["method"], info["complete"], info["provenance"]
+        name=name,
+        folder=folder,
+        kind=kinds[0],
+        config=info["config"],
+        cells=cells,
+        method=info["method"],
+        complete=info["complete"],
+        provenance=info["provenance"],
     )
 
 
 def _learned(agent: Any) -> bool:
-    """Whether an agent of this name acts with a checkpoint; one of a plugin that isn't loaded now may do without."""
+    """Whether an agent has a checkpoint; unknown and so False for an agent of a plugin that is not loaded."""
     spec = AGENTS.get(agent) if isinstance(agent, str) else None
     return spec is not None and spec.learned
 
 
 def _lacking(info: dict[str, Any]) -> list[str]:
-    """What reports need and don't find."""
+    """Required entries that are missing or of another type."""
     missing = lacking(info, INFO)
     if not missing:
         config = info["config"]
         missing += lacking(config, {"agent": str} | ({"checkpoint": str} if _learned(config.get("agent")) else {}))
         needed = {*config, "vary"} if config.get("randomize") else {*config}
-        missing += lacking(config, {name: kind for name, kind in LOOK.items() if name in needed})
+        missing += lacking(config, {name: kind for name, kind in CONDITION.items() if name in needed})
         missing += [name for cell in info["cells"] for name in lacking(cell, CELL)]
     if not missing:
         missing += [name for cell in info["cells"] for each in cell["episodes"] for name in lacking(each, EPISODE)]
@@ -174,19 +193,19 @@ def _lacking(info: dict[str, Any]) -> list[str]:
 
 
 def _contradiction(cells: list[dict[str, Any]]) -> str:
-    """A count that isn't that of its cell's episodes, in words; empty if there is none."""
+    """First count that contradicts its episodes, in words; empty if there is none."""
     for cell in cells:
         wins = successes_of(cell)
         for name, count in (("n_episodes", len(cell["episodes"])), ("n_success", sum(wins.values()))):
             if cell[name] != count:
-                return f"{name} of {cell['task']} {cell['object']} is {cell[name]}, by its episodes it is {count}"
+                return f"{name} of {cell['task']} {cell['object']} is {cell[name]}, but {count} by its episodes"
         if len(wins) < len(cell["episodes"]):
-            return f"{cell['task']} {cell['object']} has two episodes of one seed"
+            return f"{cell['task']} {cell['object']} has two episodes with the same seed"
     return ""
 
 
 def _names(folders: list[Path]) -> list[str]:
-    """Folders' own names where those tell them apart, else their paths from where these part."""
+    """Names of the folders if they are unique, else their paths below the common parent."""
     paths = [Path(folder).resolve() for folder in folders]
     if len({path.name for path in paths}) == len(paths):
         return [path.name for path in paths]

@@ -1,4 +1,4 @@
-"""What to do on a robot."""
+"""Settings of a deployment."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from vjepa_sim.envs.tasks import TASKS
 
 @dataclass(frozen=True, kw_only=True)
 class DeployConfig:
-    """What to do on a robot.
+    """Settings of a deployment.
 
     Attributes:
-        backend: back end: sim, noisy-sim, loopback (a simulated robot behind the real one's protocol), or franka.
-        agent: agent that acts.
-        checkpoint: what it acts with: a bundled name, a folder, or a released .pt file; for octo and cosmos their own.
-            The agent's bundled one if not given.
-        planner: how an agent plans that does; docs/planning.md explains each.
-        task: task: its test where it judges, its budget of steps for a goal that has none, and its name in the table;
-            the goals' own if not given.
-        object: object: its name in the table; the goals' own if not given.
-        gripper: gripper; the goals' own if not given.
+        backend: backend: sim, noisy-sim, loopback (a simulated robot with the real one's network protocol), or franka.
+        agent: agent.
+        checkpoint: checkpoint of the agent: a bundled name, a folder, or a released .pt file; octo and cosmos take
+            their own formats. The agent's default if not given.
+        planner: planner of an agent that plans, see docs/planning.md.
+        task: task: its success test in simulation, its step budget for goals without one, and its name in the table;
+            that of the goals if not given.
+        object: object, for its name in the table; that of the goals if not given.
+        gripper: gripper; that of the goals if not given.
         goals: folder of goal images, see capture-goal.
-        episodes: number of episodes; 5 if not given, and 1 on sim, where all would be alike.
-        dry_run: plan from what is seen, log what would be sent to dry_run.json, and send nothing.
-        slow_first: an episode at a twentieth of the speed before the others; the table leaves it out.
-        home: after your yes, move to the start posture and open the gripper; the way must be free.
-        imperfections: what noisy-sim does less well than the simulator.
-        view: for mpc: what calibrate-view found out about the camera; a folder or its view.json.
+        episodes: number of episodes; 5 if not given, and 1 on sim, where all would be equal.
+        dry_run: plan from the present image, write the planned actions to dry_run.json, and send none.
+        slow_first: whether an episode at a twentieth of the speed comes first; it is not in the table.
+        home: whether to move to the start posture and open the gripper first, after confirmation; the way must be free.
+        imperfections: sensor noise, latencies and actuator lags of noisy-sim.
+        view: calibration of the camera by calibrate-view, for mpc: a folder or its view.json.
     """
 
     goals: str
@@ -58,12 +58,11 @@ class DeployConfig:
         if spec.privileged:
             able = ", ".join(name for name, each in AGENTS.items() if not each.privileged)
             raise UserError(
-                f"Agent {self.agent!r} reads the simulator's own numbers; on a robot there are none. Give one of: "
-                f"{able}."
+                f"Agent {self.agent!r} reads the simulator's state, so it can't act on a robot. Choose one of: {able}."
             )
         if not spec.planning and (self.planner != DeployConfig.planner or self.view is not None):
             raise UserError(
-                f"--planner, --view: no effect with --agent {self.agent}, which plans nothing. Leave them out."
+                f"--planner, --view: no effect with --agent {self.agent}, which has no planner. Leave them out."
             )
         for registry, name in ((TASKS, self.task), (OBJECTS, self.object), (GRIPPERS, self.gripper)):
             if name is not None:
@@ -71,19 +70,19 @@ class DeployConfig:
         backend = BACKENDS[self.backend]
         if self.imperfections != Imperfections() and "imperfections" not in backend.takes():
             raise UserError(
-                f"--imperfections: no effect with --backend {self.backend}; noisy-sim has some to order. Leave it out."
+                f"--imperfections: no effect with --backend {self.backend}, only with noisy-sim. Leave it out."
             )
         if self.episodes is not None and self.episodes < 1:
             raise UserError(f"--episodes {self.episodes}: at least one is needed.")
         if backend.repeats and (self.episodes or 1) > 1:
             raise UserError(
-                f"--episodes {self.episodes}: on {self.backend} each would be the first one again, and counts once. "
-                "`vjepa-sim eval` evaluates many, from other starts."
+                f"--episodes {self.episodes}: on {self.backend} all episodes would be equal, so give 1. `vjepa-sim "
+                "eval` evaluates episodes from different starts."
             )
         if self.home and self.dry_run:
-            raise UserError("--home moves the arm, and --dry-run moves nothing: leave one of them out.")
+            raise UserError("--home moves the arm, and --dry-run does not: leave one of them out.")
 
     @property
     def number(self) -> int:
-        """How many episodes there are, but for a slow first one."""
+        """Number of episodes, not counting a slow first one."""
         return self.episodes or (1 if BACKENDS[self.backend].repeats else 5)

@@ -1,4 +1,4 @@
-"""Episodes on a robot, simulated or real: look first, ask, act, judge, record."""
+"""Deployment of an agent on a robot, simulated or real: preflight, confirmation, episodes, records."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from vjepa_sim.agents.deployment.config import DeployConfig
 from vjepa_sim.agents.deployment.preflight import check_control, preflight, require
 from vjepa_sim.agents.deployment.recording import Recording
 from vjepa_sim.agents.evaluation.report import INFO_FILE, write_report
-from vjepa_sim.agents.evaluation.statistics import Cell, EpisodeScore
+from vjepa_sim.agents.evaluation.statistics import ConditionResult, EpisodeScore
 from vjepa_sim.agents.rollout import Step, rollout
 from vjepa_sim.checkpoint import fingerprint
 from vjepa_sim.data.files import write_json
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 CONFIG_FILE = "deploy_config.json"
 DRY_RUN_FILE = "dry_run.json"
 EPISODES = "episodes"  # folder of the recordings
-SLOW = 0.05  # share of the usual speed
+SLOW = 0.05  # share of full speed
 REFUSAL = "Not deployed."
 
 
@@ -42,15 +42,16 @@ class Operator:
     """The person at the robot.
 
     Attributes:
-        agrees: asked a yes-or-no question.
-        judges: asked after an episode whether it succeeded, where no task's own test can tell; None ends the run.
-        told: shown a line of text.
-        name: who judges, for the table.
+        agrees: asks a yes-or-no question.
+        judges: asks whether an episode, given by its index, succeeded, where the task has no test of its own; returns
+            None to end the run.
+        show: shows a line of text.
+        name: name of the judge in the table.
     """
 
     agrees: Callable[[str], bool]
     judges: Callable[[int], bool | None]
-    told: Callable[[str], None]
+    show: Callable[[str], None]
     name: str = "operator"
 
 
@@ -65,34 +66,33 @@ def deploy(
     camera: dict[str, Any] | None = None,
     view: ViewCalibration | None = None,
 ) -> dict:
-    """Run episodes and write the same folder as an evaluation does, plus every episode in DROID's layout.
+    """Run episodes on a robot, and write a folder as an evaluation does, with recordings in DROID's format.
 
-    Between episodes the arm is at rest and released, so that the scene may be set. A fault ends the run: the episode
-    counts as failed, what is recorded is kept, and the fault is raised again. Whatever else ends an episode, its
-    recording is kept too, its success unknown.
+    Between episodes the arm is released, so that the scene can be reset. A fault ends the run: its episode counts as
+    failed and its recording is kept. If anything else interrupts an episode, its recording is kept without a success.
 
     Args:
-        out: a new folder.
-        config: what to do, with task, object and number of episodes resolved.
-        env: connected; the caller closes it.
-        agent: that acts; it sees the goals' pictures, never their states.
-        goals: for every episode.
-        operator: who is asked.
-        camera: what took the goals, see :class:`.Origin`; None if nobody knows.
-        view: that the agent's plans are turned by, if they are.
+        out: new folder.
+        config: settings of the deployment.
+        env: environment of the connected robot; the caller closes it.
+        agent: agent; it is given the images of the goals only, not the arm's states in them.
+        goals: goals of every episode.
+        operator: person at the robot.
+        camera: camera that took the goals, see :class:`.Origin`; None if unknown.
+        view: calibration of the camera that the agent uses, if any.
 
     Returns:
         The contents of ``eval_info.json``, or of ``dry_run.json``.
 
     Raises:
         UserError: the folder holds results, a check failed, or the operator did not agree.
-        ArmFault: what stopped the arm.
+        ArmFault: a fault stopped the arm.
     """
     check_output(out, CONFIG_FILE)
     if (out / INFO_FILE).exists() or (out / EPISODES).exists():
         raise UserError(f"{out} holds the episodes of an earlier run. Give a new folder as --out.")
     card = card_of(agent)
-    require(preflight(env, goals, camera, card, view), operator.told, REFUSAL)
+    require(preflight(env, goals, camera=camera, card=card, view=view), operator.show, REFUSAL)
     settings = {
         **asdict(config),
         "limits": asdict(env.arm.limits),
@@ -107,25 +107,27 @@ def deploy(
         with claimed(out, CONFIG_FILE, settings):
             return _rehearse(out, env, agent, shown, operator)
     first = "move to its start posture, open the gripper, and then " if config.home else ""
-    number = config.number + config.slow_first
-    number = "1 episode" if number == 1 else f"{number} episodes"
-    if not operator.agrees(f"The arm will {first}act for {number}. Is the way free and the stop at hand?"):
+    count = config.number + config.slow_first
+    episodes = "1 episode" if count == 1 else f"{count} episodes"
+    if not operator.agrees(
+        f"The arm will {first}act for {episodes}. Is the way free and the emergency stop within reach?"
+    ):
         raise UserError(f"{REFUSAL} The operator did not agree.")
     with claimed(out, CONFIG_FILE, settings):
         env.reset(options={"goals": goals})
-        require([check_control(env)], operator.told, REFUSAL)
+        require([check_control(env)], operator.show, REFUSAL)
         if config.home:
             env.robot.go_home()
         return _run(out, config, settings, env, agent, goals, operator)
 
 
 def _checksum(checkpoint: str, view: ViewCalibration | None) -> int:
-    """The checkpoint's; a view that was calibrated with it knows it already."""
+    """Checksum of a checkpoint, read from its calibration if there is one."""
     return fingerprint(checkpoint) if view is None else view.checkpoint_crc32
 
 
 def _rehearse(out: Path, env: RobotEnv, agent: Agent, goals: list[Goal], operator: Operator) -> dict:
-    """Plan once toward each goal from what is seen now; nothing is sent."""
+    """Plan once toward each goal from the present image, and send nothing."""
     planned = []
     for goal in goals:
         agent.begin([goal])
@@ -133,7 +135,7 @@ def _rehearse(out: Path, env: RobotEnv, agent: Agent, goals: list[Goal], operato
         action = agent.act(observation)
         allowed, clipped = env.arm.allowed(action)
         target = integrate(observation.state, allowed)
-        operator.told(
+        operator.show(
             f"{goal.name}: would move by {_rounded(allowed)} to {_rounded(target[:3])} m"
             + "".join(f"; {words}" for words in clipped)
         )
@@ -164,7 +166,7 @@ def _run(
     speeds = [SLOW] * config.slow_first + [1.0] * config.number
     for index, speed in enumerate(speeds):
         if index and not env.robot.simulated:
-            question = f"Set the scene for episode {index + 1} of {len(speeds)}. Go on?"
+            question = f"Reset the scene for episode {index + 1} of {len(speeds)}. Continue?"
             if not operator.agrees(question):
                 break
         env.robot.set_speed(speed)
@@ -172,13 +174,13 @@ def _run(
         fault, success = None, None
         try:
             try:
-                _act(env, agent, goals, recording, operator.told)
+                _act(env, agent, goals, recording, operator.show)
             except ArmFault as stopped:
                 fault = stopped
             finally:
                 env.robot.release()
             success, judge = _judge(index, recording, fault, operator)
-        finally:  # kept also when somebody gives up, or the agent fails
+        finally:  # also after an interruption, or an error of the agent
             recording.save(out / EPISODES, index, success)
         if success is None:
             break
@@ -187,10 +189,11 @@ def _run(
         score = recording.score(index, success, judge, fault)
         if speed == 1.0:
             scores.append(score)
-            info["cells"] = [Cell(config.agent, task, name, tuple(scores)).to_dict()]
+            result = ConditionResult(agent=config.agent, task=task, object=name, episodes=tuple(scores))
+            info["cells"] = [result.to_dict()]
         else:
             info["slow_first"] = score.to_dict()
-            operator.told(f"Episode {index + 1} was slow: it is left out of the table.")
+            operator.show(f"Episode {index + 1} was slow: it is left out of the table.")
         info["complete"] = index + 1 == len(speeds)
         write_report(out, info)
         if fault is not None:
@@ -198,8 +201,8 @@ def _run(
     return info
 
 
-def _act(env: RobotEnv, agent: Agent, goals: list[Goal], recording: Recording, told: Callable[[str], None]) -> None:
-    """One episode, to the end of the budget."""
+def _act(env: RobotEnv, agent: Agent, goals: list[Goal], recording: Recording, show: Callable[[str], None]) -> None:
+    """Run one episode to the end of its budget."""
     _, info = env.reset(options={"goals": goals})
     recording.begin(info)
 
@@ -207,13 +210,13 @@ def _act(env: RobotEnv, agent: Agent, goals: list[Goal], recording: Recording, t
         recording.add(step, agent.model_evaluations)
         moved = 1000 * np.linalg.norm(step.info["action_sent"][POSITION])
         toward = f", toward {goals[agent.current_goal].name!r}" if len(goals) > 1 else ""
-        told(f"step {step.number} of {env.budget}{toward}: {step.seconds:.2f} s to think, sent {moved:.0f} mm on")
+        show(f"step {step.number} of {env.budget}{toward}: planned in {step.seconds:.2f} s, moved by {moved:.0f} mm")
 
     rollout(env, agent, on_step)
 
 
 def _judge(index: int, recording: Recording, fault: ArmFault | None, operator: Operator) -> tuple[bool | None, str]:
-    """Whether the episode succeeded, and who says so; None if the operator ends the run instead."""
+    """Success of an episode and name of the judge; the success is None if the operator ends the run."""
     if recording.info.get("judge") == "task":
         return fault is None and recording.info["is_success"], "task"
     return False if fault is not None else operator.judges(index), operator.name

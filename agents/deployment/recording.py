@@ -1,4 +1,4 @@
-"""What happened in an episode on a robot."""
+"""Recording of an episode on a robot."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from vjepa_sim.data.formats.droid import write_episode
 from vjepa_sim.envs.faults import ArmFault
 from vjepa_sim.envs.robot_env import RobotEnv
 
-LAB = "VJEPASIM"  # where recordings of a real robot are filed
+LAB = "VJEPASIM"  # name of the laboratory in recordings of a real robot
 
 
 class Recording:
-    """Row by row, while the episode goes on.
+    """Records an episode while it runs, a row per observation.
 
     Attributes:
-        info: the environment's newest.
+        info: newest ``info`` of the environment.
     """
 
     def __init__(self, env: RobotEnv, *, task: str, behavior: str, backend: str, speed: float = 1.0):
         """
         Args:
-            env: where it happens.
-            task: its words.
-            behavior: which agent acts.
-            backend: name of the back end.
-            speed: share of the usual one.
+            env: environment of the robot.
+            task: instruction of the task in words.
+            behavior: name of the agent.
+            backend: name of the backend.
+            speed: share of full speed.
         """
         self._env = env
         self._task, self._behavior = task, behavior
@@ -53,12 +53,12 @@ class Recording:
         return len(self._builder)
 
     def begin(self, info: dict) -> None:
-        """Note the moment after a reset."""
+        """Record the observation after a reset."""
         self._began = datetime.now(UTC)
         self._add(info)
 
     def add(self, step: Step, model_evaluations: float) -> None:
-        """Note a step that was taken, and what the decision took."""
+        """Record a step, with the model evaluations of the decision."""
         self._seconds.append(step.seconds)
         self._evaluations.append(model_evaluations)
         self._add(step.info)
@@ -70,12 +70,12 @@ class Recording:
             self._solved_at = len(self) - 1
 
     def save(self, root: Path, index: int, success: bool | None) -> None:
-        """Write what there is in DROID's layout, if it is an episode: two rows or more.
+        """Write the recording in DROID's format, if it has two rows or more.
 
         Args:
-            root: of the collection.
-            index: of the episode.
-            success: whether it was achieved; None if nobody said.
+            root: folder of the recordings.
+            index: index of the episode.
+            success: whether the task was solved; None if unknown.
         """
         if len(self) < 2:
             return
@@ -83,16 +83,16 @@ class Recording:
         if self._env.robot.simulated:
             write_episode(root, index, episode)
         else:
-            write_episode(root, index, episode, LAB, self._began)
+            write_episode(root, index, episode, lab=LAB, when=self._began)
 
     def score(self, index: int, success: bool, judge: str, fault: ArmFault | None) -> EpisodeScore:
-        """The row of the table.
+        """Result of the episode.
 
         Args:
-            index: of the episode.
-            success: at the end.
-            judge: who said so.
-            fault: that ended the episode.
+            index: index of the episode.
+            success: whether the task was solved at the end.
+            judge: name of the judge.
+            fault: fault that ended the episode, if any.
         """
         steps = max(0, len(self) - 1)
         return EpisodeScore(

@@ -1,8 +1,7 @@
-"""What a planner would do between two pictures of a recording, beside what was done: a score without robot or
-simulator.
+"""Action score: the motion that a planner plans between two images of a recording, compared with the recorded one.
 
-The action score of jepa-wms (arXiv 2512.24497), with direction and magnitude, since planned motions are known to point
-the right way and to be too short.
+The score is that of jepa-wms (arXiv 2512.24497). Direction and magnitude are reported besides, since planned motions
+often have the right direction and are too short.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from vjepa_sim.agents.planning.presets import planner_for
 from vjepa_sim.agents.plotting.panel import Color, Sheet
 from vjepa_sim.card import Card
 from vjepa_sim.checkpoint import fingerprint
-from vjepa_sim.data.clip import Clip
+from vjepa_sim.data.clip import RobotClip
 from vjepa_sim.data.files import write_image, write_json
 from vjepa_sim.data.mixture import Mixture
 from vjepa_sim.data.output import claimed
@@ -30,18 +29,22 @@ from vjepa_sim.envs.observation import Goal, Observation
 from vjepa_sim.envs.pose import POSITION
 from vjepa_sim.protocols import LatentDynamics
 
-CONFIG_FILE, JSON_FILE, PICTURE_FILE = "score_config.json", "score.json", "planned.png"
-SEED = 2  # of the clips that are drawn
-WORST, PER_METRE = 0.1, 800.0  # metres of error that score 0, and points for each metre less
-STANDS_STILL = 0.01  # m: shorter ways have no direction
+CONFIG_FILE, JSON_FILE, PLOT_FILE = "score_config.json", "score.json", "planned.png"
+SEED = 2  # random seed of the clips
+WORST, PER_METRE = 0.1, 800.0  # error in metres with score 0; points per metre less
+STANDS_STILL = 0.01  # m; shorter motions have no direction
 AXES: tuple[tuple[str, Color], ...] = (("x", (200, 90, 30)), ("y", (50, 140, 60)), ("z", (30, 110, 170)))
 
 
 def agent_for(model: LatentDynamics, config: ScoreConfig) -> MPCAgent:
-    """What plans with a model.
+    """The planner of a score.
+
+    Args:
+        model: world model.
+        config: settings of the score.
 
     Raises:
-        UserError: this planner needs what the model hasn't.
+        UserError: the model lacks what the planner needs.
     """
     planner = planner_for(model, config.planner)
     return MPCAgent(model, replace(planner, cem=replace(planner.cem, horizon=config.horizon)))
@@ -50,26 +53,27 @@ def agent_for(model: LatentDynamics, config: ScoreConfig) -> MPCAgent:
 def score_actions(
     agent: MPCAgent,
     mixture: Mixture,
+    *,
     out: Path,
     config: ScoreConfig,
     on_clip: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, Any]:
-    """Plan from the first to the last picture of recorded clips, and write ``score.json`` and a picture into ``out``.
+    """Plan from the first to the last image of recorded clips, and write ``score.json`` and a plot.
 
     Args:
-        agent: of :func:`agent_for`.
-        mixture: of robot episodes.
-        out: a new folder.
-        config: what to score.
-        on_clip: called with the clips done and in all.
+        agent: planner, see :func:`agent_for`.
+        mixture: robot episodes.
+        out: new folder.
+        config: settings of the score.
+        on_clip: called with the number of clips so far and in all.
 
     Returns:
-        :func:`summarize`'s scores, ``still_score`` (of standing still), ``held_out_alone`` (see :func:`learned_from`;
-        where the model learned from these data only the episodes that were kept from it count), how many clips there
-        are and how many of them are different, and each clip's ways.
+        The scores of :func:`summarize`; ``still_score``, the score of zero motions; ``held_out_alone``, see
+        :func:`learned_from` (if the model was trained on these data, only held-out episodes are used); the numbers of
+        clips and of distinct clips; and the motions of each clip in metres.
 
     Raises:
-        UserError: the model plans in steps of another length than the clips', or for another gripper than theirs.
+        UserError: the period or the gripper of the model differs from the clips'.
     """
     card = agent.model.card
     period = card.period
@@ -84,16 +88,16 @@ def score_actions(
             f"Checkpoint {config.checkpoint} was trained with {', '.join(sorted(card.grippers()))}; these were "
             f"recorded with {', '.join(sorted(grippers))}."
         )
-    seen = learned_from(card, mixture)  # then only those episodes that it was kept from say anything
+    seen = learned_from(card, mixture)  # if so, only held-out episodes are used
     drawn = [[SEED, row] for row in range(config.clips)]
-    clips = mixture.draw_motion(drawn, config.horizon + 1, held_out=bool(seen), pictures=True)
+    clips = mixture.draw_motion(drawn, config.horizon + 1, held_out=bool(seen), images=True)
     settings = {**asdict(config), "checkpoint_crc32": fingerprint(config.checkpoint), "data": mixture.identity}
     with claimed(out, CONFIG_FILE, settings):
-        planned = []
+        plans = []
         for number, clip in enumerate(clips, start=1):
-            planned.append(plan_through(agent, clip))
+            plans.append(plan_through(agent, clip))
             on_clip(number, len(clips))
-        planned = np.array(planned, np.float64)
+        planned = np.array(plans, np.float64)
         done = np.array([clip.states[-1, POSITION] - clip.states[0, POSITION] for clip in clips], np.float64)
         report = {
             **summarize(planned, done),
@@ -105,16 +109,24 @@ def score_actions(
         }
         report |= {"done_m": np.round(done, 5).tolist(), "config": settings, "provenance": provenance()}
         write_json(out / JSON_FILE, report)
-        write_image(out / PICTURE_FILE, draw_ways(planned, done))
+        write_image(out / PLOT_FILE, draw_ways(planned, done))
     return report
 
 
 def learned_from(card: Card, mixture: Mixture) -> bool | None:
-    """Whether a model learned from some of these data: they lie in the same place, hold the same seeds, or as many
-    frames in as many episodes. None if its card doesn't tell what it learned from.
+    """Whether a model was trained on some of these data.
+
+    Data sets are the same if they have the same path, common seeds, or equal numbers of episodes and frames.
+
+    Args:
+        card: card of the model.
+        mixture: robot episodes.
+
+    Returns:
+        None if the card does not list training data.
 
     Raises:
-        UserError: they are other episodes by now, so that which of them were kept from the model can't be told.
+        UserError: a data set has changed since, so that its held-out episodes are unknown.
     """
     if not card.data:
         return None
@@ -124,21 +136,21 @@ def learned_from(card: Card, mixture: Mixture) -> bool | None:
             if not _overlap(known, record):
                 continue
             seen = True
-            # Episodes are kept out by their number among all.
+            # Held-out episodes are chosen by their index.
             had, here = known.get("episodes"), record["episodes"]
-            both_tell = known.get("seeds") and record["seeds"]  # other formats than ours know none
+            both_tell = known.get("seeds") and record["seeds"]  # only simulated data have seeds
             if had != here or (both_tell and known["seeds"] != record["seeds"]):
                 raise UserError(
-                    f"{', '.join(record['sources'])}: {card.name!r} learned from some of these starts, but not of just "
-                    f"these: it had {had} episodes and here are {here}{' of other seeds' * (had == here)}. So which "
-                    "were kept from it can't be told. Give its data as they were, or others: `vjepa-sim collect` "
-                    "makes them with another --seed."
+                    f"{', '.join(record['sources'])}: {card.name!r} was trained on some of these episodes, but the "
+                    f"data set has changed: it had {had} episodes and has {here}{' with other seeds' * (had == here)}. "
+                    "So its held-out episodes are unknown. Give the unchanged data set, or another: `vjepa-sim "
+                    "collect` with another --seed makes one."
                 )
     return seen
 
 
 def _overlap(known: dict, record: dict) -> bool:
-    """Whether two records tell of some of the same episodes."""
+    """Whether two records describe some of the same episodes."""
     if record["seeds"] and known.get("seeds"):
         return not set(record["seeds"]).isdisjoint(known["seeds"])
     same = [[each.get(name) for name in ("episodes", "frames")] for each in (known, record)]
@@ -146,25 +158,40 @@ def _overlap(known: dict, record: dict) -> bool:
 
 
 def _places(record: dict) -> set[Path]:
-    """Where data lie, whatever they are called; the formats' names left out."""
+    """Absolute paths of the data, without the names of their formats."""
     return {Path(source.split(":", 1)[-1]).resolve() for source in record.get("sources", [])}
 
 
-def plan_through(agent: MPCAgent, clip: Clip) -> np.ndarray:
-    """The whole way [3] in metres that is planned from a clip's first picture toward its last."""
+def plan_through(agent: MPCAgent, clip: RobotClip) -> np.ndarray:
+    """Plan from a clip's first image toward its last one.
+
+    Args:
+        agent: planner.
+        clip: clip with images and states.
+
+    Returns:
+        Planned motion [3], the sum of all steps, metres, base frame.
+
+    Raises:
+        UserError: the clip has no images.
+    """
+    if clip.frames is None:
+        raise UserError("A clip without images can't be scored: draw it with images.")
     agent.begin([Goal(clip.frames[-1], steps=len(clip.frames) - 1)])
     agent.act(Observation(clip.frames[0], clip.states[0], 0.0))
     return agent.plan.actions[:, POSITION].sum(0).numpy()
 
 
 def summarize(planned: np.ndarray, done: np.ndarray) -> dict[str, float | None]:
-    """Scores of planned ways beside those done, [N, 3] metres each.
+    """Scores of planned motions against recorded ones.
+
+    Args:
+        planned, done: planned and recorded motions [N, 3], metres.
 
     Returns:
-        ``action_score`` (0 to 80), ``error_m`` (the mean over ways of what x, y and z are off by together),
-        ``direction`` (the mean cosine between planned and done ways; None where nothing was planned or nothing was
-        done) and ``magnitude`` (the median length of planned ways as shares of those done; None where nothing was
-        done).
+        ``action_score`` (0 to 80), ``error_m`` (mean L1 distance), ``direction`` (mean cosine between planned and
+        recorded motions; None without motion) and ``magnitude`` (median ratio of their lengths; None without recorded
+        motion).
     """
     error = float(np.abs(planned - done).sum(1).mean())
     lengths, planned_lengths = np.linalg.norm(done, axis=1), np.linalg.norm(planned, axis=1)
@@ -180,12 +207,12 @@ def summarize(planned: np.ndarray, done: np.ndarray) -> dict[str, float | None]:
 
 
 def draw_ways(planned: np.ndarray, done: np.ndarray) -> np.ndarray:
-    """Planned against done, a dot for each clip and axis, in centimetres; uint8 [H, W, 3]."""
+    """Plot planned over recorded motions in centimetres, a dot for each clip and axis; uint8 [H, W, 3]."""
     end = max(1.0, 110 * float(np.abs([planned, done]).max()))
     sheet = Sheet(1)
     panel = sheet.panel(0, (-end, -end), (end, end))
     ticks = np.round(np.linspace(-end, end, 5), 1)
-    panel.axes(ticks, ticks, "done, cm", "planned, cm")
+    panel.axes(ticks, ticks, "recorded, cm", "planned, cm")
     panel.line((-end, -end), (end, end), (120, 120, 120))
     for axis, (_, color) in enumerate(AXES):
         for x, y in zip(100 * done[:, axis], 100 * planned[:, axis], strict=True):

@@ -1,4 +1,4 @@
-"""What to evaluate."""
+"""Settings of an evaluation."""
 
 from __future__ import annotations
 
@@ -17,33 +17,33 @@ from vjepa_sim.envs.scene.variation import ASPECTS, check_aspects
 from vjepa_sim.envs.seeds import evaluation_seed
 from vjepa_sim.envs.tasks import PROTOCOLS, TASKS
 
-REFERENCES = ("expert", "random", "still")  # the upper bound and the two lower ones
+REFERENCES = ("expert", "random", "still")  # reference policies: an upper bound and two lower bounds
 
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationConfig:
-    """What to evaluate: one condition for each task and object.
+    """Settings of an evaluation: every task with every object.
 
     Attributes:
-        agent: the agent that is evaluated.
-        baselines: agents beside it on the same seeds; none is enough where another run in compare has them.
-        checkpoint: what the agent acts with: a bundled name, a folder, or a released .pt file; for octo and cosmos
-            their own. The agent's bundled one if not given.
-        planner: how an agent plans that does; docs/planning.md explains each.
+        agent: agent to evaluate.
+        baselines: reference policies to evaluate on the same seeds; none if another run in compare has them.
+        checkpoint: checkpoint of the agent: a bundled name, a folder, or a released .pt file; octo and cosmos take
+            their own formats. The agent's default if not given.
+        planner: planner of an agent that plans, see docs/planning.md.
         tasks: tasks.
         objects: objects.
         episodes: episodes per task and object.
-        seed: random seed of the first episode; the others follow. Below 2³¹, where no training data come from.
+        seed: random seed of the first episode, the others follow; below 2³¹, as training data have seeds above.
         goals: paper (one goal image; three for pick and place) or dense (more sub-goal images).
         randomize: strength of domain randomisation, 0 to 1. The starts and goals of a seed stay the same.
-        vary: what is randomised.
+        vary: randomised aspects.
         size: height and width of the camera's images in pixels.
-        arm: the arm.
-        gripper: the gripper on it.
-        videos: videos per task and object, at most, failures first.
-        device: where a checkpoint of this project's making computes: auto, cpu, cuda or cuda:NUMBER.
-        azimuth: degrees of the camera about the table, 0 in front of the arm, 90 at its left; 54.6 if not given.
-        view: for mpc: what calibrate-view found out about the camera; a folder or its view.json.
+        arm: arm.
+        gripper: gripper on the arm.
+        videos: maximum number of videos per task and object, failures first.
+        device: device of a checkpoint in this project's format: auto, cpu, cuda or cuda:NUMBER.
+        azimuth: azimuth of the camera in degrees, 0 in front of the arm, 90 at its left; 54.6 if not given.
+        view: calibration of the camera by calibrate-view, for mpc: a folder or its view.json.
     """
 
     agent: Annotated[str, OneOf(AGENTS)] = "mpc"
@@ -85,19 +85,16 @@ class EvaluationConfig:
             if not names:
                 raise UserError(f"No {what} is named: give at least one.")
         for task in self.tasks:
-            if TASKS[task].grasps:
-                for name in self.objects:
-                    OBJECTS[name].held(task)
+            for name in self.objects:
+                TASKS[task].check_object(OBJECTS[name])
         self._check_planner(spec.planning)
         check_aspects(self.vary)
-        object.__setattr__(
-            self, "vary", tuple(name for name in ASPECTS if name in self.vary)
-        )  # in whatever order given
+        object.__setattr__(self, "vary", tuple(name for name in ASPECTS if name in self.vary))  # in a fixed order
         object.__setattr__(self, "checkpoint", checkpoint_of(self.agent, self.checkpoint))
         check_view(self.agent, self.view)
         if set(self.vary) != set(ASPECTS) and self.randomize == 0:
             raise UserError(
-                f"--vary {','.join(self.vary)}: nothing varies with --randomize 0. Give a strength, such as 1."
+                f"--vary {','.join(self.vary)}: nothing is randomised with --randomize 0. Give a strength, such as 1."
             )
         if self.episodes < 1:
             raise UserError(f"--episodes {self.episodes}: at least one is needed.")
@@ -107,7 +104,7 @@ class EvaluationConfig:
 
     def _check_planner(self, planning: bool) -> None:
         if not planning and self.planner != EvaluationConfig.planner:
-            raise UserError(f"--planner: no effect with --agent {self.agent}, which plans nothing. Leave it out.")
+            raise UserError(f"--planner: no effect with --agent {self.agent}, which has no planner. Leave it out.")
         if planning:
             from vjepa_sim.agents.planning.presets import check_planner
 
@@ -115,5 +112,5 @@ class EvaluationConfig:
 
     @property
     def agents(self) -> list[str]:
-        """Everyone who is evaluated, in the table's order."""
+        """All agents to evaluate, in the order of the table."""
         return list(dict.fromkeys((self.agent, *self.baselines)))

@@ -1,4 +1,4 @@
-"""Evaluate agents on the same held-out episodes."""
+"""Evaluation of agents on the same held-out episodes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from vjepa_sim.agents.calibration import load_view
 from vjepa_sim.agents.evaluation.config import EvaluationConfig
 from vjepa_sim.agents.evaluation.provenance import describe
 from vjepa_sim.agents.evaluation.report import read_begun, read_unfinished, write_begun, write_report
-from vjepa_sim.agents.evaluation.statistics import Cell, EpisodeScore
+from vjepa_sim.agents.evaluation.statistics import ConditionResult, EpisodeScore
 from vjepa_sim.agents.evaluation.videos import EpisodeVideos, side_by_side
 from vjepa_sim.agents.registry import AGENTS, load_agent
 from vjepa_sim.agents.rollout import Step, rollout
@@ -35,26 +35,25 @@ DEFAULT_ARM = EvaluationConfig.arm
 
 
 def evaluate(out: Path, config: EvaluationConfig, on_episode: Callable[[str, str, str], None]) -> dict:
-    """Run everything and write ``eval_info.json``, ``episodes.csv``, ``table.md`` and ``videos/`` into ``out``.
+    """Run an evaluation, and write ``eval_info.json``, ``episodes.csv``, ``table.md`` and ``videos/``.
 
-    Every episode is kept, and reports are written after every condition; a stopped evaluation goes on where it was. Its
-    videos show episodes since then.
+    Results are saved after every episode, and a stopped evaluation is continued. Videos show episodes of the last run.
 
     Args:
-        out: a new folder, or that of a stopped evaluation with the same settings.
-        config: what to evaluate.
-        on_episode: called with (agent, task, object) for each episode, also for those of an earlier run.
+        out: new folder, or that of a stopped evaluation with the same settings.
+        config: settings of the evaluation.
+        on_episode: called with (agent, task, object) for each episode, including those of an earlier run.
 
     Returns:
         The contents of ``eval_info.json``.
 
     Raises:
-        UserError: the checkpoint doesn't fit the environment, or saw an evaluation seed in training; or ``out`` holds
-            something else.
+        UserError: the checkpoint does not fit the environment or was trained on an evaluation seed, or ``out`` holds
+            other results.
     """
     settings = asdict(config)
     fitted, method = _fitted(config, settings)
-    # Refuses what doesn't fit before anything is written.
+    # Checks that the model fits before anything is written.
     env = make_env(config, config.tasks[0], config.objects[0], fitted)
     settings["period"] = env.arm.period
     env.close()
@@ -69,9 +68,9 @@ def evaluate(out: Path, config: EvaluationConfig, on_episode: Callable[[str, str
 
 
 def _fitted(config: EvaluationConfig, settings: dict[str, Any]) -> tuple[Agent | None, dict]:
-    """The agent that is evaluated, if it has learned something, and what is known of its method.
+    """The evaluated agent and its method, if it has a checkpoint.
 
-    An oracle's own is made with each environment, but what it sees with must fit all the same.
+    A privileged agent is made anew for each environment; here ``mpc`` stands in for it, to check that the model fits.
     """
     spec = AGENTS[config.agent]
     if not spec.learned or config.checkpoint is None:
@@ -82,17 +81,23 @@ def _fitted(config: EvaluationConfig, settings: dict[str, Any]) -> tuple[Agent |
     fitted = load_agent(name, config.checkpoint, seed=config.seed, limits=limits, view=view, planner=config.planner)
     if spec.ours:
         _move(fitted, config.device)
-        # The same path may hold another model or view tomorrow.
+        # The checkpoint or the calibration at a path may be replaced.
         settings["checkpoint_crc32"] = fingerprint(config.checkpoint) if view is None else view.checkpoint_crc32
     settings["view_angle"] = None if view is None else view.angle
     return fitted, describe(fitted)
 
 
 def make_env(config: EvaluationConfig, task: str, object_name: str, fitted: Agent | None) -> SimEnv:
-    """The environment of one condition, with the period of the model that acts in it.
+    """The environment of one task and object, with the period of the agent's model.
+
+    Args:
+        config: settings of the evaluation.
+        task: name of the task.
+        object_name: name of the object.
+        fitted: agent whose model must fit; None for one without a model.
 
     Raises:
-        UserError: the model doesn't fit; it names both sides.
+        UserError: the model does not fit the environment.
     """
     card = card_of(fitted)
     period = None if card is None else card.period
@@ -118,17 +123,16 @@ def make_env(config: EvaluationConfig, task: str, object_name: str, fitted: Agen
 
 
 def check_seeds(agent: Agent, seeds: list[int]) -> None:
-    """Refuse seeds that a model saw in training.
+    """Refuse an agent whose model was trained on an evaluation seed.
 
     Raises:
-        UserError: it names one of them.
+        UserError: a seed is among the training data; the message names one.
     """
     card = card_of(agent)
     seen = set() if card is None else card.training_seeds() & set(seeds)
     if card is not None and seen:
         raise UserError(
-            f"Checkpoint {card.name!r} saw evaluation seeds in training, for example {min(seen)}; choose another "
-            "--seed."
+            f"Checkpoint {card.name!r} was trained on evaluation seeds, for example {min(seen)}; choose another --seed."
         )
 
 
@@ -141,7 +145,7 @@ def _evaluate_condition(
     fitted: Agent | None,
     on_episode: Callable[[str, str, str], None],
 ) -> None:
-    """Evaluate the agent and those beside it on one task with one object, as far as that isn't done yet."""
+    """Evaluate all agents on one task with one object, continuing earlier results."""
     done = {cell["agent"] for cell in info["cells"] if (cell["task"], cell["object"]) == (task, object_name)}
     names = config.agents
     for name in names:
@@ -159,29 +163,34 @@ def _evaluate_condition(
             if name in done:
                 continue
             spec = AGENTS[name]
-            made_once = fitted is not None and spec.learned and not spec.privileged
-            agent = fitted if made_once else _agent_in(env, name, config)
+            shared = fitted if spec.learned and not spec.privileged else None
+            agent = shared or _agent_in(env, name, config)
             videos = EpisodeVideos(config.videos if name == config.agent else 0)
-            # Those that have learned nothing are quick, and random's episodes depend on those before.
+            # Agents without a checkpoint are fast, and episodes of random depend on the earlier ones.
             scores = read_begun(out, name, task, object_name) if spec.learned else []
             for number, seed in enumerate(seeds):
                 if number >= len(scores):
                     score, frames = run_episode(agent, env, seed)
                     scores.append(score)
                     videos.add(score, frames)
-                    write_begun(out, name, task, object_name, scores)
+                    write_begun(out, agent=name, task=task, object_name=object_name, episodes=scores)
                 on_episode(name, task, object_name)
             videos.write(out / "videos", f"{task}_{object_name}_{name}", rate=1 / env.arm.period)
-            told = "truth" if spec.privileged and not spec.learned else "image"
-            cell = Cell(name, task, object_name, tuple(scores), told).to_dict()
-            info["cells"].append({**cell, "excluded_seeds": excluded})
+            result = ConditionResult(
+                agent=name,
+                task=task,
+                object=object_name,
+                episodes=tuple(scores),
+                privileged=spec.privileged and not spec.learned,
+            )
+            info["cells"].append({**result.to_dict(), "excluded_seeds": excluded})
             write_report(out, info)
     finally:
         env.close()
 
 
 def _agent_in(env: SimEnv, name: str, config: EvaluationConfig) -> Agent:
-    """One that is made anew for each environment: it learned nothing, or is given the environment."""
+    """Make an agent for an environment: a privileged one, or one without a checkpoint."""
     spec = AGENTS[name]
     agent = load_agent(
         name,
@@ -197,13 +206,25 @@ def _agent_in(env: SimEnv, name: str, config: EvaluationConfig) -> Agent:
 
 
 def _move(agent: Agent, device: str) -> None:
-    """Put what an agent has learned on a device."""
+    """Move the agent's model to a device."""
     if isinstance(agent, LearnedAgent):
         agent.model.to(find_device(device))
 
 
 def usable_seeds(env: SimEnv, first: int, count: int) -> tuple[list[int], list[int]]:
-    """The first ``count`` seeds whose start doesn't satisfy the goal already, and those left out before them."""
+    """Choose seeds whose start does not satisfy the goal already.
+
+    Args:
+        env: environment.
+        first: first seed.
+        count: number of seeds.
+
+    Returns:
+        The chosen seeds, and the excluded ones between them.
+
+    Raises:
+        UserError: nearly every start satisfies the goal.
+    """
     seeds: list[int] = []
     excluded: list[int] = []
     while len(seeds) < count:
@@ -211,21 +232,20 @@ def usable_seeds(env: SimEnv, first: int, count: int) -> tuple[list[int], list[i
         _, info = env.reset(seed=seed)
         (excluded if info["is_success"] else seeds).append(seed)
         if len(excluded) > 10 * count:
-            raise UserError("Nearly every start satisfies the goal already: nothing is left to evaluate.")
+            raise UserError("Nearly every start satisfies the goal already, so there is nothing to evaluate.")
     return seeds, excluded
 
 
 def run_episode(agent: Agent, env: SimEnv, seed: int) -> tuple[EpisodeScore, np.ndarray]:
-    """One episode over the whole budget.
+    """Run one episode over the whole budget.
 
     Args:
-        agent: what acts.
-        env: where.
+        agent: agent.
+        env: environment.
         seed: random seed of the episode.
 
     Returns:
-        Its score, and frames for people, uint8 [steps + 1, H, 2 W, 3]: what was seen, beside the goal image that it was
-        toward.
+        The result, and a video, uint8 [steps + 1, H, 2 W, 3], of the camera's images beside the current goal image.
     """
     _, info = env.reset(seed=seed)
     goals = info["goals"]
@@ -241,7 +261,7 @@ def run_episode(agent: Agent, env: SimEnv, seed: int) -> tuple[EpisodeScore, np.
     fault = ""
     try:
         rollout(env, agent, on_step)
-    except ArmFault as stopped:  # the arm stays where it is, as a real one would
+    except ArmFault as stopped:  # the arm stays where it stopped, as a real one
         fault = str(stopped)
     last = steps[-1].info if steps else info
     first = next((step.number for step in steps if step.info["is_success"]), None)

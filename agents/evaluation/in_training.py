@@ -1,4 +1,4 @@
-"""The planner tried with a model that is still in training."""
+"""Evaluation of the planner during training."""
 
 from __future__ import annotations
 
@@ -14,31 +14,38 @@ from vjepa_sim.envs.safety import default_limits
 from vjepa_sim.envs.tasks import TASKS
 from vjepa_sim.world_model import WorldModel
 
-TRIAL_SEED = 1_000_000  # not the seeds that results are reported on
+TRIAL_SEED = 1_000_000  # first seed, apart from those of reported evaluations
 
 
 class Trial:
-    """Episodes of each task with each object, with the paper's goals; see :class:`.PlanTrial`."""
+    """Evaluates the planner on each task with each object, with the goals ``paper``; see :class:`.PlanTrial`.
+
+    Attributes:
+        every: training steps between two evaluations.
+    """
 
     def __init__(self, every: int, episodes: int, tasks: tuple[str, ...] | None = None):
         """
         Args:
-            every: so many training steps.
-            episodes: per task and object.
-            tasks: names of tasks; all if not given.
+            every: training steps between two evaluations.
+            episodes: episodes per task and object.
+            tasks: names of tasks; None for all.
+
+        Raises:
+            UserError: a number is below 1.
         """
         if every < 1 or episodes < 1:
-            raise UserError(f"A trial every {every} steps with {episodes} episodes: both must be at least 1.")
+            raise UserError(f"Evaluations every {every} steps with {episodes} episodes: both must be at least 1.")
         self.every = every
         self._episodes, self._tasks, self._objects = episodes, tasks or tuple(TASKS), tuple(OBJECTS)
 
     def check(self, model: WorldModel) -> None:
-        """Raise a :class:`UserError` if the model doesn't fit the simulator."""
+        """Raise :class:`.UserError` if the model does not fit the simulator."""
         config = self._config(model, self._tasks[0], self._objects[0])
         make_env(config, self._tasks[0], self._objects[0], _agent(model, config)).close()
 
     def success(self, model: WorldModel) -> dict[str, float]:
-        """Share of episodes solved, by task and object."""
+        """Success rates, 0 to 1, by task and object."""
         return {
             f"{task}_{object_name}": self._share(model, self._config(model, task, object_name))
             for task in self._tasks

@@ -1,4 +1,4 @@
-"""What evaluations and deployments leave behind: every episode, and the table of them."""
+"""Files of evaluations and deployments: episodes and tables."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from vjepa_sim.data.provenance import provenance
 from vjepa_sim.envs.errors import UserError
 
 INFO_FILE = "eval_info.json"
-BEGUN_FILE = "begun_cell.json"  # episodes of a cell that isn't finished
+BEGUN_FILE = "begun_cell.json"  # episodes of an unfinished task and object
 
 
 def agent_in_words(config: dict[str, Any]) -> str:
-    """Who acted in an evaluation or deployment, with which checkpoint and planner.
+    """The agent of an evaluation or deployment with its checkpoint and planner, in words.
 
     Args:
-        config: its settings.
+        config: settings of the run.
     """
     name = config["agent"]
-    spec = AGENTS.get(name)  # None where a plugin's agent acted that isn't loaded now
+    spec = AGENTS.get(name)  # None for an agent of a plugin that is not loaded
     if config.get("checkpoint") is None:
         return name
     planner = "default" if spec is not None and not spec.planning else config.get("planner", "default")
@@ -34,10 +34,17 @@ def agent_in_words(config: dict[str, Any]) -> str:
 
 
 def read_unfinished(out: Path, settings: dict) -> dict:
-    """What an earlier evaluation with these settings finished, or an empty report.
+    """Read the results of a stopped evaluation.
+
+    Args:
+        out: folder of the evaluation.
+        settings: settings of the evaluation, for a new report.
+
+    Returns:
+        The contents of ``eval_info.json``; without results in a new folder.
 
     Raises:
-        UserError: it came to its end, or its report is damaged.
+        UserError: the evaluation is complete, or its file is damaged.
     """
     path = out / INFO_FILE
     if not path.exists():
@@ -53,10 +60,17 @@ def read_unfinished(out: Path, settings: dict) -> dict:
 
 
 def read_begun(out: Path, agent: str, task: str, object_name: str) -> list[EpisodeScore]:
-    """What a stopped evaluation had scored of a cell; empty if it was within another one.
+    """Read the episodes of an unfinished task and object.
+
+    Args:
+        out: folder of the evaluation.
+        agent, task, object_name: agent, task and object.
+
+    Returns:
+        The episodes; empty if others were unfinished.
 
     Raises:
-        UserError: it is damaged.
+        UserError: the file is damaged.
     """
     path = out / BEGUN_FILE
     if not path.exists():
@@ -67,17 +81,28 @@ def read_begun(out: Path, agent: str, task: str, object_name: str) -> list[Episo
             return []
         return [EpisodeScore.from_dict(episode) for episode in begun["episodes"]]
     except (KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{path} is damaged ({error!r}). Delete it: its episodes are run again.") from error
+        raise UserError(f"{path} is damaged ({error!r}). Delete it; its episodes are then run again.") from error
 
 
-def write_begun(out: Path, agent: str, task: str, object_name: str, episodes: list[EpisodeScore]) -> None:
-    """Keep what was scored of a cell so far."""
-    told = {"cell": [agent, task, object_name], "episodes": [episode.to_dict() for episode in episodes]}
-    write_json(out / BEGUN_FILE, told)
+def write_begun(out: Path, *, agent: str, task: str, object_name: str, episodes: list[EpisodeScore]) -> None:
+    """Save the episodes of an unfinished task and object.
+
+    Args:
+        out: folder of the evaluation.
+        agent, task, object_name: agent, task and object.
+        episodes: episodes so far.
+    """
+    begun = {"cell": [agent, task, object_name], "episodes": [episode.to_dict() for episode in episodes]}
+    write_json(out / BEGUN_FILE, begun)
 
 
 def write_report(out: Path, info: dict) -> None:
-    """eval_info.json, table.md and episodes.csv, each whole, once a cell is finished."""
+    """Write ``eval_info.json``, ``table.md`` and ``episodes.csv``, each atomically.
+
+    Args:
+        out: folder of the evaluation.
+        info: contents of ``eval_info.json``.
+    """
     write_json(out / INFO_FILE, info)
     write_text(out / "table.md", f"{agent_in_words(info['config'])}\n\n{markdown_table(info['cells'])}")
     text = io.StringIO()

@@ -1,4 +1,4 @@
-"""What an action score is computed from."""
+"""Settings of an action score."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from vjepa_sim.envs.options import OneOf
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreConfig:
-    """What to score.
+    """Settings of an action score.
 
     Attributes:
-        checkpoint: a world model's: a bundled name, a folder, or a released .pt file.
-        planner: how it plans, see eval; with ``horizon`` in place of its own.
-        clips: number of clips to draw; the same moment may be drawn again. Of recordings that the model learned from,
-            only those episodes count that were kept from it.
+        checkpoint: world model: a bundled name, a folder, or a released .pt file.
+        planner: planner, see docs/planning.md; its horizon is replaced.
+        clips: number of clips to draw, with replacement; from data that the model was trained on, only of held-out
+            episodes.
         horizon: steps from a clip's first image to its last, and of the plan.
     """
 

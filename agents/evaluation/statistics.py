@@ -1,4 +1,4 @@
-"""Rates that can be trusted: counts, intervals, tables."""
+"""Success rates with confidence intervals, and tables of them."""
 
 from __future__ import annotations
 
@@ -10,22 +10,25 @@ from typing import Any
 
 import numpy as np
 
+PRIVILEGED = "truth"  # in files: the agent is given the simulator's state of the goal
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, kw_only=True)
 class EpisodeScore:
-    """One episode.
+    """Result of one episode.
 
     Attributes:
-        seed: of the environment.
-        success: at the end of the budget.
-        success_ever: at any moment.
+        seed: random seed of the environment; index of the episode on a robot.
+        success: whether the task was solved at the end of the budget.
+        success_ever: whether the task was solved at any step.
         steps: control steps until the first success, or the whole budget.
-        final_error_m: metres left to the goal at the end, in the task's measure; NaN if nobody knows.
-        plan_seconds: median time of one decision.
-        model_evaluations: median per decision.
-        hand_error_m: metres from the flange to its place in the last goal image, at the end; NaN if nobody knows.
-        fault: what stopped the arm before the budget was spent, or ""; such an episode has failed.
-        judge: who said whether it succeeded: the ``task``'s own test, the ``operator``, or ``nobody``.
+        final_error_m: the task's error at the end, metres; NaN if unknown.
+        plan_seconds: median time of a decision.
+        model_evaluations: median number of model evaluations per decision.
+        hand_error_m: distance of the flange from its position in the last goal image, at the end, metres; NaN if
+            unknown.
+        fault: fault that stopped the arm before the end of the budget, or ""; such an episode has failed.
+        judge: judge of the success: the ``task``'s own test, the ``operator``, or ``nobody``.
     """
 
     seed: int
@@ -40,33 +43,34 @@ class EpisodeScore:
     judge: str = "task"
 
     def to_dict(self) -> dict:
-        """JSON-compatible, where NaN is None."""
+        """JSON-compatible form, with None for NaN."""
         return {name: _known(value) for name, value in asdict(self).items()}
 
     @classmethod
-    def from_dict(cls, told: dict) -> EpisodeScore:
-        """The same again."""
-        return cls(**{name: math.nan if value is None else value for name, value in told.items()})
+    def from_dict(cls, values: dict[str, Any]) -> EpisodeScore:
+        """Inverse of :meth:`to_dict`."""
+        known: dict[str, Any] = {name: math.nan if value is None else value for name, value in values.items()}
+        return cls(**known)
 
 
-@dataclass(frozen=True)
-class Cell:
-    """One agent on one task with one object.
+@dataclass(frozen=True, kw_only=True)
+class ConditionResult:
+    """Results of one agent on one task with one object.
 
     Attributes:
-        agent, task, object: which.
-        episodes: its scores.
-        told: what the agent was told of the goal: its ``image`` alone, or the simulator's ``truth``.
+        agent, task, object: names of agent, task and object.
+        episodes: results of the episodes, at least one.
+        privileged: whether the agent is given the simulator's state of the goal instead of its image.
     """
 
     agent: str
     task: str
     object: str
     episodes: tuple[EpisodeScore, ...]
-    told: str = "image"
+    privileged: bool = False
 
     def to_dict(self) -> dict:
-        """As in eval_info.json; percentages, seconds, metres."""
+        """Entry of ``eval_info.json``: percentages, seconds, metres."""
         episodes = self.episodes
         n = len(episodes)
         successes = sum(episode.success for episode in episodes)
@@ -75,7 +79,7 @@ class Cell:
             "agent": self.agent,
             "task": self.task,
             "object": self.object,
-            "told": self.told,
+            "told": PRIVILEGED if self.privileged else "image",
             "n_episodes": n,
             "n_success": successes,
             "pc_success": 100 * successes / n,
@@ -91,26 +95,37 @@ class Cell:
 
 
 def _known(value: Any) -> Any:
-    """JSON has no NaN."""
+    """None for NaN, which JSON does not have."""
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def wilson_interval(successes: float, n: float) -> tuple[float, float]:
-    """95 % score interval of a rate (Wilson, 1927), in 0..1."""
+    """95 % confidence interval of a rate (Wilson, 1927).
+
+    Args:
+        successes: number of successes.
+        n: number of trials.
+
+    Returns:
+        Lower and upper bound, 0 to 1.
+    """
     z = NormalDist().inv_cdf(0.975)
     middle, half = successes + z**2 / 2, z * math.sqrt(successes * (n - successes) / n + z**2 / 4)
     return max(0.0, (middle - half) / (n + z**2)), min(1.0, (middle + half) / (n + z**2))
 
 
 def interval_over_starts(cells: Sequence[dict]) -> tuple[float, float]:
-    """95 % interval of one agent's rate over several cells, in 0..1.
+    """95 % confidence interval of an agent's success rate over several tasks and objects.
 
-    Cells share their starts, so that a seed's episodes aren't independent of each other. Wilson's interval is that of
-    fewer episodes then: of as many as would be as uncertain if they were (Kish's design effect; Korn and Graubard,
-    1998), and never of more than there are. With one cell it is Wilson's.
+    Episodes of one seed share their start over tasks and objects and are not independent. So Wilson's interval is
+    computed for an effective number of episodes (Kish's design effect; Korn and Graubard, 1998), at most the actual
+    one. With one task and object it is Wilson's.
 
     Args:
-        cells: as in eval_info.json.
+        cells: entries of ``eval_info.json``.
+
+    Returns:
+        Lower and upper bound, 0 to 1.
     """
     wins: dict[int, list[bool]] = {}
     for cell in cells:
@@ -125,28 +140,36 @@ def interval_over_starts(cells: Sequence[dict]) -> tuple[float, float]:
     return wilson_interval(rate * n / effect, n / effect)
 
 
-def told_rate(cells: Sequence[dict]) -> str:
-    """One agent's rate over one or several cells as tables tell it, with its 95 % interval: ``9/10 (60–98 %)``."""
+def format_rate(cells: Sequence[dict]) -> str:
+    """An agent's success rate with its 95 % interval, as in ``9/10 (60–98 %)``.
+
+    Args:
+        cells: entries of ``eval_info.json``.
+    """
     successes, n = (sum(cell[name] for cell in cells) for name in ("n_success", "n_episodes"))
     low, high = (100 * bound for bound in interval_over_starts(cells))
-    digits = 1 if round(low) == round(high) else 0  # of many episodes that all end alike
+    digits = 1 if round(low) == round(high) else 0  # a narrow interval
     return f"{successes}/{n} ({low:.{digits}f}–{high:.{digits}f} %)"
 
 
 def markdown_table(cells: Sequence[dict]) -> str:
-    """The success table, one row per cell."""
+    """Table of success rates in Markdown.
+
+    Args:
+        cells: entries of ``eval_info.json``, a row for each.
+    """
     columns = [
         "task",
         "object",
         "agent",
-        "told of the goal",
+        "goal",
         "success at the end",
         "judged by",
         "95 % interval",
-        "ever",
+        "success ever",
         "n",
     ]
-    columns += ["error left, median", "steps", "s / action", "model evaluations / action"]
+    columns += ["final error, median", "steps", "s / action", "model evaluations / action"]
     lines = [f"| {' | '.join(columns)} |", f"|{'---|' * len(columns)}"]
     for cell in cells:
         low, high = cell["pc_success_ci95"]
@@ -155,7 +178,7 @@ def markdown_table(cells: Sequence[dict]) -> str:
             cell["task"],
             cell["object"],
             cell["agent"],
-            cell["told"],
+            "state" if cell["told"] == PRIVILEGED else cell["told"],
             f"{cell['pc_success']:.1f} % ({cell['n_success']}/{cell['n_episodes']})",
             cell["judged_by"],
             f"{low:.1f}–{high:.1f}",

@@ -1,1 +1,1 @@
-"""Plan toward goal images with a world model: model-predictive control by the cross-entropy method."""
+"""Model-predictive control toward goal images with a world model and the cross-entropy method."""

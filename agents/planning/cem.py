@@ -1,4 +1,4 @@
-"""The cross-entropy method (Rubinstein, 1999) over action sequences: pure tensor code, no model, no simulator."""
+"""The cross-entropy method (Rubinstein, 1999) over action sequences."""
 
 from __future__ import annotations
 
@@ -10,25 +10,24 @@ import torch
 
 from vjepa_sim.envs.errors import UserError
 
-STARTS = 4  # for a descent
-APART = 0.5  # times its bound, in some dimension: a quarter of the box
+STARTS = 4  # starting points for a gradient descent
+APART = 0.5  # distance between two of them in some dimension, as a share of its bound
 
 Cost = Callable[[torch.Tensor], torch.Tensor]  # actions [N, H, A] to costs [N]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CEMConfig:
-    """How to search.
+    """Settings of the search.
 
     Attributes:
-        samples: action sequences per round.
-        elites: the best of them, which the next round is drawn around.
-        iterations: rounds.
-        horizon: steps of a sequence.
-        initial_std: standard deviation of the first round around what is proposed, as a share of each dimension's
-            bound.
-        min_std: floor under the deviations, in the same shares.
-        momentum: weight of the old mean and deviation in the new ones.
+        samples: action sequences per iteration.
+        elites: number of best samples to which the next iteration's distribution is fitted.
+        iterations: number of iterations.
+        horizon: steps of an action sequence.
+        initial_std: standard deviation in the first iteration, as a share of each dimension's bound.
+        min_std: lower bound of the standard deviation, likewise.
+        momentum: weight of the previous mean and standard deviation in the new ones, 0 to 1.
     """
 
     samples: int = 32
@@ -46,18 +45,18 @@ class CEMConfig:
             raise UserError(f"elites={self.elites} must lie between 2 and samples={self.samples}.")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What a search found.
+    """Result of a search.
 
     Attributes:
-        actions: [H, A], the mean after the last round.
-        cost: of the best sample.
-        evaluations: cost evaluations, one per sample and step.
-        curve: best cost after each round.
-        seconds: since the search began, likewise.
-        starts: the best samples that lie apart from each other [K, H, A], best first: the cost may have several
-            valleys.
+        actions: planned actions [H, A]: the mean after the last iteration, or the best actions after a descent.
+        cost: lowest cost that was found.
+        evaluations: cost evaluations, one per sample and step of the horizon.
+        curve: lowest cost so far after each iteration.
+        seconds: seconds since the search began, after each iteration.
+        starts: best samples that differ from each other by :data:`APART` or more [K, H, A], best first; starting points
+            for a descent, as the cost may have several local minima.
     """
 
     actions: torch.Tensor
@@ -69,13 +68,13 @@ class Plan:
 
 
 class CEM:
-    """Search within a box."""
+    """Searches action sequences in a box around 0."""
 
     def __init__(self, config: CEMConfig, bound: torch.Tensor):
         """
         Args:
-            config: how to search.
-            bound: largest absolute value of each action dimension [A]; 0 pins a dimension to 0.
+            config: settings of the search.
+            bound: largest absolute value of each action dimension [A]; 0 keeps a dimension at 0.
         """
         self.config = config
         self.bound = bound
@@ -84,9 +83,9 @@ class CEM:
         """Minimise a cost.
 
         Args:
-            cost: see :data:`Cost`.
-            generator: the source of randomness.
-            proposal: where to begin [H, A]; at 0 if not given.
+            cost: function to minimise, from action sequences [N, H, A] to costs [N].
+            generator: random generator of the samples.
+            proposal: initial mean [H, A]; 0 if None.
 
         Raises:
             UserError: a cost is not a finite number.
@@ -103,7 +102,7 @@ class CEM:
             samples = samples.clamp(-bound, bound)
             costs = cost(samples)
             if costs.shape != (config.samples,) or not torch.isfinite(costs).all():
-                raise UserError(f"The cost of {config.samples} plans must be as many finite numbers; given {costs}.")
+                raise UserError(f"Expected {config.samples} finite costs of {config.samples} plans; given {costs}.")
             drawn.append((samples, costs))
             elites = samples[costs.topk(config.elites, largest=False).indices]
             mean = config.momentum * mean + (1 - config.momentum) * elites.mean(0)
@@ -114,7 +113,14 @@ class CEM:
             seconds.append(time.perf_counter() - start)
         evaluations = config.samples * config.iterations * config.horizon
         mean = mean.clamp(-bound, bound)
-        return Plan(mean, best, evaluations, tuple(curve), tuple(seconds), self._starts(drawn))
+        return Plan(
+            actions=mean,
+            cost=best,
+            evaluations=evaluations,
+            curve=tuple(curve),
+            seconds=tuple(seconds),
+            starts=self._starts(drawn),
+        )
 
     def _starts(self, drawn: list[tuple[torch.Tensor, torch.Tensor]]) -> torch.Tensor:
         samples, costs = (torch.cat(parts) for parts in zip(*drawn, strict=True))

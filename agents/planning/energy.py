@@ -1,4 +1,4 @@
-"""What a planner minimises: how far imagined outcomes are from a goal, a weighted sum of terms."""
+"""Energy of action sequences: a weighted sum of distances between predicted outcomes and a goal."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from vjepa_sim.models.rotation import integrate
 from vjepa_sim.protocols import LatentDynamics
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Imagined:
-    """What a term of the energy is computed from: N imagined outcomes of action sequences, and the goal.
+    """Predicted outcomes of N action sequences, and the goal; the input of the energy's terms.
 
     Attributes:
-        situation: where actions begin.
-        goal: where to.
-        actions: [N, H, 7].
-        end: latents after the last step [N, tokens, dim].
-        proposal: the goal policy's actions [H, 7], or None.
-        bound: the step limits [7], 0 where nothing is searched.
+        situation: present latents and arm state, from which the actions start.
+        goal: latents and readings of the goal image.
+        actions: action sequences [N, H, 7].
+        end: predicted latents after the last step [N, tokens, dim].
+        proposal: actions of the goal policy [H, 7], or None.
+        bound: step limits [7]; 0 in dimensions that are not searched.
     """
 
     situation: Situation
@@ -39,12 +39,12 @@ class Imagined:
 
     @property
     def model(self) -> LatentDynamics:
-        """What imagines."""
+        """World model of the prediction."""
         return self.situation.model
 
     @cached_property
     def state(self) -> torch.Tensor:
-        """The arm's states after the last step [N, 7], by integrating the actions."""
+        """States of the arm after the last step [N, 7], by integrating the actions."""
         state = self.situation.state.expand(len(self.actions), ACTION_DIM)
         for action in self.actions.unbind(1):
             state = integrate(state, action)
@@ -52,18 +52,18 @@ class Imagined:
 
     @cached_property
     def readings(self) -> torch.Tensor | None:
-        """What the decoders read off the imagined ends [N, 4 or 7]; None without decoders."""
+        """Decoder readings of the predicted ends [N, 4 or 7], see :class:`.Percept`; None without decoders."""
         return self.situation.read(self.end)
 
 
 @dataclass(frozen=True)
 class EnergyTerm:
-    """One term.
+    """One term of the energy.
 
     Attributes:
-        name: by which weights are given.
-        distance: from what was imagined to distances [N] on the CPU; None where the model lacks what the term needs,
-            and the term is left out.
+        name: name of the term, the key of its weight.
+        distance: maps predicted outcomes to distances [N] on the CPU; returns None where the model lacks what the term
+            needs, and the term is then left out.
     """
 
     name: str
@@ -72,7 +72,7 @@ class EnergyTerm:
 
 ENERGY_TERMS: Registry[EnergyTerm] = Registry("energy term")
 
-Weights = dict[str, float]  # of terms by name, in the order in which they are summed; 0 leaves one out
+Weights = dict[str, float]  # weights of terms by name, in the order of the sum; 0 leaves a term out
 
 
 class Energy:
@@ -81,6 +81,7 @@ class Energy:
     def __init__(
         self,
         weights: Weights,
+        *,
         situation: Situation,
         goal: Percept,
         proposal: torch.Tensor | None,
@@ -88,11 +89,11 @@ class Energy:
     ):
         """
         Args:
-            weights: of the terms.
-            situation: where actions begin.
-            goal: where to.
-            proposal: the goal policy's actions [H, 7], or None.
-            bound: the step limits [7], 0 where nothing is searched.
+            weights: weight of each term.
+            situation: present latents and arm state.
+            goal: latents and readings of the goal image.
+            proposal: actions of the goal policy [H, 7], or None.
+            bound: step limits [7]; 0 in dimensions that are not searched.
 
         Raises:
             UserError: there is no such term.
@@ -105,7 +106,9 @@ class Energy:
         """Energies [N] of action sequences [N, H, 7]."""
         situation = self._situation
         end = situation.model.rollout(situation.z, situation.state, actions)[:, -1]
-        imagined = Imagined(situation, self._goal, actions, end, self._proposal, self._bound)
+        imagined = Imagined(
+            situation=situation, goal=self._goal, actions=actions, end=end, proposal=self._proposal, bound=self._bound
+        )
         energy: torch.Tensor | None = None
         for term, weight in self._terms:
             distance = term.distance(imagined)
@@ -117,40 +120,40 @@ class Energy:
 
 
 def feature_distance(
-    model: LatentDynamics, z: torch.Tensor, state: torch.Tensor, actions: torch.Tensor, goal: torch.Tensor
+    model: LatentDynamics, z: torch.Tensor, *, state: torch.Tensor, actions: torch.Tensor, goal: torch.Tensor
 ) -> torch.Tensor:
-    """How far imagined outcomes are from a goal, as the paper's planner measures it.
+    """Distance between predicted outcomes and a goal: the energy of V-JEPA 2-AC.
 
     Args:
-        model: that imagines.
+        model: world model.
         z: latent of the present [tokens, dim].
-        state: the arm's [7].
-        actions: [N, H, 7].
+        state: state of the arm [7].
+        actions: action sequences [N, H, 7].
         goal: latent of the goal [tokens, dim].
 
     Returns:
-        Mean absolute differences of features [N], on the CPU: what is done with them is too small for a GPU.
+        Mean absolute differences of features [N], on the CPU, where such small tensors are faster.
     """
     return (model.rollout(z, state, actions)[:, -1] - goal).abs().mean((1, 2)).cpu()
 
 
 def check_terms(model: LatentDynamics, weights: Weights) -> None:
-    """Refuse terms that a model can't have.
+    """Refuse terms that a model does not support.
 
     Raises:
-        UserError: there is no such term, or the term is all about what the model hasn't.
+        UserError: there is no such term, or the model lacks the decoder or policy that a term needs.
     """
     ENERGY_TERMS.check(*weights)
     if weights.get("pixels") and model.decode(model.encode(_blank(model))) is None:
         raise UserError(
-            f"Nothing gives images back of what checkpoint {model.card.name!r} imagines; choose another planner than "
+            f"Checkpoint {model.card.name!r} has no pixel decoder for predicted latents; choose another planner than "
             "pixels."
         )
     policy = model.goal_policy
     if weights.get("steps") and policy is not None and policy.config.inverse:
         raise UserError(
-            f"Checkpoint {model.card.name!r} is an inverse model and doesn't tell how many steps are left; choose "
-            "another planner."
+            f"Checkpoint {model.card.name!r} is an inverse model, which does not predict the steps left to a goal; "
+            "choose another planner."
         )
 
 
@@ -165,37 +168,37 @@ def _blank(model: LatentDynamics):
 
 
 def _features(imagined: Imagined) -> torch.Tensor:
-    """Mean absolute difference of features: all of the paper's energy."""
+    """Mean absolute difference of features, the energy of V-JEPA 2-AC."""
     return (imagined.end - imagined.goal.z).abs().mean((1, 2)).cpu()
 
 
 def _squared_features(imagined: Imagined) -> torch.Tensor:
-    """Mean squared difference of features, as DINO-WM and LeWM have it."""
+    """Mean squared difference of features, the energy of DINO-WM and LeWM."""
     return (imagined.end - imagined.goal.z).square().mean((1, 2)).cpu()
 
 
 def _pixels(imagined: Imagined) -> torch.Tensor | None:
-    """Mean absolute difference of the images that are decoded from imagined end and goal."""
+    """Mean absolute difference of the images decoded from the predicted end and the goal."""
     end, goal = imagined.model.decode(imagined.end), imagined.model.decode(imagined.goal.z[None])
     return None if end is None or goal is None else (end - goal).abs().mean((1, 2, 3)).cpu()
 
 
 def _end_effector(imagined: Imagined) -> torch.Tensor | None:
-    """Distance from where the actions put the end effector to where it is read off the goal image, per 10 cm."""
+    """Distance of the end effector after the actions from its decoded position in the goal, in units of 10 cm."""
     if imagined.goal.readings is None:
         return None
     return (state_target(imagined.state)[:, :3] - imagined.goal.readings.cpu()[:3]).norm(dim=1)
 
 
 def _grip(imagined: Imagined) -> torch.Tensor | None:
-    """Difference of the fingers' closedness, likewise, per full closing."""
+    """Difference of the closedness after the actions from its decoded value in the goal, 0 to 1."""
     if imagined.goal.readings is None:
         return None
     return (state_target(imagined.state)[:, 3] - imagined.goal.readings.cpu()[3]).abs()
 
 
 def _object(imagined: Imagined) -> torch.Tensor | None:
-    """Distance between the objects that are read off imagined end and goal, per 10 cm."""
+    """Distance between the object's decoded positions in the predicted end and the goal, in units of 10 cm."""
     readings, goal = imagined.readings, imagined.goal.readings
     if readings is None or goal is None or goal.shape[-1] <= 4:
         return None
@@ -203,7 +206,7 @@ def _object(imagined: Imagined) -> torch.Tensor | None:
 
 
 def _proposal(imagined: Imagined) -> torch.Tensor | None:
-    """Squared distance from what the goal policy would do, per step limit."""
+    """Squared distance from the goal policy's actions, in units of the step limits."""
     if imagined.goal.readings is None or imagined.proposal is None:
         return None
     searched = imagined.bound > 0
@@ -212,7 +215,7 @@ def _proposal(imagined: Imagined) -> torch.Tensor | None:
 
 
 def _steps(imagined: Imagined) -> torch.Tensor | None:
-    """Periods that the goal policy expects to be left at the imagined end."""
+    """Steps to the goal that the goal policy predicts at the predicted end."""
     policy, readings, goal = imagined.model.goal_policy, imagined.readings, imagined.goal
     if policy is None or readings is None or goal.readings is None:
         return None

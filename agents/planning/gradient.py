@@ -1,4 +1,4 @@
-"""Improve a plan by gradients through the model: quasi-Newton steps in the box (L-BFGS-B, Byrd and others, 1995)."""
+"""Gradient descent on a plan through the model: L-BFGS-B (Byrd and others, 1995) within the step limits."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ import torch
 from vjepa_sim.agents.planning.cem import Cost, Plan
 from vjepa_sim.envs.errors import UserError
 
-TOGETHER = 10  # evaluations that tell which valley is the deepest
+TOGETHER = 10  # evaluations after which the best of the starts is chosen
 
 
 def descend(plan: Plan, cost: Cost, bound: torch.Tensor, evaluations: int) -> Plan:
-    """Lower a plan's cost further: some steps down from all of its starts together, then on from the lowest alone.
+    """Lower a plan's cost: a few steps from all of its starts together, then more from the best of them.
 
     Args:
-        plan: where to begin.
-        cost: differentiable.
+        plan: plan with its starts.
+        cost: differentiable cost.
         bound: largest absolute value of each action dimension [A]; 0 keeps a dimension at 0.
-        evaluations: of the cost with its gradient, about as many at most, for the lowest alone.
+        evaluations: maximum number of evaluations of cost and gradient in the second phase, approximately.
 
     Returns:
-        The best plan that was met, perhaps one of the starts.
+        The plan with the lowest cost that was evaluated, possibly one of the starts.
 
     Raises:
         UserError: a cost is not a finite number.
     """
     began = time.perf_counter() - plan.seconds[-1] if plan.seconds else time.perf_counter()
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # a few plans at a time are too little for several: they would wait for each other
+    torch.set_num_threads(1)  # batches of a few plans are too small to gain from more
     try:
         together = _Descent(plan.starts, cost, bound)
         together.run(TOGETHER)
@@ -52,11 +52,11 @@ def descend(plan: Plan, cost: Cost, bound: torch.Tensor, evaluations: int) -> Pl
 
 
 class _Descent:
-    """From several starts at once, as one problem.
+    """Descent from several starts at once, as one problem: the sum of their costs.
 
     Attributes:
-        count: evaluations so far.
-        costs: the lowest that was met from each start [K].
+        count: cost evaluations so far.
+        costs: lowest cost so far from each start [K].
     """
 
     def __init__(self, starts: torch.Tensor, cost: Cost, bound: torch.Tensor):
@@ -67,7 +67,7 @@ class _Descent:
 
     @property
     def best(self) -> torch.Tensor:
-        """The actions [H, A] with the lowest cost that was met."""
+        """Actions [H, A] with the lowest cost so far."""
         return self._lowest[self.costs.argmin()]
 
     def run(self, evaluations: int) -> None:
@@ -84,7 +84,7 @@ class _Descent:
         )
 
     def _value_and_gradient(self, x: np.ndarray) -> tuple[float, np.ndarray]:
-        """Of all costs together, in shares of the bounds."""
+        """Sum of the costs and its gradient, in shares of the bounds."""
         shares = torch.tensor(x.reshape(*self._starts.shape[:2], -1), dtype=torch.float32, requires_grad=True)
         with torch.enable_grad():
             free = self._free.expand_as(self._starts)
@@ -94,7 +94,7 @@ class _Descent:
         found = costs.detach()
         self.count += len(found)
         if not torch.isfinite(found).all():
-            raise UserError(f"The costs of plans must be finite numbers; given {found}.")
+            raise UserError(f"Expected finite costs of plans; given {found}.")
         (gradient,) = torch.autograd.grad(total, shares)
         lower = found < self.costs
         self.costs[lower], self._lowest[lower] = found[lower], actions.detach()[lower]

@@ -1,4 +1,4 @@
-"""Model-predictive control toward goal images: imagine, compare in feature space, do the first step, look again."""
+"""Model-predictive control toward goal images with a world model."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from vjepa_sim.models.goal_policy import GoalPolicy, Intent
 from vjepa_sim.models.rotation import integrate
 from vjepa_sim.protocols import LatentDynamics
 
-FREE = (0, 1, 2, 5, 6)  # x, y, z, yaw and grip; the gripper keeps pointing down
-# In the order in which the terms are summed.
+FREE = (0, 1, 2, 5, 6)  # x, y, z, yaw and closedness; the gripper keeps pointing down
+# In the order of the sum.
 DEFAULT_WEIGHTS: Weights = {
     "features": 1.0,
     "end-effector": 0.2,
@@ -32,28 +32,25 @@ DEFAULT_WEIGHTS: Weights = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MPCConfig:
-    """How to plan.
+    """Settings of the planner.
 
     Attributes:
-        cem: the search.
-        gradient: evaluations of the energy with its gradient by which the search's best plan is then improved, about; 0
-            leaves it as it is.
+        cem: settings of the search.
+        gradient: evaluations of energy and gradient in a descent from the search's plans, approximately; 0 for none.
         energy: weights of the energy's terms, see :data:`.ENERGY_TERMS`.
-        guided: begin the search at what the model's goal policy would do, if it has one.
-        search: False sends just that.
-        searched: dimensions of an action that are free; the others stay 0.
-        grip_threshold: a smaller planned change of the grip is not sent (the reference planner's rule).
-        reached: a sub-goal is left early once the goal policy, if there is one that tells, expects fewer steps to it;
-            the steps saved are the next one's. 0 leaves none before its number of steps is over, as in the paper.
-        release_share: but this share of the way to open fingers is always enough, or they would never let go of what is
-            wide.
-        correct_view: shift back what is read where images show the flange elsewhere than the arm knows it to be, see
-            :class:`.Perception`.
-        view_angle: for a camera that stands elsewhere than in the model's training (see
-            :mod:`vjepa_sim.agents.calibration`): degrees, counterclockwise seen from above, by which a planned motion
-            is turned before it is sent.
+        guided: whether the search starts from the actions of the model's goal policy, if it has one.
+        search: whether to search; otherwise the goal policy's actions are sent as they are.
+        searched: dimensions of an action that are searched; the others stay 0.
+        grip_threshold: smallest planned change of the closedness that is sent, 0 to 1, as in V-JEPA 2-AC.
+        release_share: when opening, the threshold is at most this share of the measured closedness; otherwise the
+            gripper could not release wide objects.
+        reached: the next sub-goal begins early, once the goal policy predicts fewer steps than this to the current one;
+            0 for never, as in V-JEPA 2-AC. Without a goal policy that predicts steps, it has no effect.
+        correct_view: whether readings are corrected for a displaced camera, see :class:`.Perception`.
+        view_angle: angle in degrees, counterclockwise seen from above, by which planned horizontal motions are rotated
+            for a camera elsewhere than in training, see :mod:`vjepa_sim.agents.calibration`; None for no rotation.
     """
 
     cem: CEMConfig = field(default_factory=CEMConfig)
@@ -70,14 +67,18 @@ class MPCConfig:
 
     def __post_init__(self) -> None:
         if self.view_angle is not None and not np.isfinite(self.view_angle):
-            raise UserError(f"view_angle={self.view_angle}: expected degrees.")
+            raise UserError(f"view_angle={self.view_angle}: expected a finite angle in degrees.")
 
 
 class MPCAgent:
-    """Plans each action anew with a world model; changes to the next sub-goal when it is reached, or its steps are
-    over.
+    """Plans each action with a world model, and goes to the next sub-goal when the current one is reached or its steps
+    are over.
 
-    It is given images, the arm's own state and goal images, and nothing else.
+    Attributes:
+        model: world model.
+        config: settings of the planner.
+        model_evaluations: predictor evaluations of the last plan.
+        current_goal: index of the current sub-goal.
     """
 
     def __init__(
@@ -85,28 +86,28 @@ class MPCAgent:
     ):
         """
         Args:
-            model: that imagines.
-            config: how to plan.
-            limits: the arm's step limits.
+            model: world model.
+            config: settings of the planner; None for the defaults.
+            limits: safety limits of the arm; None for the defaults.
             seed: random seed of the search, the same in every episode.
 
         Raises:
-            UserError: the model lacks what the way to plan needs.
+            UserError: the model lacks a predictor, decoder or policy that the settings need.
         """
         if not model.imagines:
             raise UserError(
-                f"Checkpoint {model.card.name!r} has only an encoder. Give what `vjepa-sim train`, or the baseline "
-                "whose first half it is, makes of it."
+                f"Checkpoint {model.card.name!r} has no predictor, so it can't plan. Train one on this encoder with "
+                "`vjepa-sim train`, or finish the baseline whose first stage it is."
             )
         self.model = model
         self.config = config or MPCConfig()
         policy = model.goal_policy
         if not self.config.search and (policy is None or not self.config.guided):
             raise UserError(
-                f"Without a search the goal policy acts, and checkpoint {model.card.name!r} has none; choose another "
+                f"This planner acts with the goal policy, and checkpoint {model.card.name!r} has none; choose another "
                 "planner."
             )
-        self._tells_steps = policy is not None and not policy.config.inverse
+        self._predicts_steps = policy is not None and not policy.config.inverse
         if self.config.search:
             check_terms(model, self.config.energy)
         limits = limits or SafetyLimits()
@@ -116,13 +117,24 @@ class MPCAgent:
         self._seed = seed
         self._goals: list[torch.Tensor] = []  # latents [tokens, dim]
         self.model_evaluations = self.current_goal = 0
-        self.plan: Plan | None = None
+        self._plan: Plan | None = None
+
+    @property
+    def plan(self) -> Plan:
+        """The last plan.
+
+        Raises:
+            UserError: the agent has not acted yet.
+        """
+        if self._plan is None:
+            raise UserError("There is no plan yet: call act(observation) first.")
+        return self._plan
 
     def begin(self, goals: list[Goal]) -> None:
-        """Encode the goals and start with the first."""
+        """Start an episode: encode the goals and start with the first."""
         self._clock = SubgoalClock(goals)
         self._goals = [self.model.encode(goal.rgb)[0] for goal in goals]
-        # Through a camera that looks from another side, how far things are shifted depends on where they are.
+        # For a camera at another azimuth, the shift depends on the position.
         self._perception = Perception(
             self.model, self.config.correct_view, newest_only=self.config.view_angle is not None
         )
@@ -137,26 +149,26 @@ class MPCAgent:
         with torch.no_grad():
             situation = self._perception.perceive(observation.rgb, torch.from_numpy(observation.state))
             goal = self._next_goal(situation)
-            self.plan = self._plan(situation, goal)
-        self.model_evaluations = self.plan.evaluations
-        action = self.plan.actions[0].numpy().copy()
-        action[:2] = self._turned(action[:2])
-        action[GRIPPER] = self._decided(action[GRIPPER], float(observation.state[GRIPPER]))
+            self._plan = plan = self._search(situation, goal)
+        self.model_evaluations = plan.evaluations
+        action = plan.actions[0].numpy().copy()
+        action[:2] = self._rotated(action[:2])
+        action[GRIPPER] = self._thresholded(action[GRIPPER], float(observation.state[GRIPPER]))
         return action
 
-    def _plan(self, situation: Situation, goal: Percept) -> Plan:
+    def _search(self, situation: Situation, goal: Percept) -> Plan:
         proposal, bound = self._propose(situation, goal), self._planner.bound
         if not self.config.search and proposal is not None:
-            return Plan(proposal, float("nan"), evaluations=0, curve=(), seconds=(), starts=proposal[None])
-        energy = Energy(self.config.energy, situation, goal, proposal, bound)
+            return Plan(actions=proposal, cost=float("nan"), evaluations=0, curve=(), seconds=(), starts=proposal[None])
+        energy = Energy(self.config.energy, situation=situation, goal=goal, proposal=proposal, bound=bound)
         plan = self._planner.plan(energy, self._generator, proposal)
         return descend(plan, energy, bound, self.config.gradient) if self.config.gradient else plan
 
     def _next_goal(self, situation: Situation) -> Percept:
-        """The current goal, or the first after it that isn't reached yet if a goal policy tells."""
+        """The current goal, or the first one after it that the goal policy predicts not to be reached."""
         goal = situation.percept(self._goals[self.current_goal])
         policy = self.model.goal_policy
-        if policy is None or not (self.config.reached and self._tells_steps):
+        if policy is None or not (self.config.reached and self._predicts_steps):
             return goal
         now = situation.percept(situation.z)
         while self.current_goal < len(self._goals) - 1:
@@ -166,16 +178,16 @@ class MPCAgent:
             goal = situation.percept(self._goals[self.current_goal])
         return goal
 
-    def _decided(self, grip: float, closedness: float) -> float:
-        """A change of the grip that is worth sending, or 0."""
+    def _thresholded(self, grip: float, closedness: float) -> float:
+        """The largest change of the closedness in the planned direction, or 0 below the threshold."""
         threshold = self.config.grip_threshold
         if grip < 0:
             threshold = min(threshold, self.config.release_share * closedness)
-        # Fingers stop at what they hold: to close is to close all the way, or the grip has no force.
+        # Fingers stop at the object: without a target beyond it, they would hold it without force.
         return 0.0 if abs(grip) < threshold else float(np.sign(grip)) * float(self._planner.bound[GRIPPER])
 
     def _propose(self, situation: Situation, goal: Percept) -> torch.Tensor | None:
-        """What the goal policy would do, step after imagined step [H, 7]; None without one."""
+        """Rollout of the goal policy in the model [H, 7]; None without a policy."""
         policy = self.model.goal_policy
         if policy is None or not self.config.guided:
             return None
@@ -184,14 +196,14 @@ class MPCAgent:
             if step:
                 z = self.model.rollout(situation.z, situation.state, torch.stack(actions)[None])[0, -1]
             intent = _intent(policy, situation.percept(z), state, goal)
-            grip = (intent.grip > 0)[None].float().cpu() - state[GRIPPER]  # fingers open or close, nothing between
+            grip = (intent.grip > 0)[None].float().cpu() - state[GRIPPER]  # open or closed, nothing between
             action = torch.cat([intent.motion.cpu(), grip])
             actions.append(action.clamp(-self._planner.bound, self._planner.bound))
             state = integrate(state, actions[-1])
         return torch.stack(actions)
 
-    def _turned(self, move: np.ndarray) -> np.ndarray:
-        """A horizontal move [2] from the model's directions to the arm's; shortened, not bent, to the arm's limits."""
+    def _rotated(self, move: np.ndarray) -> np.ndarray:
+        """Rotate a horizontal motion [2] by the view's angle, and scale it to the step limits."""
         if self.config.view_angle is None:
             return move
         cosine, sine = np.cos(np.radians(self.config.view_angle)), np.sin(np.radians(self.config.view_angle))
@@ -200,5 +212,5 @@ class MPCAgent:
 
 
 def _intent(policy: GoalPolicy, now: Percept, state: torch.Tensor, goal: Percept) -> Intent:
-    """What the goal policy makes of a percept, seen or imagined, with the arm in a state [7]."""
+    """Output of the goal policy for a percept, encoded or predicted, with the arm in a state [7]."""
     return policy(now.z, now.readings, state.to(now.z.device), goal.z, goal.readings)

@@ -1,4 +1,4 @@
-"""How a planning agent perceives: images as latents, and readings corrected where the camera was moved."""
+"""Perception of planning agents: latents, and decoder readings corrected for a displaced camera."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from vjepa_sim.protocols import LatentDynamics
 
 @dataclass(frozen=True)
 class Percept:
-    """What a model makes of an image.
+    """Latents of an image, encoded or predicted, and the positions decoded from them.
 
     Attributes:
         z: latents [tokens, dim].
-        readings: what the decoders read off them [4 or 7], in the arm's frame; None without decoders.
+        readings: decoded flange position, closedness and, with an object decoder, object position [4 or 7], in the
+            units of :mod:`vjepa_sim.models.heads` and the base frame; None without decoders.
     """
 
     z: torch.Tensor
@@ -26,16 +27,16 @@ class Percept:
 
 @dataclass(frozen=True)
 class Situation:
-    """What is known of the present moment.
+    """Latents of the present image and the arm's measured state.
 
-    The arm knows where its flange is, and the image shows it somewhere: where the two differ by more than readings
-    usually do, the camera was moved, and object and goal are as far off. So whatever is read is shifted back.
+    If the flange's decoded position differs from its measured one by more than decoders usually err, the camera is
+    displaced, and decoded positions of object and goal are off by the same vector. It is subtracted from all readings.
 
     Attributes:
-        model: that reads.
+        model: world model with the decoders.
         z: latents of the image [tokens, dim].
-        state: the arm's [7].
-        shift: by which the camera shifts what is read [3], in the decoders' units; None without decoders.
+        state: state of the arm [7].
+        shift: error of decoded positions [3] that the camera causes, in the decoders' units; None without decoders.
     """
 
     model: LatentDynamics
@@ -44,35 +45,34 @@ class Situation:
     shift: torch.Tensor | None
 
     def read(self, z: torch.Tensor) -> torch.Tensor | None:
-        """What the decoders read off latents [..., tokens, dim] of this camera's images, in the arm's frame."""
+        """Decode latents [..., tokens, dim] of this camera's images to corrected readings [..., 4 or 7]."""
         readings = None if self.shift is None else self.model.read(z)
         return None if readings is None or self.shift is None else unshifted(readings, self.shift)
 
     def percept(self, z: torch.Tensor) -> Percept:
-        """Latents [tokens, dim] of this camera's images, seen or imagined, with what is read off them."""
+        """Latents [tokens, dim] of this camera's images, encoded or predicted, with their readings."""
         return Percept(z, self.read(z))
 
 
 class Perception:
-    """Perceives an episode's images, one after another.
+    """Encodes the images of an episode, one after another.
 
-    The camera stands still meanwhile, so it is shifted by no more than every one of them shows: where the newest alone
-    counted, a gripper at the edge of what the decoder knows would be misread, the goal taken to be farther out, and the
-    arm led away.
+    The camera is fixed during an episode, so the smallest shift over all images so far is used. With the newest image
+    alone, a decoding error at the edge of the workspace would count as a shift of the camera, and move the goal.
     """
 
     def __init__(self, model: LatentDynamics, correct: bool, newest_only: bool = False):
         """
         Args:
-            model: that reads.
-            correct: whether readings are shifted back.
-            newest_only: judge by the newest image, for cameras whose shift differs from place to place.
+            model: world model with the decoders.
+            correct: whether readings are corrected for a displaced camera.
+            newest_only: whether the shift is that of the newest image; for cameras whose shift depends on the position.
         """
         self._model, self._correct, self._newest_only = model, correct, newest_only
         self._offs: list[torch.Tensor] = []
 
     def perceive(self, rgb: np.ndarray, state: torch.Tensor) -> Situation:
-        """From an image, uint8 [H, W, 3], and the arm's state [7]."""
+        """Encode an image, uint8 [H, W, 3], taken at the arm's state [7]."""
         z = self._model.encode(rgb)[0]
         readings = self._model.read(z)
         if readings is None:

@@ -1,4 +1,4 @@
-"""Planners by name: ways to plan, each lever of the default on or off."""
+"""Registry of planners: named settings of :class:`.MPCAgent`, and ablations of the default."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from vjepa_sim.protocols import LatentDynamics
 
 @dataclass(frozen=True)
 class PlannerSpec:
-    """A way to plan.
+    """Named settings of the planner.
 
     Attributes:
-        name: as on the command line.
-        config: its settings.
-        about: what it is, for help texts.
+        name: name on the command line.
+        config: settings.
+        about: short description for help texts.
     """
 
     name: str
@@ -32,22 +32,22 @@ PLANNERS: Registry[PlannerSpec] = Registry("planner")
 
 
 def without(weights: Weights, *terms: str) -> Weights:
-    """An energy's weights without some terms."""
+    """Weights of an energy without some of its terms."""
     return {name: weight for name, weight in weights.items() if name not in terms}
 
 
 DEFAULT = MPCConfig()
 
-# Begun at standing still rather than at a proposal, a search has farther to go.
+# A search that starts from zero actions instead of a proposal needs a wider distribution.
 WIDE = CEMConfig(samples=96, elites=8, iterations=3, initial_std=1.0)
 UNGUIDED = replace(DEFAULT, guided=False, cem=WIDE, energy=without(DEFAULT_WEIGHTS, "steps", "proposal"))
 
-# DINO-WM's and LeWM's energy; and a search of theirs, several steps ahead.
+# The energy of DINO-WM and LeWM, and their search several steps ahead.
 LATENT = replace(UNGUIDED, energy={"squared-features": 1.0}, reached=0.0)
 FAR = CEMConfig(samples=300, elites=30, iterations=10, horizon=3, initial_std=1.0, min_std=0.0, momentum=0.0)
 
-# V-JEPA 2-AC's own (arXiv 2506.09985, section 4.2): distance of features, one step ahead, no rotation; mean and
-# deviations keep 0.15 of their old values; sub-goals are changed by the clock.
+# V-JEPA 2-AC's planner (arXiv 2506.09985, section 4.2): distance of features, one step ahead, no rotation,
+# momentum 0.15; each sub-goal lasts its number of steps.
 REFERENCE = MPCConfig(
     cem=CEMConfig(samples=800, elites=10, iterations=10, horizon=1, initial_std=1.0, min_std=0.0, momentum=0.15),
     energy={"features": 1.0},
@@ -59,8 +59,8 @@ REFERENCE = MPCConfig(
 )
 
 
-def _levers(base: MPCConfig) -> dict[str, MPCConfig]:
-    """A way to plan, with one thing left out of it each."""
+def _ablations(base: MPCConfig) -> dict[str, MPCConfig]:
+    """Ablations: the planner with one component left out each."""
     terms = [name for name, weight in base.energy.items() if weight and base.search]
     return {
         "timed": replace(base, reached=0.0),
@@ -70,59 +70,61 @@ def _levers(base: MPCConfig) -> dict[str, MPCConfig]:
 
 
 for _spec in (
-    PlannerSpec("default", DEFAULT, "searches near what the goal policy proposes"),
-    PlannerSpec("reference", REFERENCE, "V-JEPA 2-AC's own"),
+    PlannerSpec("default", DEFAULT, "searches around the goal policy's proposal"),
+    PlannerSpec("reference", REFERENCE, "V-JEPA 2-AC's"),
     PlannerSpec(
-        "generated", replace(REFERENCE, cem=replace(REFERENCE.cem, samples=80)), "the paper's for its video model"
+        "generated", replace(REFERENCE, cem=replace(REFERENCE.cem, samples=80)), "V-JEPA 2's for its video model Cosmos"
     ),
     PlannerSpec("policy", replace(DEFAULT, search=False), "the goal policy alone, without a search"),
     PlannerSpec("unguided", UNGUIDED, "a search without the goal policy"),
-    PlannerSpec("latent", LATENT, "distances of features alone"),
-    PlannerSpec("lookahead", replace(LATENT, cem=FAR), "the same, three steps ahead"),
-    PlannerSpec("pixels", replace(LATENT, energy={"pixels": 1.0}), "distances of images alone"),
+    PlannerSpec("latent", LATENT, "distance of features only"),
+    PlannerSpec("lookahead", replace(LATENT, cem=FAR), "distance of features only, three steps ahead"),
+    PlannerSpec("pixels", replace(LATENT, energy={"pixels": 1.0}), "distance of images only"),
     PlannerSpec(
         "gradient",
         replace(UNGUIDED, cem=replace(WIDE, iterations=1), gradient=18),
         "a search without the goal policy, improved by gradients",
     ),
-    *(PlannerSpec(name, config, "the default without one lever") for name, config in _levers(DEFAULT).items()),
+    *(PlannerSpec(name, config, "ablation of the default") for name, config in _ablations(DEFAULT).items()),
 ):
     PLANNERS.register(_spec)
 
 
 def check_planner(agent: str, name: str, config: MPCConfig | None = None) -> None:
-    """Refuse a planner that an agent has no use for.
+    """Refuse a planner that an agent does not support.
 
     Args:
         agent: name of one of :data:`.AGENTS`.
         name: name of one of :data:`PLANNERS`.
-        config: what the name means for the agent's model, if that is known by now.
+        config: settings resolved for the agent's model, see :func:`planner_for`; None before the model is loaded.
 
     Raises:
-        UserError: no planner has this name, or what it needs is what this agent hasn't.
+        UserError: there is no such planner, or the agent lacks what it needs.
     """
     planner, spec = config or PLANNERS[name].config, AGENTS[agent]
     if planner.gradient and not spec.differentiable:
         raise UserError(
-            f"Planner {name!r} needs gradients, and agent {agent!r} imagines without any. Choose another planner."
+            f"Planner {name!r} needs gradients, which the rollouts of agent {agent!r} lack. Choose another planner."
         )
     if spec.privileged and not planner.search:
         raise UserError(
-            f"Planner {name!r} searches nothing, so agent {agent!r} would never ask the simulator. Choose another "
+            f"Planner {name!r} does not search, so agent {agent!r} would never use the simulator. Choose another "
             "planner."
         )
 
 
 def planner_for(model: LatentDynamics, name: str) -> MPCConfig:
-    """What a name means for a model: the default of one without a goal policy is ``unguided``, of an inverse model
-    ``policy``; what is left out of the default is left out of that.
+    """Settings of a planner for a model.
+
+    ``default`` is ``unguided`` for a model without a goal policy, and ``policy`` for an inverse model. Ablations apply
+    to the model's default.
 
     Args:
-        model: that plans.
+        model: world model to plan with.
         name: name of one of :data:`PLANNERS`.
 
     Raises:
-        UserError: no planner has this name, or it leaves out what this model's default hasn't.
+        UserError: there is no such planner, or it leaves out a component that the model's default does not have.
     """
     config, default = PLANNERS[name].config, "default"
     if model.goal_policy is None:
@@ -131,12 +133,12 @@ def planner_for(model: LatentDynamics, name: str) -> MPCConfig:
         default = "policy"
     if name == "default":
         return PLANNERS[default].config
-    if name not in _levers(DEFAULT):
+    if name not in _ablations(DEFAULT):
         return config
-    levers = _levers(PLANNERS[default].config)
-    if name not in levers:
+    ablations = _ablations(PLANNERS[default].config)
+    if name not in ablations:
         raise UserError(
-            f"Planner {name!r} leaves out what the planner of checkpoint {model.card.name!r}, {default!r}, hasn't. "
-            f"Of that can be left out: {', '.join(levers)}."
+            f"Planner {name!r} leaves out a component that {default!r}, the default planner of checkpoint "
+            f"{model.card.name!r}, does not have. Choose one of: {', '.join(ablations)}."
         )
-    return levers[name]
+    return ablations[name]

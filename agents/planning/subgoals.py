@@ -1,4 +1,4 @@
-"""Sub-goals changed by the clock, as in the paper: each has its number of steps."""
+"""Sub-goals that last a fixed number of steps each, as in V-JEPA 2-AC."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from vjepa_sim.envs.observation import Goal, Observation
 
 
 class SubgoalClock:
-    """Which goal is due at each step of an episode; the last one stays."""
+    """Counts the steps of an episode: each sub-goal lasts its number of steps, the last one until the end."""
 
     def __init__(self, goals: list[Goal]):
         """
         Args:
-            goals: in order.
+            goals: sub-goals, in order.
 
         Raises:
-            UserError: there are none, or they are no goals.
+            UserError: there are none, or one is not a :class:`.Goal`.
         """
         if not goals or not all(isinstance(goal, Goal) for goal in goals):
             raise UserError(
@@ -29,21 +29,21 @@ class SubgoalClock:
         self._step = 0
 
     def due(self, observation: Observation) -> int:
-        """Number of the goal that is due now; the next call is one step later.
+        """Index of the current goal. Each call counts one step.
 
         Raises:
-            UserError: what is given is no observation, or its picture has another shape than the goals'.
+            UserError: the argument is no :class:`.Observation`, or its image has another aspect ratio than the goals'.
         """
         if not isinstance(observation, Observation):
             raise UserError(
-                f"act() takes an vjepa_sim.envs.observation.Observation, such as env.unwrapped.observation; a "
+                f"act() takes a vjepa_sim.envs.observation.Observation, such as env.unwrapped.observation; a "
                 f"{type(observation).__name__} was given."
             )
         height, width, _ = observation.rgb.shape
         for goal_height, goal_width, _ in self._shapes:
             if height * goal_width != width * goal_height:
                 raise UserError(
-                    f"The camera's pictures have {width} × {height} pixels, the goal's {goal_width} × {goal_height}: "
+                    f"The camera's images have {width} × {height} pixels, the goal's {goal_width} × {goal_height}: "
                     "they can't show the same view. Capture goals with this camera: vjepa-sim capture-goal."
                 )
         number = int(np.searchsorted(self._deadlines, self._step, side="right"))

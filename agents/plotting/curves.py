@@ -1,4 +1,4 @@
-"""What a training run wrote down, as curves: losses, the probe's errors, the planner's success."""
+"""Curves of a training run: losses, probe errors, success rates of the planner."""
 
 from __future__ import annotations
 
@@ -27,17 +27,23 @@ COLORS: tuple[Color, ...] = (
     (225, 130, 175),
     (110, 180, 60),
 )
-PAUSE = 600.0  # s; where more lie between two lines, the run had been stopped
-SMOOTHED = 5  # lines that a training loss is the mean of
+PAUSE = 600.0  # s; a longer interval between two lines is a pause of the run
+SMOOTHED = 5  # lines in the moving average of a loss
 
 Curve = list[tuple[int, float]]
 
 
 def read_metrics(run: Path) -> tuple[dict[str, Curve], float]:
-    """A training run's scalars by name, as (step, value), and the seconds that it took.
+    """Read the scalars of a training run.
+
+    Args:
+        run: folder of the run.
+
+    Returns:
+        Pairs of (step, value) by name, and the duration of the run in seconds.
 
     Raises:
-        UserError: the folder holds no training run, or its record is damaged.
+        UserError: the folder holds no training run, or its file is damaged.
     """
     path = run / METRICS_FILE
     if not path.is_file():
@@ -60,14 +66,24 @@ def read_metrics(run: Path) -> tuple[dict[str, Curve], float]:
 
 
 def draw_curves(curves: dict[str, Curve]) -> np.ndarray:
-    """A panel for every group of scalars (the part of their names before the slash); uint8 [H, W, 3]."""
+    """Plot scalars, a panel for each group (the part of their names before the slash).
+
+    Args:
+        curves: pairs of (step, value) by name.
+
+    Returns:
+        Image, uint8 [H, W, 3].
+
+    Raises:
+        UserError: no scalar has two values.
+    """
     groups: dict[str, dict[str, Curve]] = defaultdict(dict)
     for name, curve in curves.items():
         group, _, rest = name.rpartition("/")
         if rest != "learning_rate" and len(curve) > 1:
             groups[group][rest] = _smoothed(curve) if len(curve) > 10 * SMOOTHED else curve
     if not groups:
-        raise UserError("The run has not written down two steps yet: there is no curve to draw.")
+        raise UserError("The run has logged fewer than two steps, so there is no curve to draw.")
     sheet = Sheet(len(groups), legend=24 * max(len(group) for group in groups.values()))
     for number, (group, named) in enumerate(groups.items()):
         last = max(step for curve in named.values() for step, _ in curve)
@@ -89,7 +105,7 @@ def _smoothed(curve: Curve) -> Curve:
 
 
 def _ticks(end: float) -> list[float]:
-    """About five round numbers from 0 to an end."""
+    """About five round numbers from 0 to ``end``."""
     step = 10.0 ** np.floor(np.log10(max(end, 1e-9) / 2))
     step *= next(factor for factor in (1, 2, 5, 10) if end / (step * factor) <= 5)
     return [float(tick) for tick in np.arange(0, end + 1e-9, step)]

@@ -1,1 +1,1 @@
-"""Agents that act without a planner, and the upper bounds that are given the simulator."""
+"""Policies, reference policies, and the world models that stand in for the project's own: Cosmos, the simulator."""

@@ -1,4 +1,4 @@
-"""An agent that acts by a policy cloned toward goal images; see :mod:`vjepa_sim.baselines.cloning`."""
+"""Agent of a goal-conditioned behaviour-cloning policy; see :mod:`vjepa_sim.baselines.cloning`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from vjepa_sim.agents.planning.subgoals import SubgoalClock
-from vjepa_sim.baselines.cloning import DRAWS, Policy
+from vjepa_sim.baselines.cloned_policy import DRAWS, Policy
 from vjepa_sim.envs.errors import UserError
 from vjepa_sim.envs.observation import Goal, Observation
 from vjepa_sim.envs.pose import GRIPPER
@@ -14,10 +14,8 @@ from vjepa_sim.envs.safety import SafetyLimits
 
 
 class CloningAgent:
-    """Draws nine chunks of actions, sends the median of their first ones, axis by axis, and looks again; goals are
-    changed by the clock.
-
-    It is given images, the arm's own state and goal images, and nothing else.
+    """Samples :data:`.DRAWS` action chunks from the policy at each step and returns the per-axis median of their first
+    actions. Sub-goals follow :class:`.SubgoalClock`.
     """
 
     model_evaluations = 0
@@ -25,9 +23,9 @@ class CloningAgent:
     def __init__(self, policy: Policy, limits: SafetyLimits | None = None, seed: int = 0):
         """
         Args:
-            policy: that was cloned.
-            limits: the arm's step limits.
-            seed: of the draws.
+            policy: trained policy.
+            limits: safety limits of the arm; None for the defaults.
+            seed: random seed of the samples, the same in every episode.
         """
         self.model = policy
         self._bound = torch.tensor((limits or SafetyLimits()).step, dtype=torch.float32)
@@ -36,7 +34,7 @@ class CloningAgent:
         self.current_goal = 0
 
     def begin(self, goals: list[Goal]) -> None:
-        """Start with the first goal."""
+        """Start an episode with the first goal."""
         self._clock = SubgoalClock(goals)
         self._goals = [self.model.card.transform(goal.rgb[None])[0] for goal in goals]
         self.current_goal = 0
@@ -53,6 +51,6 @@ class CloningAgent:
         state = torch.from_numpy(observation.state)
         chunks = self.model.draw(images, state[None].to(device), self._generator, DRAWS)
         action = chunks[:, 0, 0].cpu().median(0).values
-        closed = (action[GRIPPER] > 0.5).float()  # hands open or close, nothing between
+        closed = (action[GRIPPER] > 0.5).float()  # the gripper opens or closes, nothing between
         action[GRIPPER] = closed - state[GRIPPER]
         return action.clamp(-self._bound, self._bound).numpy()

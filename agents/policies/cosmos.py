@@ -1,12 +1,12 @@
-"""NVIDIA's action-conditioned Cosmos-Predict2 as a world model: its package, its weights, our contract; latents are the
-pictures.
+"""NVIDIA's action-conditioned Cosmos-Predict2 as a world model; its latents are images.
 
-The package isn't on a package index, and its two billion parameters need a GPU. It generates a chunk of twelve frames,
-four a second, from one frame and twelve actions: changes of pose in the hand's own frame, twenty-fold, and the
-closedness.
+The package is on no package index, and the model with its two billion parameters needs a GPU. It generates 12 frames at
+4 Hz from one frame and 12 actions: changes of pose in the end effector's frame, times 20, and the closedness.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,37 +15,39 @@ from vjepa_sim.card import Card
 from vjepa_sim.envs.errors import UserError
 from vjepa_sim.envs.optional import load_package
 from vjepa_sim.envs.pose import GRIPPER, POSITION, ROTATION, difference, euler_to_matrix, integrate, matrix_to_euler
+from vjepa_sim.models.goal_policy import GoalPolicy
+from vjepa_sim.protocols import LatentDynamics
 from vjepa_sim.transform import ImageTransform
 
-CHUNK = 12  # actions that it takes at once
+CHUNK = 12  # actions per generated video
 ACTION_GAIN = 20.0
-GUIDANCE = 0.0  # it is told no text that it could be guided by
-SIZE = 256  # pixels that our camera's pictures have
+GUIDANCE = 0.0  # no classifier-free guidance: there is no text
+SIZE = 256  # height and width of its images in pixels
 PERIOD = 0.25  # s
 INSTALL = (
-    "Install it from https://github.com/nvidia-cosmos/cosmos-predict2 on a machine with a GPU, or train our own small "
-    "one: vjepa-sim baseline video."
+    "Install it from https://github.com/nvidia-cosmos/cosmos-predict2 on a machine with a GPU, or train the "
+    "small video model of this project: vjepa-sim baseline video."
 )
 
 
-class CosmosWorld:
-    """What a planner needs of a world model; there are no decoders and no goal policy, so energies are distances of
-    pictures.
+class CosmosWorld(LatentDynamics):
+    """The Cosmos pipeline as a world model without decoders and without a goal policy: energies are distances of
+    images.
 
     Attributes:
-        card: what it expects.
-        device: where latents are: they are pictures, and wait on the CPU.
-        predictor: the pipeline.
+        card: image size and period that it expects.
+        predictor: pipeline of the package, on its own device.
     """
 
-    state_decoder = object_decoder = pixel_decoder = goal_policy = None
-    device = torch.device("cpu")
+    card: Card
+    goal_policy: GoalPolicy | None = None
+    imagines: bool = True
 
     def __init__(self, checkpoint: str, steps: int = 35):
         """
         Args:
-            checkpoint: of the diffusion transformer, a file.
-            steps: from noise to pictures.
+            checkpoint: file of the diffusion transformer.
+            steps: sampling steps.
 
         Raises:
             UserError: the package is missing, or the weights can't be loaded.
@@ -65,36 +67,65 @@ class CosmosWorld:
         self.card = Card(name=checkpoint, transform=ImageTransform(SIZE), period=PERIOD)
         self._steps = steps
 
+    @property
+    def device(self) -> torch.device:
+        """Device of the latents, which are images: the CPU."""
+        return torch.device("cpu")
+
+    def to(self, device: Any) -> CosmosWorld:
+        """Return the model as it is: the package chooses its device."""
+        return self
+
     def encode(self, rgb: np.ndarray) -> torch.Tensor:
-        """A picture uint8 [H, W, 3] to its pixels [1, H · W, 3], 0 to 1."""
+        """An image uint8 [H, W, 3] to its pixels [1, SIZE · SIZE, 3], 0 to 1."""
         pixels = self.card.transform.invert(self.card.transform(np.asarray(rgb)[None]))
         return torch.from_numpy(pixels).float().flatten(1, 2) / 255
 
     def rollout(self, z: torch.Tensor, state: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
-        """Pixels after each step [N, H, pixels, 3] of actions [N, H, 7], at most twelve, from a picture [pixels, 3]."""
+        """Generate the images after each of at most :data:`CHUNK` actions.
+
+        Args:
+            z: pixels of the current image [pixels, 3], 0 to 1.
+            state: the arm's state [7].
+            actions: [N, H, 7], metres, radians, closedness, base frame.
+
+        Returns:
+            Pixels [N, H, pixels, 3].
+
+        Raises:
+            UserError: the horizon H is too long.
+        """
         if actions.shape[1] > CHUNK:
-            raise UserError(f"Cosmos imagines {CHUNK} steps at once; a horizon of {actions.shape[1]} was asked for.")
+            raise UserError(f"Cosmos predicts {CHUNK} steps; a horizon of {actions.shape[1]} was given.")
         frame = (z.view(SIZE, SIZE, 3) * 255).round().to(torch.uint8).numpy()
-        made = []
+        predicted = []
         for plan in actions.numpy():
-            told = its_actions(state.numpy(), plan)
-            video = self.predictor(frame, told, guidance=GUIDANCE, num_sampling_step=self._steps)  # [1, 3, T, H, W]
+            given = cosmos_actions(state.numpy(), plan)
+            video = self.predictor(frame, given, guidance=GUIDANCE, num_sampling_step=self._steps)  # [1, 3, T, H, W]
             frames = video[0, :, 1 : 1 + len(plan)].float().cpu().clamp(-1, 1) / 2 + 0.5
-            made.append(frames.permute(1, 2, 3, 0).flatten(1, 2))
-        return torch.stack(made)
+            predicted.append(frames.permute(1, 2, 3, 0).flatten(1, 2))
+        return torch.stack(predicted)
 
 
-def its_actions(state: np.ndarray, actions: np.ndarray) -> np.ndarray:
-    """Our actions [H, 7] from a state [7] as Cosmos is told them, float32 [12, 7]; after the last one the arm stays."""
-    told = np.zeros((CHUNK, 7), np.float32)
+def cosmos_actions(state: np.ndarray, actions: np.ndarray) -> np.ndarray:
+    """Convert actions to the convention of Cosmos.
+
+    Args:
+        state: the arm's state [7].
+        actions: [H, 7], H at most :data:`CHUNK`, see :mod:`vjepa_sim.envs.pose`.
+
+    Returns:
+        float32 [CHUNK, 7]; the arm rests after the last action.
+    """
+    converted = np.zeros((CHUNK, 7), np.float32)
     state = np.asarray(state, np.float64)
     for row in range(CHUNK):
         if row < len(actions):
             following = integrate(state, actions[row])
             turn = euler_to_matrix(state[ROTATION])
             inside = turn.T @ euler_to_matrix(difference(state, following)[ROTATION]) @ turn
-            told[row, POSITION] = ACTION_GAIN * turn.T @ (following - state)[POSITION]
-            told[row, ROTATION] = ACTION_GAIN * matrix_to_euler(inside)
+            converted[row, POSITION] = ACTION_GAIN * turn.T @ (following - state)[POSITION]
+            converted[row, ROTATION] = ACTION_GAIN * matrix_to_euler(inside)
             state = following
-        told[row, GRIPPER] = state[GRIPPER]
-    return told
+        converted[row, GRIPPER] = state[GRIPPER]
+    return converted

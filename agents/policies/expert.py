@@ -1,4 +1,4 @@
-"""The scripted expert: privileged, and the upper bound in every table."""
+"""The scripted expert: a privileged policy, and an upper bound in tables."""
 
 from __future__ import annotations
 
@@ -14,34 +14,41 @@ from vjepa_sim.envs.registry import Registry
 from vjepa_sim.envs.sim_env import SimEnv
 from vjepa_sim.envs.tasks.grasping import LIFT, grasp_state, is_held
 
-CLOSE_ENOUGH = 0.012  # m from the grasp at which the fingers close
-HOVER = 0.07  # m above the grasp from which the gripper goes down
-CARRY = 0.8 * LIFT  # m above the table at which the object is carried
-CLEARANCE = 0.03  # m below the wanted height at which nothing moves sideways any more
-PULL = 0.05  # closedness that an open gripper may have by mistake
-THERE = 0.02  # m from its place at which the object is let go
+CLOSE_ENOUGH = 0.012  # m, distance from the grasp at which the fingers close
+HOVER = 0.07  # m, height above the grasp from which the gripper descends
+CARRY = 0.8 * LIFT  # m, height above the table at which the object is carried
+CLEARANCE = 0.03  # m, missing height at which there is no sideways motion
+PULL = 0.05  # closedness up to which the gripper counts as open
+THERE = 0.02  # m, distance from its destination at which the object is released
 
-# Within the first the gripper goes straight down, beyond the second it stays high, and between them it comes down as it
-# gets nearer. Rules that jump can't be imitated: to a model that sees half a centimetre wrong, up and down add up to
-# nothing. Nor can those that depend on what is hardly seen: the gripper turns as the box is turned, but never waits for
-# that; closing fingers turn the box as well.
-FUNNEL = (0.012, 0.04)  # m sideways from the grasp
-PLACE_FUNNEL = (0.012, 0.04)  # m sideways from where the object should stand
+# Sideways distances between which the gripper's height rises linearly from 0 to its maximum. A height that jumped with
+# the distance could not be imitated: a model with an error of half a centimetre would average up and down. For the same
+# reason the gripper never waits for its yaw, which is hardly visible; closing fingers turn the box as well.
+FUNNEL = (0.012, 0.04)  # m from the grasp
+PLACE_FUNNEL = (0.012, 0.04)  # m from the object's destination
 
 
 class Manipulator:
-    """What skills are made of: feedback motions on the simulator's own state, which recover from noise and pushes.
+    """Motion primitives of the skills: feedback on the simulator's state, which recovers from noise and pushes.
 
     Attributes:
         env: the environment.
-        goals: of the episode, with the arm's states.
+        goal_state: the arm's state [7] in the last goal.
     """
 
-    def __init__(self, env: SimEnv, goals: list[Goal]):
-        self.env, self.goals = env, goals
+    def __init__(self, env: SimEnv, goal_state: np.ndarray):
+        self.env, self.goal_state = env, goal_state
 
     def move(self, target: np.ndarray, closedness: float) -> np.ndarray:
-        """The action [7] toward a state [7], shortened so that its direction is kept within the step limits."""
+        """Action [7] toward a state.
+
+        Args:
+            target: state [7] to move to; its closedness is not used.
+            closedness: closedness to move to.
+
+        Returns:
+            float32 [7], within the step limits; the translation is scaled as a whole, so its direction is kept.
+        """
         simulation, limits = self.env.simulation, self.env.arm.limits
         action = pose.difference(simulation.target, target)
         action[:3] /= max(1.0, np.abs(action[:3]).max() / limits.max_translation)
@@ -49,12 +56,12 @@ class Manipulator:
         action[pose.GRIPPER] = np.clip(
             closedness - simulation.target[pose.GRIPPER], -limits.max_gripper, limits.max_gripper
         )
-        if closedness == 0.0:  # opening counts from where the fingers are
+        if closedness == 0.0:  # relative to the measured fingers, which an object may have stopped
             action[pose.GRIPPER] = np.clip(-simulation.closedness(), -limits.max_gripper, 0.0)
         return action.astype(np.float32)
 
     def pick(self) -> np.ndarray:
-        """The action [7] of going above the object, down around it, and closing."""
+        """Action [7] that moves above the object, down around it, and closes the gripper."""
         simulation = self.env.simulation
         state = simulation.state().astype(np.float64)
         grasp = grasp_state(simulation)
@@ -67,12 +74,12 @@ class Manipulator:
             target[2] += HOVER
         else:
             target[2] += HOVER * share(sideways, FUNNEL)
-        # Up first where it is too low: the open gripper would push the object over.
+        # First up if it is too low: the open gripper would tip the object over.
         target[:2] = state[:2] + away[:2] * freedom(target[2] - state[2])
         return self.move(target, 0.0)
 
     def let_go(self) -> np.ndarray:
-        """The action [7] of opening where the gripper is, then going straight up."""
+        """Action [7] that opens the gripper, then moves straight up."""
         simulation = self.env.simulation
         target = simulation.target.copy()
         if simulation.closedness() < PULL:
@@ -80,7 +87,7 @@ class Manipulator:
         return self.move(target, 0.0)
 
     def holds(self) -> bool:
-        """Whether the object is gripped, also while it stands on the table."""
+        """Whether the object is grasped, also while it stands on the table."""
         simulation = self.env.simulation
         gripped = simulation.fingers_touching() == 2 and simulation.target[pose.GRIPPER] > 0.9
         return gripped or is_held(simulation)
@@ -88,11 +95,11 @@ class Manipulator:
 
 @dataclass(frozen=True)
 class Skill:
-    """How the expert does a task.
+    """The expert's policy for one task.
 
     Attributes:
-        name: the task's.
-        act: the next action [7].
+        name: name of the task.
+        act: returns the next action [7].
     """
 
     name: str
@@ -106,19 +113,19 @@ def skill_for(task: str) -> Skill:
     """The expert's skill for a task.
 
     Raises:
-        UserError: it has none.
+        UserError: there is none.
     """
     skill = SKILLS.get(task)
     if skill is None:
         raise UserError(
-            f"The scripted expert has no skill for task {task!r}; it has for {', '.join(SKILLS)}. Register one "
+            f"The scripted expert has no skill for task {task!r}, only for {', '.join(SKILLS)}. Register one "
             "(vjepa_sim.agents.policies.expert.SKILLS), or leave the expert out."
         )
     return skill
 
 
 class Expert:
-    """A feedback policy that is given the environment, with a skill for each task."""
+    """A scripted feedback policy that reads the simulator's state, with a skill per task."""
 
     model_evaluations = 0
     current_goal = 0
@@ -126,7 +133,7 @@ class Expert:
     def __init__(self, env: SimEnv):
         """
         Args:
-            env: that it acts in and reads.
+            env: environment that it acts in and reads.
 
         Raises:
             UserError: there is no skill for the environment's task.
@@ -135,29 +142,34 @@ class Expert:
         self._manipulator: Manipulator | None = None
 
     def begin(self, goals: list[Goal]) -> None:
-        """Start an episode. Everything is read from the environment, the arm's pose in the goal images too."""
+        """Start an episode.
+
+        Args:
+            goals: unused; the environment's own goals have the arm's states.
+
+        Raises:
+            UserError: the environment's goals lack the arm's states.
+        """
         goals = self._env.goals
         if not goals or goals[-1].state is None:
-            raise UserError(
-                "The scripted expert needs the task's own goals: it can't see, so a goal image tells it nothing."
-            )
-        self._manipulator, self.current_goal = Manipulator(self._env, goals), len(goals) - 1
+            raise UserError("The scripted expert needs the task's own goals: it does not use images.")
+        self._manipulator, self.current_goal = Manipulator(self._env, goals[-1].state), len(goals) - 1
 
     def act(self, observation: Observation) -> np.ndarray:
-        """Action [7] float32."""
+        """The next action, float32 [7]."""
         if self._manipulator is None:
             raise UserError("Call begin(goals) before act(observation).")
         return self._skill.act(self._manipulator)
 
 
 def share(off: float, ends: tuple[float, float]) -> float:
-    """0 up to the first end, 1 from the second on, straight between."""
+    """0 below the first end, 1 above the second, linear between."""
     low, high = ends
     return float(np.clip((off - low) / (high - low), 0.0, 1.0))
 
 
 def freedom(missing: float) -> float:
-    """What share of a way sideways may be gone while so many metres of height are missing."""
+    """Share of a sideways motion that is allowed while ``missing`` metres of height are left to rise."""
     return float(np.clip(1.0 - missing / CLEARANCE, 0.0, 1.0))
 
 
@@ -165,13 +177,13 @@ def freedom(missing: float) -> float:
 
 
 def _reach(manipulator: Manipulator) -> np.ndarray:
-    """Go to where the arm was in the goal, holding what is held."""
+    """Move to the arm's pose in the goal without opening or closing the gripper."""
     grip = float(manipulator.env.simulation.target[pose.GRIPPER])
-    return manipulator.move(manipulator.goals[-1].state, grip)
+    return manipulator.move(manipulator.goal_state, grip)
 
 
 def _grasp(manipulator: Manipulator) -> np.ndarray:
-    return manipulator.move(manipulator.goals[-1].state, 1.0) if manipulator.holds() else manipulator.pick()
+    return manipulator.move(manipulator.goal_state, 1.0) if manipulator.holds() else manipulator.pick()
 
 
 def _pick_and_place(manipulator: Manipulator) -> np.ndarray:

@@ -1,6 +1,4 @@
-"""Model-predictive control whose imagination is the simulator itself: what planning would be worth with a perfect
-model.
-"""
+"""The simulator in place of a world model's predictor: an upper bound for planning."""
 
 from __future__ import annotations
 
@@ -11,18 +9,18 @@ from vjepa_sim.envs.sim_env import SimEnv
 from vjepa_sim.world_model import WorldModel
 
 
-class TrueWorld(WorldModel):
-    """A world model's eyes with the simulator's dynamics.
+class SimulatedRollouts(WorldModel):
+    """A world model whose rollouts are simulated: its encoder and heads with the simulator's dynamics.
 
-    Plans are carried out in the environment, photographed, encoded, and undone. Like the scripted expert it is given
-    the environment, so it is a ceiling in tables, and can act on no robot.
+    Each plan is executed in the environment, rendered and encoded, then the environment is restored. It is privileged
+    like the scripted expert: an upper bound in tables, and not for robots.
     """
 
     def __init__(self, model: WorldModel, env: SimEnv):
         """
         Args:
-            model: that encodes and reads pictures.
-            env: in which plans are tried, from the moment that it is in.
+            model: world model that encodes and decodes.
+            env: environment whose present state every plan starts from.
         """
         super().__init__(model.card)
         self.load_state_dict(model.state_dict())
@@ -30,16 +28,16 @@ class TrueWorld(WorldModel):
         self._env = env
 
     def rollout(self, z: torch.Tensor, state: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
-        """What would be seen after each step of N plans, from the moment that the environment is in; without gradients.
+        """Execute N plans from the environment's present state and encode the images after each step.
 
         Args:
-            z, state: ignored, for the environment knows better.
-            actions: [N, H, 7] in metres, radians and closedness, base frame.
+            z, state: unused; the environment has the present state.
+            actions: [N, H, 7], metres, radians, closedness, base frame.
 
         Returns:
-            Latents [N, H, tokens, dim].
+            Latents [N, H, tokens, dim], without gradients.
         """
-        env, pictures = self._env, []
+        env, images = self._env, []
         before = env.simulation.save()
         try:
             for plan in torch.as_tensor(actions).cpu().numpy():
@@ -49,10 +47,10 @@ class TrueWorld(WorldModel):
                     if not stopped:
                         try:
                             env.arm.command(action)
-                        except ArmFault:  # it stays where it stopped, as in an episode
+                        except ArmFault:  # the arm stays where it stopped, as in an episode
                             stopped = True
-                    pictures.append(torch.from_numpy(env.arm.observe().rgb))
+                    images.append(torch.from_numpy(env.arm.observe().rgb))
         finally:
             env.simulation.restore(before)
-        z = self.encode(torch.stack(pictures))
+        z = self.encode(torch.stack(images))
         return z.unflatten(0, (len(actions), -1))

@@ -1,4 +1,4 @@
-"""The floors of every table: an agent that moves at random, and one that stands still."""
+"""Reference policies that are lower bounds in tables: random actions, and none."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from vjepa_sim.envs.safety import SafetyLimits
 
 
 class RandomAgent:
-    """Uniform actions within the step limits."""
+    """Uniformly random actions within the step limits."""
 
     model_evaluations = 0
     current_goal = 0
@@ -20,22 +20,22 @@ class RandomAgent:
         self._rng = np.random.default_rng(seed)
 
     def begin(self, goals: list[Goal]) -> None:
-        """Goals are ignored."""
+        """Start an episode; goals are unused."""
 
     def act(self, observation: Observation) -> np.ndarray:
-        """Action [7] float32."""
+        """The next action, float32 [7]."""
         return self._rng.uniform(-self._step, self._step).astype(np.float32)
 
 
 class StillAgent:
-    """Zero actions: whatever it solves was solved at the start."""
+    """Zero actions. An episode that it solves was solved at its start."""
 
     model_evaluations = 0
     current_goal = 0
 
     def begin(self, goals: list[Goal]) -> None:
-        """Goals are ignored."""
+        """Start an episode; goals are unused."""
 
     def act(self, observation: Observation) -> np.ndarray:
-        """Action [7] float32."""
+        """The next action, float32 [7]."""
         return np.zeros(ACTION_DIM, np.float32)

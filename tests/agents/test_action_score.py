@@ -12,6 +12,8 @@ from vjepa_sim.data.mixture import load_mixture
 from vjepa_sim.envs.errors import UserError
 from vjepa_sim.world_model import WorldModel
 
+pytestmark = pytest.mark.slow
+
 
 def test_plans_as_done_score_all_points():
     done = np.array([[0.03, 0.0, -0.05], [0.0, 0.04, 0.0]])
@@ -60,13 +62,15 @@ def test_data_that_a_model_learned_from_are_known_again(learned_from, alone, epi
     """Whatever path and format they are given by."""
     monkeypatch.chdir(episodes_folder.parent)
     source = {"sim": f"sim:{episodes_folder}", "droid": f"droid:./{episodes_folder.name}", "elsewhere": "sim:elsewhere"}
-    mixture = load_mixture((f"sim:{episodes_folder}",), lambda *_: None, 0.25, "left", 128, only_episodes=True)
+    mixture = load_mixture(
+        (f"sim:{episodes_folder}",), lambda *_: None, period=0.25, view="left", short_side=128, only_episodes=True
+    )
     (record,) = mixture.records
     if not alone:
         record = {**record, "seeds": [], "frames": 5}
     model = WorldModel.from_pretrained("tiny").with_card(data=({**record, "sources": [source[learned_from]]},))
     config = ScoreConfig(planner="policy", clips=2)
-    report = score_actions(agent_for(model, config), mixture, tmp_path / "out", config)
+    report = score_actions(agent_for(model, config), mixture, out=tmp_path / "out", config=config)
     assert report["held_out_alone"] == alone
 
 
@@ -89,7 +93,7 @@ def test_recordings_of_another_gripper_are_refused(mixture, tmp_path):
     model = WorldModel.from_pretrained("tiny").with_card(data=({**record, "grippers": ["panda_hand"]},))
     config = ScoreConfig(planner="policy", clips=2)
     with pytest.raises(UserError, match="trained with panda_hand; these were recorded with robotiq"):
-        score_actions(agent_for(model, config), mixture, tmp_path / "out", config)
+        score_actions(agent_for(model, config), mixture, out=tmp_path / "out", config=config)
     assert not (tmp_path / "out").exists()
 
 
@@ -98,7 +102,7 @@ def test_a_set_of_other_seeds_is_refused(mixture):
     (record,) = mixture.records
     later = {**record, "seeds": [seed + 3 for seed in record["seeds"]]}
     card = WorldModel.from_pretrained("tiny").with_card(data=(later,)).card
-    with pytest.raises(UserError, match="6 episodes and here are 6 of other seeds"):
+    with pytest.raises(UserError, match="6 episodes and has 6 with other seeds"):
         learned_from(card, mixture)
 
 
@@ -111,5 +115,5 @@ def test_a_set_that_grew_since_is_refused(mixture):
     (record,) = mixture.records
     fewer = {**record, "episodes": 4, "frames": 30, "seeds": record["seeds"][:4]}
     card = WorldModel.from_pretrained("tiny").with_card(data=(fewer,)).card
-    with pytest.raises(UserError, match="it had 4 episodes and here are 6"):
+    with pytest.raises(UserError, match="it had 4 episodes and has 6"):
         learned_from(card, mixture)

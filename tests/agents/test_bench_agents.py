@@ -12,6 +12,8 @@ from vjepa_sim.agents.evaluation.config import EvaluationConfig
 from vjepa_sim.agents.evaluation.evaluate import evaluate
 from vjepa_sim.envs.errors import UserError
 
+pytestmark = pytest.mark.slow
+
 AGENTS = {"still": "still", "clone": "bc", "ours": "mpc", "ceiling": "oracle", "scripted": "expert"}
 
 
@@ -21,11 +23,11 @@ def evaluations(tmp_path_factory):
     folders = []
     for name, agent in AGENTS.items():
         folders.append(tmp_path_factory.mktemp("evaluations") / name)
-        config = EvaluationConfig("still", baselines=(), tasks=("reach",), objects=("box",), episodes=1, videos=0)
+        config = EvaluationConfig(agent="still", baselines=(), tasks=("reach",), objects=("box",), episodes=1, videos=0)
         evaluate(folders[-1], config, lambda agent, task, name: None)
         # What was scored doesn't matter here, and an oracle thinks for long.
         told = json.loads((folders[-1] / "eval_info.json").read_text())
-        told["config"] |= {"agent": agent, "checkpoint": EvaluationConfig(agent).checkpoint, "planner": "default"}
+        told["config"] |= {"agent": agent, "checkpoint": EvaluationConfig(agent=agent).checkpoint, "planner": "default"}
         told["cells"] = [{**cell, "agent": agent} for cell in told["cells"]]
         (folders[-1] / "eval_info.json").write_text(json.dumps(told))
     return folders
@@ -57,7 +59,7 @@ def test_damaged_settings_are_named(evaluations, tmp_path):
         told = json.loads((folder / "eval_info.json").read_text())
         del told["config"]["size"], told["config"]["planner"]
         (tmp_path / folder.name / "eval_info.json").write_text(json.dumps(told))
-    with pytest.raises(UserError, match="doesn't tell size, planner"):
+    with pytest.raises(UserError, match="lacks size, planner"):
         bench_agents([tmp_path / folder.name for folder in evaluations[:2]], lambda done, total: None)
 
 

@@ -11,6 +11,8 @@ from vjepa_sim.agents.registry import load_agent
 from vjepa_sim.checkpoint import BUNDLED, fingerprint
 from vjepa_sim.envs.sim_env import SimEnv
 
+pytestmark = pytest.mark.slow
+
 ARENA = Path(__file__).parents[2] / "docs" / "arena"
 
 

@@ -10,16 +10,8 @@ import torch
 from tests.data.samples import make_episode
 from vjepa_sim.agents import load_agent
 from vjepa_sim.agents.policies.cloning import CloningAgent
-from vjepa_sim.baselines.cloning import (
-    CloningConfig,
-    Demonstrations,
-    FlowHead,
-    Policy,
-    PolicyCard,
-    PolicyConfig,
-    clone,
-    draw_demonstrations,
-)
+from vjepa_sim.baselines.cloned_policy import Demonstrations, FlowHead, Policy, PolicyCard, PolicyConfig
+from vjepa_sim.baselines.cloning import CloningConfig, clone, draw_demonstrations
 from vjepa_sim.cli import main
 from vjepa_sim.data.formats.droid import write_episode
 from vjepa_sim.data.mixture import load_mixture
@@ -28,6 +20,8 @@ from vjepa_sim.envs.observation import Goal, Observation
 from vjepa_sim.envs.safety import SafetyLimits
 from vjepa_sim.transform import ImageTransform
 from vjepa_sim.world_model import WorldModel
+
+pytestmark = pytest.mark.slow
 
 SIZES = PolicyConfig(image_size=64, stem=(8, 16, 16), dim=24, depth=1, heads=2, mlp_hidden=32, chunk=2, head_hidden=32)
 CONFIG = CloningConfig(steps=4, batch=4)
@@ -77,11 +71,11 @@ def test_what_is_not_known_teaches_nothing(policy):
 
 
 def test_a_stopped_run_goes_on_as_if_it_had_not_been(mixture, tmp_path, stopping):
-    whole = clone(mixture, tmp_path / "whole", CONFIG, 0, lambda *_: None, sizes=SIZES)
+    whole = clone(mixture, tmp_path / "whole", CONFIG, seed=0, report=lambda *_: None, sizes=SIZES)
 
     with pytest.raises(KeyboardInterrupt):
-        clone(mixture, tmp_path / "stopped", CONFIG, 0, stopping, sizes=SIZES)
-    resumed = clone(mixture, tmp_path / "stopped", CONFIG, 0, lambda *_: None, sizes=SIZES)
+        clone(mixture, tmp_path / "stopped", CONFIG, seed=0, report=stopping, sizes=SIZES)
+    resumed = clone(mixture, tmp_path / "stopped", CONFIG, seed=0, report=lambda *_: None, sizes=SIZES)
     for name, tensor in whole.state_dict().items():
         assert torch.equal(tensor, resumed.state_dict()[name]), name
     assert {"action_cm", "wrong_grips"} <= set(whole.card.measured)
@@ -92,15 +86,22 @@ def test_data_without_commands_have_nothing_to_clone(tmp_path):
     for index in range(4):
         write_episode(tmp_path / "data", index, make_episode(rows=9, seed=index, commands=None))
     with pytest.raises(UserError, match="where the arm was sent"):
-        clone(load_mixture([f"droid:{tmp_path / 'data'}"]), tmp_path / "run", CONFIG, 0, lambda *_: None, sizes=SIZES)
+        clone(
+            load_mixture([f"droid:{tmp_path / 'data'}"]),
+            tmp_path / "run",
+            CONFIG,
+            seed=0,
+            report=lambda *_: None,
+            sizes=SIZES,
+        )
     assert not (tmp_path / "run").exists()
 
 
 def test_demonstrations_are_moments_with_their_goals_shifted_alike(mixture):
     card = PolicyCard(name="test", transform=ImageTransform(64), policy=SIZES, period=0.25)
     seeds = [[0, row] for row in range(40)]
-    pairs = mixture.draw_pairs(seeds, CONFIG.farthest, pictures=True, chunk=2)
-    drawn = draw_demonstrations(mixture, card, CONFIG, seeds)
+    pairs = mixture.draw_pairs(seeds, CONFIG.farthest, images=True, chunk=2)
+    drawn = draw_demonstrations(mixture, card, CONFIG, seeds=seeds)
     same = [row for row, pair in enumerate(pairs) if pair.stride == 0]
     assert same
     for row in same:
@@ -142,7 +143,7 @@ def test_a_policy_and_a_world_model_are_not_taken_for_each_other(policy, tmp_pat
         WorldModel.from_pretrained(tmp_path / "policy")
     with pytest.raises(UserError, match="the card of a world model; expected a cloned policy"):
         Policy.from_pretrained("tiny")
-    with pytest.raises(UserError, match="world models act without --agent bc"):
+    with pytest.raises(UserError, match="leave out --agent bc for a world model"):
         load_agent("bc", "tiny")
     card = tmp_path / "policy" / "card.json"
     told = json.loads(card.read_text())

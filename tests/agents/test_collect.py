@@ -14,7 +14,7 @@ import torch
 
 from vjepa_sim.agents.collection.collect import collect
 from vjepa_sim.agents.collection.config import CollectConfig
-from vjepa_sim.baselines.cloning import Policy, PolicyCard, PolicyConfig
+from vjepa_sim.baselines.cloned_policy import Policy, PolicyCard, PolicyConfig
 from vjepa_sim.data.episode import Episode
 from vjepa_sim.data.formats.droid import find_episodes, read_episode
 from vjepa_sim.envs.errors import UserError
@@ -22,6 +22,8 @@ from vjepa_sim.envs.pose import difference
 from vjepa_sim.envs.scene.cameras import CAMERAS
 from vjepa_sim.envs.seeds import training_seed
 from vjepa_sim.transform import ImageTransform
+
+pytestmark = pytest.mark.slow
 
 SMALL = CollectConfig(episodes=3, seed=1, tasks=("reach",), objects=("box",), steps=4, size=64)
 
@@ -100,7 +102,7 @@ def test_a_collection_from_before_there_were_cameras_to_choose_is_continued(tmp_
         ({"tasks": ("grip",)}, "Did you mean 'grasp'"),
         ({"objects": ("bx",)}, "Did you mean 'box'"),
         ({"mix": {"expret": 1.0}}, "Did you mean 'expert'"),
-        ({"mix": {"expert": 0.0}}, "adds up to nothing"),
+        ({"mix": {"expert": 0.0}}, "add up to 0"),
         ({"mix": {"expert": -1.0}}, "negative"),
         ({"mix": {"expert": float("inf")}}, "a number"),
         ({"size": 65}, "even image size"),
@@ -109,9 +111,9 @@ def test_a_collection_from_before_there_were_cameras_to_choose_is_continued(tmp_
         ({"cameras": ("left", "left")}, "each once"),
         ({"gripper": "panda"}, "Did you mean 'panda_hand'"),
         ({"mix": {"planner": 1.0}}, "needs a checkpoint"),
-        ({"checkpoint": "tiny"}, "no other does"),
+        ({"checkpoint": "tiny"}, "and no other, needs"),
         ({"mix": {"planner": 1.0}, "checkpoint": "tiny", "planner": "defalt"}, "Did you mean 'default'"),
-        ({"mix": {"planner": 1.0}, "checkpoint": "tiny", "agent": "oracle"}, "Unknown agent 'oracle'"),
+        ({"mix": {"planner": 1.0}, "checkpoint": "tiny", "agent": "oracle"}, "Agent 'oracle' can't act"),
         ({"episodes": 0}, "at least 1"),
         ({"seed": -1}, "0..2146"),
         ({"randomize": 1.1}, "outside 0..1"),
@@ -222,6 +224,6 @@ def test_a_collection_is_not_continued_with_another_model(planned, untrained, tm
 
 
 def test_a_planner_that_does_not_fit_is_refused_before_anything_is_written(planned, tmp_path):
-    with pytest.raises(UserError, match="pictures of 64 pixels"):
+    with pytest.raises(UserError, match="images of 64 pixels"):
         collect(tmp_path / "episodes", replace(planned, size=32), workers=1)
     assert not (tmp_path / "episodes").exists()

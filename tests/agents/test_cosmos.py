@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from vjepa_sim.agents import load_agent
-from vjepa_sim.agents.policies.cosmos import its_actions
+from vjepa_sim.agents.policies.cosmos import cosmos_actions
 from vjepa_sim.cli import main
 from vjepa_sim.envs.errors import UserError
 from vjepa_sim.envs.observation import Goal, Observation
@@ -72,7 +72,7 @@ def test_a_picture_is_its_own_latent(cosmos):
 
 def test_actions_are_told_in_the_hands_own_frame():
     """A hand that points straight down sees y and z the other way round."""
-    told = its_actions(STATE, np.array([[0.01, 0.02, -0.03, 0, 0, 0.1, 0.5]], np.float32))
+    told = cosmos_actions(STATE, np.array([[0.01, 0.02, -0.03, 0, 0, 0.1, 0.5]], np.float32))
     np.testing.assert_allclose(told[0], [0.2, -0.4, 0.6, 0, 0, -2.0, 0.7], atol=1e-5)
     np.testing.assert_allclose(told[1:, :6], 0, atol=1e-6)
     np.testing.assert_allclose(told[1:, 6], 0.7)

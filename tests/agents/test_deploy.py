@@ -20,6 +20,8 @@ from vjepa_sim.envs.errors import UserError
 from vjepa_sim.envs.faults import Reflex
 from vjepa_sim.envs.observation import Goal
 
+pytestmark = pytest.mark.slow
+
 CONFIG = DeployConfig(
     backend="loopback", agent="random", checkpoint="", task="reach", object="box", goals="", episodes=1
 )
@@ -103,8 +105,8 @@ def test_goals_of_another_view_are_refused_with_both_named(env, goals, tmp_path)
 
 
 def test_everything_is_looked_at_first(env, goals, monkeypatch):
-    checks = {check.name: check for check in preflight(env, goals, env.robot.camera_card)}
-    assert list(checks) == ["robot", "errors", "workspace", "hand", "camera", "goals", "view"]
+    checks = {check.name: check for check in preflight(env, goals, camera=env.robot.camera_card)}
+    assert list(checks) == ["robot", "errors", "workspace", "gripper state", "camera", "goals", "view"]
     assert all(check.ok for check in checks.values())
     assert "franky-control 2.0.0" in checks["robot"].found
     assert "a second" in checks["camera"].found

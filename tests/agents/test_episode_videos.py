@@ -28,7 +28,16 @@ def test_what_is_seen_stands_beside_the_goal_each_with_its_name():
 def test_failures_come_first(tmp_path):
     videos = EpisodeVideos(limit=3)
     for seed, success in enumerate([True, True, False, True, False]):
-        score = EpisodeScore(seed, success, success, 1, 0.0, 0.0, 0.0, 0.0)
+        score = EpisodeScore(
+            seed=seed,
+            success=success,
+            success_ever=success,
+            steps=1,
+            final_error_m=0.0,
+            plan_seconds=0.0,
+            model_evaluations=0.0,
+            hand_error_m=0.0,
+        )
         videos.add(score, np.zeros((2, 16, 32, 3), np.uint8))
     videos.write(tmp_path, "reach", rate=4)
     names = sorted(path.name for path in tmp_path.iterdir())

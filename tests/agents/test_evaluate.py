@@ -9,7 +9,7 @@ from vjepa_sim.agents.collection.behaviors import BEHAVIORS
 from vjepa_sim.agents.evaluation.config import EvaluationConfig
 from vjepa_sim.agents.evaluation.evaluate import check_seeds, evaluate, run_episode, usable_seeds
 from vjepa_sim.agents.evaluation.report import read_begun
-from vjepa_sim.agents.evaluation.statistics import interval_over_starts, told_rate, wilson_interval
+from vjepa_sim.agents.evaluation.statistics import format_rate, interval_over_starts, wilson_interval
 from vjepa_sim.agents.planning.mpc import MPCAgent
 from vjepa_sim.agents.registry import load_agent
 from vjepa_sim.data.video import read_video
@@ -17,6 +17,8 @@ from vjepa_sim.envs.errors import UserError
 from vjepa_sim.envs.safety import SafetyLimits
 from vjepa_sim.envs.sim_env import SimEnv
 from vjepa_sim.world_model import WorldModel
+
+pytestmark = pytest.mark.slow
 
 CONFIG = EvaluationConfig(agent="expert", tasks=("reach",), objects=("box",), episodes=2, size=64, seed=11)
 
@@ -177,13 +179,13 @@ def test_a_model_of_another_period_is_refused():
 def test_a_model_that_saw_the_seeds_is_refused():
     model = WorldModel.from_pretrained("tiny")
     model.with_card(data=({"seeds": [12]},))
-    with pytest.raises(UserError, match="saw evaluation seeds"):
+    with pytest.raises(UserError, match="was trained on evaluation seeds"):
         check_seeds(MPCAgent(model), [11, 12])
 
 
 def test_a_model_that_does_not_fit_the_environment_is_refused():
     small = SimEnv("reach", "box", size=64)
-    with pytest.raises(UserError, match="sees pictures of 128 pixels; the camera's have 64"):
+    with pytest.raises(UserError, match="needs images of 128 pixels; the camera's have 64"):
         check_fit(load_agent("mpc"), small)
     small.close()
     other = SimEnv("reach", "box", gripper="panda_hand", size=128)
@@ -227,7 +229,7 @@ def test_another_model_at_the_same_path_is_noticed(tmp_path):
         ({"tasks": ("reech",)}, "Did you mean 'reach'"),
         ({"objects": ("boxx",)}, "Did you mean 'box'"),
         ({"episodes": 0}, "at least one"),
-        ({"vary": ("light",)}, "nothing varies with --randomize 0"),
+        ({"vary": ("light",)}, "nothing is randomised with --randomize 0"),
         ({"seed": 2**31}, "evaluation seeds"),
     ],
 )
@@ -251,9 +253,9 @@ def test_intervals_are_wilsons(successes, n, low, high):
 
 
 def test_intervals_are_told_as_finely_as_they_need():
-    assert told_rate([cell_of([True] * 9 + [False])]) == "9/10 (60–98 %)"
-    assert told_rate([cell_of([True] * 100)]) == "100/100 (96–100 %)"
-    assert told_rate([cell_of([True] * 100)] * 8) == "800/800 (99.5–100.0 %)"
+    assert format_rate([cell_of([True] * 9 + [False])]) == "9/10 (60–98 %)"
+    assert format_rate([cell_of([True] * 100)]) == "100/100 (96–100 %)"
+    assert format_rate([cell_of([True] * 100)] * 8) == "800/800 (99.5–100.0 %)"
 
 
 def test_episodes_that_end_alike_are_no_more_than_one():

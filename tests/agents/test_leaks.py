@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 
 from vjepa_sim.agents.evaluation.evaluate import run_episode
-from vjepa_sim.baselines.cloning import PolicyCard, is_policy
+from vjepa_sim.baselines.cloned_policy import PolicyCard, is_policy
 from vjepa_sim.card import ModelCard, read_card
 from vjepa_sim.checkpoint import BUNDLED, CARD_FILE
 from vjepa_sim.envs.seeds import FIRST_TRAINING_SEED, evaluation_seed, training_seed
 from vjepa_sim.envs.sim_env import SimEnv
 from vjepa_sim.envs.tasks import TASKS
+
+pytestmark = pytest.mark.slow
 
 CARDS = sorted(BUNDLED.glob(f"*/{CARD_FILE}"))
 COMPARED = 4  # episodes of either kind

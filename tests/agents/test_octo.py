@@ -68,7 +68,7 @@ def test_its_actions_become_ours(octo, grip, sent):
 
 def test_where_several_data_sets_could_be_meant_one_is_named(octo):
     octo([0.0] * 7, {"bridge": {"action": 1}, "taco": {"action": 2}})
-    with pytest.raises(UserError, match="CHECKPOINT#bridge: bridge, taco"):
+    with pytest.raises(UserError, match=r"bridge, taco\. Name one of them, as in CHECKPOINT#bridge"):
         load_agent("octo", "folder")
     load_agent("octo", "folder#taco")
 

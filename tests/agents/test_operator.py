@@ -24,6 +24,8 @@ from vjepa_sim.envs.faults import NotFinite, Reflex
 from vjepa_sim.envs.observation import Goal
 from vjepa_sim.world_model import WorldModel
 
+pytestmark = pytest.mark.slow
+
 BEGAN = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 
 
@@ -47,7 +49,7 @@ def watched(monkeypatch):
 
 def person(done, agrees=True):
     def asked(question):
-        done.append("set the scene?" if question.startswith("Set the scene") else question)
+        done.append("set the scene?" if question.startswith("Reset the scene") else question)
         return agrees
 
     return Operator(asked, lambda index: [done.append("judge"), True][1], lambda text: None)
@@ -235,6 +237,6 @@ def test_a_view_of_another_camera_is_refused_with_both_named(watched):
     card = WorldModel.from_pretrained("tiny").card
     for camera, fits in ((env.robot.camera_card, True), ({"address": "7"}, False)):
         view = fit_view(moves, "tiny", 0, camera)
-        checks = {check.name: check for check in preflight(env, goals, None, card, view)}
+        checks = {check.name: check for check in preflight(env, goals, camera=None, card=card, view=view)}
         assert checks["calibration"].ok == fits
     assert "camera 7" in checks["calibration"].found and "size 64, simulated" in checks["calibration"].found

@@ -9,18 +9,20 @@ import torch
 from vjepa_sim.agents.planning.cem import CEMConfig
 from vjepa_sim.agents.planning.mpc import MPCAgent
 from vjepa_sim.agents.planning.presets import PLANNERS
-from vjepa_sim.agents.policies.oracle import TrueWorld
+from vjepa_sim.agents.policies.oracle import SimulatedRollouts
 from vjepa_sim.agents.registry import load_agent
 from vjepa_sim.envs.errors import UserError
 from vjepa_sim.envs.faults import ForceExceeded
 from vjepa_sim.envs.sim_env import SimEnv
 from vjepa_sim.world_model import WorldModel
 
+pytestmark = pytest.mark.slow
+
 
 def test_what_it_imagines_is_what_then_happens(untrained):
     env = SimEnv("grasp", "box", size=64)
     env.reset(seed=3)
-    world = TrueWorld(untrained, env)
+    world = SimulatedRollouts(untrained, env)
     actions = torch.tensor([[[0.03, 0, -0.05, 0, 0, 0, 0], [0, 0.04, 0, 0, 0, 0.1, 0.5]], [[0.0] * 7] * 2])
     before = env.simulation.save()
     imagined = world.rollout(world.encode(env.observation.rgb)[0], env.observation.state, actions)
@@ -36,7 +38,7 @@ def test_an_agent_reaches_by_planning_in_it():
     env = SimEnv("reach", "box", size=128)
     _, info = env.reset(seed=0)
     few = replace(PLANNERS["unguided"].config, cem=CEMConfig(samples=24, elites=4, iterations=2, initial_std=1.0))
-    agent = MPCAgent(TrueWorld(WorldModel.from_pretrained("tiny"), env), few, env.arm.limits)
+    agent = MPCAgent(SimulatedRollouts(WorldModel.from_pretrained("tiny"), env), few, env.arm.limits)
     agent.begin(info["goals"])
     before = info["error"]
     for _ in range(2):
@@ -47,13 +49,13 @@ def test_an_agent_reaches_by_planning_in_it():
 
 
 @pytest.mark.parametrize(
-    "planner, told", [("gradient", "needs gradients"), ("policy", "would never ask the simulator")]
+    "planner, told", [("gradient", "needs gradients"), ("policy", "would never use the simulator")]
 )
 def test_planners_that_an_oracle_is_not_asked_by_are_refused(planner, told):
     env = SimEnv("reach", "box", size=64)
     with pytest.raises(UserError, match=told):
         load_agent("oracle", "tiny", env=env, planner=planner)
-    with pytest.raises(UserError, match="would never ask the simulator"):
+    with pytest.raises(UserError, match="would never use the simulator"):
         load_agent("oracle", "inverse", env=env)  # whose default is not to search
     env.close()
 
@@ -61,7 +63,7 @@ def test_planners_that_an_oracle_is_not_asked_by_are_refused(planner, told):
 def test_an_arm_that_stops_on_the_way_stays_where_it_stopped(untrained):
     env = SimEnv("reach", "box", size=64)
     env.reset(seed=3)
-    world = TrueWorld(untrained, env)
+    world = SimulatedRollouts(untrained, env)
     command, told = env.arm.command, []
 
     def stops(action):

@@ -43,7 +43,12 @@ def energy(model, actions, proposed=None, **weights):
     weights = {name.replace("_", "-"): weight for name, weight in weights.items()}
     with torch.no_grad():
         present, goal = seen(model)
-        return Energy(weights, present, goal, proposed, BOUND)(actions), present, goal, present.state
+        return (
+            Energy(weights, situation=present, goal=goal, proposal=proposed, bound=BOUND)(actions),
+            present,
+            goal,
+            present.state,
+        )
 
 
 def some_actions(count=5, horizon=2):
@@ -54,7 +59,7 @@ def test_features_alone_are_the_papers_energy(model):
     actions = some_actions()
     found, present, goal, state = energy(model, actions, features=1.0)
     with torch.no_grad():
-        expected = feature_distance(model, present.z, state, actions, goal.z)
+        expected = feature_distance(model, present.z, state=state, actions=actions, goal=goal.z)
         end = model.rollout(present.z, state, actions)[:, -1]
     torch.testing.assert_close(found, expected)
     torch.testing.assert_close(found, (end - goal.z).abs().mean((1, 2)))
@@ -88,7 +93,9 @@ def test_the_search_begins_at_what_the_goal_policy_proposes(model):
 
     def plan(self, cost, generator, proposal=None):
         begun.append(proposal)
-        return Plan(torch.zeros(2, 7), 0.0, 0, (), (), torch.zeros(1, 2, 7))
+        return Plan(
+            actions=torch.zeros(2, 7), cost=0.0, evaluations=0, curve=(), seconds=(), starts=torch.zeros(1, 2, 7)
+        )
 
     for guided in (True, False):
         agent = MPCAgent(model, MPCConfig(cem=CEMConfig(horizon=2), guided=guided, correct_view=False))
@@ -178,9 +185,9 @@ def test_a_view_is_corrected_where_the_hand_is_read_farther_off_than_usual(model
         state[:3] = hand - off
         present, goal = seen(model, state, correct=True)
         torch.testing.assert_close(present.shift, off / 0.1 * share, atol=1e-3, rtol=0.01)
-        torch.testing.assert_close(goal.readings[:3], raw.read[:3] - present.shift)
-        torch.testing.assert_close(goal.readings[4:], raw.read[4:] - present.shift)
-        assert goal.readings[3] == raw.read[3]
+        torch.testing.assert_close(goal.readings[:3], raw.readings[:3] - present.shift)
+        torch.testing.assert_close(goal.readings[4:], raw.readings[4:] - present.shift)
+        assert goal.readings[3] == raw.readings[3]
 
 
 def test_a_view_is_shifted_by_no_more_than_every_picture_of_an_episode_shows(model):
@@ -208,8 +215,8 @@ def test_what_is_corrected_is_what_the_energy_sees(model):
     weights = {"end-effector": 0.2, "grip": 0.2, "object": 0.2}
     with torch.no_grad():
         here, there, uncorrected = (
-            Energy(weights, *seen(model, each, correct), None, BOUND)(actions)
-            for each, correct in ((state, True), (elsewhere, True), (elsewhere, False))
+            Energy(weights, situation=situation, goal=goal, proposal=None, bound=BOUND)(actions)
+            for situation, goal in (seen(model, state, True), seen(model, elsewhere, True), seen(model, elsewhere))
         )
     # The imagined end depends on the arm's state too, so the object may be read elsewhere; hands and grip are as near.
     assert (here - there).abs().max() < 0.05 < 0.2 < (here - uncorrected).abs().max()
@@ -224,7 +231,7 @@ def test_a_search_around_a_proposal_stays_near_it_where_the_cost_is_flat():
 
 def begun_at(*starts):
     """A plan with starts [H, 7]."""
-    return Plan(starts[0], cost=9.0, evaluations=10, curve=(9.0,), seconds=(0.1,), starts=torch.stack(starts))
+    return Plan(actions=starts[0], cost=9.0, evaluations=10, curve=(9.0,), seconds=(0.1,), starts=torch.stack(starts))
 
 
 def test_descending_finds_the_minimum_within_the_box():
@@ -267,7 +274,7 @@ def test_descending_ends_in_the_deepest_of_the_valleys():
 
 
 def test_descending_lowers_an_energy_of_the_model(model):
-    agent = MPCAgent(model, MPCConfig(cem=CEMConfig(16, 4, 2), gradient=8))
+    agent = MPCAgent(model, MPCConfig(cem=CEMConfig(samples=16, elites=4, iterations=2), gradient=8))
     agent.begin([Goal(picture(1), 1)])
     agent.act(Observation(picture(0), STATE, 0.0))
     assert agent.plan.cost <= agent.plan.curve[-2] + 1e-6
@@ -302,7 +309,7 @@ def test_a_model_without_a_policy_is_searched_widely_by_default():
     blind = replace(unguided, energy=without(unguided.energy, "features"))
     assert planner_for(model, "no-features") == blind  # a lever is taken from what the model has
     assert planner_for(model, "uncorrected") == replace(unguided, correct_view=False)
-    with pytest.raises(UserError, match=r"'no-steps' leaves out what .* 'unguided', hasn't"):
+    with pytest.raises(UserError, match=r"'no-steps' leaves out a component that 'unguided'.* does not have"):
         planner_for(model, "no-steps")
 
 

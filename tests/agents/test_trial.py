@@ -4,6 +4,8 @@ from vjepa_sim.agents.evaluation.in_training import Trial
 from vjepa_sim.envs.errors import UserError
 from vjepa_sim.world_model import WorldModel
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_planner_is_tried_with_a_model_in_training():
     trial = Trial(every=10, episodes=1, tasks=("reach",))

@@ -1,4 +1,4 @@
-"""The one command line, ``vjepa-sim VERB``: the only folder that may import everything."""
+"""The command line ``vjepa-sim VERB``; the only package that may import all others."""
 
 from __future__ import annotations
 
@@ -49,13 +49,18 @@ RESUMABLE = ("collect", "pretrain", "train", "baseline", "eval")
 
 
 def parse(arguments: list[str]) -> Any:
-    """The verb that a command line asks for, with its options; where it doesn't know one, tyro says so and leaves with
-    status 2.
+    """Parse a command line. An unknown option ends the program with status 2.
+
+    Args:
+        arguments: arguments after the program's name.
+
+    Returns:
+        The verb with its options, an instance of a class of :data:`VERBS`.
 
     Raises:
         UserError: there is no such verb, or a plugin can't be loaded.
     """
-    add_plugins(_plugins(arguments))  # first: what they register are valid options
+    add_plugins(_plugins(arguments))  # first, as the names that they register are valid values of options
     if arguments and not arguments[0].startswith("-") and arguments[0] not in VERBS:
         raise unknown_name("verb", arguments[0], VERBS)
     if arguments[:1] == ["convert"] and len(arguments) > 1 and not arguments[1].startswith("-"):
@@ -69,20 +74,27 @@ def parse(arguments: list[str]) -> Any:
 
 
 def _plugins(arguments: list[str]) -> list[str]:
-    """What --plugin names."""
+    """Values of --plugin."""
     found = [value for option, value in pairwise(arguments) if option == "--plugin"]
     return found + [each.partition("=")[2] for each in arguments if each.startswith("--plugin=")]
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line; returns the exit status: 0 done, 1 a check failed, 2 a user's mistake, 130 stopped."""
+    """Run the command line.
+
+    Args:
+        arguments: arguments after the program's name; None for those of the process.
+
+    Returns:
+        Exit status: 0 for success, 1 if a check failed, 2 for a user's error, 130 if interrupted.
+    """
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
         return parse(arguments).run()
     except UserError as error:
         print(f"vjepa-sim: {error}", file=sys.stderr)
         return 2
-    except BrokenPipeError:  # whoever read our output has enough of it
+    except BrokenPipeError:  # the reader of the output has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:  # a full disk, a folder that can't be written, a file in the way
@@ -90,6 +102,6 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         resumes = arguments[:1] and arguments[0] in RESUMABLE
-        goes_on = " What was finished is kept; the same command goes on from there." if resumes else ""
-        print(f"vjepa-sim: stopped.{goes_on}", file=sys.stderr)
+        hint = " Finished work is kept; the same command continues it." if resumes else ""
+        print(f"vjepa-sim: stopped.{hint}", file=sys.stderr)
         return 130

@@ -1,4 +1,4 @@
-"""``python -m vjepa_sim.cli``, as torchrun calls it."""
+"""``python -m vjepa_sim.cli``, for torchrun."""
 
 import sys
 

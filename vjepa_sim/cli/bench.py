@@ -13,7 +13,7 @@ from vjepa_sim.cli.progress import progress
 from vjepa_sim.cli.verb import Verb
 from vjepa_sim.envs.errors import unknown_name
 
-# What each takes besides --json.
+# Options of each measurement besides --json.
 OPTIONS = {
     "sim": (),
     "model": ("checkpoint", "preset", "threads"),
@@ -26,19 +26,19 @@ OPTIONS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Bench(Verb):
-    """Measure speed: ratios of things timed in turn in one run.
+    """Measure speed. Compared methods run in turn, and ratios are reported.
 
     Attributes:
-        what: sim (physics and pictures), model (its parts, size by size), data (reading clips), plan (our searches
-            beside the paper's), agents (decisions of several that were scored), or robot (a drive on the loopback
-            robot).
-        json: where to write the numbers.
-        checkpoint: for model and plan.
-        preset: for model: sizes to measure beside the checkpoint, several with commas between, all, or none.
-        data: for data: a data set such as sim:episodes; without it a small one is made.
-        evaluations: for agents: two or more folders of eval; their agents decide in turn.
-        minutes: for robot: how long to drive it.
-        threads: for model, plan and agents: PyTorch's; 0 leaves the choice to it.
+        what: sim (physics and rendering), model (parts of the world model, by size), data (reading clips), plan
+            (searches, compared with V-JEPA 2-AC's), agents (decisions of evaluated agents), or robot (endurance test on
+            the loopback robot).
+        json: file for the numbers.
+        checkpoint: checkpoint, for model and plan.
+        preset: presets to measure besides the checkpoint, for model: names separated by commas, all, or none.
+        data: data set such as sim:episodes, for data; a small one is made if not given.
+        evaluations: two or more folders of eval, for agents.
+        minutes: duration in minutes, for robot.
+        threads: number of PyTorch threads, for model, plan and agents; 0 for PyTorch's default.
     """
 
     what: tyro.conf.Positional[str]
@@ -69,7 +69,7 @@ class Bench(Verb):
         others = tuple(name for each in OPTIONS.values() for name in each if name not in OPTIONS[self.what])
         refuse_unused(self, others, f"on bench {self.what}")
         set_threads(self.threads)
-        print(f"Measuring {self.what}; other work on this machine would spoil it.", file=sys.stderr)
+        print(f"Measuring {self.what}; other load on this machine would distort it.", file=sys.stderr)
         result = benches[self.what]()
         for name, value in leaves(result).items():
             print(f"{name}: {value:.4g}" if isinstance(value, float) else f"{name}: {value}")

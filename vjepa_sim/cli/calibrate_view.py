@@ -24,27 +24,28 @@ REFUSAL = "Not calibrated."
 
 @dataclass(frozen=True, kw_only=True)
 class CalibrateView(Verb, RobotOptions):
-    """Find the turn between directions as a model sees them through a camera it doesn't know, and as they are.
+    """Calibrate a world model to a camera at another place than in training, by a rotation of planned motions.
 
-    The arm makes small random horizontal moves; eval --view and deploy --view take what comes out.
+    The arm makes small random horizontal motions; eval --view and deploy --view use the result.
 
     Attributes:
-        out: a new folder: view.json, moves.csv and a picture; with --sweep, a table.
-        backend: sim, loopback (a simulated robot behind the real one's protocol) or franka (the real one).
-        checkpoint: a bundled name, or a folder.
-        azimuth: in the simulator: degrees of the camera about the table, 0 in front of the arm, 90 at its left.
-        sweep: in the simulator: cameras at 35, 45, … 85 degrees, and a table of what came out.
-        moves: how many.
-        move_size: metres of a move, give or take a fifth.
-        seed: of the moves' directions and, in the simulator, of the scene.
-        start: x y z of the flange in metres, from where it is sent first; on a real robot, where it is if not given.
-        object: in the simulator and on loopback: the object.
-        size: in the simulator and on loopback: of the pictures in pixels.
-        gripper: the gripper.
-        home: on a robot: after your yes, move to the start posture and open the gripper; the way must be free.
-        yes: on loopback: agree to everything beforehand.
-        limits: on a robot: of the safety envelope; what isn't given is as usual for the gripper.
-        threads: PyTorch's; 0 leaves the choice to it.
+        out: new folder for view.json, moves.csv and a plot; with --sweep, for a table and a plot.
+        backend: sim, loopback (a simulated robot with the real one's network protocol) or franka (the real one).
+        checkpoint: world model: a bundled name or a folder.
+        azimuth: azimuth of the simulated camera in degrees, 0 in front of the arm, 90 at its left.
+        sweep: calibrate simulated cameras at 35, 45, … 85 degrees, and tabulate the results.
+        moves: number of motions.
+        move_size: nominal length of a motion in metres; lengths vary by 20 percent.
+        seed: random seed of the motions and, in the simulator, of the scene.
+        start: first position of the flange x y z in metres; on a real robot, its present position if not given.
+        object: object, in the simulator and on loopback.
+        size: height and width of the images in pixels, in the simulator and on loopback.
+        gripper: gripper.
+        home: whether a robot moves to its start posture and opens the gripper first, after confirmation; the way must
+            be free.
+        yes: on loopback, confirm everything beforehand.
+        limits: limits of the safety envelope on a robot; the gripper's defaults where not given.
+        threads: number of PyTorch threads; 0 for PyTorch's default.
     """
 
     out: Path
@@ -73,13 +74,13 @@ class CalibrateView(Verb, RobotOptions):
         if self.backend not in BACKENDS:
             raise unknown_name("backend", self.backend, BACKENDS)
         if self.backend != "sim" and (self.sweep or self.azimuth is not None):
-            raise UserError("Only the simulator's camera can be put elsewhere: leave out --azimuth and --sweep.")
+            raise UserError("Only a simulated camera can be moved: leave out --azimuth and --sweep.")
         if self.backend == "sim":
             refuse_unused(self, ROBOTS_OWN, "in the simulator")
         elif self.backend == "franka":
             refuse_unused(self, ("object", "size", "yes"), "on a real robot")
         if self.sweep and self.azimuth is not None:
-            raise UserError("--sweep has azimuths of its own; leave out --azimuth.")
+            raise UserError("--sweep has its own azimuths; leave out --azimuth.")
         check_moves(self.moves, self.move_size, chosen_limits(self.limits, self.backend, self.gripper))
         check_output(self.out, CONFIG_FILE)
         if (self.out / VIEW_FILE).exists() or (self.out / SWEEP_FILE).exists():
@@ -105,7 +106,7 @@ class CalibrateView(Verb, RobotOptions):
         write_image(self.out / "sweep.png", draw_sweep(rows))
         write_text(self.out / SWEEP_FILE, sweep_markdown(rows))
         print(sweep_markdown(rows), end="")
-        print(f"\nTable and picture lie in {self.out}.")
+        print(f"\nThe table and its plot are in {self.out}.")
 
     def _calibrate(self, moves, view) -> None:
         from vjepa_sim.agents.calibration.plot import draw_moves
@@ -117,10 +118,10 @@ class CalibrateView(Verb, RobotOptions):
         print(view.to_markdown(), end="")
         if view.error_rotated >= view.error_shifted:
             print(
-                f"\nThe rotation doesn't help on the moves that were held out: plan without it. It lies in {self.out}."
+                f"\nThe rotation does not reduce the error on held-out motions: plan without it. It is in {self.out}."
             )
         else:
-            print(f"\nIt lies in {self.out}; eval and deploy take it as --view {self.out}.")
+            print(f"\nIt is in {self.out}; eval and deploy take it as --view {self.out}.")
 
     def _in_simulation(self, model):
         from vjepa_sim.envs.scene.cameras import LEFT, left_at
@@ -135,14 +136,14 @@ class CalibrateView(Verb, RobotOptions):
         from vjepa_sim.agents.calibration.simulated import SimulatedView
 
         return SimulatedView(
-            self.checkpoint,
-            self.gripper,
-            self.object,
-            self.size,
-            self.seed,
-            self.moves,
-            self.move_size,
-            self.start or OVER_TABLE,
+            checkpoint=self.checkpoint,
+            gripper=self.gripper,
+            object_name=self.object,
+            size=self.size,
+            seed=self.seed,
+            moves=self.moves,
+            move_size=self.move_size,
+            start=self.start or OVER_TABLE,
         )
 
     def _on_robot(self, model):
@@ -152,7 +153,7 @@ class CalibrateView(Verb, RobotOptions):
         from vjepa_sim.envs.backends import make_robot
         from vjepa_sim.envs.observation import Goal
 
-        settings = self.robot_settings()
+        settings = self.robot_settings(self.backend)
         limits = chosen_limits(self.limits, self.backend, self.gripper)
         start = self.start
         if self.backend == "loopback":
@@ -164,10 +165,10 @@ class CalibrateView(Verb, RobotOptions):
             goal = Goal(env.robot.glimpse().rgb, 1)
             require(preflight(env, [goal], card=model.card), print, REFUSAL)
             first = "move to its start posture and open, and then " if self.home else ""
-            where = "where it is" if start is None else f"{list(start)} m, where it goes first"
+            where = "its present position" if start is None else f"{list(start)} m, where it goes first"
             if not self._agrees(
-                f"The arm will {first}make {self.moves} moves of about {100 * self.move_size:g} cm, level, around "
-                f"{where}. Is the way free and the stop at hand?"
+                f"The arm will {first}make {self.moves} horizontal motions of about {100 * self.move_size:g} cm around "
+                f"{where}. Is the way free and the emergency stop within reach?"
             ):
                 raise UserError(f"{REFUSAL} The operator did not agree.")
             env.arm.reset()
@@ -177,11 +178,11 @@ class CalibrateView(Verb, RobotOptions):
             if start is not None:
                 approach(env.arm, start)
             with progress("moves") as bar:
-                observations = make_moves(env.arm, self.moves, self.move_size, self.seed, bar)
+                observations = make_moves(env.arm, count=self.moves, size=self.move_size, seed=self.seed, on_move=bar)
             camera = env.robot.camera_card
         finally:
             env.close()
-        with progress("moves as the model sees them") as bar:
+        with progress("inferring motions") as bar:
             moves = infer_moves(model, observations, bar)
         return moves, fit_view(moves, self.checkpoint, fingerprint(self.checkpoint), camera)
 

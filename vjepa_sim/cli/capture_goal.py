@@ -15,31 +15,31 @@ from vjepa_sim.envs.objects import OBJECTS
 from vjepa_sim.envs.options import OneOf
 from vjepa_sim.envs.tasks import PROTOCOLS, TASKS
 
-EXPOSURE_TIME = 1.5  # s in which a camera that was just opened finds its exposure
-PICTURE_TIME = 3.0  # s to wait for a picture
+EXPOSURE_TIME = 1.5  # s in which the exposure of a newly opened camera settles
+IMAGE_TIME = 3.0  # s to wait for an image
 CAMERAS_OWN = ("host", "gripper_address", "driver", "steps", "name")
 SIMULATORS_OWN = ("task", "object", "arm", "goals", "seed", "size")
 
 
 @dataclass(frozen=True, kw_only=True)
 class CaptureGoal(Verb):
-    """Save goal images: one from a camera, or a task's from the simulator. Given again, it appends the next sub-goal.
+    """Save goal images: one from a camera, or those of a simulated task. An existing folder gets the next sub-goal.
 
     Attributes:
-        out: folder; deploy --goals takes it.
-        camera: index, device, URL, realsense or zed; the simulator's if not given.
-        host: of the robot, to keep the arm's pose beside the picture.
-        gripper: the gripper.
-        gripper_address: serial device of a Robotiq, for its closedness.
-        driver: library that talks to the robot.
-        steps: with a camera: control steps that an agent gets for this goal.
-        name: with a camera: what the picture shows.
-        task: in the simulator: the task.
-        object: in the simulator: the object.
-        arm: in the simulator: the arm.
-        goals: in the simulator: paper or dense.
-        seed: in the simulator: random seed of the episode whose goals are taken.
-        size: in the simulator: height and width of the images in pixels.
+        out: folder of goals, for deploy --goals.
+        camera: index, device, URL, realsense or zed; the simulator's camera if not given.
+        host: address of the robot, to save the arm's state with the image.
+        gripper: gripper.
+        gripper_address: serial device of a Robotiq, to read its closedness.
+        driver: client library of the robot.
+        steps: control steps of the goal, with a camera.
+        name: name of the goal, with a camera.
+        task: task, in the simulator.
+        object: object, in the simulator.
+        arm: arm, in the simulator.
+        goals: paper or dense, in the simulator.
+        seed: random seed of the episode with the goals, in the simulator.
+        size: height and width of the images in pixels, in the simulator.
     """
 
     out: Path
@@ -61,16 +61,16 @@ class CaptureGoal(Verb):
         from vjepa_sim.data.goals import load_goals, save_goals
 
         if self.steps < 1:
-            raise UserError(f"--steps {self.steps}: an agent needs at least one.")
+            raise UserError(f"--steps {self.steps}: a goal needs at least one.")
         if self.camera is None:
-            refuse_unused(self, CAMERAS_OWN, "without --camera, for the goal is the simulator's")
+            refuse_unused(self, CAMERAS_OWN, "without --camera, as the goals are simulated")
         else:
-            refuse_unused(self, SIMULATORS_OWN, "with --camera; it is for the simulator")
-        goals, camera, start = self._simulated() if self.camera is None else (*self._seen(), None)
+            refuse_unused(self, SIMULATORS_OWN, "with --camera, only in the simulator")
+        goals, camera, start = self._simulated() if self.camera is None else (*self._captured(self.camera), None)
         save_goals(self.out, goals, camera, start)
         number = len(load_goals(self.out))
         print(
-            f"{self.out} has {number} {'goal' if number == 1 else 'goals'} now; the newest is {goals[-1].rgb.shape[1]} "
+            f"{self.out} has {number} {'goal' if number == 1 else 'goals'}; the newest is {goals[-1].rgb.shape[1]} "
             f"× {goals[-1].rgb.shape[0]} pixels."
         )
         return 0
@@ -90,25 +90,27 @@ class CaptureGoal(Verb):
         finally:
             env.close()
 
-    def _seen(self):
-        """A picture and, if a robot was given, the arm's state beside it."""
+    def _captured(self, address: str):
+        """An image and, if a robot was given, the arm's state with it."""
         from vjepa_sim.envs.cameras import open_camera, without_password
         from vjepa_sim.envs.observation import Goal
 
-        told = {"address": without_password(self.camera)}
+        card = {"address": without_password(address)}
         if self.host is None:
-            with open_camera(self.camera) as camera:
+            with open_camera(address) as camera:
                 rgb, stamp = camera.latest()
                 exposed = stamp + EXPOSURE_TIME
                 while stamp < exposed:
-                    rgb, stamp = camera.wait_newer(stamp, PICTURE_TIME)
-                return [Goal(rgb, self.steps, None, self.name)], told
+                    rgb, stamp = camera.wait_newer(stamp, IMAGE_TIME)
+                return [Goal(rgb, self.steps, None, self.name)], card
         from vjepa_sim.envs.franka import open_arm
 
-        arm = open_arm(self.host, self.camera, self.gripper, self.gripper_address, driver=self.driver)
+        arm = open_arm(
+            self.host, address, gripper=self.gripper, gripper_address=self.gripper_address, driver=self.driver
+        )
         try:
             arm.camera_pace(EXPOSURE_TIME)
             seen = arm.glimpse()
         finally:
             arm.close()
-        return [Goal(seen.rgb, self.steps, seen.state, self.name)], told
+        return [Goal(seen.rgb, self.steps, seen.state, self.name)], card

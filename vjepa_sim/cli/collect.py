@@ -14,11 +14,11 @@ from vjepa_sim.cli.verb import Verb
 
 @dataclass(frozen=True, kw_only=True)
 class Collect(Verb, CollectConfig):
-    """Collect labelled episodes in DROID's raw layout. A stopped run continues with the same command.
+    """Collect labelled episodes in DROID's raw format. A stopped run continues with the same command.
 
     Attributes:
         out: folder of the collection.
-        workers: parallel processes; 0 is one per core.
+        workers: number of processes; 0 for one per core.
     """
 
     out: Path
@@ -32,7 +32,7 @@ class Collect(Verb, CollectConfig):
         with progress("collecting") as bar:
             result = collect(self.out, config, self.workers or os.cpu_count() or 1, bar)
         for name, count in sorted(result.behaviors.items()):
-            print(f"{name}: {count} episodes, {result.successes[name]} solved their task")
+            print(f"{name}: {count} episodes, {result.successes[name]} successful")
         rate = result.frames / (time.monotonic() - started)
-        print(f"{result.present} episodes lie in {self.out} ({result.written} new, {rate:.0f} frames/s).")
+        print(f"{result.present} episodes are in {self.out} ({result.written} new, {rate:.0f} frames/s).")
         return 0

@@ -1,4 +1,4 @@
-"""``vjepa-sim convert``: data sets, and weights."""
+"""``vjepa-sim convert``: data sets and weights."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from vjepa_sim.envs.errors import UserError, unknown_name
 from vjepa_sim.envs.options import OneOf
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Data:
-    """Turn a data set of one format into another: droid, lerobot, rlds and robomimic are read, all but rlds written.
+    """Convert a data set to another format: droid, lerobot, rlds and robomimic can be read, all but rlds written.
 
     Attributes:
-        source: the data set.
-        out: a new folder (or, for robomimic, a new .hdf5 file).
-        to: the new one's format.
-        format: the source's format, if it isn't found out by itself.
-        cameras: only these, several with commas between: left, right, ext1, ext2, wrist or serials; or all.
+        source: data set to convert.
+        out: new folder (for robomimic, a new .hdf5 file).
+        to: format of the new data set.
+        format: format of the source; detected if not given.
+        cameras: cameras to convert, separated by commas: left, right, ext1, ext2, wrist or serials; or all.
     """
 
     source: tyro.conf.Positional[Path]
@@ -40,30 +40,30 @@ class Data:
         views = None if self.cameras == "all" else names_in(self.cameras)
         try:
             with progress("converting") as bar:
-                result = convert(self.source, self.out, self.to, self.format, views, bar)
+                result = convert(self.source, self.out, self.to, format=self.format, views=views, on_progress=bar)
         except KeyboardInterrupt:
-            print(f"{self.out} is incomplete, as its conversion.json says; delete it, or give another --out.")
+            print(f"{self.out} is incomplete, as noted in its conversion.json; delete it, or give another --out.")
             raise
         for reason in list(result.left_out.values())[:5]:
             print(f"left out: {reason}")
         print(
-            f"{result.written} episodes lie in {self.out}, {len(result.left_out)} were left out; see {result.record}."
+            f"{result.written} episodes are in {self.out}, {len(result.left_out)} were left out; see {result.record}."
         )
         return 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Weights:
-    """Turn weights into a checkpoint folder with a card, which every --checkpoint takes.
+    """Convert weights to a checkpoint folder with a card, for --checkpoint of any verb.
 
     Attributes:
         source: Meta's .pt file, a folder in Hugging Face's VJEPA2Model layout, or a training run, also of a cloned
             policy.
-        out: a new folder.
-        half: store the weights in half precision, as the bundled ones are; they are widened when loaded.
-        branch: which encoder of Meta's file: encoder, or target_encoder (the default where there is one).
-        image_size: of the input in pixels; 256, or 384 if the file's name says so.
-        period: seconds between two frames, if not what the release was trained with.
+        out: new folder.
+        half: store the weights in half precision, as in bundled checkpoints; they are float32 after loading.
+        branch: encoder of Meta's file: encoder, or target_encoder (the default if there is one).
+        image_size: height and width of the input in pixels; 256, or 384 if the file's name contains it.
+        period: seconds between two frames; that of the release's training if not given.
     """
 
     source: tyro.conf.Positional[Path]
@@ -74,7 +74,8 @@ class Weights:
     period: float | None = None
 
     def run(self) -> int:
-        from vjepa_sim.baselines.cloning import Policy, is_policy
+        from vjepa_sim.baselines.cloned_policy import Policy, is_policy
+        from vjepa_sim.released import BRANCHES
         from vjepa_sim.world_model import WorldModel
 
         if self.out.exists():
@@ -82,8 +83,10 @@ class Weights:
         if is_policy(self.source):
             refuse_unused(self, ("branch", "image_size", "period"), "on a cloned policy")
             Policy.from_pretrained(self.source).save_pretrained(self.out, self.half)
-            print(f"The policy lies in {self.out}.")
+            print(f"The policy is in {self.out}.")
             return 0
+        if self.branch is not None and self.branch not in BRANCHES:
+            raise unknown_name("branch", self.branch, BRANCHES)
         model = WorldModel.from_pretrained(self.source, self.branch, self.image_size)
         if self.period is not None:
             if model.predictor is None or self.period <= 0:
@@ -92,15 +95,15 @@ class Weights:
         model.save_pretrained(self.out, self.half)
         count = sum(parameter.numel() for parameter in model.parameters())
         print(
-            f"Took {self._taken(model.card.training)}: {count / 1e6:.1f} million parameters, pictures of "
+            f"Converted {self._source(model.card.training)}: {count / 1e6:.1f} million parameters, images of "
             f"{model.card.transform.size} pixels"
             + (f", steps of {model.card.period:.4g} s" if model.card.period else "")
             + "."
         )
-        print(f"The checkpoint lies in {self.out}.")
+        print(f"The checkpoint is in {self.out}.")
         return 0
 
-    def _taken(self, training: dict) -> str:
+    def _source(self, training: dict) -> str:
         if "released" not in training:
             return str(self.source)
         released = training["released"]
@@ -126,6 +129,6 @@ class Convert(Verb):
 
 
 def check_kind(name: str) -> None:
-    """Refuse to convert what there is no way for, with a suggestion."""
+    """Raise :class:`.UserError` for an unknown kind of conversion."""
     if name not in KINDS:
         raise unknown_name("thing to convert", name, KINDS)

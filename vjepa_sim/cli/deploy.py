@@ -20,14 +20,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Deploy(Verb, RobotOptions, DeployConfig):
-    """Let an agent work toward goal images on a robot: preflight, your yes, judged episodes, a table.
+    """Deploy an agent toward goal images on a robot: preflight, confirmation, episodes, a table of results.
 
     Attributes:
-        out: a new folder: table, numbers, and the episodes in DROID's layout.
-        yes: agree to everything beforehand, and count no episode as solved that only a person can judge; not on a real
-            robot.
-        limits: of the safety envelope; what isn't given is as usual for the gripper.
-        threads: PyTorch's; 0 leaves the choice to it.
+        out: new folder for table, numbers, and episodes in DROID's format.
+        yes: confirm everything beforehand, and count episodes that a person would judge as failed; not on a real robot.
+        limits: limits of the safety envelope; the gripper's defaults where not given.
+        threads: number of PyTorch threads; 0 for PyTorch's default.
     """
 
     out: Path
@@ -46,24 +45,27 @@ class Deploy(Verb, RobotOptions, DeployConfig):
 
         config = self.configuration(DeployConfig)
         if self.yes and not BACKENDS[self.backend].simulated:
-            raise UserError("--yes: a real robot moves, and is judged, in front of a person who answers. Leave it out.")
+            raise UserError("--yes: on a real robot, a person must confirm motions and judge episodes. Leave it out.")
         goals, origin = load_goals(Path(self.goals)), load_origin(Path(self.goals))
         start = origin.start
         set_threads(self.threads)
+        task = self._agreed("task", None if start is None else start.task, "reach")
+        gripper = self._agreed("gripper", None if start is None else start.gripper, "robotiq")
+        checkpoint = checkpoint_of(self.agent, self.checkpoint)
         config = replace(
             config,
-            task=self._agreed("task", None if start is None else start.task, "reach"),
+            task=task,
             object=self._agreed("object", None if start is None else start.object_name, "box"),
-            gripper=self._agreed("gripper", None if start is None else start.gripper, "robotiq"),
-            checkpoint=checkpoint_of(self.agent, self.checkpoint),
+            gripper=gripper,
+            checkpoint=checkpoint,
         )
         settings = self._settings(config, origin, goals[0].rgb.shape[0])
-        limits = chosen_limits(self.limits, self.backend, config.gripper)
-        view = None if self.view is None else load_view(self.view, config.checkpoint)
-        agent = load_agent(self.agent, config.checkpoint, limits=limits, view=view, planner=self.planner)
+        limits = chosen_limits(self.limits, self.backend, gripper)
+        view = None if self.view is None or checkpoint is None else load_view(self.view, checkpoint)
+        agent = load_agent(self.agent, checkpoint, limits=limits, view=view, planner=self.planner)
         card = card_of(agent)
         period = round(self.period or (None if card is None else card.period) or 1.0, 4)
-        env = make_robot(config.task, self.backend, gripper=config.gripper, period=period, limits=limits, **settings)
+        env = make_robot(task, self.backend, gripper=gripper, period=period, limits=limits, **settings)
         operator = Operator(self._agrees, self._judges, print, "nobody" if self.yes else "operator")
         try:
             info = deploy(
@@ -80,25 +82,25 @@ class Deploy(Verb, RobotOptions, DeployConfig):
             env.close()
         if info.get("cells"):
             print(markdown_table(info["cells"]), end="")
-            print(f"\nTable, numbers and episodes lie in {self.out}.")
+            print(f"\nTable, numbers and episodes are in {self.out}.")
         return 0
 
-    def _agreed(self, option: str, goals_own: str | None, usual: str) -> str:
-        """What was given, but not against the goals: their start and their test are their own task's."""
+    def _agreed(self, option: str, of_goals: str | None, default: str) -> str:
+        """The value of an option, which must not contradict the one that the goals were captured with."""
         given = getattr(self, option)
-        if given is not None and goals_own is not None and given != goals_own:
+        if given is not None and of_goals is not None and given != of_goals:
             raise UserError(
-                f"--{option} {given}: the goals in {self.goals} are of {goals_own}. Leave it out, or take others."
+                f"--{option} {given}: the goals in {self.goals} are for {of_goals}. Leave it out, or give other goals."
             )
-        return given or goals_own or usual
+        return given or of_goals or default
 
     def _settings(self, config: DeployConfig, origin: Origin, size: int) -> dict[str, Any]:
-        """What a back end needs besides gripper and period."""
-        told = {"object_name": config.object, "size": size, "start": origin.start, "imperfections": self.imperfections}
+        """Settings of a backend besides gripper and period."""
         takes = BACKENDS[self.backend].takes()
-        if "arm" in takes and origin.start is not None:
-            told["arm"] = origin.start.arm
-        return self.robot_settings() | {name: value for name, value in told.items() if name in {*takes, "arm"}}
+        known: dict[str, Any] = {"object_name": config.object, "size": size, "start": origin.start}
+        known["imperfections"] = self.imperfections
+        settings = self.robot_settings(self.backend) | {name: known[name] for name in known if name in takes}
+        return settings if origin.start is None or "arm" not in takes else settings | {"arm": origin.start.arm}
 
     def _agrees(self, question: str) -> bool:
         return self.yes or not BACKENDS[self.backend].asks or ask(question)
@@ -106,5 +108,5 @@ class Deploy(Verb, RobotOptions, DeployConfig):
     def _judges(self, index: int) -> bool | None:
         if self.yes:
             return False
-        key = ask_key(f"Did episode {index + 1} succeed? [y]es, [n]o, [q]uit and keep what is there:", "ynq")
+        key = ask_key(f"Did episode {index + 1} succeed? [y]es, [n]o, [q]uit and keep the results:", "ynq")
         return None if key == "q" else key == "y"

@@ -10,10 +10,10 @@ from vjepa_sim.cli.verb import Verb
 
 @dataclass(frozen=True, kw_only=True)
 class Doctor(Verb):
-    """Check this machine: OpenGL, versions and pins, and one rendered picture.
+    """Check this machine: OpenGL, package versions, and a rendered image.
 
     Attributes:
-        picture: where to put the picture.
+        picture: file for the rendered image.
     """
 
     picture: Path = Path("doctor.png")
@@ -26,6 +26,6 @@ class Doctor(Verb):
             print(f"{'ok  ' if check.ok else 'FAIL'}  {check.name}: {check.found}")
             if not check.ok:
                 failures += 1
-                print(f"      to mend it: {check.remedy}")
-        print("Everything is fine." if not failures else f"{failures} of the checks failed.")
+                print(f"      fix: {check.remedy}")
+        print("All checks passed." if not failures else f"{failures} of the checks failed.")
         return 0 if not failures else 1

@@ -14,12 +14,12 @@ from vjepa_sim.cli.verb import Verb
 
 @dataclass(frozen=True, kw_only=True)
 class Eval(Verb, EvaluationConfig):
-    """Evaluate an agent beside expert, random and still on the same held-out episodes. A stopped run continues with the
-    same command.
+    """Evaluate an agent, and the reference policies expert, random and still, on the same held-out episodes. A stopped
+    run continues with the same command.
 
     Attributes:
-        out: a new folder for table.md, episodes.csv, eval_info.json and videos, or that of a stopped run.
-        threads: PyTorch's; 0 leaves the choice to it.
+        out: new folder for table.md, episodes.csv, eval_info.json and videos, or that of a stopped run.
+        threads: number of PyTorch threads; 0 for PyTorch's default.
     """
 
     out: Path
@@ -44,5 +44,5 @@ class Eval(Verb, EvaluationConfig):
             bar(0, total)
             info = evaluate(self.out, config, on_episode)
         print(markdown_table(info["cells"]), end="")
-        print(f"\nTable, numbers and videos lie in {self.out}.")
+        print(f"\nTable, numbers and videos are in {self.out}.")
         return 0

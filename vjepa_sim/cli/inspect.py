@@ -17,15 +17,15 @@ from vjepa_sim.envs.options import OneOf
 
 @dataclass(frozen=True, kw_only=True)
 class Inspect(Verb):
-    """Tell what is in a data set: counts, hours, cameras, actions, idle and success shares, and a sheet of thumbnails.
+    """Summarise a data set: counts, hours, cameras, actions, shares of idle steps and successes, and thumbnails.
 
     Attributes:
-        path: the data set.
-        format: the data set's format, if it isn't found out by itself.
+        path: data set.
+        format: format of the data set; detected if not given.
         camera: left, right, ext1, ext2, wrist, or a serial.
-        episodes: how many are read, drawn at random; counts are of all.
-        picture: where to put the thumbnails, a .png file.
-        json: where to write the numbers.
+        episodes: number of random episodes to read; counts are over all episodes.
+        picture: file for the thumbnails, .png.
+        json: file for the numbers.
     """
 
     path: tyro.conf.Positional[Path]
@@ -46,13 +46,13 @@ class Inspect(Verb):
             raise UserError(f"--episodes {self.episodes}: at least one must be read.")
         if self.picture.suffix.lower() != ".png":
             raise UserError(f"--picture {self.picture}: give a name that ends in .png.")
-        with progress("looking through") as bar:
+        with progress("opening") as bar:
             reader = open_reader(self.path, self.format, bar)
         with progress("reading episodes") as bar:
             summary = summarize(reader, self.camera, self.episodes, bar)
         print(text(summary))
         write_image(self.picture, contact_sheet(reader, self.camera))
-        print(f"\nThumbnails of the first, middle and last frames lie in {self.picture}.")
+        print(f"\nThumbnails of first, middle and last frames are in {self.picture}.")
         if self.json:
             write_json(self.json, {"inspect": str(self.path), **summary.to_dict(), "provenance": provenance()})
         return 0

@@ -1,4 +1,4 @@
-"""Questions to the person at the robot."""
+"""Questions to the operator of a robot."""
 
 from __future__ import annotations
 
@@ -11,14 +11,17 @@ from vjepa_sim.envs.errors import UserError
 
 
 def ask_key(question: str, keys: str) -> str:
-    """Wait for one of some keys, without Enter where the terminal can do that.
+    """Wait for one of some keys, without Enter where the terminal supports it.
 
     Args:
-        question: shown before.
-        keys: lower-case letters that are answers.
+        question: question to show.
+        keys: valid answers, lower-case letters.
+
+    Returns:
+        The key.
 
     Raises:
-        UserError: nobody is there to answer.
+        UserError: there is no terminal.
     """
     _check_terminal(question)
     print(question, end=" ", flush=True)
@@ -30,19 +33,25 @@ def ask_key(question: str, keys: str) -> str:
 
 
 def ask(question: str) -> bool:
-    """A yes or a no, with Enter: for what should not happen by a slip of the finger.
+    """Ask a yes-or-no question that needs Enter, so that a single wrong key is no answer.
 
-    What was typed before the question is no answer to it.
+    Input typed before the question is discarded.
+
+    Args:
+        question: question to show.
+
+    Returns:
+        Whether the answer is yes.
 
     Raises:
-        UserError: nobody is there to answer.
+        UserError: there is no terminal.
     """
     _check_terminal(question)
-    _forget_typed()
+    _discard_input()
     return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
 
 
-def _forget_typed() -> None:
+def _discard_input() -> None:
     try:
         import termios
     except ImportError:  # not on Windows
@@ -52,12 +61,12 @@ def _forget_typed() -> None:
 
 def _check_terminal(question: str) -> None:
     if not sys.stdin.isatty():
-        raise UserError(f"Nobody is there to answer: {question} A robot is moved from a terminal.")
+        raise UserError(f"There is no terminal to answer: {question} Moving a robot needs an operator at a terminal.")
 
 
 @contextmanager
 def _single_keys() -> Iterator[Callable[[], str]]:
-    """Something that reads a key at a time, or the first letter of a line without termios. Ctrl-C works on."""
+    """A function that reads one key, or the first letter of a line without termios. Ctrl-C stays effective."""
     try:
         import termios
         import tty
@@ -67,7 +76,7 @@ def _single_keys() -> Iterator[Callable[[], str]]:
     descriptor = sys.stdin.fileno()
     before = termios.tcgetattr(descriptor)
     try:
-        tty.setcbreak(descriptor)  # and forget what was typed before the question
+        tty.setcbreak(descriptor)  # discards input typed before the question
         yield lambda: _read(descriptor)
     finally:
         termios.tcsetattr(descriptor, termios.TCSADRAIN, before)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
@@ -15,18 +15,23 @@ from vjepa_sim.data.formats import FORMATS
 from vjepa_sim.envs.errors import UserError
 from vjepa_sim.envs.options import OneOf
 
+if TYPE_CHECKING:
+    from vjepa_sim.data.formats import Reader
+    from vjepa_sim.data.lint import Finding
+
 
 @dataclass(frozen=True, kw_only=True)
 class Lint(Verb):
-    """Look for mistakes in a data set: each with the episode, the row and the remedy. Ends with 1 if there are errors.
+    """Check a data set for mistakes, each with the episode, the row and a remedy. The exit status is 1 if there are
+    errors.
 
     Attributes:
-        path: the data set.
-        format: the data set's format, if it isn't found out by itself.
+        path: data set.
+        format: format of the data set; detected if not given.
         camera: left, right, ext1, ext2, wrist, or a serial.
-        json: where to write what was found.
-        quarantine: a folder to move episodes with errors to, after they are listed and you have said yes.
-        yes: say so beforehand.
+        json: file for the findings.
+        quarantine: folder to which episodes with errors are moved, after confirmation.
+        yes: confirm the move beforehand.
     """
 
     path: tyro.conf.Positional[Path]
@@ -42,7 +47,7 @@ class Lint(Verb):
         from vjepa_sim.data.lint import findings_rows, findings_text, lint, plan_quarantine
         from vjepa_sim.data.provenance import provenance
 
-        with progress("looking through") as bar:
+        with progress("opening") as bar:
             reader = open_reader(self.path, self.format, bar)
         with progress("checking") as bar:
             findings = lint(reader, self.camera, bar)
@@ -51,23 +56,23 @@ class Lint(Verb):
             rows = findings_rows(findings)
             write_json(self.json, {"lint": str(self.path), "findings": rows, "provenance": provenance()})
         if self.quarantine is not None:
-            self._move(reader, findings, plan_quarantine(reader, findings))
+            self._move(reader, findings, plan_quarantine(reader, findings), to=self.quarantine)
         return 1 if any(finding.severity == "error" for finding in findings) else 0
 
-    def _move(self, reader, findings, folders: list[Path]) -> None:
+    def _move(self, reader: Reader, findings: list[Finding], folders: list[Path], to: Path) -> None:
         from vjepa_sim.data.lint import quarantine
 
         if not folders:
-            print("No single episode has errors that moving it would mend; nothing is moved.")
+            print("No episode has errors of its own; nothing is moved.")
             return
-        print(f"To be moved to {self.quarantine}:")
+        print(f"To be moved to {to}:")
         for folder in folders:
             print(f"  {folder}")
         if not self.yes:
             if not sys.stdin.isatty():
-                raise UserError("Nothing was moved: nobody is there to say yes. Look at the list, then add --yes.")
+                raise UserError("Nothing was moved: there is no terminal to confirm. Check the list, then add --yes.")
             if input(f"Move {len(folders)} episodes? [y/N] ").strip().lower() not in ("y", "yes"):
                 print("Nothing was moved.")
                 return
-        record = quarantine(folders, reader.root, self.quarantine, findings)
-        print(f"{len(folders)} episodes were moved; {record} tells what, why and from where.")
+        record = quarantine(folders, reader.root, to, findings)
+        print(f"{len(folders)} episodes were moved; {record} lists them with the findings and their former paths.")

@@ -1,4 +1,4 @@
-"""Options that several verbs take."""
+"""Checks of options that several verbs share."""
 
 from __future__ import annotations
 
@@ -9,40 +9,56 @@ from vjepa_sim.envs.errors import UserError
 
 
 def choose(text: str, valid: tuple[str, ...]) -> tuple[str, ...]:
-    """``all``, or names with commas between; the configuration refuses an unknown one."""
+    """Parse ``all``, or names separated by commas; unknown names are not checked.
+
+    Args:
+        text: value of the option.
+        valid: all names.
+
+    Raises:
+        UserError: the text has no name.
+    """
     if not text.strip(" ,"):
-        raise UserError(f"{text!r} names nothing. Give all, or some of: {', '.join(valid)}.")
+        raise UserError(f"{text!r} has no name. Give all, or some of: {', '.join(valid)}.")
     return valid if text == "all" else names_in(text)
 
 
 def names_in(text: str) -> tuple[str, ...]:
-    """Names with commas between."""
+    """Parse names separated by commas.
+
+    Raises:
+        UserError: the text has no name.
+    """
     names = tuple(part.strip() for part in text.split(",") if part.strip())
     if not names:
-        raise UserError(f"{text!r} names nothing; give names with commas between.")
+        raise UserError(f"{text!r} has no name; give names separated by commas.")
     return names
 
 
 def set_threads(threads: int) -> None:
-    """Hold PyTorch to so many threads; 0 leaves the choice to it."""
+    """Set the number of PyTorch threads; 0 keeps PyTorch's default.
+
+    Raises:
+        UserError: the number is negative.
+    """
     import torch
 
     if threads < 0:
-        raise UserError(f"--threads {threads}: give a positive number, or 0 to leave the choice to PyTorch.")
+        raise UserError(f"--threads {threads}: give a positive number, or 0 for PyTorch's default.")
     if threads:
         torch.set_num_threads(threads)
 
 
 def refuse_unused(verb: Any, names: tuple[str, ...], where: str) -> None:
-    """Refuse options that would have no effect.
+    """Refuse options that have no effect.
 
     Args:
-        verb: the dataclass of all its options.
-        names: of its fields that must be as they are by default.
-        where: they have no effect, in words.
+        verb: dataclass of options.
+        names: fields that must have their default values.
+        where: circumstance in which they have no effect, in words.
 
     Raises:
-        UserError: one of them is given.
+        UserError: one of them has another value.
     """
     given = [f"--{each.name.replace('_', '-')}" for each in fields(verb) if each.name in names and _changed(verb, each)]
     if given:
@@ -50,5 +66,5 @@ def refuse_unused(verb: Any, names: tuple[str, ...], where: str) -> None:
 
 
 def _changed(verb: Any, field: Field) -> bool:
-    usual = field.default if field.default_factory is MISSING else field.default_factory()
-    return getattr(verb, field.name) != usual
+    default = field.default if field.default_factory is MISSING else field.default_factory()
+    return getattr(verb, field.name) != default

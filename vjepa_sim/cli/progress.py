@@ -1,4 +1,4 @@
-"""Progress bars of the command line, with the time left."""
+"""Progress bars with the time left."""
 
 from __future__ import annotations
 
@@ -11,29 +11,38 @@ LINE_EVERY = 30.0  # seconds between two lines of a log
 
 
 class Bar:
-    """A progress bar that is called with (done, total), and with scalars or a note to show beside it.
+    """A progress bar, called with (done, total), and with scalars or a note to show beside it.
 
-    Where nobody looks on, in a log of ``nohup`` or of a cluster, it writes a line now and then.
+    Where the output is no terminal, as in the log of ``nohup`` or of a cluster, it writes a line every 30 s.
+
+    Attributes:
+        before: bar of what comes first, called with (done, total); shows nothing where there is none.
     """
 
     def __init__(self, bars, title: str, clock: Callable[[], float] = time.monotonic):
         """
         Args:
             bars: a :class:`rich.progress.Progress`.
-            title: what is being done.
-            clock: seconds that pass.
+            title: title of the bar.
+            clock: returns the time in seconds.
         """
-        self._bars, self._clock, self._told = bars, clock, clock()
+        self._bars, self._clock, self._written = bars, clock, clock()
         self._task = bars.add_task(title, total=None, note="")
-        self.before: Bar | None = None
+        self.before: Callable[[int, int], None] = lambda done, total: None
 
     def __call__(self, done: int, total: int, scalars: dict[str, float] | None = None, note: str = "") -> None:
-        """Show how far it is; scalars take the note's place."""
+        """Update the bar.
+
+        Args:
+            done, total: progress.
+            scalars: values by name; the first two are shown instead of the note.
+            note: text beside the bar.
+        """
         if scalars:
             note = "  ".join(f"{name.split('/')[-1]} {value:.3g}" for name, value in list(scalars.items())[:2])
         self._bars.update(self._task, completed=done, total=total, **({"note": note} if note else {}))
-        if not self._bars.console.is_terminal and self._clock() - self._told >= LINE_EVERY:
-            self._told = self._clock()
+        if not self._bars.console.is_terminal and self._clock() - self._written >= LINE_EVERY:
+            self._written = self._clock()
             self._write_line()
 
     def _write_line(self) -> None:
@@ -47,7 +56,12 @@ class Bar:
 
 @contextmanager
 def progress(title: str, before: str | None = None) -> Iterator[Bar]:
-    """A :class:`Bar` with the time left; ``before`` names what comes first and has a bar of its own."""
+    """Show a progress bar on stderr.
+
+    Args:
+        title: title of the bar.
+        before: title of a second bar above it, :attr:`Bar.before`, for work that comes first.
+    """
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -66,17 +80,18 @@ def progress(title: str, before: str | None = None) -> Iterator[Bar]:
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
-        # On a narrow terminal this one gives way, not the time left.
+        # On a narrow terminal this column is shortened, not the time left.
         TextColumn("{task.fields[note]}", table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1)),
     ]
     with Progress(*columns, console=Console(stderr=True), expand=True) as bars:
         first = Bar(bars, before) if before else None
         bar = Bar(bars, title)
-        bar.before = first
+        if first is not None:
+            bar.before = first
         try:
             yield bar
         except BaseException:
-            if not any(task.completed for task in bars.tasks):  # nothing was begun: the message is all there is to tell
+            if not any(task.completed for task in bars.tasks):  # nothing was begun: show the message alone
                 for task in bars.tasks:
                     bars.update(task.id, visible=False)
             raise

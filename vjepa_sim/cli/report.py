@@ -13,10 +13,10 @@ from vjepa_sim.cli.verb import Verb
 
 @dataclass(frozen=True, kw_only=True)
 class Report(Verb):
-    """Draw the curves of a training run, also of one that still runs.
+    """Plot the curves of a training run, finished or running.
 
     Attributes:
-        run_folder: of pretrain, train or baseline; the picture, curves.png, is put there.
+        run_folder: folder of pretrain, train or baseline; the plot is written to curves.png in it.
     """
 
     run_folder: tyro.conf.Positional[Path]
@@ -26,11 +26,11 @@ class Report(Verb):
         from vjepa_sim.data.files import write_image
 
         curves, seconds = read_metrics(self.run_folder)
-        picture = self.run_folder / "curves.png"
-        write_image(picture, draw_curves(curves))
+        plot = self.run_folder / "curves.png"
+        write_image(plot, draw_curves(curves))
         for name, curve in curves.items():
             step, value = curve[-1]
             print(f"{name}: {value:.4g} at step {step}")
         took = f" It took {timedelta(seconds=round(seconds))}." if seconds >= 1 else ""
-        print(f"The curves lie in {picture}.{took}")
+        print(f"The curves are in {plot}.{took}")
         return 0

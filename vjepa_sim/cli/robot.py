@@ -1,10 +1,10 @@
-"""What verbs that open a robot have in common."""
+"""Options of verbs that open a robot."""
 
 from __future__ import annotations
 
 import inspect
 from dataclasses import asdict, dataclass, fields, make_dataclass, replace
-from typing import Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 from vjepa_sim.cli.options import refuse_unused
 from vjepa_sim.envs.backends import BACKENDS, usual_limits
@@ -12,20 +12,27 @@ from vjepa_sim.envs.errors import UserError
 from vjepa_sim.envs.options import OneOf
 from vjepa_sim.envs.safety import SafetyLimits
 
-# The same names as the envelope's own, but None where the gripper's usual limit holds.
-LimitOptions = make_dataclass(
-    "LimitOptions",
-    [(each.name, get_type_hints(SafetyLimits)[each.name] | None, None) for each in fields(SafetyLimits)],
-    frozen=True,
-)
-LimitOptions.__doc__ = SafetyLimits.__doc__
+if TYPE_CHECKING:
+    LimitOptions = SafetyLimits
+else:  # the same fields, but None for the gripper's default
+    LimitOptions = make_dataclass(
+        "LimitOptions",
+        [(each.name, get_type_hints(SafetyLimits)[each.name] | None, None) for each in fields(SafetyLimits)],
+        frozen=True,
+    )
+    LimitOptions.__doc__ = SafetyLimits.__doc__
 
 
-def chosen_limits(options: Any, backend: str, gripper: str) -> SafetyLimits:
-    """What was given, and else what is usual for a back end and a gripper.
+def chosen_limits(options: LimitOptions, backend: str, gripper: str) -> SafetyLimits:
+    """Safety limits from options, with the defaults of a backend and a gripper.
+
+    Args:
+        options: limits that were given; None in the others.
+        backend: name of the backend.
+        gripper: name of the gripper.
 
     Raises:
-        UserError: there is no such gripper, or a limit makes no sense.
+        UserError: there is no such gripper, or a limit is out of range.
     """
     given = {name: value for name, value in asdict(options).items() if value is not None}
     return replace(usual_limits(backend, gripper), **given)
@@ -33,14 +40,14 @@ def chosen_limits(options: Any, backend: str, gripper: str) -> SafetyLimits:
 
 @dataclass(frozen=True, kw_only=True)
 class RobotOptions:
-    """Where a robot is.
+    """Addresses and drivers of a robot.
 
     Attributes:
-        host: address of the robot; for loopback, one of this machine's own.
-        camera: of a real robot: index, device, URL, realsense or zed.
+        host: address of the robot; for loopback, a local address.
+        camera: camera of a real robot: index, device, URL, realsense or zed.
         gripper_address: serial device of a gripper that has one.
-        driver: library that talks to the robot.
-        period: seconds of a step; the model's own if not given.
+        driver: client library of the robot.
+        period: control period in seconds; the model's if not given.
     """
 
     host: str | None = None
@@ -49,13 +56,15 @@ class RobotOptions:
     driver: Annotated[str, OneOf("vjepa_sim.envs.franka:DRIVERS")] = "franky"
     period: float | None = None
 
-    def robot_settings(self) -> dict[str, Any]:
-        """The settings of :func:`.make_robot` that say where the robot of ``backend`` is; simulated ones need none.
+    def robot_settings(self, backend: str) -> dict[str, Any]:
+        """Arguments of :func:`.make_robot` for the addresses and drivers of a backend.
+
+        Args:
+            backend: name of the backend.
 
         Raises:
-            UserError: the back end lacks an option that it needs, or is given one that it doesn't take.
+            UserError: an option is missing, or the backend does not take one that is given.
         """
-        backend: str = self.backend  # type: ignore[attr-defined]  # of the verb
         takes = BACKENDS[backend].takes()
         names = ("host", "camera", "gripper_address", "driver")
         needed = [name for name in names if name in takes and takes[name].default is inspect.Parameter.empty]

@@ -16,18 +16,18 @@ from vjepa_sim.cli.verb import Verb
 
 @dataclass(frozen=True, kw_only=True)
 class Score(Verb, ScoreConfig):
-    """Score a planner on recordings, without robot or simulator: what it plans between two pictures, beside what was
-    done.
+    """Score a planner on recordings, without a robot: the motion that it plans between two images, compared with the
+    recorded one.
 
     Prints the action score (0 to 80), direction and magnitude.
 
     Attributes:
-        data: recorded episodes, FORMAT:PATH or FORMAT:PATH@WEIGHT, such as droid:PATH; may be given several times.
-        out: a new folder for numbers and a picture, or that of the same score before.
-        period: seconds of a step: a number, paper (0.25) or released (1.06); the model's own if not given.
+        data: robot episodes, FORMAT:PATH or FORMAT:PATH@WEIGHT, such as droid:PATH; may be given several times.
+        out: new folder for numbers and a plot, or that of an earlier score with the same settings.
+        period: control period in seconds: a number, paper (0.25) or released (1.06); the model's if not given.
         camera: left, right, ext1, ext2, wrist, or a serial.
-        device: the planner's: auto, cpu, cuda or cuda:NUMBER.
-        threads: PyTorch's; 0 leaves the choice to it.
+        device: device of the planner: auto, cpu, cuda or cuda:NUMBER.
+        threads: number of PyTorch threads; 0 for PyTorch's default.
     """
 
     data: tyro.conf.UseAppendAction[tuple[str, ...]]
@@ -46,7 +46,7 @@ class Score(Verb, ScoreConfig):
         from vjepa_sim.training.distributed import find_device
 
         set_threads(self.threads)
-        # Mistakes are told before the data are read, which takes long.
+        # Checked before the data are read, which takes long.
         config = self.configuration(ScoreConfig)
         check_output(self.out, CONFIG_FILE)
         device = find_device(self.device)
@@ -55,21 +55,26 @@ class Score(Verb, ScoreConfig):
         period = card.period if self.period is None and card.period else parse_period(self.period or "paper")
         with progress("reading episodes") as bar:
             mixture = load_mixture(
-                self.data, bar, period, self.camera, SPARE_DETAIL * card.transform.size, only_episodes=True
+                self.data,
+                bar,
+                period=period,
+                view=self.camera,
+                short_side=SPARE_DETAIL * card.transform.size,
+                only_episodes=True,
             )
         with progress("planning") as bar:
-            report = score_actions(agent, mixture, self.out, config, bar)
+            report = score_actions(agent, mixture, out=self.out, config=config, on_clip=bar)
         print(
-            f"action score {report['action_score']:.1f} (off by {100 * report['error_m']:.1f} cm over x, y and z; "
-            f"{report['n_clips']} clips; standing still {report['still_score']:.1f})"
+            f"action score {report['action_score']:.1f} (L1 error {100 * report['error_m']:.1f} cm; "
+            f"{report['n_clips']} clips; without motion {report['still_score']:.1f})"
         )
         if report["direction"] is not None:
             print(f"direction {report['direction']:.2f}, magnitude {report['magnitude']:.2f}")
         if report["n_different"] < report["n_clips"]:
-            print(f"Of the clips {report['n_different']} are different ones: there are few recordings.")
+            print(f"Only {report['n_different']} of the clips are distinct, as there are few recordings.")
         if report["held_out_alone"]:
-            print("The model learned from these data: clips are only of the episodes that were kept from it.")
+            print("The model was trained on these data: clips are of held-out episodes only.")
         if report["held_out_alone"] is None:
-            print(f"Checkpoint {self.checkpoint} doesn't tell what it learned from: it may have been these data.")
-        print(f"Numbers and picture lie in {self.out}.")
+            print(f"The training data of checkpoint {self.checkpoint} are unknown: they may include these.")
+        print(f"Numbers and plot are in {self.out}.")
         return 0

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from vjepa_sim.cli.learning import Learning, print_measured
 from vjepa_sim.cli.progress import progress
 from vjepa_sim.envs.errors import UserError, unknown_name
 
+if TYPE_CHECKING:
+    from vjepa_sim.card import Card
+
 
 @dataclass(frozen=True, kw_only=True)
 class _Stage(Learning):
-    """What both stages' options have in common.
+    """Options of both stages.
 
     Attributes:
         preset: sizes and schedule: tiny, small, base, large, huge, giant or giant-384.
-        recompute: gradient checkpointing: a fraction of the memory for a quarter more time.
+        recompute: gradient checkpointing, which saves memory and takes about a quarter more time.
         shard: split the encoder's weights over torchrun's processes (FSDP2).
     """
 
@@ -28,15 +32,15 @@ class _Stage(Learning):
 class Pretrain(_Stage):
     """Stage one: train a video encoder by mask-denoising. A stopped run continues with the same command.
 
-    Data are robot episodes (droid:PATH, sim:, lerobot:, rlds:, robomimic:), videos (video:FOLDER) and pictures
-    (images:FOLDER), each with a weight if you like. Several processes: torchrun --nproc-per-node N -m vjepa_sim.cli
+    Data are robot episodes (droid:PATH, sim:, lerobot:, rlds:, robomimic:), videos (video:FOLDER) and images
+    (images:FOLDER), each with an optional weight. Several processes: torchrun --nproc-per-node N -m vjepa_sim.cli
     pretrain …
 
     Attributes:
-        recipe: constant or abbreviated, V-JEPA 2's two schedules; the preset's own if not given.
-        crop: square (the centre), or released (Meta's: the centre up to an aspect of 1.35, squashed).
-        start: a checkpoint to begin with, such as a released one, instead of random weights: its encoder, and its mask
-            predictor and decoders where it has them.
+        recipe: schedule of V-JEPA 2, constant or abbreviated; the preset's if not given.
+        crop: square (center crop), or released (Meta's: center crop to an aspect ratio of at most 1.35, resized).
+        start: checkpoint to initialise from, such as a released one: its encoder, and its mask predictor and decoders
+            if it has them; random weights if not given.
     """
 
     crop: str = "square"
@@ -54,7 +58,7 @@ class Pretrain(_Stage):
             raise unknown_name("crop", self.crop, CROPS)
         preset = get_preset(self.preset)
         if preset.pretrain is None:
-            raise UserError(f"--preset {self.preset}: others trained its encoder; there is no stage one.")
+            raise UserError(f"--preset {self.preset} has no stage one: its encoder is pretrained.")
         recipe = preset.pretrain if self.recipe is None else get_recipe(self.recipe, self.preset)
         config = self.adjust(recipe)
         check_output(self.out, RUN_FILE)  # before the data are read, which takes long
@@ -63,13 +67,21 @@ class Pretrain(_Stage):
                 mixture = self.mixture(preset.encoder.image_size, compute, bar)
             with progress("pretraining") as bar:
                 model = pretrain(
-                    mixture, self.out, self.preset, config, self.seed, bar, compute, self.start, CROPS[self.crop]
+                    mixture,
+                    self.out,
+                    self.preset,
+                    config,
+                    seed=self.seed,
+                    report=bar,
+                    compute=compute,
+                    start=self.start,
+                    max_aspect=CROPS[self.crop],
                 )
         if compute.is_main:
-            _tell_branch(model)
+            _print_branch(model.card)
             print_measured(model.card)
             print(
-                f"The encoder lies in {self.out}. Next: vjepa-sim train --data FORMAT:EPISODES --encoder {self.out} "
+                f"The encoder is in {self.out}. Next: vjepa-sim train --data FORMAT:EPISODES --encoder {self.out} "
                 "--out FOLDER"
             )
         return 0
@@ -84,12 +96,12 @@ class Train(_Stage):
 
     Attributes:
         encoder: checkpoint of stage one: a folder, a bundled name, or a released .pt file.
-        start: a whole model whose predictor and goal policy to begin with, instead of random weights.
-        heads_only: leave that predictor as it is, and train decoders and goal policy alone, which takes minutes;
-            --encoder is the same model.
-        plan_every: try the planner in the simulator every so many steps, and log its success; 0 is never.
-        plan_episodes: episodes of that trial, per task and object.
-        first_release_rollout: repeat the mistake in the first released V-JEPA 2-AC's rollout loss.
+        start: world model whose predictor and goal policy to initialise from; random weights if not given.
+        heads_only: train only the decoders and the goal policy of that model, which takes minutes; --encoder is the
+            same model.
+        plan_every: steps between two evaluations of the planner in the simulator, which are logged; 0 for none.
+        plan_episodes: episodes per task and object in these evaluations.
+        first_release_rollout: reproduce the mistake in the rollout loss of the first V-JEPA 2-AC release.
     """
 
     encoder: str
@@ -109,7 +121,9 @@ class Train(_Stage):
         from vjepa_sim.world_model import input_size
 
         if self.heads_only and self.start is None:
-            raise UserError("--heads-only trains a whole model's decoders and goal policy: give it as --start, too.")
+            raise UserError(
+                "--heads-only trains decoders and goal policy of a world model: give the model as --start too."
+            )
         if self.start is not None:
             find_checkpoint(self.start)
         config = self.adjust(get_preset(self.preset).train)
@@ -125,35 +139,35 @@ class Train(_Stage):
                     mixture,
                     self.encoder,
                     self.out,
-                    self.preset,
-                    config,
-                    self.seed,
-                    bar,
-                    bar.before,
-                    compute,
-                    plan,
-                    self.start,
+                    preset_name=self.preset,
+                    config=config,
+                    seed=self.seed,
+                    report=bar,
+                    on_encoded=bar.before,
+                    compute=compute,
+                    plan=plan,
+                    start=self.start,
                 )
         if compute.is_main:
-            _tell_branch(model)
+            _print_branch(model.card)
             if model.goal_policy is None and get_preset(self.preset).goal_policy is not None:
                 print(
-                    "There is no goal policy, for want of decoders or of data that tell where the arm was sent: "
-                    "planners search unguided."
+                    "The model has no goal policy, as decoders or commands in the data are missing: planners search "
+                    "without its proposals."
                 )
             print_measured(model.card)
             print(
-                f"The world model lies in {self.out}. Next: vjepa-sim eval --checkpoint {self.out} --episodes 20 "
+                f"The world model is in {self.out}. Next: vjepa-sim eval --checkpoint {self.out} --episodes 20 "
                 "--seed 0 --out FOLDER"
             )
         return 0
 
 
-def _tell_branch(model) -> None:
-    """Which of a released file's two encoders was taken."""
+def _print_branch(card: Card) -> None:
+    """Print which of a released file's two encoders was loaded."""
     from vjepa_sim.card import ENCODER_BEGUN_WITH
 
-    training = model.card.training
+    training = card.training
     released = training.get("released") or training.get(ENCODER_BEGUN_WITH, {}).get("released")
     if released:
-        print(f"Of {released['file']}, {released['branch']!r} was taken; `convert --branch` takes the other.")
+        print(f"Loaded {released['branch']!r} of {released['file']}; `convert --branch` chooses the other.")

@@ -1,41 +1,46 @@
-"""What all verbs have in common."""
+"""Base class of all verbs."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import tyro
 
-Config = TypeVar("Config")
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Config = TypeVar("Config", bound="DataclassInstance")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Verb:
     """A verb of the command line; its fields are its options.
 
-    A verb that is also a configuration's subclass has the configuration's fields as options. They are checked when the
-    configuration itself is made of them, so that mistakes are told in one line.
+    A verb that is also a subclass of a configuration has the configuration's fields as options. They are checked when
+    :meth:`configuration` is called, so that errors are printed as one line.
 
     Attributes:
-        plugin: module or file that registers objects, tasks, arms, agents or more of your own; may be given several
-            times.
+        plugin: module or file that registers objects, tasks, arms, agents or others; may be given several times.
     """
 
     plugin: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
-        """Check nothing yet."""
+        """Skip the checks of the configuration, see :meth:`configuration`."""
 
     def configuration(self, kind: type[Config]) -> Config:
-        """The configuration that these options are.
+        """Make the configuration from the options.
+
+        Args:
+            kind: class of the configuration.
 
         Raises:
-            UserError: it makes no sense.
+            UserError: an option is invalid.
         """
-        values: dict[str, Any] = {each.name: getattr(self, each.name) for each in fields(kind)}  # type: ignore[arg-type]
+        values: dict[str, Any] = {each.name: getattr(self, each.name) for each in fields(kind)}
         return kind(**values)
 
     def run(self) -> int:
-        """Do it; returns the exit status."""
+        """Run the verb; returns the exit status."""
         raise NotImplementedError

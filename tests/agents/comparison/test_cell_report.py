@@ -9,6 +9,8 @@ from vjepa_sim.agents.evaluation.config import EvaluationConfig
 from vjepa_sim.agents.evaluation.evaluate import evaluate
 from vjepa_sim.envs.errors import UserError
 
+pytestmark = pytest.mark.slow
+
 
 def test_evaluations_are_compared_on_their_shared_seeds(tmp_path):
     config = EvaluationConfig(agent="expert", tasks=("reach",), objects=("box",), episodes=3, seed=0, size=64, videos=0)

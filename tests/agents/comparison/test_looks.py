@@ -2,8 +2,8 @@
 
 import pytest
 
-from vjepa_sim.agents.comparison.conditions import compare_looks, look_of
-from vjepa_sim.agents.comparison.evaluation_report import SAME, compare_cells
+from vjepa_sim.agents.comparison.conditions import compare_conditions, condition_of
+from vjepa_sim.agents.comparison.evaluation_report import SAME, compare_evaluations
 from vjepa_sim.agents.comparison.run_folder import RunFolder, refuse
 from vjepa_sim.envs.errors import UserError
 
@@ -17,7 +17,16 @@ def run_of(agent, look, successes):
     won = sum(successes.values())
     cell = {"agent": agent, "task": "reach", "object": "cup", "n_success": won, "n_episodes": len(episodes)}
     config = {"agent": agent, "checkpoint": agent, "checkpoint_crc32": agent, **look}
-    return RunFolder(f"{agent} {look_of(look)}", None, "eval", config, [{**cell, "episodes": episodes}], {}, True, {})
+    return RunFolder(
+        name=f"{agent} {condition_of(look)}",
+        folder=None,
+        kind="eval",
+        config=config,
+        cells=[{**cell, "episodes": episodes}],
+        method={},
+        complete=True,
+        provenance={},
+    )
 
 
 def test_a_look_is_held_against_the_same_agents_first():
@@ -28,7 +37,7 @@ def test_a_look_is_held_against_the_same_agents_first():
         run_of("bc", LIGHT, {0: True, 1: False}),
         run_of("octo", LIGHT, {0: True}),
     ]
-    made = compare_looks(runs)
+    made = compare_conditions(runs)
     told = {(each["agent"].split()[0], each["look"]): each for each in made.numbers["looks"]}
     assert told["mpc", "light"]["points"] == pytest.approx(-200 / 3)  # two of the three that both have
     assert (told["mpc", "light"]["n"], told["mpc", "light"]["p_value"]) == (3, 0.5)
@@ -38,7 +47,7 @@ def test_a_look_is_held_against_the_same_agents_first():
 
 
 def test_nothing_is_told_of_one_look():
-    made = compare_looks([run_of("mpc", NOMINAL, {0: True}), run_of("bc", LIGHT, {0: True})])
+    made = compare_conditions([run_of("mpc", NOMINAL, {0: True}), run_of("bc", LIGHT, {0: True})])
     assert (made.text, made.numbers) == ("", {})
 
 
@@ -54,7 +63,7 @@ def test_nothing_is_told_of_one_look():
     ],
 )
 def test_looks_have_names(changed, told):
-    assert look_of({**NOMINAL, **changed}) == told
+    assert condition_of({**NOMINAL, **changed}) == told
 
 
 def alike(*runs):
@@ -72,7 +81,7 @@ def test_agents_are_held_against_those_of_their_own_look():
         run_of("mpc", LIGHT, {0: True, 1: False}),
         run_of("bc", LIGHT, {0: False, 1: False}),
     )
-    made = compare_cells(runs)
+    made = compare_evaluations(runs)
     assert [(cell["first"], cell["second"]) for cell in made.numbers["cells"]] == [
         ("mpc nominal", "bc nominal"),
         ("mpc nominal", "mpc light"),
@@ -83,7 +92,7 @@ def test_agents_are_held_against_those_of_their_own_look():
 
 
 def test_another_agent_under_another_look_is_warned_of():
-    made = compare_cells(alike(run_of("mpc", NOMINAL, {0: True}), run_of("bc", LIGHT, {0: True})))
+    made = compare_evaluations(alike(run_of("mpc", NOMINAL, {0: True}), run_of("bc", LIGHT, {0: True})))
     assert any("randomize" in line for line in made.numbers["warnings"])
 
 
@@ -91,9 +100,9 @@ def test_released_policies_are_told_apart_by_their_names_and_what_is_scored_twic
     small, base = run_of("octo", NOMINAL, {0: True}), run_of("octo", LIGHT, {0: True})
     for run, name in ((small, "octo-small"), (base, "octo-base")):
         run.config.update(checkpoint=name, checkpoint_crc32=None)
-    assert compare_looks([small, base]).text == ""
+    assert compare_conditions([small, base]).text == ""
     again = [run_of("mpc", look, {0: won}) for look, won in ((NOMINAL, True), (NOMINAL, False), (LIGHT, True))]
-    (row,) = [line for line in compare_looks(again).text.splitlines() if line.startswith("| mpc")]
+    (row,) = [line for line in compare_conditions(again).text.splitlines() if line.startswith("| mpc")]
     assert "| 1/1 (21–100 %) | 1/1 (21–100 %), +0.0 points" in row
 
 

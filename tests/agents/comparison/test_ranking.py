@@ -18,7 +18,9 @@ def run_of(name, rates, crc=None, planner="latent"):
         for task, rate in rates.items()
     ]
     config = {"agent": "mpc", "checkpoint": "x", "checkpoint_crc32": crc or name, "planner": planner}
-    return RunFolder(name, None, "eval", config, cells, {}, True, {})
+    return RunFolder(
+        name=name, folder=None, kind="eval", config=config, cells=cells, method={}, complete=True, provenance={}
+    )
 
 
 def score_of(folder, crc, action_score, planner="latent", clips=100):
@@ -45,13 +47,13 @@ def test_the_same_order_is_one_the_opposite_minus_one_and_chance_is_told(scores,
     assert found["grasp cup"]["rho"] == pytest.approx(-1)
     assert found["reach cup"]["p_value"] == pytest.approx(2 / 24)  # one order of 24, and its opposite
     assert "+1.00 (0.083)" in ranked.text
-    assert ranked.pictures["ranking.png"].min() < 200 < ranked.pictures["ranking.png"].max()
+    assert ranked.images["ranking.png"].min() < 200 < ranked.images["ranking.png"].max()
 
 
 def test_what_is_all_alike_has_no_ranks(scores, tmp_path):
     ranked = rank(runs(1, 5, 20, 90), scores)
     assert ranked.numbers["ranking"]["spearman"]["magnitude"]["all"] is None
-    assert "all alike" in ranked.text
+    assert "all equal" in ranked.text
 
 
 def test_a_run_has_the_score_of_its_own_planner(scores, tmp_path):
@@ -82,7 +84,7 @@ def test_a_checkpoint_counts_once_and_all_are_measured_alike(scores, tmp_path):
     with pytest.raises(UserError, match="a and twice evaluate the same checkpoint"):
         rank([*four, run_of("twice", {"reach": 3}, crc="a")], scores)
     four[2].config.update(randomize=1.0, vary=["light"])
-    with pytest.raises(UserError, match="look differs"):
+    with pytest.raises(UserError, match="condition differs"):
         rank(four, scores)
 
 
@@ -102,7 +104,7 @@ def test_a_folder_without_a_score_and_a_score_that_tells_too_little_are_named(sc
         rank(runs(1, 5, 20, 90), [*scores, tmp_path])
     for damaged in ('{"action_score": 3}', '{"action_score": 3, "direction": "0.9", "magnitude": 1, "config": {}}'):
         (tmp_path / "a" / "score.json").write_text(damaged)
-        with pytest.raises(UserError, match="doesn't tell direction"):
+        with pytest.raises(UserError, match="lacks direction"):
             rank(runs(1, 5, 20, 90), scores)
 
 
@@ -123,7 +125,7 @@ def test_compare_puts_the_ranking_into_its_report(scores, tmp_path):
         compare(tmp_path / "out", folders, [*scores, tmp_path / "typo"])
     made = compare(tmp_path / "out", folders, scores)  # a mistake leaves nothing in the way
     assert (tmp_path / "out" / "ranking.png").stat().st_size > 1000
-    assert "Could it have been told from recordings?" in (tmp_path / "out" / "compare.md").read_text()
+    assert "Action scores and success rates" in (tmp_path / "out" / "compare.md").read_text()
     numbers = json.loads((tmp_path / "out" / "compare.json").read_text())
     assert numbers["ranking"]["success"]["all"] == [100, 100, 0, 0]
     assert [run["n_success"] for run in numbers["runs"]] == [1, 1, 0, 0]
