@@ -1,4 +1,4 @@
-"""The card that comes with every checkpoint: what it is, what it expects, what it was trained on, what it scores."""
+"""The card of a checkpoint: architecture, requirements, training data and measurements."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from vjepa_sim.transform import ImageTransform
 
 STATE_CONVENTION = "flange x y z [m], extrinsic xyz Euler [rad], closedness"
 GRIPPER_CONVENTION = "0 open, 1 closed"
-# In a card's training: seconds of compute of a run, or of all runs together, see Compute.spent; what --start of stage
-# two was, with its own training; and the same of stage one.
+# Keys in a card's training: compute time of a run, or of all runs together, see Compute.spent; checkpoint and training
+# of --start of stage two; and the same of stage one.
 COMPUTE_SECONDS, BEGUN_WITH, ENCODER_BEGUN_WITH = "compute_seconds", "begun_with", "encoder_begun_with"
 
 AnyCard = TypeVar("AnyCard", bound="Card")
@@ -26,19 +26,19 @@ AnyCard = TypeVar("AnyCard", bound="Card")
 
 @dataclass(frozen=True, kw_only=True)
 class Card:
-    """What every checkpoint's card tells.
+    """Card of a checkpoint of any kind.
 
     Attributes:
-        what: kind of checkpoint, in words.
-        kinds: registries of the configurations that some fields are of one kind of.
-        name: of the checkpoint.
-        transform: how a picture becomes its input.
-        period: seconds between two of its frames, or None if it knows no actions.
-        state, gripper: conventions of states and actions.
-        data: one record per data set: where it was, how many episodes and frames, which seeds.
-        training: settings of the runs that made it.
-        measured: scores, each with what was measured and how.
-        license: of the weights.
+        what: Kind of checkpoint, in words.
+        kinds: Registries of the kinds of configurations, by field.
+        name: Name of the checkpoint.
+        transform: Transform from camera images to the input.
+        period: Seconds between two frames; None for models without actions.
+        state, gripper: Conventions of states and actions.
+        data: One record per data set: source, numbers of episodes and frames, seeds.
+        training: Settings of the training runs.
+        measured: Measurements by name.
+        license: License of the weights.
     """
 
     what: ClassVar[str] = "checkpoint"
@@ -60,27 +60,27 @@ class Card:
             raise UserError("The card's data must be a list of records.")
 
     def to_json(self) -> str:
-        """As text."""
+        """Write the card as JSON text."""
         return json.dumps(asdict(self), indent=2) + "\n"
 
     def training_seeds(self) -> set[int]:
-        """Environment seeds that the data came from."""
+        """Environment seeds of the training data."""
         return {int(seed) for source in self.data for seed in source.get("seeds", [])}
 
     def grippers(self) -> set[str]:
-        """Grippers that the data were recorded with; empty if unknown."""
+        """Grippers in the training data; empty if unknown."""
         return {name for source in self.data for name in source.get("grippers", [])}
 
     def misfits(self, period: float, size: int, gripper: str) -> dict[str, str]:
-        """What an arm and its camera don't have as this model needs it: sentences that name both sides.
+        """Find differences between an arm with its camera and the requirements of this model.
 
         Args:
-            period: seconds of the arm's step.
-            size: of the camera's pictures, the shorter side in pixels.
-            gripper: the arm's.
+            period: Control period of the arm in seconds.
+            size: Shorter side of the camera's images in pixels.
+            gripper: Gripper of the arm.
 
         Returns:
-            By ``step``, ``picture`` and ``gripper``; empty if all fits.
+            Messages by ``step``, ``picture`` and ``gripper``; empty if everything fits.
         """
         found = {}
         if self.period is None or abs(self.period - period) > 0.01 * period:
@@ -89,7 +89,7 @@ class Card:
             )
         if size < self.transform.size:
             found["picture"] = (
-                f"Checkpoint {self.name!r} sees pictures of {self.transform.size} pixels; the camera's have {size}. "
+                f"Checkpoint {self.name!r} needs images of {self.transform.size} pixels; the camera's have {size}. "
                 f"Give --size {self.transform.size} or more."
             )
         if self.grippers() and gripper not in self.grippers():
@@ -100,10 +100,10 @@ class Card:
         return found
 
     def check_fit(self, period: float, size: int, gripper: str) -> None:
-        """Refuse an arm and a camera that this model wasn't trained for; see :meth:`misfits`.
+        """Check that an arm and its camera meet the requirements of this model; see :meth:`misfits`.
 
         Raises:
-            UserError: it names both sides.
+            UserError: They don't; the error names both sides.
         """
         for misfit in self.misfits(period, size, gripper).values():
             raise UserError(misfit)
@@ -111,15 +111,15 @@ class Card:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelCard(Card):
-    """A world model's.
+    """Card of a world model.
 
     Attributes:
-        encoder: its sizes.
-        predictor: sizes of the action-conditioned predictor, or None after stage one.
-        mask_predictor: sizes of stage one's predictor, or None after stage two.
-        decoders: whether it has decoders of the arm's state and of pixels.
-        object_decoder: whether it has one of the object's place too.
-        goal_policy: sizes of the policy toward goals, or None.
+        encoder: Sizes of the encoder.
+        predictor: Sizes of the action-conditioned predictor; None after stage one.
+        mask_predictor: Sizes of stage one's predictor; None after stage two.
+        decoders: Whether there are decoders of the arm's state and of pixels.
+        object_decoder: Whether there is a decoder of the object's position.
+        goal_policy: Sizes of the policy toward goal images, or None.
     """
 
     what: ClassVar[str] = "world model"
@@ -135,14 +135,15 @@ class ModelCard(Card):
         super().__post_init__()
         if self.transform.size != self.encoder.image_size:
             raise UserError(
-                f"The card's transform gives {self.transform.size} pixels; its encoder takes {self.encoder.image_size}."
+                f"The card's transform makes images of {self.transform.size} pixels; its encoder takes "
+                f"{self.encoder.image_size}."
             )
         if self.goal_policy is not None and not self.decoders:
-            raise UserError("A policy toward goals needs the decoders of the arm's state.")
+            raise UserError("A goal policy needs the decoder of the arm's state.")
 
 
 def joined(data: tuple[dict, ...], more: tuple[dict, ...]) -> tuple[dict, ...]:
-    """Records of data sets, each once."""
+    """Concatenate records of data sets, without duplicates."""
     return (*data, *(record for record in more if record not in data))
 
 
@@ -150,11 +151,11 @@ def read_card(path: Path, kind: type[AnyCard] = ModelCard) -> AnyCard:
     """Read a card.
 
     Args:
-        path: of the file.
-        kind: of card.
+        path: File of the card.
+        kind: Class of the card.
 
     Raises:
-        UserError: it is missing, damaged, or has fields this version doesn't know.
+        UserError: The card is missing, damaged, or has fields that this version doesn't know.
     """
     try:
         content = json.loads(path.read_text())
@@ -174,7 +175,9 @@ def read_card(path: Path, kind: type[AnyCard] = ModelCard) -> AnyCard:
             ) from error
         if kind is not ModelCard and "encoder" in content:
             raise UserError(f"{path}: this is the card of a world model; expected a {kind.what}.") from error
-        raise UserError(f"{path}: this is no {kind.what}, or one of another version of vjepa-sim ({error}).") from error
+        raise UserError(
+            f"{path}: this is not the card of a {kind.what}, or of another version of vjepa-sim ({error})."
+        ) from error
     for name, ours in (("state", STATE_CONVENTION), ("gripper", GRIPPER_CONVENTION)):
         if getattr(card, name) != ours:
             raise UserError(
@@ -184,7 +187,7 @@ def read_card(path: Path, kind: type[AnyCard] = ModelCard) -> AnyCard:
 
 
 def _from_dict(kind: type[AnyCard], values: dict) -> AnyCard:
-    """A card, and the configurations within it, from what JSON makes of them."""
+    """Make a card and its configurations from JSON values."""
     _check_fields(kind, values)
     hints = get_type_hints(kind)
     return kind(**{name: _from_json(hints[name], value, kind.kinds.get(name)) for name, value in values.items()})
@@ -200,7 +203,7 @@ def _from_json(hint: Any, value: Any, kinds: Registry | None) -> Any:
 
 
 def _config_from_dict(kind: Any, values: dict) -> Any:
-    """A configuration within a card, and those within it."""
+    """Make a configuration and those within it from JSON values."""
     _check_fields(kind, values)
     hints = get_type_hints(kind)
     return kind(**{name: _from_json(hints[name], value, None) for name, value in values.items()})

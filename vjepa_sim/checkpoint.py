@@ -1,4 +1,4 @@
-"""Checkpoints on disk: found by name, written whole, told apart by a fingerprint."""
+"""Checkpoints on disk: finding, writing and fingerprinting them."""
 
 from __future__ import annotations
 
@@ -19,18 +19,42 @@ if TYPE_CHECKING:
 
 CARD_FILE = "card.json"
 WEIGHTS_FILE = "model.safetensors"
-HUGGING_FACE_CONFIG = "config.json"  # of a folder in Hugging Face's layout
-TOLD_OF_IT = ("name", "training", "data", "measured", "license")  # on a card, of how a model was made and how it does
+HUGGING_FACE_CONFIG = "config.json"  # file of a folder in Hugging Face's layout
+PROVENANCE = ("name", "training", "data", "measured", "license")  # fields of a card that don't change what a model does
 BUNDLED = Path(__file__).parent / "checkpoints"
 
 AnyModel = TypeVar("AnyModel", bound=nn.Module)
 
 
+class CardedModule(nn.Module):
+    """A network whose checkpoints have a card.
+
+    Attributes:
+        card: Architecture, provenance and measurements of the network, see :class:`.Card`.
+    """
+
+    card: Card
+
+    def save_pretrained(self, folder: str | Path, half: bool = False) -> None:
+        """Write ``card.json`` and ``model.safetensors`` into a folder, each whole or not at all.
+
+        Args:
+            folder: Folder of the checkpoint; it is made if it doesn't exist.
+            half: Whether the weights are stored in half precision; they are widened when loaded.
+        """
+        write_checkpoint(Path(folder), self.card, self.state_dict(), half)
+
+
 def build(kind: type[AnyModel], card: Card, path: Path) -> AnyModel:
-    """A model as its card says, without memory for weights; :func:`load_tensors` gives it theirs.
+    """Build the model that a card describes, without memory for its weights; :func:`.load_tensors` loads them.
+
+    Args:
+        kind: Class of the model.
+        card: Card of the checkpoint.
+        path: Checkpoint that is named in errors.
 
     Raises:
-        UserError: the card at ``path`` describes none that can be.
+        UserError: The sizes on the card contradict each other.
     """
     try:
         with torch.device("meta"):
@@ -45,10 +69,10 @@ def write_checkpoint(folder: Path, card: Card, tensors: dict[str, torch.Tensor],
     """Write a card and the tensors of a model's state into a folder, each whole or not at all.
 
     Args:
-        folder: is made if there is none.
-        card: of the model.
-        tensors: by name.
-        half: store the weights in half precision; counters stay whole numbers.
+        folder: Folder of the checkpoint; it is made if it doesn't exist.
+        card: Card of the model.
+        tensors: Tensors of the model's state by name.
+        half: Whether the weights are stored in half precision; integer tensors are stored as they are.
     """
     from safetensors.torch import save_file
 
@@ -63,16 +87,17 @@ def write_checkpoint(folder: Path, card: Card, tensors: dict[str, torch.Tensor],
 
 
 def fingerprint(source: str | Path) -> int:
-    """A checksum (CRC-32) of a checkpoint's card and weights: tells whether a path still holds the same model.
+    """Checksum (CRC-32) of a checkpoint's card and weights, to notice that a path holds another model.
 
-    What the card tells of its making and its scores is left out: a model that was scored since is the same.
+    Fields of the card that describe the training and the measurements are left out: a model that was measured again is
+    still the same model.
     """
     path = find_checkpoint(source)
     files = [path] if path.is_file() else sorted(path.glob("*.json")) + sorted(path.glob("*.safetensors"))
     checksum = 0
     for file in files:
         if file.name == CARD_FILE:
-            card = {name: told for name, told in read_json_object(file).items() if name not in TOLD_OF_IT}
+            card = {name: value for name, value in read_json_object(file).items() if name not in PROVENANCE}
             checksum = zlib.crc32(json.dumps(card).encode(), checksum)
             continue
         with open(file, "rb") as stream:
@@ -82,7 +107,18 @@ def fingerprint(source: str | Path) -> int:
 
 
 def find_checkpoint(name_or_folder: str | Path) -> Path:
-    """The folder with ``card.json``, or what others released, that a user means by a name or a path."""
+    """Find the checkpoint that a user means by a name or a path.
+
+    Args:
+        name_or_folder: Name of a bundled checkpoint, folder of a checkpoint or of a training run, or a released
+            checkpoint (see :mod:`vjepa_sim.released`).
+
+    Returns:
+        The folder with ``card.json``, or the released file or folder.
+
+    Raises:
+        UserError: There is no such checkpoint.
+    """
     bundled = sorted(path.parent.name for path in BUNDLED.glob(f"*/{CARD_FILE}"))
     if str(name_or_folder) in bundled:
         return BUNDLED / str(name_or_folder)
@@ -102,7 +138,7 @@ def find_checkpoint(name_or_folder: str | Path) -> Path:
 
 
 def is_released(path: Path) -> bool:
-    """Whether a path looks like one of these layouts."""
+    """Whether a path looks like a checkpoint that Meta released: a ``.pt`` file, or a folder of Hugging Face's."""
     if path.is_dir():
         return (path / HUGGING_FACE_CONFIG).is_file()
     return path.is_file() and path.suffix in (".pt", ".pth", ".tar")

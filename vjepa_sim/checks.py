@@ -1,4 +1,4 @@
-"""Whether the numbers of a configuration make sense; cards are read from files, which may hold anything."""
+"""Validation of configurations; cards are read from files, which may hold anything."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from vjepa_sim.envs.errors import UserError, unknown_name
 
 
 def check_positive(config: object, *names: str) -> None:
-    """The named fields must be whole numbers of at least 1."""
+    """Check that the named fields are integers of at least 1."""
     for name in names:
         value = getattr(config, name)
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise UserError(f"{type(config).__name__}.{name} is {value!r}; expected a whole number of at least 1.")
+            raise UserError(f"{type(config).__name__}.{name} is {value!r}; expected an integer of at least 1.")
 
 
 def check_numbers(config: object, name: str, length: int | None = None, above: float = -math.inf) -> None:
-    """The named field must be a finite number, or ``length`` of them, above a bound."""
+    """Check that the named field is a finite number, or a tuple of ``length`` numbers, above a bound."""
     value = getattr(config, name)
     values = (value,) if length is None else value
     right = isinstance(values, tuple) and len(values) == (length or 1)
@@ -28,6 +28,6 @@ def check_numbers(config: object, name: str, length: int | None = None, above: f
 
 
 def check_choice(config: object, name: str, valid: Iterable[str]) -> None:
-    """The named field must be one of some words."""
+    """Check that the named field has one of some values."""
     if getattr(config, name) not in tuple(valid):
         raise unknown_name(f"{type(config).__name__}.{name}", getattr(config, name), valid)

@@ -1,4 +1,4 @@
-"""The kinds of encoders and predictors that a world model of ours is made of, by the names that cards give them."""
+"""Registries of the kinds of encoders and predictors of a :class:`.WorldModel`, by their names on cards."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ from vjepa_sim.envs.registry import Registry
 from vjepa_sim.models.ac_predictor import ACPredictor, ACPredictorConfig
 from vjepa_sim.models.encoder import Encoder, EncoderConfig
 from vjepa_sim.models.heads import PixelDecoder
+from vjepa_sim.models.interfaces import ImageEncoder, LatentPredictor
 
-OURS = "v-jepa-2"  # what a card means that names no kind
+OURS = "v-jepa-2"  # kind on cards that name none
 
 
 @dataclass(frozen=True)
@@ -26,17 +27,16 @@ class EncoderSpec:
     """A kind of encoder.
 
     Attributes:
-        name: as on cards: the configuration's ``kind``.
-        config: the dataclass of its sizes; has ``image_size``, ``tokens`` and ``dim``.
-        network: made from the configuration; its method ``still`` makes latents [B, tokens, dim] of normalised images
-            [B, 3, H, W].
-        pixel_decoder: made from the configuration, gives normalised images [B, 3, H, W] back of latents; None where
-            nothing does.
+        name: Name on cards: ``kind`` of the configuration.
+        config: Dataclass of the sizes; it has ``image_size``, ``tokens`` and ``dim``.
+        network: Makes the untrained encoder from its configuration.
+        pixel_decoder: Makes an untrained decoder of latents [B, tokens, dim] to normalised images [B, 3, H, W] from the
+            encoder's configuration; None if there is no such decoder.
     """
 
     name: str
     config: type
-    network: Callable[[Any], nn.Module]
+    network: Callable[[Any], ImageEncoder]
     pixel_decoder: Callable[[Any], nn.Module] | None = None
 
 
@@ -45,16 +45,15 @@ class PredictorSpec:
     """A kind of predictor.
 
     Attributes:
-        name: as on cards: the configuration's ``kind``.
-        config: the dataclass of its sizes.
-        network: made from its own and the encoder's configuration; its method ``imagine`` says which latents actions
-            lead to, see :meth:`.ACPredictor.imagine`.
-        encoders: kinds of encoders whose latents it takes.
+        name: Name on cards: ``kind`` of the configuration.
+        config: Dataclass of the sizes.
+        network: Makes the untrained predictor from its own and the encoder's configuration.
+        encoders: Names of the kinds of encoders whose latents it predicts.
     """
 
     name: str
     config: type
-    network: Callable[[Any, Any], nn.Module]
+    network: Callable[[Any, Any], LatentPredictor]
     encoders: tuple[str, ...]
 
 
@@ -62,31 +61,31 @@ ENCODERS: Registry[EncoderSpec] = Registry("encoder")
 PREDICTORS: Registry[PredictorSpec] = Registry("predictor")
 
 
-def make_encoder(config: Any) -> nn.Module:
-    """The encoder of these sizes, untrained."""
+def make_encoder(config: Any) -> ImageEncoder:
+    """Make an untrained encoder from its configuration."""
     return encoder_spec(config).network(config)
 
 
-def make_predictor(config: Any, encoder: Any) -> nn.Module:
-    """The predictor of these sizes for an encoder's latents, untrained.
+def make_predictor(config: Any, encoder: Any) -> LatentPredictor:
+    """Make an untrained predictor from its own and the encoder's configuration.
 
     Raises:
-        UserError: it takes no latents of this kind, or of these sizes.
+        UserError: The predictor doesn't fit the kind or the sizes of the encoder.
     """
     spec = next(spec for spec in PREDICTORS.values() if isinstance(config, spec.config))
     if encoder_spec(encoder).name not in spec.encoders:
-        raise UserError(f"{type(config).__name__} predicts no latents of {type(encoder).__name__}.")
+        raise UserError(f"{type(config).__name__} can't predict latents of {type(encoder).__name__}.")
     return spec.network(config, encoder)
 
 
 def make_pixel_decoder(config: Any) -> nn.Module | None:
-    """What gives images back of an encoder's latents, untrained; None where nothing does."""
+    """Make an untrained pixel decoder from the encoder's configuration; None if there is no such decoder."""
     make = encoder_spec(config).pixel_decoder
     return None if make is None else make(config)
 
 
 def encoder_spec(config: Any) -> EncoderSpec:
-    """The kind of encoder that a configuration is of."""
+    """Find the kind of encoder that a configuration belongs to."""
     return next(spec for spec in ENCODERS.values() if isinstance(config, spec.config))
 
 

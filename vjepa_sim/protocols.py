@@ -1,4 +1,4 @@
-"""The contract of a world model: whatever keeps it can be planned with."""
+"""The interface of a world model: any model that implements it can be planned with."""
 
 from __future__ import annotations
 
@@ -13,54 +13,76 @@ if TYPE_CHECKING:
 
 
 class LatentDynamics(Protocol):
-    """Imagine in feature space what images actions lead to.
+    """Predict in latent space what actions lead to.
 
-    A class that names this one as its base inherits what isn't abstract: a model without decoders and policies of its
-    own needs :meth:`encode`, :meth:`rollout`, a card and a device.
+    A subclass inherits the defaults of everything optional: a model without decoders and goal policy implements
+    :meth:`encode`, :meth:`rollout`, :meth:`to`, a card and a device.
 
     Attributes:
-        card: what the model expects (image size, period, gripper) and where it comes from.
-        goal_policy: what would be done next toward a goal image, or None.
-        imagines: whether :meth:`rollout` works; a checkpoint of stage one has an encoder only.
+        card: Requirements of the model (image size, period, gripper) and its provenance.
+        goal_policy: Policy that proposes actions toward a goal image, or None.
+        imagines: Whether :meth:`rollout` works; a checkpoint of stage one has only an encoder.
     """
 
-    card: Card
-    goal_policy: GoalPolicy | None = None
-    imagines: bool = True
+    if TYPE_CHECKING:  # read-only for type checkers, so that a model may have a card of a narrower class
+
+        @property
+        def card(self) -> Card:
+            """Requirements and provenance."""
+            ...
+
+        @property
+        def goal_policy(self) -> GoalPolicy | None:
+            """Policy toward a goal image."""
+            ...
+
+        @property
+        def imagines(self) -> bool:
+            """Whether :meth:`rollout` works."""
+            ...
+
+    else:
+        goal_policy = None
+        imagines = True
 
     @property
     def device(self) -> torch.device:
-        """Where the latents are."""
+        """Device of weights and latents."""
         ...
 
     def to(self, device: Any) -> Any:
-        """Put the weights on a device."""
+        """Move the weights to a device."""
         ...
 
     def encode(self, rgb: np.ndarray) -> torch.Tensor:
-        """Images uint8 [H, W, 3] or [B, H, W, 3] to latents float32 [B, tokens, dim]."""
+        """Encode images, uint8 [H, W, 3] or [B, H, W, 3], into latents, float32 [B, tokens, dim]."""
         ...
 
     def rollout(self, z: torch.Tensor, state: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
-        """Imagine N sequences of actions from one present.
+        """Roll out N sequences of H actions from one latent.
 
         Args:
-            z: latent of the present [tokens, dim].
-            state: the arm's [7].
-            actions: [N, H, 7], metres, radians, closedness, base frame.
+            z: Current latent [tokens, dim].
+            state: Current state of the arm [7].
+            actions: Action sequences [N, H, 7], metres, radians, closedness, in the base frame.
 
         Returns:
-            The latents after each step [N, H, tokens, dim].
+            Latents after each step [N, H, tokens, dim].
         """
         ...
 
     def read(self, z: torch.Tensor) -> torch.Tensor | None:
-        """What decoders read off latents [..., tokens, dim]: [..., 4 or 7] in the units of
-        :mod:`vjepa_sim.models.heads`: the flange's position, the closedness and, if it can be told, the object's
-        position. None without decoders.
+        """Decode the arm's and the object's position from latents.
+
+        Args:
+            z: Latents [..., tokens, dim], encoded or predicted.
+
+        Returns:
+            [..., 4 or 7] in the units of :mod:`vjepa_sim.models.heads`: position of the flange, closedness and, with an
+            object decoder, position of the object; None without decoders.
         """
         return None
 
     def decode(self, z: torch.Tensor) -> torch.Tensor | None:
-        """Latents [B, tokens, dim] to normalised images [B, 3, H, W]; None without a decoder."""
+        """Decode latents [B, tokens, dim] to normalised images [B, 3, H, W]; None without a pixel decoder."""
         return None

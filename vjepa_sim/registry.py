@@ -1,4 +1,4 @@
-"""Kinds of world models by name, and how a checkpoint of any kind is loaded."""
+"""Registry of the kinds of world models, and loading of checkpoints of any kind."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from vjepa_sim.envs.registry import Registry
 from vjepa_sim.protocols import LatentDynamics
 from vjepa_sim.world_model import WorldModel
 
-OURS = "v-jepa-2"  # what a card means that names no kind
+OURS = "v-jepa-2"  # kind on cards that name none
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,8 @@ class WorldModelSpec:
     """A kind of world model.
 
     Attributes:
-        name: as on its card: the field ``world_model``.
-        load: from the folder of a checkpoint.
+        name: Name on cards: the field ``world_model``.
+        load: Loads a model from the folder of a checkpoint.
     """
 
     name: str
@@ -34,13 +34,13 @@ WORLD_MODELS.register(WorldModelSpec(OURS, WorldModel.from_pretrained))
 
 
 def load_world_model(source: str | Path) -> LatentDynamics:
-    """Load whatever world model a checkpoint holds.
+    """Load the world model of a checkpoint, of whatever kind it is.
 
     Args:
-        source: a bundled name, a folder, or a released file, see :func:`.find_checkpoint`.
+        source: Name of a bundled checkpoint, a folder, or a released file, see :func:`.find_checkpoint`.
 
     Raises:
-        UserError: there is no such checkpoint, its kind isn't known (is its plugin loaded?), or a file is damaged.
+        UserError: There is no such checkpoint, its kind is unknown (its plugin isn't loaded), or a file is damaged.
     """
     path = find_checkpoint(source)
     kind = OURS if is_released(path) else read_json_object(path / CARD_FILE).get("world_model", OURS)

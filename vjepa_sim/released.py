@@ -1,8 +1,8 @@
-"""Weights that others released: Meta's ``.pt`` files, and folders in Hugging Face's ``VJEPA2Model`` layout.
+"""Released weights: Meta's ``.pt`` files, and folders in Hugging Face's ``VJEPA2Model`` layout.
 
 Meta's files are dictionaries with ``encoder``, ``predictor`` and, after pretraining, ``target_encoder`` (the moving
-average). Names carry the prefixes of the wrappers that they were trained in. V-JEPA 2-AC's has an action-conditioned
-``predictor``; the others' is the mask-denoising one.
+average). Tensor names have prefixes of wrapper modules. The ``predictor`` of V-JEPA 2-AC is action-conditioned; that of
+the other models is the mask-denoising one.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 import torch
 
@@ -26,14 +26,14 @@ from vjepa_sim.weights import read_safetensors
 Branch = Literal["encoder", "target_encoder"]
 Tensors = dict[str, torch.Tensor]
 
-BRANCHES = ("encoder", "target_encoder")
+BRANCHES: tuple[Branch, ...] = ("encoder", "target_encoder")
 WRAPPERS = re.compile(r"^((module|backbone)\.)+")
-# Left over from versions with learned positions; rotary ones have none.
+# Learned positions, unused by models with rotary ones.
 IGNORED = {"pos_embed", "predictor_pos_embed"}
-# 15 rows of DROID at 15 Hz: the loader that the weights were trained with took the video's 60 fps at its word, so its
-# "4 frames per second" are one. See the documentation's page on the world model.
+# 15 rows of DROID at 15 Hz: the original loader trusted the video's nominal 60 fps, so its "4 frames per second" are 1.
+# See the documentation's page on the world model.
 AC_PERIOD = 1.0
-AC_MAX_ASPECT = 1.35  # what its crop came down to in training
+AC_MAX_ASPECT = 1.35  # effective crop in its training
 LICENSE = "Meta's, as stated with the release"
 
 
@@ -42,22 +42,23 @@ def read_released(path: Path, branch: Branch | None = None, image_size: int | No
 
     Args:
         path: Meta's file, or Hugging Face's folder.
-        branch: which of a file's encoders to take. By default the target encoder where there is one: it is what the
-            action-conditioned model was trained on. (Meta's hub functions and Hugging Face's files take the other.)
-        image_size: of the input in pixels; files don't say. 256 by default, 384 if the file's name says so.
+        branch: Encoder of a file. By default the target encoder where there is one, on which the action-conditioned
+            model was trained. (Meta's hub functions and Hugging Face's files have the other.)
+        image_size: Height and width of the input in pixels, which files don't hold. 384 by default if the file's name
+            contains it, else 256.
 
     Returns:
-        A card, and tensors by :class:`.WorldModel`'s names. ``card.training["released"]`` tells
-        the file and the branch.
+        The card, and tensors by their names in :class:`.WorldModel`. ``card.training["released"]`` holds file and
+        branch.
 
     Raises:
-        UserError: the file can't be read or isn't one of these layouts.
+        UserError: The file can't be read or has another layout.
     """
     if branch is not None and branch not in BRANCHES:
         raise unknown_name("branch", branch, BRANCHES)
     if path.is_dir():
         if branch == "target_encoder":
-            raise UserError(f"{path}: Hugging Face's layout holds one encoder only, `encoder`; leave out the branch.")
+            raise UserError(f"{path}: Hugging Face's layout has only one encoder, `encoder`; leave out the branch.")
         return _read_hugging_face(path, image_size)
     return _read_meta(path, branch, image_size)
 
@@ -69,7 +70,7 @@ def _read_meta(path: Path, branch: Branch | None, image_size: int | None) -> tup
     content = _load_pickle_free(path)
     parts = {name: _strip(content[name]) for name in (*BRANCHES, "predictor") if name in content}
     parts = {name: tensors for name, tensors in parts.items() if tensors}
-    found = [name for name in BRANCHES if name in parts]
+    found: list[Branch] = [name for name in BRANCHES if name in parts]
     if not found:
         raise UserError(
             f"{path} holds no encoder: its entries are {', '.join(map(str, content))}; expected `encoder` or "
@@ -103,11 +104,11 @@ def _load_pickle_free(path: Path) -> dict[str, Any]:
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except FileNotFoundError:
         raise UserError(f"There is no file {path}.") from None
-    except Exception as error:  # PyTorch raises many kinds; all mean the same to the user
+    except Exception as error:  # PyTorch raises many kinds of errors for a bad file
         reason = str(error).split("\n")[0]
         raise UserError(
             f"{path} can't be read as a PyTorch checkpoint of tensors only ({reason}). Is the download complete? A "
-            "file that holds other objects is refused, since unpickling them can run anything."
+            "file that holds other objects is refused, since unpickling them can run any code."
         ) from error
     if not isinstance(content, dict):
         raise UserError(f"{path} holds a {type(content).__name__}; expected a dictionary, as in Meta's releases.")
@@ -115,7 +116,7 @@ def _load_pickle_free(path: Path) -> dict[str, Any]:
 
 
 def _strip(tensors: Any) -> Tensors:
-    """Without wrappers' prefixes, and without what rotary models don't use."""
+    """Remove prefixes of wrapper modules, and tensors that rotary models don't use."""
     if not isinstance(tensors, dict) or not all(isinstance(name, str) for name in tensors):
         return {}
     names = {WRAPPERS.sub("", name): value for name, value in tensors.items()}
@@ -128,7 +129,7 @@ def _encoder_config(path: Path, tensors: Tensors, image_size: int) -> EncoderCon
         image_size=image_size,
         patch_size=patch,
         tubelet_size=tubelet,
-        # Files don't say how wide heads are; huge is the one with wider ones.
+        # Files don't hold the number of heads; only the huge model has heads of 80 dimensions.
         **_transformer_sizes(path, tensors, dim, "blocks", head_dim=80 if dim == 1280 else 64),
         rope="compat",
     )
@@ -148,8 +149,17 @@ def _ac_config(path: Path, tensors: Tensors) -> ACPredictorConfig:
     return ACPredictorConfig(**_transformer_sizes(path, tensors, dim, "predictor_blocks", head_dim=64), rope="compat")
 
 
-def _transformer_sizes(path: Path, tensors: Tensors, dim: int, blocks: str, head_dim: int) -> dict[str, int]:
-    """The sizes that all three transformers have, as their configurations name them."""
+class _TransformerSizes(TypedDict):
+    """Fields that the configurations of all transformers share."""
+
+    dim: int
+    depth: int
+    heads: int
+    mlp_hidden: int
+
+
+def _transformer_sizes(path: Path, tensors: Tensors, dim: int, blocks: str, head_dim: int) -> _TransformerSizes:
+    """Infer the sizes of a transformer from its tensors."""
     return {
         "dim": dim,
         "depth": len({name.split(".")[1] for name in tensors if name.startswith(blocks + ".")}),
@@ -159,19 +169,18 @@ def _transformer_sizes(path: Path, tensors: Tensors, dim: int, blocks: str, head
 
 
 def _shape(path: Path, tensors: Tensors, name: str, dimensions: int) -> tuple[int, ...]:
-    """The shape of a tensor that sizes are read from."""
+    """Shape of a tensor, with the expected number of dimensions."""
     if name not in tensors or tensors[name].ndim != dimensions:
-        found = (
-            f"it has {tuple(tensors[name].shape)}" if name in tensors else f"found {', '.join(list(tensors)[:3])}, …"
-        )
-        raise UserError(f"{path} is no V-JEPA 2: {name} with {dimensions} dimensions is expected; {found}")
+        first = ", ".join(list(tensors)[:3])
+        found = f"it has {tuple(tensors[name].shape)}" if name in tensors else f"found {first} and more"
+        raise UserError(f"{path} is not a V-JEPA 2 model: {name} with {dimensions} dimensions is expected; {found}.")
     return tuple(tensors[name].shape)
 
 
 # --- Hugging Face ---------------------------------------------------------------------------------------------
 
 HUGGING_FACE_NAMES = (
-    (r"^vjepa2\.", ""),  # a classifier's backbone
+    (r"^vjepa2\.", ""),  # backbone of a classifier
     (r"^encoder\.embeddings\.patch_embeddings\.proj", "encoder.patch_embed.proj"),
     (r"^encoder\.layer\.(\d+)\.attention\.", r"encoder.blocks.\1.attn."),
     (r"^encoder\.layer\.", "encoder.blocks."),
@@ -183,7 +192,7 @@ HUGGING_FACE_NAMES = (
     (r"^predictor\.layernorm", "mask_predictor.predictor_norm"),
     (r"^predictor\.proj", "mask_predictor.predictor_proj"),
 )
-CLASSIFIER_PARTS = ("pooler.", "classifier.")  # of VJEPA2ForVideoClassification: not part of a world model
+CLASSIFIER_PARTS = ("pooler.", "classifier.")  # VJEPA2ForVideoClassification's, not part of a world model
 
 
 def _read_hugging_face(folder: Path, image_size: int | None) -> tuple[ModelCard, Tensors]:
@@ -228,13 +237,13 @@ def _read_hugging_face(folder: Path, image_size: int | None) -> tuple[ModelCard,
     if not files:
         raise UserError(f"{folder} holds {HUGGING_FACE_CONFIG} but no .safetensors file.")
     tensors: Tensors = {}
-    for file in files:  # large models come in several
+    for file in files:  # large models have several
         tensors |= read_safetensors(file)
     return card, _rename(tensors)
 
 
 def _rename(theirs: Tensors) -> Tensors:
-    """Hugging Face's names to ours; queries, keys and values become one matrix, mask tokens become several."""
+    """Rename Hugging Face's tensors; merge queries, keys and values, and split the mask tokens."""
     ours: Tensors = {}
     for name in list(theirs):
         if name.startswith(CLASSIFIER_PARTS):

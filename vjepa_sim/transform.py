@@ -1,4 +1,4 @@
-"""From a camera's picture to the encoder's input: one transform, stored in every checkpoint."""
+"""The transform from camera images to the encoder's input, stored in every checkpoint."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from vjepa_sim.envs.errors import UserError
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
-CROPS = {"square": 1.0, "released": 1.35}  # largest aspect that is kept; the second is V-JEPA 2-AC's
+CROPS = {"square": 1.0, "released": 1.35}  # largest aspect ratio that is kept; that of V-JEPA 2-AC is "released"
 
 
 @dataclass(frozen=True)
 class ImageTransform:
-    """Centre crop, resize, normalise.
+    """Centre crop, resize to a square, normalise.
 
     Attributes:
-        size: height and width of the result in pixels.
-        max_aspect: a picture wider (or taller) than this ratio loses its sides; what is left is squashed to a square.
-            1.0 keeps a centred square; 1.35 is what the released V-JEPA 2-AC was trained with.
-        mean, std: of red, green and blue in 0..1.
+        size: Height and width of the result in pixels.
+        max_aspect: Largest aspect ratio; wider (or taller) images are cropped to it before they are resized to a
+            square. 1.0 crops to a centred square; the released V-JEPA 2-AC was trained with 1.35.
+        mean, std: Mean and standard deviation of red, green and blue, in 0..1.
     """
 
     size: int
@@ -39,10 +39,16 @@ class ImageTransform:
         check_numbers(self, "std", length=3, above=0)
 
     def __call__(self, rgb: np.ndarray | torch.Tensor) -> torch.Tensor:
-        """uint8 [B, H, W, 3] to normalised float32 [B, 3, size, size].
+        """Crop, resize and normalise images.
+
+        Args:
+            rgb: Images, uint8 [B, H, W, 3].
+
+        Returns:
+            Normalised images, float32 [B, 3, size, size].
 
         Raises:
-            UserError: the input has another type or shape, or is smaller than the model's own.
+            UserError: The input has another type or shape, or is smaller than ``size``.
         """
         images = torch.as_tensor(rgb)
         if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[-1] != 3:
@@ -50,21 +56,21 @@ class ImageTransform:
         if min(images.shape[1:3]) < self.size:
             raise UserError(
                 f"Images of {images.shape[1]} × {images.shape[2]} pixels are smaller than the {self.size} that this "
-                f"model sees; give it larger ones (`--size {self.size}` or more)."
+                f"model needs; give larger ones (`--size {self.size}` or more)."
             )
         return self.fit(images)
 
     def fit(self, images: torch.Tensor) -> torch.Tensor:
-        """uint8 [B, H, W, 3], also smaller than the result, cropped, to normalised float32 [B, 3, size, size]."""
+        """Crop, resize and normalise uint8 [B, H, W, 3] of any size to float32 [B, 3, size, size]."""
         return self.squash(self._crop(images.permute(0, 3, 1, 2)).permute(0, 2, 3, 1))
 
     def squash(self, images: torch.Tensor) -> torch.Tensor:
-        """uint8 [B, H, W, 3] of any size, whole, to normalised float32 [B, 3, size, size]."""
+        """Resize and normalise uint8 [B, H, W, 3] of any size, without a crop, to float32 [B, 3, size, size]."""
         x = self._resize(images.permute(0, 3, 1, 2).float() / 255)
         return (x - self._channels(self.mean, x)) / self._channels(self.std, x)
 
     def invert(self, x: torch.Tensor) -> np.ndarray:
-        """Normalised [B, 3, size, size] back to uint8 [B, size, size, 3], for pictures to look at."""
+        """Convert normalised images [B, 3, size, size] back to uint8 [B, size, size, 3], for display."""
         x = x * self._channels(self.std, x) + self._channels(self.mean, x)
         return (x.clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
 
@@ -80,7 +86,7 @@ class ImageTransform:
         if (height, width) == (self.size, self.size):
             return x
         if height == width and height % self.size == 0:
-            return avg_pool2d(x, height // self.size)  # as the simulated camera makes its small pictures
+            return avg_pool2d(x, height // self.size)  # as the simulated camera reduces its images
         return interpolate(x, (self.size, self.size), mode="bilinear", antialias=True, align_corners=False)
 
     @staticmethod

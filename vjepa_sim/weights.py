@@ -1,4 +1,4 @@
-"""Tensors in files, and whether they fit a module."""
+"""Reading tensors from files, and loading them into modules."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from torch import nn
 
 from vjepa_sim.envs.errors import UserError
 
-SHOWN = 10  # problems that an error lists
+SHOWN = 10  # problems listed in an error
 
 
 def read_safetensors(path: Path) -> dict[str, torch.Tensor]:
-    """All tensors of a file by name.
+    """Read all tensors of a file, by name.
 
     Raises:
-        UserError: the file can't be read.
+        UserError: The file can't be read.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -28,17 +28,17 @@ def read_safetensors(path: Path) -> dict[str, torch.Tensor]:
 
 
 def load_tensors(module: nn.Module, tensors: dict[str, torch.Tensor], source: Path) -> None:
-    """Load tensors strictly by name and shape; half-precision ones (the bundled model's) are widened.
+    """Load tensors into a module, strictly by name and shape. Half precision is widened to the module's.
 
-    A module on PyTorch's meta device takes the tensors themselves, so that no weight lies in memory twice.
+    A module on PyTorch's meta device takes over the tensors themselves, without a second copy in memory.
 
     Args:
-        module: what they are for.
-        tensors: emptied on the way.
-        source: named in errors.
+        module: Module that is loaded.
+        tensors: Tensors by name; the dictionary is emptied.
+        source: File that is named in errors.
 
     Raises:
-        UserError: tensors are missing, extra, misshapen or not finite; they are listed.
+        UserError: Tensors are missing, extra, misshapen or not finite; the error lists them.
     """
     expected = module.state_dict()
     problems = [f"missing {name} {tuple(expected[name].shape)}" for name in sorted(set(expected) - set(tensors))]

@@ -1,16 +1,16 @@
-"""The world model: encoder, action-conditioned predictor, and the card that says how to use them."""
+"""The world model: encoder, action-conditioned predictor, decoders, and the card that describes them."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
-from torch import nn
 
 from vjepa_sim.card import ModelCard, read_card
-from vjepa_sim.checkpoint import CARD_FILE, WEIGHTS_FILE, build, find_checkpoint, is_released, write_checkpoint
+from vjepa_sim.checkpoint import CARD_FILE, WEIGHTS_FILE, CardedModule, build, find_checkpoint, is_released
 from vjepa_sim.envs.errors import UserError
 from vjepa_sim.models.goal_policy import GoalPolicy
 from vjepa_sim.models.heads import ObjectDecoder, StateDecoder
@@ -21,18 +21,23 @@ from vjepa_sim.weights import load_tensors, read_safetensors
 
 LARGEST_RELEASED = 384  # pixels
 
+Part = TypeVar("Part")
 
-class WorldModel(nn.Module):
-    """Imagine what pictures actions lead to, in feature space.
+
+class WorldModel(CardedModule):
+    """Predict in latent space what actions lead to.
 
     Attributes:
-        card: see :class:`.ModelCard`.
-        encoder: pictures and video to tokens.
-        predictor: the action-conditioned one, or None after stage one.
-        mask_predictor: stage one's, or None after stage two.
-        state_decoder, object_decoder, pixel_decoder: see :mod:`vjepa_sim.models.heads`; None in released checkpoints.
-        goal_policy: see :mod:`vjepa_sim.models.goal_policy`, or None.
+        card: Architecture, provenance and measurements, see :class:`.ModelCard`.
+        encoder: Images and video to latents.
+        predictor: Action-conditioned predictor; None after stage one.
+        mask_predictor: Predictor of stage one; None after stage two.
+        state_decoder, object_decoder, pixel_decoder: Decoders, see :mod:`vjepa_sim.models.heads`; None in released
+            checkpoints.
+        goal_policy: Policy toward goal images, see :mod:`vjepa_sim.models.goal_policy`, or None.
     """
+
+    card: ModelCard
 
     def __init__(self, card: ModelCard):
         super().__init__()
@@ -48,25 +53,25 @@ class WorldModel(nn.Module):
 
     @property
     def imagines(self) -> bool:
-        """Whether there is a predictor."""
+        """Whether there is an action-conditioned predictor, so that :meth:`rollout` works."""
         return self.predictor is not None
 
     @property
     def device(self) -> torch.device:
-        """Where its weights are."""
+        """Device of the weights."""
         return next(self.parameters()).device
 
     # --- using ------------------------------------------------------------------------------------------------
 
     @torch.no_grad()
     def encode(self, rgb: np.ndarray | torch.Tensor) -> torch.Tensor:
-        """Pictures to latents.
+        """Encode images.
 
         Args:
-            rgb: uint8 [B, H, W, 3] or [H, W, 3].
+            rgb: Images, uint8 [B, H, W, 3] or [H, W, 3].
 
         Returns:
-            Tokens [B, tokens, dim], layer-normed by encoders of V-JEPA 2's kind; B is 1 for a single picture.
+            Latents [B, tokens, dim], layer-normed by encoders of V-JEPA 2's kind; B is 1 for a single image.
         """
         images = torch.as_tensor(rgb)
         inputs = self.card.transform(images if images.ndim == 4 else images[None])
@@ -75,15 +80,18 @@ class WorldModel(nn.Module):
     def rollout(
         self, z: torch.Tensor, state: torch.Tensor | np.ndarray, actions: torch.Tensor | np.ndarray
     ) -> torch.Tensor:
-        """Imagine action sequences from one present.
+        """Roll out N sequences of H actions from one latent.
 
         Args:
-            z: the present's latent [tokens, dim].
-            state: the arm's state [7].
-            actions: N sequences of H actions [N, H, 7], metres, radians, closedness.
+            z: Current latent [tokens, dim].
+            state: Current state of the arm [7].
+            actions: Action sequences [N, H, 7], metres, radians, closedness.
 
         Returns:
-            The latents after each step [N, H, tokens, dim]; they have a gradient if the actions have.
+            Latents after each step [N, H, tokens, dim]; they have a gradient if the actions require one.
+
+        Raises:
+            UserError: There is no predictor, or a shape is wrong.
         """
         if self.predictor is None:
             raise UserError(
@@ -101,14 +109,14 @@ class WorldModel(nn.Module):
             return self.predictor.imagine(z, state, actions)
 
     def read(self, z: torch.Tensor) -> torch.Tensor | None:
-        """What the decoders read off latents, seen or imagined; None without decoders.
+        """Decode the arm's and the object's position from latents, encoded or predicted.
 
         Args:
-            z: [..., tokens, dim].
+            z: Latents [..., tokens, dim].
 
         Returns:
-            [..., 4 or 7] in the decoders' units: the hand's place, its closedness and, if it can be told, the object's
-            place. They have a gradient if the latents have.
+            [..., 4 or 7] in the decoders' units: position of the flange, closedness and, with an object decoder,
+            position of the object; None without decoders. They have a gradient if the latents require one.
         """
         if self.state_decoder is None:
             return None
@@ -117,33 +125,24 @@ class WorldModel(nn.Module):
             return read if self.object_decoder is None else torch.cat([read, self.object_decoder(z)], -1)
 
     def decode(self, z: torch.Tensor) -> torch.Tensor | None:
-        """Latents [B, tokens, dim] to normalised images [B, 3, H, W]; None without a decoder."""
+        """Decode latents [B, tokens, dim] to normalised images [B, 3, H, W]; None without a pixel decoder."""
         return None if self.pixel_decoder is None else self.pixel_decoder(z)
 
-    # --- saving and loading -----------------------------------------------------------------------------------
-
-    def save_pretrained(self, folder: str | Path, half: bool = False) -> None:
-        """Write ``card.json`` and ``model.safetensors`` into a folder, each whole or not at all.
-
-        Args:
-            folder: is made if there is none.
-            half: store the weights in half precision; they are widened when loaded.
-        """
-        write_checkpoint(Path(folder), self.card, self.state_dict(), half)
+    # --- loading ----------------------------------------------------------------------------------------------
 
     @classmethod
     def from_pretrained(
         cls, source: str | Path, branch: Branch | None = None, image_size: int | None = None
     ) -> WorldModel:
-        """Load a checkpoint; at its largest, memory holds the weights once.
+        """Load a checkpoint, without a second copy of its weights in memory.
 
         Args:
-            source: a bundled name; a folder of a model or of a whole training run; or what others released: Meta's
-                ``.pt`` file, or a folder in Hugging Face's ``VJEPA2Model`` layout (see :mod:`vjepa_sim.released`).
-            branch, image_size: for released weights, see :func:`.read_released`.
+            source: Name of a bundled checkpoint; folder of a model or of a training run; Meta's ``.pt`` file; or a
+                folder in Hugging Face's ``VJEPA2Model`` layout (see :mod:`vjepa_sim.released`).
+            branch, image_size: Encoder and input size of released weights, see :func:`.read_released`.
 
         Raises:
-            UserError: there is no such checkpoint, a file is damaged, or tensors are missing, extra or misshapen.
+            UserError: There is no such checkpoint, a file is damaged, or tensors are missing, extra or misshapen.
         """
         path = find_checkpoint(source)
         if is_released(path):
@@ -151,7 +150,7 @@ class WorldModel(nn.Module):
         else:
             if branch is not None or image_size is not None:
                 raise UserError(
-                    f"{source} holds one encoder only, of one size; a branch and a size are for released weights."
+                    f"{source} holds one encoder of one size; give a branch and a size for released weights only."
                 )
             card, tensors = read_card(path / CARD_FILE), read_safetensors(path / WEIGHTS_FILE)
         model = build(cls, card, path)
@@ -159,12 +158,27 @@ class WorldModel(nn.Module):
         return model.eval()
 
     def with_card(self, **changes) -> WorldModel:
-        """Replace fields of the card."""
+        """Replace fields of the card; returns the model."""
         self.card = replace(self.card, **changes)
         return self
 
 
+def required(part: Part | None, name: str) -> Part:
+    """A part that a model may lack.
+
+    Args:
+        part: The part, or None.
+        name: Name of the part in the error.
+
+    Raises:
+        UserError: There is no such part.
+    """
+    if part is None:
+        raise UserError(f"This needs a world model with a {name}; the one given has none.")
+    return part
+
+
 def input_size(source: str | Path) -> int:
-    """Height and width in pixels of what a checkpoint's encoder sees; for released ones, the largest there is."""
+    """Height and width of a checkpoint's input in pixels; of released ones, the largest that there is."""
     path = find_checkpoint(source)
     return LARGEST_RELEASED if is_released(path) else read_card(path / CARD_FILE).transform.size

@@ -9,6 +9,8 @@ from vjepa_sim.envs import pose
 from vjepa_sim.training.dataset import ClipDataset
 from vjepa_sim.transform import ImageTransform
 
+pytestmark = pytest.mark.slow
+
 
 def equal(first, second):
     return all(torch.equal(first[name], second[name]) for name in ("frames", "states", "actions"))

@@ -19,6 +19,8 @@ from vjepa_sim.training.train_batch import draw_motion
 from vjepa_sim.transform import ImageTransform
 from vjepa_sim.world_model import WorldModel
 
+pytestmark = pytest.mark.slow
+
 ENCODER = EncoderConfig(image_size=32, patch_size=8, dim=24, depth=1, heads=2, mlp_hidden=48)
 CONFIG = GoalPolicyConfig(hidden=64, depth=2, looks=2, farthest=3)
 
@@ -106,7 +108,7 @@ def test_its_batches_hold_moments_goals_and_commands(episodes_folder):
     features = Features(model, mixture, None)
     config = replace(PRESETS["tiny"].train, frames=3, pairs=3)
     seeds = [[0, 7, row] for row in range(4)]
-    drawn = draw_motion(mixture, config, policy=CONFIG, seeds=seeds, pictures=True)
+    drawn = draw_motion(mixture, config, policy=CONFIG, seeds=seeds, images=True)
     assert len(drawn.clips) == 4
     assert len(drawn.pairs) == 12
     batch = drawn.batch(features)
@@ -116,11 +118,11 @@ def test_its_batches_hold_moments_goals_and_commands(episodes_folder):
         torch.testing.assert_close(batch.pairs.z[number, 1], model.encode(pair.frames[1])[0], atol=1e-4, rtol=1e-3)
         assert np.array_equal(batch.pairs.commands[number].numpy(), pair.commands[0], equal_nan=True)
     assert float(batch.pairs.noise.std()) == pytest.approx(CONFIG.noise, rel=0.2)
-    assert not draw_motion(mixture, config, policy=CONFIG, seeds=seeds, pictures=False, held_out=True).noise.any()
-    again = draw_motion(mixture, config, policy=CONFIG, seeds=seeds[2:], pictures=True)
+    assert not draw_motion(mixture, config, policy=CONFIG, seeds=seeds, images=False, held_out=True).noise.any()
+    again = draw_motion(mixture, config, policy=CONFIG, seeds=seeds[2:], images=True)
     assert np.array_equal(again.pairs[0].numbers, drawn.pairs[6].numbers)  # whoever draws the others
     assert np.array_equal(again.noise, drawn.noise[6:])
-    assert draw_motion(mixture, config, policy=None, seeds=seeds, pictures=True).batch(features).pairs is None
+    assert draw_motion(mixture, config, policy=None, seeds=seeds, images=True).batch(features).pairs is None
 
 
 def test_it_is_saved_with_the_model(tmp_path):
@@ -136,7 +138,7 @@ def test_it_is_saved_with_the_model(tmp_path):
 
 
 def test_without_decoders_there_is_none():
-    with pytest.raises(UserError, match="needs the decoders"):
+    with pytest.raises(UserError, match="needs the decoder of the arm"):
         card(decoders=False)
     with pytest.raises(UserError, match="stride"):
         GoalPolicyConfig(stride=0.0)

@@ -14,6 +14,8 @@ from safetensors.torch import load_file
 
 from vjepa_sim.world_model import WorldModel
 
+pytestmark = pytest.mark.slow
+
 STAGE_ONE = ["--steps", "3", "--batch", "4", "--device", "cpu"]
 
 

@@ -16,6 +16,8 @@ from vjepa_sim.training.presets import PRESETS
 from vjepa_sim.training.probe import AttentiveProbe
 from vjepa_sim.world_model import WorldModel
 
+pytestmark = pytest.mark.slow
+
 # --- transformers ---------------------------------------------------------------------------------------------
 
 HUGGING_FACE = {

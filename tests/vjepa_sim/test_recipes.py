@@ -16,6 +16,8 @@ from vjepa_sim.training.train_batch import MotionBatch
 from vjepa_sim.transform import ImageTransform
 from vjepa_sim.world_model import WorldModel
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_schedule_rises_holds_and_falls():
     schedule = Schedule(1.0, 5.0, 0.0, warmup=4, decay=5)

@@ -160,7 +160,7 @@ def no_mlp(content, folder):
     ("damage", "message"),
     [
         (cut, "download complete"),
-        (wrong_prefix, "is no V-JEPA 2: patch_embed.proj.weight"),
+        (wrong_prefix, "is not a V-JEPA 2 model: patch_embed.proj.weight"),
         (encoder_is_a_list, "holds no encoder"),
         (flat_patches, "with 5 dimensions is expected"),
         (no_mlp, "predictor_blocks.0.mlp.fc1.weight with 2"),
@@ -179,7 +179,7 @@ def test_branches_that_are_not_there_are_refused(action_conditioned, tmp_path):
         WorldModel.from_pretrained(path, branch="target_encoder")
     with pytest.raises(UserError, match="Did you mean 'encoder'"):
         WorldModel.from_pretrained(path, branch="encodr")
-    with pytest.raises(UserError, match="one encoder only"):
+    with pytest.raises(UserError, match="holds one encoder of one size"):
         WorldModel.from_pretrained("tiny", branch="encoder")
 
 

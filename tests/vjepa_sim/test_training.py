@@ -24,6 +24,8 @@ from vjepa_sim.training.schedule import Schedule
 from vjepa_sim.training.train import train
 from vjepa_sim.world_model import WorldModel
 
+pytestmark = pytest.mark.slow
+
 RATE = Schedule(1e-4, 1e-3, 1e-5, warmup=1, shape="cosine")
 STAGE_ONE = replace(PRESETS["tiny"].pretrain, steps=4, batch=4, learning_rate=RATE, strides=(1, 2))
 SLOW = replace(STAGE_ONE, steps=1, learning_rate=Schedule(1e-9, 1e-8, 1e-9, warmup=1, shape="cosine"))
@@ -427,7 +429,7 @@ def test_planning_is_tried_on_the_way(mixture, encoder, tmp_path):
 
 
 def test_without_commands_there_is_no_goal_policy(mixture, encoder, tmp_path, monkeypatch):
-    monkeypatch.setattr(mixture, "tells_commands", lambda: False)
+    monkeypatch.setattr(mixture, "has_commands", lambda: False)
     model = train(
         mixture,
         str(encoder),

@@ -141,7 +141,7 @@ def odd_field(part, name, value):
         (odd_field("predictor", "merge", 0), "merge is 0"),
         (odd_field("predictor", "action_scale", [1.0]), "7 numbers above 0"),
         (odd_field("predictor", "state_rotation", "quaternion"), "euler, matrix"),
-        (odd_field("transform", "size", 64), "gives 64 pixels; its encoder takes 32"),
+        (odd_field("transform", "size", 64), "makes images of 64 pixels; its encoder takes 32"),
         (odd_field("transform", "mean", [0.5]), "expected 3 numbers"),
         (odd_field(None, "period", "0.25"), "period is '0.25'"),
         (odd_field(None, "data", "x"), "list of records"),

@@ -1,1 +1,1 @@
-"""World models of other kinds on the same contract, to compare with: see docs/baselines.md."""
+"""Baselines: other world models and policies to compare with, see docs/baselines.md."""

@@ -1,6 +1,7 @@
-"""The next picture's latents, generated: noise is led to them along straight lines (flow matching, arXiv 2210.02747),
-given the present's latents, the arm's state and the action. The network says where a line ends (as in arXiv
-2511.13720), as a change of the present, since most of a picture stays as it is.
+"""A diffusion transformer that generates the latents of the next image by flow matching (arXiv 2210.02747).
+
+It is conditioned on the current latents, the arm's state and the action. It predicts the noiseless latents (as in arXiv
+2511.13720), as a change of the current ones, since most of an image stays the same.
 """
 
 from __future__ import annotations
@@ -18,23 +19,24 @@ from vjepa_sim.envs.errors import UserError
 from vjepa_sim.models.flow_matching import between, waves
 from vjepa_sim.models.goal_policy import STATE_FEATURES, state_features
 from vjepa_sim.models.heads import ACTION_SCALE
+from vjepa_sim.models.interfaces import LatentPredictor
 from vjepa_sim.models.rotation import integrate
 from vjepa_sim.models.transformer import ConditionedBlock
 
-WAVES = 32  # that a noise level is seen as
+WAVES = 32  # frequencies that embed a share of noise
 NOISE_SEED = 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class DenoiserConfig:
-    """Sizes, and how it generates.
+    """Sizes of the denoiser, and number of integration steps.
 
     Attributes:
-        dim, depth, heads, mlp_hidden: of the transformer.
-        patch: latents, each way, that are one token of it.
-        steps: from noise to a picture's latents.
-        action_scale: actions are divided by this [7] (metres, radians, closedness).
-        kind: tells it from other predictors on a card.
+        dim, depth, heads, mlp_hidden: Sizes of the transformer.
+        patch: Number of latents, each way, that are one token of the transformer.
+        steps: Integration steps from noise to latents.
+        action_scale: Scale of each dimension of an action [7] (metres, radians, closedness); actions are divided by it.
+        kind: Kind of predictor on a card.
     """
 
     dim: int = 128
@@ -51,8 +53,12 @@ class DenoiserConfig:
         check_numbers(self, "action_scale", length=7, above=0)
 
 
-class Denoiser(nn.Module):
-    """A diffusion transformer (arXiv 2212.09748) over one picture's latents."""
+class Denoiser(LatentPredictor):
+    """A diffusion transformer (arXiv 2212.09748) over the latents of one image.
+
+    Attributes:
+        config: Sizes of the denoiser.
+    """
 
     def __init__(self, config: DenoiserConfig, encoder: TokeniserConfig):
         super().__init__()
@@ -70,35 +76,35 @@ class Denoiser(nn.Module):
         )
         self.norm = nn.LayerNorm(config.dim)
         self.out = nn.Linear(config.dim, width)
-        nn.init.zeros_(self.out.weight)  # at first nothing changes
+        nn.init.zeros_(self.out.weight)  # untrained, it predicts that nothing changes
         nn.init.zeros_(self.out.bias)
 
     def forward(
         self, noisy: torch.Tensor, level: torch.Tensor, z: torch.Tensor, state: torch.Tensor, action: torch.Tensor
     ) -> torch.Tensor:
-        """Where the noise leads.
+        """Predict the noiseless latents of the next image.
 
         Args:
-            noisy: the next picture's latents with noise [B, tokens, channels].
-            level: share of noise [B], 0 to 1.
-            z: the present's latents [B, tokens, channels].
-            state: the arm's [B, 7].
-            action: [B, 7].
+            noisy: Latents of the next image with noise [B, tokens, channels].
+            level: Shares of noise [B], 0 to 1.
+            z: Current latents [B, tokens, channels].
+            state: Current states of the arm [B, 7].
+            action: Actions [B, 7].
 
         Returns:
-            The next picture's latents without noise [B, tokens, channels].
+            Latents of the next image [B, tokens, channels].
         """
-        told = [waves(level, WAVES), action / action.new_tensor(self.config.action_scale), state_features(state)]
-        condition = self.condition(torch.cat(told, -1))[:, None]
+        conditions = [waves(level, WAVES), action / action.new_tensor(self.config.action_scale), state_features(state)]
+        condition = self.condition(torch.cat(conditions, -1))[:, None]
         x = self.embed(torch.cat([self._patches(noisy), self._patches(z)], -1)) + self.places
         for block in self.blocks:
             x = block(x, condition)
         return z + self._latents(self.out(self.norm(x)))
 
     def imagine(self, z: torch.Tensor, state: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
-        """What sequences of actions [N, H, 7] lead to from a present [tokens, channels]: [N, H, tokens, channels].
+        """Roll out N sequences of H actions; see :meth:`.LatentPredictor.imagine`.
 
-        All begin at the same noise, so that what differs between them is the actions' doing.
+        All sequences share their noise, so that differences between them are caused by the actions.
         """
         generator = torch.Generator().manual_seed(NOISE_SEED)
         latents, latent, state = [], z.expand(len(actions), *z.shape), state.expand(len(actions), 7)
@@ -121,21 +127,22 @@ class Denoiser(nn.Module):
 
 
 def denoising_loss(
-    denoiser: Denoiser,
+    denoiser: nn.Module,
+    *,
     z: torch.Tensor,
     states: torch.Tensor,
     actions: torch.Tensor,
     noise: torch.Tensor,
     levels: torch.Tensor,
 ) -> torch.Tensor:
-    """Mean squared error of the end that is predicted from somewhere on the way.
+    """Flow-matching loss: mean squared error of the predicted noiseless latents.
 
     Args:
-        denoiser: that learns.
-        z: latents of a present and what follows it [B, 2, tokens, channels].
-        states, actions: the arm's at the present [B, 7], and what is done [B, 7].
-        noise: [B, tokens, channels].
-        levels: its shares [B], 0 to 1.
+        denoiser: Denoiser in training.
+        z: Current and next latents [B, 2, tokens, channels].
+        states, actions: Current states of the arm [B, 7], and actions [B, 7].
+        noise: Noise [B, tokens, channels].
+        levels: Shares of noise [B], 0 to 1.
     """
     present, following = z.unbind(1)
     end = denoiser(between(following, noise, levels), levels, present, states, actions)

@@ -1,6 +1,4 @@
-"""A world model on frozen features of patches, DINO-WM's way (arXiv 2411.04983): stage two, on an encoder that others
-trained.
-"""
+"""DINO-WM (arXiv 2411.04983): a world model on frozen patch features, trained like stage two."""
 
 from __future__ import annotations
 
@@ -16,53 +14,64 @@ from vjepa_sim.checkpoint import CARD_FILE
 from vjepa_sim.data.mixture import Mixture
 from vjepa_sim.training.distributed import Compute
 from vjepa_sim.training.presets import TrainConfig
+from vjepa_sim.training.run import Report
 from vjepa_sim.training.train import train
 from vjepa_sim.transform import ImageTransform
 from vjepa_sim.world_model import WorldModel
 
 PRESET = "dino-wm"
 FITTED_FILE = "fitted.json"
-FITTED_FRAMES = 1000  # that the features' means and deviations are taken from
+FITTED_FRAMES = 1000  # frames over which features are standardised
 
 
 def learn_dino_wm(
     mixture: Mixture,
     out: Path,
     config: TrainConfig,
+    *,
     seed: int,
-    report: Callable[[int, int, dict], None],
+    report: Report,
     compute: Compute | None = None,
     on_encoded: Callable[[int, int], None] = lambda done, total: None,
 ) -> WorldModel:
-    """Train the predictor, or continue where ``out`` left off; the encoder's own checkpoint lies beside, in
-    ``OUT-encoder``.
+    """Train the predictor, or resume the run in ``out``. The encoder is stored in ``OUT-encoder``.
 
     Args:
-        mixture: of robot episodes; its period becomes the model's.
-        out: the run's folder.
-        config: schedule.
-        seed: of the initial weights and all draws.
-        report, on_encoded: see :func:`.train`.
-        compute: this process's part; by default all of it, on the CPU.
+        mixture: Training data, robot episodes only; their period becomes the model's.
+        out: Folder of the run.
+        config: Schedule and loss weights.
+        seed: Random seed of the initial weights and of all draws.
+        report, on_encoded: Progress callbacks, see :func:`.train`.
+        compute: This process's part of the work; a single process on the CPU by default.
 
     Raises:
-        UserError: the encoder's packages are missing.
+        UserError: A package of the encoder is missing.
     """
     compute, folder = compute or Compute(), out.with_name(f"{out.name}-encoder")
     with compute.claimed(folder, FITTED_FILE, {"data": mixture.identity, "seed": seed}):
         if compute.is_main and not (folder / CARD_FILE).exists():
             frozen_encoder(mixture, folder.name, seed).save_pretrained(folder)
     compute.wait()
-    return train(mixture, str(folder), out, PRESET, config, seed, report, on_encoded, compute)
+    return train(
+        mixture,
+        str(folder),
+        out,
+        preset_name=PRESET,
+        config=config,
+        seed=seed,
+        report=report,
+        on_encoded=on_encoded,
+        compute=compute,
+    )
 
 
 def frozen_encoder(mixture: Mixture, name: str, seed: int = 0) -> WorldModel:
-    """The frozen encoder, its features standardised over frames of all of a mixture's sources alike.
+    """Make the frozen encoder; its features are standardised over equally many frames of each data set.
 
     Args:
-        mixture: of robot episodes.
-        name: on its card.
-        seed: of the frames that are drawn, and of the weights of its decoders, which have learned nothing yet.
+        mixture: Training data, robot episodes only.
+        name: Name on the card.
+        seed: Random seed of the frames, and of the weights of the untrained decoders.
     """
     config = PatchFeaturesConfig()
     torch.manual_seed(seed)
@@ -75,8 +84,8 @@ def frozen_encoder(mixture: Mixture, name: str, seed: int = 0) -> WorldModel:
         license="Apache-2.0 (the encoder's weights), MIT (all others)",
     )
     model = WorldModel(card)
-    model.encoder = PatchFeatures.trained(config)
+    encoder = model.encoder = PatchFeatures.trained(config)
     each = FITTED_FRAMES // len(mixture.episodes)
     frames = [clips.sample(np.random.default_rng(seed), each).frames for clips in mixture.episodes]
-    model.encoder.fit(torch.cat([card.transform(torch.from_numpy(part)) for part in frames]))
+    encoder.fit(torch.cat([card.transform(torch.from_numpy(part)) for part in frames]))
     return model.eval()

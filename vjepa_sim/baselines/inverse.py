@@ -1,6 +1,4 @@
-"""An inverse model: which action leads from one picture to the next. Toward a far goal it answers as if one step were
-left.
-"""
+"""Inverse model: the action between two consecutive images. It treats a distant goal as if it were one step away."""
 
 from __future__ import annotations
 
@@ -16,8 +14,9 @@ from vjepa_sim.envs.errors import UserError
 from vjepa_sim.models.goal_policy import GoalPolicy
 from vjepa_sim.training.distributed import Compute
 from vjepa_sim.training.presets import TrainConfig
+from vjepa_sim.training.run import Report
 from vjepa_sim.training.train import train
-from vjepa_sim.world_model import WorldModel
+from vjepa_sim.world_model import WorldModel, required
 
 PRESET = "tiny"
 START_FILE = "start.json"
@@ -28,25 +27,29 @@ def learn_inverse(
     whole: str,
     out: Path,
     config: TrainConfig,
+    *,
     seed: int,
-    report: Callable[[int, int, dict], None],
+    report: Report,
     compute: Compute | None = None,
     on_encoded: Callable[[int, int], None] = lambda done, total: None,
 ) -> WorldModel:
-    """Train it, or continue where ``out`` left off: the goal policy of a whole model, forgotten and learned anew from
-    all pairs of neighbouring moments. What it begins with lies beside, in ``OUT-start``.
+    """Train an inverse model, or resume the run in ``out``.
+
+    The goal policy of a world model is replaced by an untrained one, which is trained on pairs of neighbouring moments.
+    The world model with the untrained policy is stored in ``OUT-start``.
 
     Args:
-        mixture: of robot episodes.
-        whole: checkpoint of the model whose encoder and predictor it has; decoders are trained on.
-        out: the run's folder.
-        config: schedule.
-        seed: of the initial weights and all draws.
-        report, on_encoded: see :func:`.train`.
-        compute: this process's part; by default all of it, on the CPU.
+        mixture: Training data, robot episodes only.
+        whole: Checkpoint of the world model. Its encoder and predictor stay as they are, its decoders are trained
+            further.
+        out: Folder of the run.
+        config: Schedule and loss weights.
+        seed: Random seed of the initial weights and of all draws.
+        report, on_encoded: Progress callbacks, see :func:`.train`.
+        compute: This process's part of the work; a single process on the CPU by default.
 
     Raises:
-        UserError: the model has no goal policy.
+        UserError: The world model has no goal policy.
     """
     compute, folder = compute or Compute(), out.with_name(f"{out.name}-start")
     model = whole_model(whole)
@@ -54,23 +57,33 @@ def learn_inverse(
     with compute.claimed(folder, START_FILE, made_of):
         if compute.is_main and not (folder / CARD_FILE).exists():
             torch.manual_seed(seed)
-            model.with_card(goal_policy=replace(model.card.goal_policy, farthest=1, inverse=True))
-            model.goal_policy = GoalPolicy(model.card.goal_policy, model.card.encoder, model.card.object_decoder)
+            policy = replace(required(model.card.goal_policy, "goal policy"), farthest=1, inverse=True)
+            model.with_card(goal_policy=policy)
+            model.goal_policy = GoalPolicy(policy, model.card.encoder, model.card.object_decoder)
             model.save_pretrained(folder)
     compute.wait()
     start, config = str(folder), replace(config, heads_only=True)
-    return train(mixture, start, out, PRESET, config, seed, report, on_encoded, compute, start=start)
+    return train(
+        mixture,
+        start,
+        out,
+        preset_name=PRESET,
+        config=config,
+        seed=seed,
+        report=report,
+        on_encoded=on_encoded,
+        compute=compute,
+        start=start,
+    )
 
 
 def whole_model(source: str) -> WorldModel:
-    """Load the model whose policy will be forgotten.
+    """Load a world model with a goal policy.
 
     Raises:
-        UserError: it has none.
+        UserError: It has no goal policy.
     """
     model = WorldModel.from_pretrained(source)
     if model.goal_policy is None:
-        raise UserError(
-            f"Checkpoint {source} has no goal policy that could be learned anew: give one that `vjepa-sim train` made."
-        )
+        raise UserError(f"Checkpoint {source} has no goal policy to train anew; give one that `vjepa-sim train` made.")
     return model

@@ -1,6 +1,4 @@
-"""Networks of LeWM's kind (arXiv 2603.19312): a picture is one token, and a small causal transformer says which comes
-next.
-"""
+"""Networks of LeWM (arXiv 2603.19312): an encoder of images into one token, and a causal transformer over tokens."""
 
 from __future__ import annotations
 
@@ -13,20 +11,21 @@ from torch import nn
 from vjepa_sim.checks import check_numbers, check_positive
 from vjepa_sim.envs.errors import UserError
 from vjepa_sim.models.heads import ACTION_SCALE
+from vjepa_sim.models.interfaces import ImageEncoder, LatentPredictor
 from vjepa_sim.models.stem import check_halvings, make_stem
 from vjepa_sim.models.transformer import ConditionedBlock, init_weights, make_blocks
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class OneTokenConfig:
     """Sizes of the encoder.
 
     Attributes:
-        image_size: height and width of its input in pixels.
-        stem: widths of convolutions, each of which halves the picture; the last one's pixels are the transformer's
-            tokens.
-        dim, depth, heads, mlp_hidden: of the transformer; the picture's token has ``dim`` features.
-        kind: tells it from other encoders on a card.
+        image_size: Height and width of the input in pixels.
+        stem: Widths of convolutions, each of which halves the resolution; the last feature map's pixels are the
+            transformer's tokens.
+        dim, depth, heads, mlp_hidden: Sizes of the transformer; ``dim`` is that of the latent as well.
+        kind: Kind of encoder on a card.
     """
 
     image_size: int = 128
@@ -43,12 +42,16 @@ class OneTokenConfig:
 
     @property
     def tokens(self) -> int:
-        """Per picture."""
+        """Tokens per image."""
         return 1
 
 
-class OneTokenEncoder(nn.Module):
-    """A transformer on convolutions, whose class token, projected, is all that is kept of a picture."""
+class OneTokenEncoder(ImageEncoder):
+    """A convolutional stem and a transformer; the latent is the projected class token.
+
+    Attributes:
+        config: Sizes of the encoder.
+    """
 
     def __init__(self, config: OneTokenConfig):
         super().__init__()
@@ -62,7 +65,7 @@ class OneTokenEncoder(nn.Module):
         init_weights(self.blocks, self.blocks)
 
     def still(self, images: torch.Tensor) -> torch.Tensor:
-        """Normalised pictures [B, 3, H, W] to [B, 1, dim]; trained to be standard normal, so not layer-normed."""
+        """Encode normalised images [B, 3, H, W] into [B, 1, dim], trained to be standard normal."""
         x = self.stem(images).flatten(2).transpose(1, 2) + self.places
         x = torch.cat([self.token.expand(len(x), -1, -1), x], 1)
         for block in self.blocks:
@@ -70,15 +73,15 @@ class OneTokenEncoder(nn.Module):
         return self.project(self.norm(x[:, 0]))[:, None]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TokenPredictorConfig:
     """Sizes of the predictor.
 
     Attributes:
-        dim, depth, heads, mlp_hidden: of the transformer.
-        context: newest frames that it looks at.
-        action_scale: actions are divided by this [7] (metres, radians, closedness).
-        kind: tells it from other predictors on a card.
+        dim, depth, heads, mlp_hidden: Sizes of the transformer.
+        context: Largest number of frames that it attends to.
+        action_scale: Scale of each dimension of an action [7] (metres, radians, closedness); actions are divided by it.
+        kind: Kind of predictor on a card.
     """
 
     dim: int = 192
@@ -95,12 +98,16 @@ class TokenPredictorConfig:
 
     @property
     def clip_frames(self) -> int:
-        """Of a clip to learn from: those that it looks at, and the one that comes next."""
+        """Frames of a training clip: the context, and the frame that follows."""
         return self.context + 1
 
 
-class TokenPredictor(nn.Module):
-    """Causal over frames: from each picture's token, those before it, and the actions, to the next picture's."""
+class TokenPredictor(LatentPredictor):
+    """A causal transformer over frames, from tokens and actions to the next frame's token.
+
+    Attributes:
+        config: Sizes of the predictor.
+    """
 
     def __init__(self, config: TokenPredictorConfig, encoder: OneTokenConfig):
         super().__init__()
@@ -113,17 +120,20 @@ class TokenPredictor(nn.Module):
         )
         self.norm = nn.LayerNorm(config.dim)
         self.out = nn.Linear(config.dim, encoder.dim)
-        nn.init.zeros_(self.out.weight)  # at first nothing that is seen or done matters
+        nn.init.zeros_(self.out.weight)  # untrained, it predicts that nothing changes
 
     def forward(self, z: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
         """Predict each frame's successor.
 
         Args:
-            z: [B, T, 1, encoder dim], no more frames than ``context``.
-            actions: [B, T, 7]: what is done at each frame.
+            z: Latents of T frames [B, T, 1, encoder dim], T at most ``context``.
+            actions: Action at each frame [B, T, 7].
 
         Returns:
-            [B, T, 1, encoder dim]: frame t holds the prediction for t + 1.
+            Latents [B, T, 1, encoder dim]; frame t holds the prediction for t + 1.
+
+        Raises:
+            UserError: There are more than ``context`` frames.
         """
         frames = z.shape[1]
         if frames > self.config.context:
@@ -136,9 +146,7 @@ class TokenPredictor(nn.Module):
         return z + self.out(self.norm(x))[:, :, None]
 
     def imagine(self, z: torch.Tensor, state: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
-        """What sequences of actions [N, H, 7] lead to from a present [1, dim]: [N, H, 1, dim]; the state isn't looked
-        at.
-        """
+        """Roll out N sequences of H actions; see :meth:`.LatentPredictor.imagine`. The state is not used."""
         seen = z[None, None].expand(len(actions), 1, -1, -1)
         for t in range(1, actions.shape[1] + 1):
             newest = slice(max(0, t - self.config.context), t)

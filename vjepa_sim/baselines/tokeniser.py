@@ -1,6 +1,4 @@
-"""A small image tokeniser, as latent video models have one: a convolutional autoencoder with few channels in its
-middle.
-"""
+"""A small image tokeniser, as in latent video models: a convolutional autoencoder with a narrow bottleneck."""
 
 from __future__ import annotations
 
@@ -12,20 +10,21 @@ import torch
 from torch import nn
 
 from vjepa_sim.checks import check_positive
+from vjepa_sim.models.interfaces import ImageEncoder
 from vjepa_sim.models.stem import GROUPS, check_halvings
 
-CHANNELS_LAST = torch.channels_last  # convolutions learn 1.4 times as fast so on a CPU
+CHANNELS_LAST = torch.channels_last  # convolutions train 1.4 times as fast with it on a CPU
 
 
 @dataclass(frozen=True)
 class TokeniserConfig:
-    """Sizes.
+    """Sizes of the tokeniser.
 
     Attributes:
-        image_size: height and width of its input in pixels.
-        widths: of convolutions, each of which halves the picture.
-        dim: channels of the latents.
-        kind: tells it from other encoders on a card.
+        image_size: Height and width of the input in pixels.
+        widths: Widths of convolutions, each of which halves the resolution.
+        dim: Channels of the latents.
+        kind: Kind of encoder on a card.
     """
 
     image_size: int = 128
@@ -44,12 +43,12 @@ class TokeniserConfig:
 
     @property
     def tokens(self) -> int:
-        """Per picture."""
+        """Tokens per image."""
         return self.grid**2
 
 
 class Residual(nn.Module):
-    """Two convolutions beside the identity."""
+    """A residual block of two convolutions."""
 
     def __init__(self, width: int):
         super().__init__()
@@ -63,12 +62,16 @@ class Residual(nn.Module):
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """x [B, width, H, W]."""
+        """Transform x [B, width, H, W]; the result has its shape."""
         return x + self.layers(x)
 
 
-class TokeniserEncoder(nn.Module):
-    """Pictures to latents whose channels have mean 0 and deviation 1 over the data."""
+class TokeniserEncoder(ImageEncoder):
+    """Images to latents whose channels have mean 0 and deviation 1 over the data.
+
+    Attributes:
+        config: Sizes of the tokeniser.
+    """
 
     def __init__(self, config: TokeniserConfig):
         super().__init__()
@@ -79,20 +82,28 @@ class TokeniserEncoder(nn.Module):
         ]
         self.layers = nn.Sequential(
             *halvings, nn.Conv2d(config.widths[-1], config.dim, 1), nn.BatchNorm2d(config.dim, affine=False)
-        ).to(memory_format=CHANNELS_LAST)
+        )
+        _put_channels_last(self.layers)
 
     def still(self, images: torch.Tensor) -> torch.Tensor:
-        """Normalised pictures [B, 3, H, W] to [B, tokens, dim]."""
+        """Encode normalised images [B, 3, H, W] into [B, tokens, dim]."""
         return self.layers(images.contiguous(memory_format=CHANNELS_LAST)).flatten(2).transpose(1, 2)
 
 
+def _put_channels_last(layers: nn.Module) -> None:
+    """Lay out the weights of convolutions with their channels last."""
+    for weight in layers.parameters():
+        if weight.ndim == 4:
+            weight.data = weight.data.contiguous(memory_format=CHANNELS_LAST)
+
+
 def _last_width(config: TokeniserConfig) -> int:
-    """Channels of the full-size picture, before its colours."""
+    """Channels of the decoder's last feature map, at full resolution."""
     return max(GROUPS, config.widths[0] // 2 // GROUPS * GROUPS)
 
 
 class TokeniserDecoder(nn.Module):
-    """Latents back to pictures."""
+    """Latents to images."""
 
     def __init__(self, config: TokeniserConfig):
         super().__init__()
@@ -110,8 +121,9 @@ class TokeniserDecoder(nn.Module):
             Residual(widths[0]),
             *doublings,
             nn.Conv2d(last, 3, 3, padding=1),
-        ).to(memory_format=CHANNELS_LAST)
+        )
+        _put_channels_last(self.layers)
 
     def forward(self, z: torch.Tensor) -> torch.Tensor:
-        """Latents [B, tokens, dim] to normalised pictures [B, 3, H, W]."""
+        """Decode latents [B, tokens, dim] to normalised images [B, 3, H, W]."""
         return self.layers(z.transpose(1, 2).unflatten(2, (self._grid, self._grid)))

@@ -1,1 +1,1 @@
-"""Networks: encoder, predictors, decoders, goal policy, and what they are made of."""
+"""Networks: encoder, predictors, decoders, goal policy, and their building blocks."""

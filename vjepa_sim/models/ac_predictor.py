@@ -12,25 +12,26 @@ from torch import nn
 from vjepa_sim.checks import check_choice, check_numbers, check_positive
 from vjepa_sim.envs.errors import UserError
 from vjepa_sim.models.encoder import EncoderConfig, normalize_tokens
+from vjepa_sim.models.interfaces import LatentPredictor
 from vjepa_sim.models.rope import RopeMode, grid_positions, rope_table
 from vjepa_sim.models.rotation import euler_to_matrix, integrate
 from vjepa_sim.models.transformer import KeyValueCache, Rope, init_weights, make_blocks, run_blocks
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ACPredictorConfig:
-    """Sizes of the action-conditioned predictor, and the switches by which a small one differs from the released.
+    """Sizes of the action-conditioned predictor, and options in which small ones differ from the released one.
 
     Attributes:
-        dim, depth, heads, mlp_hidden: of the transformer.
-        residual: predict the change of each token and not the token itself.
-        merge: this many tokens, each way, are seen and predicted as one.
-        action_scale: actions are divided by this [7] (metres, radians, closedness).
-        state_center, state_scale: positions [3] are centred and divided by these, metres.
-        state_rotation: how the network sees the hand's orientation: Euler angles as they are, or the first two columns
-            of the rotation matrix, which have no jump where the hand points straight down.
-        rope: see :func:`.rope_table`.
-        extrinsics: whether a camera pose [6] is a third conditioning token.
+        dim, depth, heads, mlp_hidden: Sizes of the transformer.
+        residual: Whether the network predicts the change of each token instead of the token.
+        merge: Number of neighbouring tokens, each way, that are merged into one token of the transformer.
+        action_scale: Scale of each dimension of an action [7] (metres, radians, closedness); actions are divided by it.
+        state_center, state_scale: Centre [3] and scale of positions, metres.
+        state_rotation: Representation of the end effector's orientation: Euler angles, or the first two columns of the
+            rotation matrix, which are continuous where the end effector points straight down.
+        rope: Variant of the rotary position embedding, see :func:`.rope_table`.
+        extrinsics: Whether a camera pose [6] is a third conditioning token.
     """
 
     dim: int = 1024
@@ -56,15 +57,16 @@ class ACPredictorConfig:
 
     @property
     def conditions(self) -> int:
-        """Conditioning tokens per frame: action, state and, perhaps, camera."""
+        """Number of conditioning tokens per frame: action, state and, with extrinsics, camera."""
         return 3 if self.extrinsics else 2
 
 
-class ACPredictor(nn.Module):
-    """Block-causal transformer: all tokens of a frame see all tokens of that frame and of earlier ones.
+class ACPredictor(LatentPredictor):
+    """Block-causal transformer: all tokens of a frame attend to all tokens of that frame and of earlier ones.
 
     Attributes:
-        recompute: trade time for memory in training, see :func:`.run_blocks`.
+        config: Sizes of the predictor.
+        recompute: Whether training uses gradient checkpointing, see :func:`.run_blocks`.
     """
 
     def __init__(self, config: ACPredictorConfig, encoder: EncoderConfig):
@@ -93,51 +95,42 @@ class ACPredictor(nn.Module):
         """Predict each frame's successor.
 
         Args:
-            z: layer-normed tokens of T frames [B, T, tokens, encoder dim].
-            actions: [B, T, 7]: what is done at each frame.
-            states: [B, T, 7]: the arm's state at each frame.
-            extrinsics: camera pose [B, T, 6], if the model was made for it.
+            z: Layer-normed latents of T frames [B, T, tokens, encoder dim].
+            actions: Action at each frame [B, T, 7].
+            states: State of the arm at each frame [B, T, 7].
+            extrinsics: Camera pose at each frame [B, T, 6], if the model is conditioned on it.
 
         Returns:
-            [B, T, tokens, encoder dim], layer-normed: frame t holds the prediction for t + 1.
+            Layer-normed latents [B, T, tokens, encoder dim]; frame t holds the prediction for t + 1.
         """
         batch, frames = z.shape[:2]
         conditions = self._conditions(actions, states, extrinsics)  # [B, T, C, dim]
         patches = self.predictor_embed(self._merge(z))  # [B, T, P, dim]
         x = torch.cat([conditions, patches], 2).flatten(1, 2)  # [B, T (C + P), dim]
         positions = self._positions(0, frames, conditions.shape[2], patches.shape[2], z.device)
-        # One frame needs no mask, and the fast attention kernels take none.
+        # One frame needs no mask, and fast attention kernels support none.
         mask = None if frames == 1 else positions[:, None, 0] >= positions[None, :, 0]
-        x = run_blocks(self.predictor_blocks, x, self._rope(positions), mask, self.recompute)
+        x = run_blocks(self.predictor_blocks, x, self._rope(positions), mask=mask, recompute=self.recompute)
         x = x.view(batch, frames, -1, self.config.dim)[:, :, conditions.shape[2] :]
         return self._out(z, x)
 
-    # --- imagining frame by frame -----------------------------------------------------------------------------
+    # --- rollout, frame by frame ------------------------------------------------------------------------------
 
     def imagine(self, z: torch.Tensor, state: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
-        """What N sequences of actions lead to from one present.
-
-        Args:
-            z: the present's latent [tokens, encoder dim].
-            state: the arm's [7].
-            actions: [N, H, 7].
-
-        Returns:
-            The latents after each step [N, H, tokens, encoder dim].
-        """
-        latents, latent, place = [], z[None], state[None]
+        """Roll out N sequences of H actions from one latent; see :meth:`.LatentPredictor.imagine`."""
+        latents, latent, state = [], z[None], state[None]
         caches = self.new_caches()
         for t, action in enumerate(actions.unbind(1)):
             if t == actions.shape[1] - 1:
                 for cache in caches:
                     cache.closed = True
-            latent = self.step(latent, action, place, caches)  # [N, tokens, dim]
+            latent = self.step(latent, action, state, caches=caches)  # [N, tokens, dim]
             latents.append(latent)
-            place = integrate(place, action)
+            state = integrate(state, action)
         return torch.stack(latents, 1)
 
     def new_caches(self) -> list[KeyValueCache]:
-        """What :meth:`step` remembers of earlier frames, one per block; empty at first."""
+        """Empty caches for :meth:`step`, one per block."""
         return [KeyValueCache() for _ in self.predictor_blocks]
 
     def step(
@@ -145,23 +138,23 @@ class ACPredictor(nn.Module):
         z: torch.Tensor,
         action: torch.Tensor,
         state: torch.Tensor,
+        *,
         caches: list[KeyValueCache],
         extrinsics: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """Predict one frame from the latest, given all earlier ones; equal to :meth:`forward` over all of them.
+        """Predict the next frame from the latest one and the cached earlier ones; equal to :meth:`forward` over all.
 
-        No mask is needed, since every token sees all earlier frames and its own, and nothing is computed twice. Where
-        all N samples share one present (the first step of a plan), what doesn't depend on the action is computed once.
+        If all N samples share the latest frame (the first step of a plan), its tokens are embedded and projected once.
 
         Args:
-            z: the latest frame's tokens [N or 1, tokens, encoder dim].
-            action: [N, 7].
-            state: [N or 1, 7].
-            caches: of the earlier frames; takes this one in.
-            extrinsics: camera pose [N or 1, 6], if the model was made for it.
+            z: Latents of the latest frame [N or 1, tokens, encoder dim].
+            action: Actions [N, 7].
+            state: States of the arm [N or 1, 7].
+            caches: Keys and values of the earlier frames, one cache per block; those of this frame are appended.
+            extrinsics: Camera poses [N or 1, 6], if the model is conditioned on them.
 
         Returns:
-            [N, tokens, encoder dim].
+            Predicted latents [N, tokens, encoder dim].
         """
         samples = len(action)
         frame = self._frames_in(caches, z)
@@ -184,7 +177,7 @@ class ACPredictor(nn.Module):
         return self._out(z[:, None], x[:, None, self.config.conditions :])[:, 0]
 
     def _frames_in(self, caches: list[KeyValueCache], z: torch.Tensor) -> int:
-        """How many frames the caches hold."""
+        """Number of frames in the caches."""
         keys = caches[0].keys
         return 0 if keys is None else keys.shape[2] // (self.config.conditions + self._patches(z))
 
@@ -193,7 +186,7 @@ class ACPredictor(nn.Module):
     def _conditions(
         self, actions: torch.Tensor | None, states: torch.Tensor, extrinsics: torch.Tensor | None
     ) -> torch.Tensor:
-        """[B, T, C, dim]: a token each for action, state and, if the model was made for it, camera."""
+        """Conditioning tokens [B, T, C, dim] of action (unless None), state and, with extrinsics, camera."""
         tokens = [] if actions is None else [self.action_encoder(actions / self._action_scale(actions))]
         tokens.append(self.state_encoder(self._state_features(states)))
         if self.config.extrinsics:
@@ -206,7 +199,7 @@ class ACPredictor(nn.Module):
         return like.new_tensor(self.config.action_scale)
 
     def _out(self, z: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-        """Patch tokens [B, T, P, dim] to layer-normed latents; z are those they follow."""
+        """Turn patch tokens [B, T, P, dim] into layer-normed latents; z are the latents of the frames before."""
         out = self._split(self.predictor_proj(self.predictor_norm(x)))
         return normalize_tokens(z + out if self.config.residual else out)
 
@@ -214,12 +207,12 @@ class ACPredictor(nn.Module):
         return z.shape[-2] // self.config.merge**2
 
     def _positions(self, first: int, frames: int, conditions: int, patches: int, device: torch.device) -> torch.Tensor:
-        """[frames (C + P), 3]: (time, row, column) of the tokens of some frames, the first of which has a number."""
+        """Positions (time, row, column) of the tokens of frames ``first``, ``first`` + 1, …: [frames (C + P), 3]."""
         side = math.isqrt(patches)
         places = grid_positions(frames, side, side, device).float()
-        # A picture with more or fewer patches than the model was trained on spans the same rows and columns.
+        # An image with more or fewer patches than in training spans the same rows and columns.
         places[:, 1:] *= self.grid // self.config.merge / side
-        # Conditioning tokens have a time and no place; row and column 0 leave those dimensions unrotated.
+        # Conditioning tokens have only a time; row and column 0 leave those dimensions unrotated.
         timed = torch.zeros(frames, conditions, 3, device=device)
         timed[..., 0] = torch.arange(frames, device=device)[:, None]
         positions = torch.cat([timed, places.view(frames, patches, 3)], 1).flatten(0, 1)
@@ -237,7 +230,7 @@ class ACPredictor(nn.Module):
         return torch.cat([position, rotation, states[..., 6:]], -1)
 
     def _merge(self, z: torch.Tensor) -> torch.Tensor:
-        """[B, T, tokens, D] to [B, T, tokens / m², m² D]."""
+        """Merge m × m neighbouring tokens: [B, T, tokens, D] to [B, T, tokens / m², m² D]."""
         m = self.config.merge
         if m == 1:
             return z

@@ -10,20 +10,21 @@ from torch import nn
 
 from vjepa_sim.checks import check_choice, check_positive
 from vjepa_sim.envs.errors import UserError
+from vjepa_sim.models.interfaces import ImageEncoder
 from vjepa_sim.models.rope import RopeMode, grid_positions, rope_table
 from vjepa_sim.models.transformer import init_weights, make_blocks, run_blocks
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class EncoderConfig:
     """Sizes of the encoder.
 
     Attributes:
-        image_size: height and width of its input in pixels.
-        patch_size: pixels per token, each way.
-        tubelet_size: frames per token.
-        dim, depth, heads, mlp_hidden: of the transformer.
-        rope: see :func:`.rope_table`.
+        image_size: Height and width of the input in pixels.
+        patch_size: Height and width of a token in pixels.
+        tubelet_size: Frames per token.
+        dim, depth, heads, mlp_hidden: Sizes of the transformer.
+        rope: Variant of the rotary position embedding, see :func:`.rope_table`.
     """
 
     image_size: int = 256
@@ -53,7 +54,7 @@ class EncoderConfig:
 
 
 class PatchEmbed(nn.Module):
-    """Tubelets to tokens: a convolution whose stride is its kernel."""
+    """Embedding of tubelets: a convolution whose stride is its kernel."""
 
     def __init__(self, config: EncoderConfig):
         super().__init__()
@@ -61,15 +62,16 @@ class PatchEmbed(nn.Module):
         self.proj = nn.Conv3d(3, config.dim, kernel_size=kernel, stride=kernel)
 
     def forward(self, video: torch.Tensor) -> torch.Tensor:
-        """[B, 3, T, H, W] to [B, tokens, dim], time slowest, then rows, then columns."""
+        """Embed video [B, 3, T, H, W] into [B, tokens, dim], ordered by time, row and column."""
         return self.proj(video).flatten(2).transpose(1, 2)
 
 
-class Encoder(nn.Module):
+class Encoder(ImageEncoder):
     """A transformer without class or register tokens; positions come from rotary embeddings only.
 
     Attributes:
-        recompute: trade time for memory in training, see :func:`.run_blocks`.
+        config: Sizes of the encoder.
+        recompute: Whether training uses gradient checkpointing, see :func:`.run_blocks`.
     """
 
     def __init__(self, config: EncoderConfig):
@@ -85,11 +87,14 @@ class Encoder(nn.Module):
         """Encode normalised video.
 
         Args:
-            video: [B, 3, T, H, W]; T a multiple of the tubelet size, H and W of the patch size.
-            keep: token ids [B, K] to encode, all others are unseen; None for all.
+            video: Video [B, 3, T, H, W]; T a multiple of the tubelet size, H and W of the patch size.
+            keep: Ids of the tokens to encode [B, K], the others are masked; None for all.
 
         Returns:
-            [B, K or T/tubelet · H/patch · W/patch, dim].
+            Tokens [B, K or T/tubelet · H/patch · W/patch, dim].
+
+        Raises:
+            UserError: The video isn't a whole number of tubelets.
         """
         config = self.config
         kernel = self.patch_embed.proj.kernel_size
@@ -107,22 +112,22 @@ class Encoder(nn.Module):
         positions = grid_positions(frames, height, width, x.device)  # [N, 3]
         if keep is not None:
             x = x.gather(1, keep[..., None].expand(-1, -1, x.shape[-1]))  # [B, K, dim]
-            positions = positions[keep]  # [B, K, 3]: kept tokens keep their true places
-        rope = rope_table(positions, config.dim // config.heads, config.rope)
+            positions = positions[keep]  # [B, K, 3]
+        cosine, sine = rope_table(positions, config.dim // config.heads, config.rope)
         if keep is not None:
-            rope = tuple(table[:, None] for table in rope)  # one table per sample, the same for all heads
-        return self.norm(run_blocks(self.blocks, x, rope, recompute=self.recompute))
+            cosine, sine = cosine[:, None], sine[:, None]  # one table per sample, the same for all heads
+        return self.norm(run_blocks(self.blocks, x, (cosine, sine), recompute=self.recompute))
 
     def still(self, images: torch.Tensor) -> torch.Tensor:
         """Encode single images, each as a tubelet of equal frames, and layer-norm the tokens without parameters.
 
-        This is how V-JEPA 2-AC sees the world: no mixing over time.
+        V-JEPA 2-AC encodes every frame like this, without mixing over time.
 
         Args:
-            images: normalised, [B, 3, H, W].
+            images: Normalised images [B, 3, H, W].
 
         Returns:
-            [B, tokens, dim].
+            Latents [B, tokens, dim].
         """
         return normalize_tokens(self(images[:, :, None].expand(-1, -1, self.config.tubelet_size, -1, -1)))
 

@@ -1,7 +1,7 @@
-"""Small decoders on the encoder's tokens: what the arm's state is, where the object is, and what the picture was.
+"""Small decoders of latents: the arm's position and grip, the object's position, and the image.
 
-They are trained beside the mask-denoising objective. From scratch on a narrow world that objective alone forgets
-small objects, since a hidden one can't be predicted; having to give them back keeps them in the tokens.
+They are trained beside the mask-denoising objective. From scratch and on little data, that objective alone drops small
+objects from the latents, since a masked one can't be predicted; the decoders' losses keep them.
 """
 
 from __future__ import annotations
@@ -11,32 +11,32 @@ from torch import nn
 
 from vjepa_sim.models.encoder import EncoderConfig
 
-STATE_CENTER = (0.45, 0.0, 0.25)  # m, the middle of where the flange goes
-OBJECT_CENTER = (0.48, 0.0, 0.1)  # m, the middle of where objects are
-SCALE = 0.1  # m: what the decoders count in
-ACTION_SCALE = (0.05, 0.05, 0.05, 0.1, 0.1, 0.1, 0.5)  # m, rad, closedness: what small networks see as one
-READING_ERROR = 0.07  # in that unit: how far off the hand is usually read where the camera stands as in training
+STATE_CENTER = (0.45, 0.0, 0.25)  # m; centre of the flange's workspace
+OBJECT_CENTER = (0.48, 0.0, 0.1)  # m; centre of the objects' workspace
+SCALE = 0.1  # m; unit of decoded positions
+ACTION_SCALE = (0.05, 0.05, 0.05, 0.1, 0.1, 0.1, 0.5)  # m, rad, closedness; actions are divided by it in small networks
+READING_ERROR = 0.07  # in units of SCALE; usual error of the decoded flange position with the camera of the training
 
 
 class Reader(nn.Module):
-    """A few numbers, read off one frame's tokens: each is narrowed, then all are looked at together."""
+    """A small network that decodes a few numbers from the tokens of one frame."""
 
-    def __init__(self, tokens: int, dim: int, outputs: int, width: int = 24, hidden: int = 256):
+    def __init__(self, tokens: int, dim: int, outputs: int, *, width: int = 24, hidden: int = 256):
         super().__init__()
         self.narrow = nn.Linear(dim, width)
         self.hidden = nn.Linear(tokens * width, hidden)
         self.out = nn.Linear(hidden, outputs)
 
     def forward(self, z: torch.Tensor) -> torch.Tensor:
-        """Tokens [..., tokens, dim] to numbers [..., outputs]."""
+        """Decode latents [..., tokens, dim] to [..., outputs]."""
         x = nn.functional.gelu(self.narrow(z)).flatten(-2)
         return self.out(nn.functional.gelu(self.hidden(x)))
 
 
 class StateDecoder(Reader):
-    """The arm's own position and grip.
+    """Decoder of the flange's position and the gripper's closedness.
 
-    Tokens [..., tokens, dim] to [..., 4]: x, y, z in units of 10 cm from (0.45, 0, 0.25), and closedness.
+    Latents [..., tokens, dim] to [..., 4]: x, y, z in units of 10 cm from (0.45, 0, 0.25), and closedness.
     """
 
     def __init__(self, encoder: EncoderConfig):
@@ -44,9 +44,9 @@ class StateDecoder(Reader):
 
 
 class ObjectDecoder(Reader):
-    """Where the object is.
+    """Decoder of the object's position.
 
-    Tokens [..., tokens, dim] to [..., 3]: x, y, z in units of 10 cm from (0.48, 0, 0.1).
+    Latents [..., tokens, dim] to [..., 3]: x, y, z in units of 10 cm from (0.48, 0, 0.1).
     """
 
     def __init__(self, encoder: EncoderConfig):
@@ -54,44 +54,44 @@ class ObjectDecoder(Reader):
 
 
 def state_target(state: torch.Tensor) -> torch.Tensor:
-    """States [..., 7] in the units of :class:`StateDecoder`."""
+    """Convert states [..., 7] to the units of :class:`StateDecoder`, [..., 4]."""
     center = state.new_tensor(STATE_CENTER)
     return torch.cat([(state[..., :3] - center) / SCALE, state[..., 6:]], -1)
 
 
 def view_shift(off: torch.Tensor) -> torch.Tensor:
-    """How far a camera that was moved seems to shift everything.
+    """Estimate the shift of all decoded positions by a camera that was moved since the training.
 
     Args:
-        off: from where the arm is to where it is read off the picture [..., 3], in the decoders' units.
+        off: Vector from the measured to the decoded position of the flange [..., 3], in the decoders' units.
 
     Returns:
-        [..., 3]: nearly all of it where it is several times a reading's usual error, half where it is just that, and
-        hardly anything of much less.
+        The vector [..., 3], shrunk: hardly at all if it is several times the usual decoding error, to half if it is
+        equal to that, and to nearly 0 if it is much smaller.
     """
     square = off.square().sum(-1, keepdim=True)
     return off * square / (square + READING_ERROR**2)
 
 
 def unshifted(read: torch.Tensor, shift: torch.Tensor) -> torch.Tensor:
-    """What decoders read [..., 4 or 7] less a view's shift [..., 3]: places in the arm's own frame."""
-    hand, grip, thing = read[..., :3], read[..., 3:4], read[..., 4:]
-    return torch.cat([hand - shift, grip, thing - shift if thing.shape[-1] else thing], -1)
+    """Subtract a shift [..., 3] from decoded positions [..., 4 or 7], see :func:`view_shift`."""
+    flange, grip, item = read[..., :3], read[..., 3:4], read[..., 4:]
+    return torch.cat([flange - shift, grip, item - shift if item.shape[-1] else item], -1)
 
 
 def object_target(position: torch.Tensor) -> torch.Tensor:
-    """Positions [..., 3] in the units of :class:`ObjectDecoder`."""
+    """Convert positions [..., 3] in metres to the units of :class:`ObjectDecoder`."""
     return (position - position.new_tensor(OBJECT_CENTER)) / SCALE
 
 
 def reading_error(read: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
-    """Mean error of numbers [..., K]: squared up to a centimetre, absolute beyond; unknown ones (NaN) are right."""
+    """Mean error of decoded numbers [..., K]: squared up to a centimetre, absolute beyond; 0 where unknown (NaN)."""
     error = nn.functional.smooth_l1_loss(read, wanted.nan_to_num(), beta=0.1, reduction="none")
     return (error * torch.isfinite(wanted)).mean()
 
 
 class PixelDecoder(nn.Module):
-    """Each token's own patch of the picture, by one linear map."""
+    """Decoder of images: one linear map from each token to its patch."""
 
     def __init__(self, encoder: EncoderConfig):
         super().__init__()
@@ -100,6 +100,6 @@ class PixelDecoder(nn.Module):
         self.out = nn.Linear(encoder.dim, 3 * encoder.patch_size**2)
 
     def forward(self, z: torch.Tensor) -> torch.Tensor:
-        """Tokens [B, tokens, dim] to normalised pictures [B, 3, H, W]."""
+        """Decode latents [B, tokens, dim] to normalised images [B, 3, H, W]."""
         patches = self.out(z).view(len(z), self.grid, self.grid, 3, self.patch, self.patch)
         return patches.permute(0, 3, 1, 4, 2, 5).reshape(len(z), 3, self.grid * self.patch, self.grid * self.patch)

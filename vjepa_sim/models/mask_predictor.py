@@ -1,4 +1,4 @@
-"""The mask-denoising predictor of V-JEPA 2's first stage: from seen tokens to the features of hidden ones."""
+"""The mask-denoising predictor of V-JEPA 2's first stage: from context tokens to the features of masked ones."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from vjepa_sim.models.rope import RopeMode, rope_table
 from vjepa_sim.models.transformer import init_weights, make_blocks, run_blocks
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PredictorConfig:
     """Sizes of the mask-denoising predictor.
 
     Attributes:
-        dim, depth, heads, mlp_hidden: of the transformer.
-        mask_tokens: learned tokens, one for each clip length that is trained on; the released weights have 10.
-        rope: see :func:`.rope_table`.
+        dim, depth, heads, mlp_hidden: Sizes of the transformer.
+        mask_tokens: Number of learned mask tokens, one per clip length in training; the released weights have 10.
+        rope: Variant of the rotary position embedding, see :func:`.rope_table`.
     """
 
     dim: int = 384
@@ -40,7 +40,8 @@ class Predictor(nn.Module):
     """A narrow transformer over context tokens and mask tokens.
 
     Attributes:
-        recompute: trade time for memory in training, see :func:`.run_blocks`.
+        config: Sizes of the predictor.
+        recompute: Whether training uses gradient checkpointing, see :func:`.run_blocks`.
     """
 
     def __init__(self, config: PredictorConfig, encoder: EncoderConfig):
@@ -65,27 +66,25 @@ class Predictor(nn.Module):
         mask_index: int,
         grid: int | None = None,
     ) -> torch.Tensor:
-        """Predict the features of hidden tokens.
+        """Predict the features of masked tokens.
 
         Args:
-            context: encoded seen tokens [B, K, encoder dim].
-            context_ids: [B, K].
-            target_ids: [B, M].
-            mask_index: which learned mask token stands for the hidden ones.
-            grid: tokens along one side of these pictures, if they are not of the encoder's configured size.
+            context: Encoded context tokens [B, K, encoder dim].
+            context_ids: Ids of the context tokens [B, K].
+            target_ids: Ids of the masked tokens [B, M].
+            mask_index: Number of the learned mask token that stands for the masked ones.
+            grid: Tokens along one side of an image, if it doesn't have the encoder's configured size.
 
         Returns:
-            [B, M, encoder dim].
+            Predicted features [B, M, encoder dim].
         """
         batch, seen = context_ids.shape
         hidden = self.mask_tokens[mask_index].expand(batch, target_ids.shape[1], -1)
         x = torch.cat([self.predictor_embed(context), hidden], 1)  # [B, K + M, dim]
-        # The reference sorts these by id; attention with rotary positions doesn't depend on the order.
+        # The reference implementation sorts these by id; attention with rotary positions doesn't depend on the order.
         ids = torch.cat([context_ids, target_ids], 1)
         grid = grid or self.grid
         positions = torch.stack([ids // grid**2, ids % grid**2 // grid, ids % grid], -1)
-        rope = tuple(
-            table[:, None] for table in rope_table(positions, self.config.dim // self.config.heads, self.config.rope)
-        )
-        x = run_blocks(self.predictor_blocks, x, rope, recompute=self.recompute)
+        cosine, sine = rope_table(positions, self.config.dim // self.config.heads, self.config.rope)
+        x = run_blocks(self.predictor_blocks, x, (cosine[:, None], sine[:, None]), recompute=self.recompute)
         return self.predictor_proj(self.predictor_norm(x[:, seen:]))

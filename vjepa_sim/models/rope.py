@@ -1,4 +1,4 @@
-"""Rotary position embedding over time, height and width, as V-JEPA 2 has it (arXiv 2506.09985, section 2)."""
+"""Rotary position embedding over time, height and width, as in V-JEPA 2 (arXiv 2506.09985, section 2)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ RopeMode = Literal["compat", "correct"]
 
 
 def axis_width(head_dim: int) -> int:
-    """How many of a head's dimensions each of the three axes rotates; what is left over is never rotated."""
+    """Number of dimensions of a head that each of the three axes rotates; the remaining ones are not rotated."""
     return 2 * (head_dim // 3 // 2)
 
 
@@ -18,15 +18,15 @@ def rope_table(positions: torch.Tensor, head_dim: int, mode: RopeMode) -> tuple[
     """Cosines and sines for :func:`rotate`.
 
     Args:
-        positions: [..., N, 3], the (time, row, column) of each token. A token that only has a time is given row and
-            column 0, which rotates by nothing.
-        head_dim: dimensions per attention head.
-        mode: ``correct`` turns each pair of dimensions by one angle. ``compat`` repeats the released models' quirk:
-            frequencies are tiled where pairs are interleaved, so the two halves of a pair turn by different angles.
-            The released weights were trained with it and need it.
+        positions: Positions (time, row, column) of the tokens [..., N, 3]. A token that only has a time gets row and
+            column 0, which don't rotate.
+        head_dim: Dimensions per attention head.
+        mode: ``correct`` rotates each pair of dimensions by one angle. ``compat`` repeats an error of the released
+            models, whose weights need it: frequencies are tiled where pairs are interleaved, so the two dimensions of
+            a pair are rotated by different angles.
 
     Returns:
-        Two tensors [..., N, head_dim].
+        Cosines and sines, each [..., N, head_dim].
     """
     width = axis_width(head_dim)
     half = width // 2
@@ -45,6 +45,6 @@ def rotate(x: torch.Tensor, cosine: torch.Tensor, sine: torch.Tensor) -> torch.T
 
 
 def grid_positions(frames: int, height: int, width: int, device: torch.device | None = None) -> torch.Tensor:
-    """[frames · height · width, 3]: the (time, row, column) of tokens in their order, time slowest."""
+    """Positions (time, row, column) of tokens in their order, time slowest: [frames · height · width, 3]."""
     axes = [torch.arange(n, device=device) for n in (frames, height, width)]
     return torch.stack(torch.meshgrid(*axes, indexing="ij"), -1).reshape(-1, 3)

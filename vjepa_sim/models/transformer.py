@@ -1,8 +1,10 @@
-"""The transformer block that encoder and predictors share. Parameter names are the released checkpoints'."""
+"""Transformer blocks of encoders and predictors. Parameters are named as in the released checkpoints."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from typing import cast
 
 import torch
 from torch import nn
@@ -16,10 +18,11 @@ Rope = tuple[torch.Tensor, torch.Tensor]  # cosines and sines, broadcastable to 
 
 
 class KeyValueCache:
-    """Keys (already rotated) and values of the tokens that one attention layer has seen, [B, heads, N, head_dim].
+    """Rotated keys and values of the tokens that one attention layer has processed.
 
     Attributes:
-        closed: nothing is taken in any more, since no further token will ask; saves the memory.
+        keys, values: [B, heads, N, head_dim]; None while there are no tokens.
+        closed: Whether further tokens are not stored, which saves memory for the last ones of a sequence.
     """
 
     def __init__(self):
@@ -28,11 +31,11 @@ class KeyValueCache:
         self.closed = False
 
     def extend(self, keys: torch.Tensor, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Add those of new tokens; returns all."""
-        if self.keys is not None:
+        """Append keys and values of new tokens; returns those of all tokens."""
+        if self.keys is not None and self.values is not None:
             keys, values = torch.cat([self.keys, keys], 2), torch.cat([self.values, values], 2)
         if not self.closed:
-            values = values.contiguous()  # a view would hold on to queries and keys as well
+            values = values.contiguous()  # a view would keep queries and keys in memory as well
             self.keys, self.values = keys, values
         return keys, values
 
@@ -56,13 +59,13 @@ class Attention(nn.Module):
         """Attend.
 
         Args:
-            qkv: the tokens' queries, keys and values [B, N, 3 dim], as :attr:`qkv` makes them.
-            rope: rotations of queries and keys; None for tokens without a place.
-            mask: boolean [N, N], True where attention is allowed; None for everywhere.
-            cache: earlier tokens to attend to as well; takes the new ones in.
+            qkv: Queries, keys and values of the tokens [B, N, 3 dim], made by ``self.qkv``.
+            rope: Rotations of queries and keys; None for tokens without a position.
+            mask: Boolean [N, N], True where attention is allowed; None for everywhere.
+            cache: Keys and values of earlier tokens; those of the new tokens are appended.
 
         Returns:
-            [B, N, dim].
+            Tokens [B, N, dim].
         """
         batch, tokens, width = qkv.shape
         q, k, v = qkv.view(batch, tokens, 3, self.heads, -1).permute(2, 0, 3, 1, 4)  # each [B, heads, N, hd]
@@ -75,7 +78,7 @@ class Attention(nn.Module):
 
 
 class MLP(nn.Module):
-    """Two layers with a GELU between them."""
+    """Two linear layers with a GELU between them."""
 
     def __init__(self, dim: int, hidden: int):
         super().__init__()
@@ -84,7 +87,7 @@ class MLP(nn.Module):
         self.fc2 = nn.Linear(hidden, dim)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """x [..., dim]."""
+        """Transform x [..., dim]; the result has its shape."""
         return self.fc2(self.act(self.fc1(x)))
 
 
@@ -99,11 +102,11 @@ class Block(nn.Module):
         self.mlp = MLP(dim, hidden)
 
     def forward(self, x: torch.Tensor, rope: Rope | None = None, mask: torch.Tensor | None = None) -> torch.Tensor:
-        """x [B, N, dim]; rope and mask as in :class:`Attention`."""
-        return self.finish(x, self.project(x), rope, mask)
+        """Transform x [B, N, dim]; rope and mask as in :class:`Attention`."""
+        return self.finish(x, self.project(x), rope, mask=mask)
 
     def project(self, x: torch.Tensor) -> torch.Tensor:
-        """The first half: queries, keys and values [B, N, 3 dim], each token on its own."""
+        """Queries, keys and values [B, N, 3 dim] of x [B, N, dim], of each token on its own."""
         return self.attn.qkv(self.norm1(x))
 
     def finish(
@@ -111,10 +114,11 @@ class Block(nn.Module):
         x: torch.Tensor,
         qkv: torch.Tensor,
         rope: Rope | None = None,
+        *,
         mask: torch.Tensor | None = None,
         cache: KeyValueCache | None = None,
     ) -> torch.Tensor:
-        """The second half: attention and MLP, given what :meth:`project` made."""
+        """Attention and MLP, given the result of :meth:`project`."""
         x = x + self.attn(qkv, rope, mask, cache)
         return x + self.mlp(self.norm2(x))
 
@@ -134,26 +138,38 @@ class ConditionedBlock(nn.Module):
         nn.init.zeros_(self.modulate.bias)
 
     def forward(self, x: torch.Tensor, condition: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
-        """x [B, N, dim]; condition [B, N or 1, dim]; mask as in :class:`Attention`."""
+        """Transform x [B, N, dim], given a condition [B, N or 1, dim]; mask as in :class:`Attention`."""
         shift1, scale1, gate1, shift2, scale2, gate2 = self.modulate(nn.functional.silu(condition)).chunk(6, -1)
         x = x + gate1 * self.attn(self.attn.qkv(self.norm1(x) * (1 + scale1) + shift1), mask=mask)
         return x + gate2 * self.mlp(self.norm2(x) * (1 + scale2) + shift2)
 
 
-def make_blocks(dim: int, depth: int, heads: int, mlp_hidden: int) -> nn.ModuleList:
-    """``depth`` blocks; ``heads`` must divide ``dim``."""
+class Blocks(nn.ModuleList):
+    """A stack of :class:`Block`."""
+
+    def __iter__(self) -> Iterator[Block]:
+        """The blocks, from the first to the last."""
+        return cast("Iterator[Block]", super().__iter__())
+
+
+def make_blocks(dim: int, depth: int, heads: int, mlp_hidden: int) -> Blocks:
+    """Make ``depth`` blocks.
+
+    Raises:
+        UserError: ``heads`` doesn't divide ``dim``.
+    """
     if dim % heads:
         raise UserError(f"{heads} heads don't divide a width of {dim}.")
-    return nn.ModuleList(Block(dim, heads, mlp_hidden) for _ in range(depth))
+    return Blocks(Block(dim, heads, mlp_hidden) for _ in range(depth))
 
 
 def run_blocks(
-    blocks: nn.ModuleList, x: torch.Tensor, rope: Rope, mask: torch.Tensor | None = None, recompute: bool = False
+    blocks: Blocks, x: torch.Tensor, rope: Rope, *, mask: torch.Tensor | None = None, recompute: bool = False
 ) -> torch.Tensor:
-    """x [B, N, dim] through all blocks.
+    """Apply all blocks to x [B, N, dim].
 
-    With ``recompute`` (gradient checkpointing) a backward pass computes each block again instead of keeping all its
-    activations: a quarter more time, a fraction of the memory.
+    With ``recompute`` (gradient checkpointing), the backward pass computes each block again instead of keeping its
+    activations. It takes a quarter more time and a fraction of the memory.
     """
     for block in blocks:
         if recompute and torch.is_grad_enabled():
@@ -163,12 +179,13 @@ def run_blocks(
     return x
 
 
-def init_weights(module: nn.Module, blocks: nn.ModuleList) -> None:
-    """V-JEPA 2's initialisation: truncated normal 0.02, and residual branches scaled down with depth."""
+def init_weights(module: nn.Module, blocks: Blocks) -> None:
+    """Initialise as V-JEPA 2: truncated normal with deviation 0.02, residual branches scaled down with depth."""
     for part in module.modules():
         if isinstance(part, (nn.Linear, nn.Conv3d)):
             nn.init.trunc_normal_(part.weight, std=0.02)
-            nn.init.zeros_(part.bias)
+            if part.bias is not None:
+                nn.init.zeros_(part.bias)
     for number, block in enumerate(blocks, start=1):
         for residual in (block.attn.proj, block.mlp.fc2):
             with torch.no_grad():

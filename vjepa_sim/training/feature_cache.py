@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +34,7 @@ class Features:
         self.cached = cache is not None
         self._offsets = _offsets(mixture)
 
-    def of(self, clips: list[RobotClip]) -> torch.Tensor:
+    def of(self, clips: Sequence[RobotClip]) -> torch.Tensor:
         """Latents of B clips.
 
         Args:
@@ -46,7 +46,7 @@ class Features:
         if self._cache is not None:
             numbers = np.stack([self._offsets[clip.source] + clip.numbers for clip in clips])
             return torch.from_numpy(self._cache[numbers]).to(self._model.device).float()
-        z = _encode(self._model, [clip.frames for clip in clips])
+        z = _encode(self._model, [torch.from_numpy(clip.frames) for clip in clips])
         return z.view(len(clips), -1, *z.shape[1:]).float()
 
 
@@ -55,7 +55,7 @@ def _offsets(mixture: Mixture) -> np.ndarray:
     return np.concatenate([[0], np.cumsum([len(clips) for clips in mixture.episodes])])
 
 
-def _encode(model: WorldModel, frames: list[np.ndarray]) -> torch.Tensor:
+def _encode(model: WorldModel, frames: Sequence[np.ndarray | torch.Tensor]) -> torch.Tensor:
     """Encode images of different sizes in one call: latents [N, tokens, dim]."""
     images = torch.cat([model.card.transform(rgb) for rgb in frames])
     with torch.no_grad():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Protocol, TypeVar
 
 from vjepa_sim.baselines.patch_features import PatchFeaturesConfig
 from vjepa_sim.envs.errors import UserError, unknown_name
@@ -18,12 +19,12 @@ from vjepa_sim.training.schedule import Schedule, constant
 
 @dataclass(frozen=True)
 class Phase:
-    """A part of stage one (progressive resolution: most of the steps see short and small clips).
+    """A phase of stage one; with progressive resolution, most steps use short and small clips.
 
     Attributes:
-        share: of the run's steps.
-        frames: per clip.
-        image_size: height and width of the input in pixels.
+        share: Share of the run's steps.
+        frames: Frames per clip.
+        image_size: Height and width of the input in pixels.
     """
 
     share: float
@@ -33,21 +34,22 @@ class Phase:
 
 @dataclass(frozen=True, kw_only=True)
 class PretrainConfig:
-    """Stage one: mask-denoising, with terms that can keep small objects in the features.
+    """Configuration of stage one: mask-denoising, with optional losses that keep small objects in the latents.
 
     Attributes:
-        steps, batch: length of the run; clips per step, over all processes.
-        phases: in order; their shares add up to 1.
-        strides: a clip's frames are one of these many periods of 0.25 s apart.
-        still_tubelets: each frame fills a whole tubelet, as stage two will show it.
-        augmentation: random parts of the picture, or None.
-        learning_rate, weight_decay, ema: AdamW's, and the share of the target encoder that each step keeps.
-        max_gradient_norm: larger gradients are scaled down to it; None leaves them.
-        masks: kinds of mask, one predictor pass each.
-        pixel_weight: of giving back the picture.
-        state_weight: of giving back the arm's position and grip, where there is an arm.
-        object_weight: of giving back where the object is, where the data tell (simulated episodes do).
-        variance_weight, covariance_weight: against features that die or repeat each other (VICReg's terms).
+        steps, batch: Number of steps, and of clips per step over all processes.
+        phases: Phases in order; their shares add up to 1.
+        strides: Periods between two frames of a clip, one of which is drawn at each step.
+        still_tubelets: Whether each frame fills a whole tubelet, as in stage two.
+        augmentation: Random crops and flips, or None.
+        learning_rate, weight_decay: AdamW's schedules.
+        ema: Decay of the moving average of the encoder's weights.
+        max_gradient_norm: Norm to which larger gradients are scaled down; None for no limit.
+        masks: Kinds of mask, one pass of the predictor each.
+        pixel_weight: Weight of the image reconstruction loss.
+        state_weight: Weight of decoding the arm's position and grip, where there is an arm.
+        object_weight: Weight of decoding the object's position, where it is known (in simulated episodes).
+        variance_weight, covariance_weight: Weights of VICReg's terms against collapsed and redundant features.
     """
 
     steps: int
@@ -74,11 +76,11 @@ class PretrainConfig:
 
     @property
     def decodes(self) -> bool:
-        """Whether decoders of pixels, the arm's state and the object are trained."""
+        """Whether decoders are trained."""
         return max(self.pixel_weight, self.state_weight, self.object_weight) > 0
 
     def phase(self, step: int) -> Phase:
-        """The part of the run that a step belongs to."""
+        """Phase that a step belongs to."""
         done = 0.0
         for phase in self.phases:
             done += phase.share
@@ -89,24 +91,23 @@ class PretrainConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """Stage two: the action-conditioned predictor on the frozen encoder.
+    """Configuration of stage two: the action-conditioned predictor on the frozen encoder.
 
     Attributes:
-        steps, batch: length of the run; clips per step, over all processes.
-        frames: per clip.
-        rollout: steps that the rollout loss looks ahead; 0 leaves it out.
-        squared: errors of latents are squared, not absolute.
-        learning_rate, weight_decay, max_gradient_norm: as in stage one.
-        state_weight: of reading the arm's state off true and imagined latents; it trains the state decoder on, and
-            holds the predictor to where the hand goes.
-        object_weight: likewise of reading where the object is, where the data tell.
-        reading_guides: whether what is read off imagined latents trains the predictor, or the decoders alone.
-        policy_weight: of cloning the policy toward goals, where the preset has one.
-        pairs: moments and their goals that it learns from, per clip.
-        heads_only: leave the predictor as it is, and train what reads latents and acts on them: decoders and goal
-            policy.
-        first_release_rollout: repeat the mistake that the first released V-JEPA 2-AC was trained with, until June 2025:
-            the rollout's second frame was the prediction for the third.
+        steps, batch: Number of steps, and of clips per step over all processes.
+        frames: Frames per clip.
+        rollout: Number of steps of the rollout loss; 0 for no rollout loss.
+        squared: Whether errors of latents are squared instead of absolute.
+        learning_rate, weight_decay, max_gradient_norm: Settings of AdamW, as in stage one.
+        state_weight: Weight of decoding the arm's state from encoded and predicted latents. It trains the state decoder
+            further, and makes the predictor represent the end effector's position.
+        object_weight: Weight of decoding the object's position, likewise, where it is known.
+        reading_guides: Whether decoding losses of predicted latents train the predictor as well as the decoders.
+        policy_weight: Weight of cloning the goal policy, where the preset has one.
+        pairs: Pairs of moments and goals per clip, for the goal policy.
+        heads_only: Whether the predictor is frozen, and only decoders and goal policy are trained.
+        first_release_rollout: Whether to repeat an error of the first released V-JEPA 2-AC, mended in June 2025: the
+            rollout's second frame was the prediction for the third.
     """
 
     steps: int
@@ -139,9 +140,9 @@ def _check_run(config: PretrainConfig | TrainConfig) -> None:
 
 
 def constant_recipe(image_size: int) -> PretrainConfig:
-    """V-JEPA 2's own schedule: warm-up, a constant rate, and a cooldown with longer (and larger) clips.
+    """V-JEPA 2's schedule: warm-up, a constant rate, and a cooldown with longer (and larger) clips.
 
-    The paper's figures; its code ends the decay a fifth of the way up, since it stretches the schedule by 1.25.
+    Values are those of the paper. Its code stretches the schedule by 1.25, so its decay ends at a fifth of the way.
     """
     return PretrainConfig(
         steps=252_000,
@@ -167,7 +168,7 @@ def abbreviated_recipe(image_size: int) -> PretrainConfig:
     )
 
 
-# V-JEPA 2-AC's on DROID.
+# V-JEPA 2-AC's training on DROID.
 AC_RECIPE = TrainConfig(
     steps=94_500,
     batch=256,
@@ -179,7 +180,16 @@ AC_RECIPE = TrainConfig(
 
 @dataclass(frozen=True, kw_only=True)
 class Preset:
-    """Everything that belongs together under one name; there is no stage one for an encoder that others trained."""
+    """Sizes and schedules under one name.
+
+    Attributes:
+        encoder: Sizes of the encoder.
+        mask_predictor: Sizes of stage one's predictor; None if the encoder is already trained.
+        ac_predictor: Sizes of the action-conditioned predictor.
+        pretrain: Configuration of stage one; None if the encoder is already trained.
+        train: Configuration of stage two.
+        goal_policy: Sizes of the goal policy, or None.
+    """
 
     encoder: EncoderConfig | PatchFeaturesConfig
     mask_predictor: PredictorConfig | None
@@ -189,13 +199,13 @@ class Preset:
     goal_policy: GoalPolicyConfig | None = None
 
 
-def _published(image_size: int = 256, **sizes: int) -> Preset:
-    """One of V-JEPA 2's sizes, with its predictors and its schedules."""
+def _published(encoder: EncoderConfig) -> Preset:
+    """A published size of V-JEPA 2, with its predictors and schedules."""
     return Preset(
-        encoder=EncoderConfig(image_size=image_size, **sizes),
+        encoder=encoder,
         mask_predictor=PredictorConfig(),
         ac_predictor=ACPredictorConfig(),
-        pretrain=constant_recipe(image_size),
+        pretrain=constant_recipe(encoder.image_size),
         train=AC_RECIPE,
     )
 
@@ -215,17 +225,17 @@ TINY_PREDICTOR = ACPredictorConfig(
 )
 
 PRESETS = {
-    "small": _published(dim=384, depth=12, heads=6, mlp_hidden=1536),
-    "base": _published(dim=768, depth=12, heads=12, mlp_hidden=3072),
-    "large": _published(dim=1024, depth=24, heads=16, mlp_hidden=4096),
-    "huge": _published(dim=1280, depth=32, heads=16, mlp_hidden=5120),
-    "giant": _published(dim=1408, depth=40, heads=22, mlp_hidden=6144),
-    "giant-384": _published(image_size=384, dim=1408, depth=40, heads=22, mlp_hidden=6144),
+    "small": _published(EncoderConfig(dim=384, depth=12, heads=6, mlp_hidden=1536)),
+    "base": _published(EncoderConfig(dim=768, depth=12, heads=12, mlp_hidden=3072)),
+    "large": _published(EncoderConfig(dim=1024, depth=24, heads=16, mlp_hidden=4096)),
+    "huge": _published(EncoderConfig(dim=1280, depth=32, heads=16, mlp_hidden=5120)),
+    "giant": _published(EncoderConfig(dim=1408, depth=40, heads=22, mlp_hidden=6144)),
+    "giant-384": _published(EncoderConfig(image_size=384, dim=1408, depth=40, heads=22, mlp_hidden=6144)),
     "tiny": Preset(
         encoder=EncoderConfig(image_size=128, dim=128, depth=6, heads=4, mlp_hidden=512, rope="correct"),
         mask_predictor=PredictorConfig(dim=96, depth=3, heads=3, mlp_hidden=384, mask_tokens=2, rope="correct"),
         ac_predictor=TINY_PREDICTOR,
-        # Half an hour each on two cores.
+        # Each stage takes half an hour on two cores.
         pretrain=PretrainConfig(
             steps=1500,
             batch=32,
@@ -254,8 +264,8 @@ PRESETS = {
         ),
         goal_policy=GoalPolicyConfig(),
     ),
-    # DINO-WM's way: frozen features of patches, each predicted on its own grid, teacher forcing alone, and no gradient
-    # from what is read off them. It is trained by `vjepa-sim baseline dino-wm`.
+    # As DINO-WM: frozen patch features, no merged tokens, teacher forcing only, and no gradient from the decoders to
+    # the predictor. It is trained by `vjepa-sim baseline dino-wm`.
     "dino-wm": Preset(
         encoder=PatchFeaturesConfig(),
         mask_predictor=None,
@@ -279,7 +289,11 @@ PRESETS = {
 
 
 def get_preset(name: str) -> Preset:
-    """Look up a preset; an unknown name is a :class:`UserError` with a suggestion."""
+    """Look up a preset.
+
+    Raises:
+        UserError: There is no preset of this name.
+    """
     if name not in PRESETS:
         raise unknown_name("preset", name, PRESETS)
     return PRESETS[name]
@@ -289,14 +303,42 @@ RECIPES = {"constant": constant_recipe, "abbreviated": abbreviated_recipe}
 
 
 def get_recipe(name: str, preset: str) -> PretrainConfig:
-    """One of V-JEPA 2's schedules of stage one for a preset's size; an unknown name is a :class:`UserError`."""
+    """Look up one of V-JEPA 2's schedules of stage one, for a preset's image size.
+
+    Raises:
+        UserError: There is no schedule or no preset of this name.
+    """
     if name not in RECIPES:
         raise unknown_name("recipe", name, RECIPES)
     return RECIPES[name](get_preset(preset).encoder.image_size)
 
 
-def shortened(config: PretrainConfig | TrainConfig, steps: int | None) -> PretrainConfig | TrainConfig:
-    """The same schedule over another length; None keeps it."""
+class Scheduled(Protocol):
+    """Configuration of a training run with a length and a learning rate; a dataclass."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def steps(self) -> int:
+        """Number of training steps."""
+        ...
+
+    @property
+    def batch(self) -> int:
+        """Batch size."""
+        ...
+
+    @property
+    def learning_rate(self) -> Schedule:
+        """Schedule of the learning rate."""
+        ...
+
+
+AnyScheduled = TypeVar("AnyScheduled", bound=Scheduled)
+
+
+def shortened(config: AnyScheduled, steps: int | None) -> AnyScheduled:
+    """Shorten or stretch a configuration to another number of steps; None keeps it."""
     if steps is None:
         return config
     return replace(config, steps=steps, learning_rate=config.learning_rate.shortened(steps / config.steps))

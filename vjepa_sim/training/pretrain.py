@@ -169,10 +169,10 @@ def _check_clips(clips: Clips, config: PretrainConfig) -> None:
     longest = max(phase.frames for phase in config.phases)
     clips.check_span(longest, max(config.strides))
     size = max(phase.image_size for phase in config.phases)
-    if config.augmentation is None and min(clips.footage.frame_shape) < size:
+    shape = clips.footage.frame_shape
+    if config.augmentation is None and shape is not None and min(shape) < size:
         raise UserError(
-            f"The data's images are {clips.footage.frame_shape} pixels; this preset needs at least {size}. "
-            f"Collect with `--size {size}`."
+            f"The data's images are {shape} pixels; this preset needs at least {size}. Collect with `--size {size}`."
         )
 
 
@@ -245,6 +245,7 @@ def evaluate_encoder(model: WorldModel, mixture: Mixture) -> tuple[dict[str, flo
     rng = np.random.default_rng(0)
     sample = mixture.episodes[0].sample(rng, frames)
     test = np.isin(sample.episodes, rng.permutation(np.unique(sample.episodes))[::4])
+    tested = torch.from_numpy(test)
     parts = np.array_split(sample.frames, max(1, len(sample.frames) // 32))
     z = torch.cat([model.encode(part).float().cpu() for part in parts])
     states, objects = torch.from_numpy(sample.states), torch.from_numpy(sample.objects)
@@ -255,13 +256,16 @@ def evaluate_encoder(model: WorldModel, mixture: Mixture) -> tuple[dict[str, flo
     scores["rank"] = feature_rank(z)
     if model.state_decoder is None:
         return scores, None
-    read = model.state_decoder(z[test].to(model.device)).cpu()
-    decoded = (read - state_target(states[test])).abs().mean(0)
+    read = model.state_decoder(z[tested].to(model.device)).cpu()
+    decoded = (read - state_target(states[tested])).abs().mean(0)
     scores |= {"decoded_hand_cm": float(decoded[:3].mean()) * 10, "decoded_closedness": float(decoded[3])}
-    shown = slice(0, 64, 8)
     if model.object_decoder is not None:
-        place = model.object_decoder(z[test].to(model.device)).cpu()
-        scores["decoded_object_cm"] = float((place - object_target(objects[test])).abs().nanmean()) * 10
-    back = model.card.transform.invert(model.pixel_decoder(z[shown].to(model.device)))
+        position = model.object_decoder(z[tested].to(model.device)).cpu()
+        scores["decoded_object_cm"] = float((position - object_target(objects[tested])).abs().nanmean()) * 10
+    shown = slice(0, 64, 8)
+    reconstruction = model.decode(z[shown].to(model.device))
+    if reconstruction is None:
+        return scores, None
+    back = model.card.transform.invert(reconstruction)
     original = model.card.transform.invert(model.card.transform(sample.frames[shown]))
     return scores, np.concatenate([np.concatenate(list(original), 1), np.concatenate(list(back), 1)])

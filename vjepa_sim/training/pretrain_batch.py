@@ -55,7 +55,7 @@ def draw_batch(
     step: int,
     rows: range,
 ) -> Batch:
-    """Draw some rows of a step's batch. A row depends on seed, step and row number alone, whichever process draws it."""
+    """Draw some rows of a step's batch. A row depends on seed, step and row number alone, not on the process."""
     rng = np.random.default_rng([seed, step])
     phase = config.phase(step)
     transform = replace(transform, size=phase.image_size)
@@ -66,7 +66,7 @@ def draw_batch(
             images = transform.fit(torch.from_numpy(clip.frames))
         else:
             rng_of_part = np.random.default_rng([seed, step, row, 1])
-            part = config.augmentation(clip.frames, isinstance(clip, RobotClip), rng_of_part)
+            part = config.augmentation(np.asarray(clip.frames), isinstance(clip, RobotClip), rng_of_part)
             images = transform.squash(torch.from_numpy(np.ascontiguousarray(part)))
         videos.append(images)
         if isinstance(clip, RobotClip):

@@ -166,7 +166,7 @@ def train(
     if config.heads_only and not model.card.decoders:
         raise UserError(f"Checkpoint {encoder} has no decoders and no goal policy, which heads_only would train.")
     model.card = _card(model.card, mixture, out.name, preset_name, seed, config)
-    if start is None and model.card.goal_policy is not None and not mixture.tells_commands():
+    if start is None and model.card.goal_policy is not None and not mixture.has_commands():
         model.with_card(goal_policy=None)  # no actions to clone
     _grow(model, f"Preset {preset_name!r} doesn't fit the encoder {encoder}")
     run = Run(out, "train", config.steps, compute)
@@ -198,7 +198,7 @@ def train(
 
         def draw(step: int) -> DrawnMotion:
             seeds = [[seed, step, row] for row in rows]
-            return draw_motion(mixture, config, policy=policy, seeds=seeds, pictures=not features.cached)
+            return draw_motion(mixture, config, policy=policy, seeds=seeds, images=not features.cached)
 
         def evaluate() -> tuple[dict[str, float], np.ndarray | None]:
             scores, image = evaluate_predictor(
@@ -314,7 +314,7 @@ def evaluate_predictor(
     sums: dict[str, float] = {}
     for first in range(0, count, size):
         seeds = [[HELD_OUT_SEED, row] for row in range(first, min(first + size, count))]
-        drawn = draw_motion(mixture, config, policy=policy, seeds=seeds, pictures=not features.cached, held_out=True)
+        drawn = draw_motion(mixture, config, policy=policy, seeds=seeds, images=not features.cached, held_out=True)
         with compute.autocast():
             losses = objective(drawn.batch(features))
         for name, value in losses.items():
@@ -323,10 +323,10 @@ def evaluate_predictor(
     if model.pixel_decoder is None:
         return scores, None
     rows = []
-    for clip in mixture.draw_motion([[HELD_OUT_SEED, row] for row in range(4)], config.frames, True, pictures=True):
+    for clip in mixture.draw_motion([[HELD_OUT_SEED, row] for row in range(4)], config.frames, True, images=True):
         z = features.of([clip])
         imagined = model.rollout(z[0, 0], clip.states[0], clip.actions[None])[0]
-        seen = model.card.transform.invert(model.card.transform(clip.frames))
-        drawn = model.card.transform.invert(model.pixel_decoder(torch.cat([z[0, :1], imagined])))
-        rows.append(np.concatenate([np.concatenate(list(seen), 1), np.concatenate(list(drawn), 1)]))
+        original = model.card.transform.invert(model.card.transform(torch.from_numpy(clip.frames)))
+        decoded = model.card.transform.invert(model.pixel_decoder(torch.cat([z[0, :1], imagined])))
+        rows.append(np.concatenate([np.concatenate(list(original), 1), np.concatenate(list(decoded), 1)]))
     return scores, np.concatenate(rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -88,7 +89,7 @@ def draw_motion(
     *,
     policy: GoalPolicyConfig | None,
     seeds: list[list[int]],
-    pictures: bool,
+    images: bool,
     held_out: bool = False,
 ) -> DrawnMotion:
     """Draw one clip per seed, and its pairs of moments and goals.
@@ -98,21 +99,19 @@ def draw_motion(
         config: Length of the clips and number of pairs per clip.
         policy: Sizes of the goal policy; None if there is no policy and no pairs are drawn.
         seeds: Seeds of the clips; equal seeds give equal clips.
-        pictures: Whether images are decoded; otherwise their latents must be cached.
+        images: Whether images are decoded; otherwise their latents must be cached.
         held_out: Whether clips are of held-out episodes, and without noise.
     """
-    clips = mixture.draw_motion(seeds, config.frames, held_out, pictures)
+    clips = mixture.draw_motion(seeds, config.frames, held_out, images)
     if policy is None:
         return DrawnMotion(clips, [], np.zeros((0, 2, 7), np.float32))
     of_pairs = [[*seed, 1, pair] for seed in seeds for pair in range(config.pairs)]
     noise = [np.random.default_rng([*seed, 2]).standard_normal((config.pairs, 2, 7), np.float32) for seed in seeds]
     noise = np.concatenate(noise) * np.float32(0.0 if held_out else policy.noise)
     if policy.inverse:
-        neighbours = mixture.draw_motion(of_pairs, 2, held_out, pictures)
+        neighbours = mixture.draw_motion(of_pairs, 2, held_out, images)
         return DrawnMotion(clips, [_as_pair(clip) for clip in neighbours], noise)
-    return DrawnMotion(
-        clips, mixture.draw_pairs(of_pairs, policy.farthest, held_out=held_out, pictures=pictures), noise
-    )
+    return DrawnMotion(clips, mixture.draw_pairs(of_pairs, policy.farthest, held_out=held_out, images=images), noise)
 
 
 def _as_pair(clip: RobotClip) -> GoalPair:
@@ -130,6 +129,6 @@ def done_between(pair: RobotClip) -> np.ndarray:
     return reached
 
 
-def stacked(clips: list[RobotClip], name: str, like: torch.Tensor) -> torch.Tensor:
+def stacked(clips: Sequence[RobotClip], name: str, like: torch.Tensor) -> torch.Tensor:
     """Stack one array of all clips into a tensor [B, …], on the device of ``like``."""
     return torch.from_numpy(np.stack([getattr(clip, name) for clip in clips])).to(like.device)

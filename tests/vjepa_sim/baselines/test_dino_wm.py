@@ -17,6 +17,8 @@ from vjepa_sim.training.train import StageTwo
 from vjepa_sim.training.train_batch import MotionBatch
 from vjepa_sim.world_model import WorldModel
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def encoder(mixture):

@@ -17,6 +17,8 @@ from vjepa_sim.training.presets import get_preset, shortened
 from vjepa_sim.training.train_batch import done_between, draw_motion
 from vjepa_sim.world_model import WorldModel
 
+pytestmark = pytest.mark.slow
+
 HOME = np.array([0.45, 0, 0.3, np.pi, 0, 0, 0], np.float32)
 
 
@@ -39,7 +41,7 @@ def test_it_learns_what_led_from_one_moment_to_the_next(mixture):
     preset = get_preset("tiny")
     policy = replace(preset.goal_policy, inverse=True)
     drawn = draw_motion(
-        mixture, replace(preset.train, batch=2), policy=policy, seeds=[[0, row] for row in range(20)], pictures=False
+        mixture, replace(preset.train, batch=2), policy=policy, seeds=[[0, row] for row in range(20)], images=False
     )
     assert {pair.stride for pair in drawn.pairs} == {1}
     for pair in drawn.pairs:

@@ -17,6 +17,8 @@ from vjepa_sim.training.distributed import Compute
 from vjepa_sim.transform import ImageTransform
 from vjepa_sim.world_model import WorldModel
 
+pytestmark = pytest.mark.slow
+
 ENCODER = OneTokenConfig(image_size=64, stem=(8, 8, 16, 16), dim=24, depth=1, heads=2, mlp_hidden=32)
 PREDICTOR = TokenPredictorConfig(dim=24, depth=2, heads=2, mlp_hidden=32)
 CONFIG = LeWMConfig(steps=3, batch=4, projections=32)

@@ -22,6 +22,8 @@ from vjepa_sim.training.schedule import constant
 from vjepa_sim.transform import ImageTransform
 from vjepa_sim.world_model import WorldModel
 
+pytestmark = pytest.mark.slow
+
 TOKENISER = TokeniserConfig(image_size=32, widths=(8, 8), dim=4)
 DENOISER = DenoiserConfig(dim=32, depth=1, heads=2, mlp_hidden=32, steps=4)
 STATE = np.array([0.45, 0, 0.3, np.pi, 0, 0, 0], np.float32)
