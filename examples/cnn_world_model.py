@@ -21,8 +21,9 @@ from torch import nn
 
 from vjepa_sim.baselines.registry import BASELINES, BaselineSpec, OnEncoded, Report, Stage, Training, TrainingJob
 from vjepa_sim.card import Card, read_card
-from vjepa_sim.checkpoint import CARD_FILE, WEIGHTS_FILE, build
+from vjepa_sim.checkpoint import CARD_FILE, WEIGHTS_FILE, CardedModule, build
 from vjepa_sim.data.clip import RobotClip
+from vjepa_sim.models.goal_policy import GoalPolicy
 from vjepa_sim.models.heads import ACTION_SCALE, reading_error, state_target
 from vjepa_sim.protocols import LatentDynamics
 from vjepa_sim.registry import WORLD_MODELS, WorldModelSpec
@@ -53,8 +54,16 @@ class CnnCard(Card):
     width: int = 16
 
 
-class CnnWorldModel(nn.Module, LatentDynamics):
-    """Encoder, dynamics, and a decoder of the arm's state. Latents are [1, dim]: a single token per image."""
+class CnnWorldModel(CardedModule, LatentDynamics):
+    """Encoder, dynamics, and a decoder of the arm's state. Latents are [1, dim]: a single token per image.
+
+    Attributes:
+        card: Card of the checkpoint.
+    """
+
+    card: Card
+    goal_policy: GoalPolicy | None = None
+    imagines: bool = True
 
     def __init__(self, card: CnnCard):
         super().__init__()
@@ -184,7 +193,7 @@ def learn(job: TrainingJob, report: Report, on_encoded: OnEncoded) -> CnnWorldMo
 
 def tensors(model: CnnWorldModel, clips: list[RobotClip]) -> tuple[torch.Tensor, ...]:
     """Images, states and actions of clips, on the model's device."""
-    images = [model.card.transform(clip.frames) for clip in clips]
+    images = [model.card.transform(clip.frames) for clip in clips if clip.frames is not None]
     states, actions = ([torch.from_numpy(getattr(clip, name)) for clip in clips] for name in ("states", "actions"))
     return tuple(torch.stack(each).to(model.device) for each in (images, states, actions))
 

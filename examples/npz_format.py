@@ -89,16 +89,15 @@ class NpzWriter(Writer):
 
     def write(self, episode: Episode) -> None:
         """See :meth:`.Writer.write`."""
-        about = {name: getattr(episode, name) for name in ABOUT}
-        arrays = {RGB + camera.role: camera.frames[:] for camera in episode.cameras}
+        about = json.dumps({name: getattr(episode, name) for name in ABOUT})
+        arrays = {"states": episode.states, "stamps": episode.stamps, "about": np.array(about)}
+        arrays |= {RGB + camera.role: camera.frames[:] for camera in episode.cameras}
         if episode.commands is not None:
             arrays["commands"] = episode.commands
         path = self._root / f"episode-{self._count:06d}.npz"
         partial = path.with_suffix(".partial")  # a file that is there is whole
         with open(partial, "wb") as file:
-            np.savez_compressed(
-                file, states=episode.states, stamps=episode.stamps, about=np.array(json.dumps(about)), **arrays
-            )
+            np.savez_compressed(file, allow_pickle=False, **arrays)
         partial.rename(path)
         self._count += 1
 
