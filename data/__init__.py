@@ -1,1 +1,1 @@
-"""Trajectories: record, read, write."""
+"""Trajectories: recording, reading, writing, mixing, checking."""

@@ -1,4 +1,4 @@
-"""Clips: a few frames, one after another in time."""
+"""Clips: a few frames in order of time."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from vjepa_sim.envs import pose
 
 @dataclass(frozen=True, kw_only=True)
 class VideoClip:
-    """Frames of a video, a period or several apart.
+    """Frames of a video, one or more periods apart.
 
     Attributes:
-        frames: uint8 [T, H, W, 3], or None if they weren't asked for.
-        source: number of the data set in its mixture.
+        frames: uint8 [T, H, W, 3], or None if they were not requested.
+        source: Index of the data set in its mixture.
     """
 
     frames: np.ndarray | None
@@ -24,14 +24,14 @@ class VideoClip:
 
 @dataclass(frozen=True, kw_only=True)
 class RobotClip(VideoClip):
-    """Frames of a robot episode, and the arm's motion.
+    """Frames of a robot episode with the arm's motion.
 
     Attributes:
         states: float32 [T, 7], see :mod:`vjepa_sim.envs.pose`.
-        objects: float32 [T, 3], position of the object, metres, NaN where unknown; a training target, never an input of
-            an agent.
-        commands: float32 [T, 7], the state that the arm was sent to in the period after each frame, or should have
-            been, see :meth:`.Clips.draw_pair`; NaN where unknown.
+        objects: float32 [T, 3], object position in metres, NaN where unknown; a training target, never an agent's
+            input.
+        commands: float32 [T, 7], the target state commanded in the period after each frame, or the one an expert
+            intended, see :meth:`.Clips.draw_pair`; NaN where unknown.
         numbers: int64 [T], index of each frame among all frames of the data set.
     """
 
@@ -42,18 +42,18 @@ class RobotClip(VideoClip):
 
     @property
     def actions(self) -> np.ndarray:
-        """float32 [T - 1, 7], measured differences between the frames' states."""
+        """Measured differences between the frames' states, float32 [T - 1, 7]."""
         return pose.difference(self.states[:-1], self.states[1:]).astype(np.float32)
 
 
 @dataclass(frozen=True, kw_only=True)
 class GoalPair(RobotClip):
-    """A moment of an episode and a goal: two frames, T = 2.
+    """A start frame and a goal frame of one episode, T = 2.
 
     Attributes:
-        stride: periods from the moment to the goal; 0 where the goal is the moment itself.
-        chunk: float32 [K, 7], commands in the K periods from the moment on: changes of the arm's pose, and the
-            closedness; None if it wasn't asked for.
+        stride: Periods from the start to the goal; 0 if the start is the goal.
+        chunk: float32 [K, 7], commands of the K periods from the start: changes of the end-effector pose, and
+            closedness; None if it was not requested.
     """
 
     stride: int

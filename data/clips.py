@@ -1,4 +1,4 @@
-"""Clips of robot episodes, drawn by time: their frames lie one control period apart, whatever the recording's rate."""
+"""Clips of robot episodes, drawn by time: frames are whole control periods apart, whatever the recording's rate."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from vjepa_sim.envs.errors import UserError, unknown_name
 PERIODS = {
     "paper": 0.25,
     "released": 1.06,
-}  # s: what V-JEPA 2-AC's paper says, and what its released recipe did to DROID
-HELD_OUT = 0.05  # share of the episodes that is kept out of training, at least one
-CHECKED = 8  # so few held-out episodes are looked at beforehand: if they were bad, nothing could be measured
-# Shares of pairs whose goal is an episode's end, and of those at whose goal the fingers begin or stop to move.
+}  # s between frames in V-JEPA 2-AC's paper, and those that its released recipe takes from DROID
+HELD_OUT = 0.05  # share of the episodes held out of training; at least one
+CHECKED = 8  # up to so many held-out episodes are all decoded beforehand, so that measurements have good ones
+# Shares of pairs whose goal is the episode's end, and of pairs at whose goal the fingers start or stop moving.
 ENDINGS, TURNS = 0.45, 0.3
-NEAR_TURN = 8  # periods from such a goal, at most: what matters happens there
-TRIES = 1000  # draws, one after another, that may meet bad episodes and gaps
+NEAR_TURN = 8  # most periods to a goal at which the fingers start or stop moving: what matters happens there
+TRIES = 1000  # draws in a row that may meet bad episodes or gaps
 
 
 @dataclass(frozen=True)
 class Sample:
-    """Frames picked at random, to look at or to probe.
+    """Frames drawn at random, for display or for a probe.
 
     Attributes:
         frames: uint8 [N, H, W, 3].
         states: float32 [N, 7].
         objects: float32 [N, 3], see :class:`.Motion`.
-        episodes: int64 [N], the number of each frame's episode.
+        episodes: int64 [N], index of each frame's episode.
     """
 
     frames: np.ndarray
@@ -47,14 +47,14 @@ class Sample:
 
 @dataclass(frozen=True)
 class _Found:
-    """A clip, and where it was found.
+    """A clip and its place in the data set.
 
     Attributes:
-        clip: what was asked for.
-        drawn: the draw that it came from.
-        motion: its episode's.
+        clip: The clip.
+        drawn: The draw that selected it.
+        motion: Its episode's motion.
         times: float64 [T], seconds.
-        commanded: float32 [rows, 7], the commands that lead to the draw's goal, of every row of the episode.
+        commanded: float32 [rows, 7], commands that lead to the draw's goal, for every row of the episode.
     """
 
     clip: RobotClip
@@ -67,15 +67,15 @@ class _Found:
 class Clips:
     """Episodes of one data set as a source of clips.
 
-    Small data sets are decoded into memory by :meth:`load`; of others only the frames that are asked for are decoded.
-    What is drawn doesn't depend on that, nor on which bad episodes have been met before.
+    Data sets that fit are decoded into memory by :meth:`load`; of others, only requested frames are decoded. The clips
+    drawn depend neither on that nor on the bad episodes met before.
 
     Attributes:
-        period: seconds between two frames.
-        footage: the episodes.
-        lengths: int64 [E], rows of the episodes.
-        starts: int64 [E], number of each episode's first frame when all frames are counted through.
-        training_episodes, held_out_episodes: their numbers.
+        period: Seconds between two frames.
+        footage: The episodes.
+        lengths: int64 [E], rows of each episode.
+        starts: int64 [E], index of each episode's first frame among all frames.
+        training_episodes, held_out_episodes: Indices of these episodes.
     """
 
     def __init__(
@@ -83,14 +83,14 @@ class Clips:
     ):
         """
         Args:
-            reader: of the data set.
-            period: seconds.
-            view: which camera, see :meth:`.Episode.view`.
-            short_side: larger pictures are reduced to this height or width, whichever is less, in pixels.
-            source: how the user called the data set.
+            reader: Reader of the data set.
+            period: Seconds between two frames.
+            view: Camera, see :meth:`.Episode.view`.
+            short_side: Pixels of the shorter image side, to which larger images are reduced; None keeps their size.
+            source: Name of the data set in messages and cards; by default its format and path.
 
         Raises:
-            UserError: too many episodes are bad, fewer than 2 are good, or the rows are too far apart for the period.
+            UserError: Too many episodes are bad, fewer than 2 are good, or the rows are too far apart for the period.
         """
         self.period, self.footage = period, Footage(reader, view, short_side)
         self._source, self._view = source or f"{reader.format}:{reader.root}", view
@@ -104,12 +104,12 @@ class Clips:
         self._rooms: dict[tuple[int, int, bool, bool], tuple[np.ndarray, np.ndarray]] = {}
 
     def __len__(self) -> int:
-        """Frames in all."""
+        """Total number of frames."""
         return int(self.lengths.sum())
 
     @property
     def record(self) -> dict:
-        """What the data are, for the card; JSON-compatible."""
+        """Description of the data for the model card, JSON-compatible."""
         entries = self.footage.entries
         return {
             "sources": [self._source],
@@ -124,77 +124,76 @@ class Clips:
 
     @property
     def identity(self) -> dict:
-        """What a resumed run compares to know that the data are still the same, JSON-compatible."""
+        """Values that must be the same for a resumed run, JSON-compatible."""
         record = self.record
-        told = {name: record[name] for name in ("sources", "view", "period", "episodes", "frames")}
-        return {**told, "seeds_crc32": zlib.crc32(repr(record["seeds"]).encode())}
+        compared = {name: record[name] for name in ("sources", "view", "period", "episodes", "frames")}
+        return {**compared, "seeds_crc32": zlib.crc32(repr(record["seeds"]).encode())}
 
     def load(self, budget: float, threads: int, on_progress: Progress = no_progress) -> bool:
-        """Decode everything into memory, if it fits; see :meth:`.Footage.load`."""
+        """Decode all frames into memory if they fit; see :meth:`.Footage.load`."""
         return self.footage.load(budget, threads, on_progress)
 
     def exclude(self, names: set[str]) -> None:
-        """Draw no clip of these episodes from now on."""
+        """Exclude the episodes with these names from drawing."""
         self._excluded = {episode for episode, entry in enumerate(self.footage.entries) if entry.name in names}
 
     # --- drawing ----------------------------------------------------------------------------------------------
 
     def check_span(self, frames: int, stride: int = 1) -> None:
-        """Refuse clips that are longer than every episode, of training or held out, before a run has begun.
+        """Check that clips fit into the longest training episode and the longest held-out one, before a run begins.
 
         Raises:
-            UserError: it names the longest episode.
+            UserError: They don't.
         """
         span = (frames - 1) * stride * self.period
         if self._longest < span * (1 - 1e-6):
             raise UserError(
-                f"{self._source}: a clip of {frames} frames spans {span:.4g} s, and the longest episodes (to learn "
-                f"from, and held out) last {self._longest:.4g} s. Take longer ones, or a shorter period than "
-                f"{self.period} s."
+                f"{self._source}: a clip of {frames} frames spans {span:.4g} s, but the longest training or held-out "
+                f"episode lasts {self._longest:.4g} s. Use longer episodes, or a period shorter than {self.period} s."
             )
 
     def draw_clip(
-        self, rng: np.random.Generator, frames: int, stride: int = 1, *, held_out: bool = False, pictures: bool = True
+        self, rng: np.random.Generator, frames: int, stride: int = 1, *, held_out: bool = False, images: bool = True
     ) -> RobotClip:
         """A random clip; every possible clip is about equally likely.
 
-        The first frame is a row of the recording, the others lie whole periods later. States are those of just these
-        times, between rows if need be; pictures are of the nearest rows, half a row off at most.
+        The first frame is a row of the recording, the others are whole periods later. States are interpolated at these
+        times; images are those of the nearest rows, at most half a row away.
 
         Args:
-            rng: equal ones give equal clips.
-            frames: of the clip.
-            stride: periods from one frame to the next.
-            held_out: from the episodes that training never sees.
-            pictures: whether they are decoded.
+            rng: Generator; equal ones give equal clips.
+            frames: Number of frames.
+            stride: Periods from one frame to the next.
+            held_out: Draw from the held-out episodes instead of the training episodes.
+            images: Decode the frames.
 
         Raises:
-            UserError: no episode is long enough, too many are bad, or no clip without gaps is found.
+            UserError: No episode is long enough, too many are bad, or no clip without gaps is found.
         """
         draw_episode = self._episodes_with_room(frames, stride, held_out)
-        return self._first_good(frames, pictures, lambda: Draw(draw_episode(rng), stride, "any", rng.random())).clip
+        return self._first_good(frames, images, lambda: Draw(draw_episode(rng), stride, "any", rng.random())).clip
 
     def draw_pair(
-        self, rng: np.random.Generator, farthest: int, *, held_out: bool = False, pictures: bool = True, chunk: int = 0
+        self, rng: np.random.Generator, farthest: int, *, held_out: bool = False, images: bool = True, chunk: int = 0
     ) -> GoalPair:
-        """A random moment of an episode that solved its task, and a goal: the same moment or a later one, to which led
-        what was done between.
+        """A random start in a successful episode, and a goal: the start itself or a later moment of the episode.
 
-        Often the goal is the episode's last moment, where its task was achieved: that is what goals are like, and the
-        commands of such a pair are what was meant toward it. Toward any other moment they are what was done on purpose:
-        noise, mistakes and detours led there too, and shouldn't be learned. More than half of those are moments at
-        which the fingers begin or stop to move, such as sub-goals show: around the object with open hands, and with
-        closed ones. Where the goal is the moment itself, the command is to stay. If no episode says that it solved its
-        task, all are taken.
+        A share :data:`ENDINGS` of the goals are the episode's last moment, where the task was achieved; their commands
+        are those that the expert intended. For other goals, commands are those sent on purpose, NaN where the arm was
+        disturbed: noise and mistakes should not be learned. A share :data:`TURNS` of the goals are moments at which the
+        fingers start or stop moving, as in sub-goal images: gripper around the object, open or closed. Where the start
+        is the goal, the command is to stay. Failed episodes are used only if there are no others.
 
         Args:
-            rng: equal ones give equal pairs.
-            farthest: periods between the two, at most; every number that there is room for is equally likely, but where
-                the fingers turn the two lie within a few periods.
-            held_out: from the episodes that training never sees.
-            pictures: whether they are decoded.
-            chunk: periods of which the clip tells what was done; after the goal it is to stay.
+            rng: Generator; equal ones give equal pairs.
+            farthest: Most periods between start and goal; every number that fits is equally likely, up to
+                :data:`NEAR_TURN` for goals at which the fingers start or stop moving.
+            held_out: Draw from the held-out episodes instead of the training episodes.
+            images: Decode the frames.
+            chunk: Number of periods in the pair's chunk of commands; after the goal, the command is to stay.
 
+        Raises:
+            UserError: No episode is long enough, too many are bad, or no pair without gaps is found.
         """
         draw_episode = self._episodes_with_room(2, 1, held_out, solved=True)
 
@@ -205,7 +204,7 @@ class Clips:
             far = min(farthest, room, NEAR_TURN) if kind == "turn" else min(farthest, room)
             return Draw(episode, int(rng.integers(0, far, endpoint=True)), kind, rng.random())
 
-        found = self._first_good(2, pictures, draw)
+        found = self._first_good(2, images, draw)
         times, following = found.times, None
         if chunk:
             following = chunk_at(
@@ -213,13 +212,13 @@ class Clips:
             )
         return GoalPair(**vars(found.clip), stride=found.drawn.stride, chunk=following)
 
-    def _first_good(self, frames: int, pictures: bool, draw: Callable[[], Draw]) -> _Found:
-        """The first clip without gaps of those drawn."""
+    def _first_good(self, frames: int, images: bool, draw: Callable[[], Draw]) -> _Found:
+        """The first drawn clip without gaps."""
         reason: object = "the recordings have too many gaps; `vjepa-sim lint` lists them"
         span = 0.0
         for _ in range(TRIES):
-            # A draw that fails takes as many random numbers as one that doesn't: when it was found bad makes no
-            # difference.
+            # A failing draw takes as many random numbers as another, so that knowing a bad episode beforehand changes
+            # nothing.
             drawn = draw()
             episode, span = drawn.episode, drawn.stride * self.period
             if episode in self._excluded:
@@ -230,12 +229,12 @@ class Clips:
                 if at is None:
                     continue
                 times, rows = at
-                shown = self.footage.pictures(episode, rows) if pictures else None
+                shown = self.footage.images(episode, rows) if images else None
             except UserError as error:
                 reason = error
                 self.footage.leave_out(episode, error)
                 continue
-            # To stay is to be sent again where the arm was sent before.
+            # To stay is to repeat the command of the period before.
             since = times - self.period if drawn.stride == 0 else times
             commanded = motion.meant if drawn.kind == "end" and drawn.stride else motion.commands
             clip = RobotClip(
@@ -246,17 +245,16 @@ class Clips:
                 numbers=self.starts[episode] + rows,
             )
             return _Found(clip, drawn, motion, times, commanded)
-        raise UserError(f"{self._source}: {TRIES} draws found no clip of {frames} frames {span:.4g} s apart: {reason}")
+        raise UserError(f"{self._source}: no clip of {frames} frames {span:.4g} s apart in {TRIES} draws: {reason}")
 
     @cached_property
     def _longest(self) -> float:
-        """Seconds that the longest episode lasts, to learn from or held out, whichever is less."""
+        """Seconds of the longest training or the longest held-out episode, whichever is shorter."""
         return min(self._durations[episodes].max() for episodes in (self.training_episodes, self.held_out_episodes))
 
     def _hold_out(self) -> tuple[np.ndarray, np.ndarray]:
-        """Episodes that are kept out of training, and the others.
-
-        They are drawn, not counted off: collections cycle through tasks, and every task should be held out from.
+        """Held-out episodes and training episodes, at random: collections cycle through tasks, and every task should
+        have held-out episodes.
         """
         order = np.random.default_rng(0).permutation(len(self.lengths)).tolist()
         count = max(1, round(HELD_OUT * len(order)))
@@ -265,12 +263,12 @@ class Clips:
             good = (episode for episode in order if self._is_readable(episode))
             held_out = [episode for _, episode in zip(range(count), good, strict=False)]
         if not held_out or len(held_out) == len(order):
-            raise UserError(f"{self._source}: too few episodes can be read to hold one out.")
+            raise UserError(f"{self._source}: too few episodes are readable to hold one out.")
         return np.sort(held_out), np.array(sorted(set(order) - set(held_out)))
 
     def _is_readable(self, episode: int) -> bool:
         try:
-            self.footage.pictures(episode, np.arange(self.lengths[episode]))
+            self.footage.images(episode, np.arange(self.lengths[episode]))
         except UserError as error:
             self.footage.leave_out(episode, error)
             return False
@@ -279,7 +277,7 @@ class Clips:
     def _episodes_with_room(
         self, frames: int, stride: int, held_out: bool, solved: bool = False
     ) -> Callable[[np.random.Generator], int]:
-        """A function that draws an episode, in proportion to how many such clips it has room for."""
+        """A function that draws an episode, in proportion to the number of such clips that fit into it."""
         key = (frames, stride, held_out, solved)
         if key not in self._rooms:
             self.check_span(frames, stride)
@@ -298,31 +296,31 @@ class Clips:
     # --- looking up -------------------------------------------------------------------------------------------
 
     def sample(self, rng: np.random.Generator, count: int) -> Sample:
-        """Random frames of all good episodes, in order; fewer if there are fewer."""
+        """Random frames of all good episodes, in order; at most ``count``."""
         numbers = np.sort(rng.choice(len(self), min(count, len(self)), replace=False))
         parts = []
         for episode, rows in self._by_episode(numbers):
             try:
                 motion = self.footage.motion(episode)
                 states = motion.states[rows].astype(np.float32)
-                parts.append((self.footage.pictures(episode, rows), states, motion.objects[rows], rows * 0 + episode))
+                parts.append((self.footage.images(episode, rows), states, motion.objects[rows], rows * 0 + episode))
             except UserError as error:
                 self.footage.leave_out(episode, error)
         return Sample(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
     def frames_at(self, numbers: np.ndarray) -> np.ndarray:
-        """uint8 [N, H, W, 3] of frames by their numbers [N]; black where an episode is left out."""
+        """Frames uint8 [N, H, W, 3] by their numbers [N]; black where an episode is left out."""
         parts = []
         for episode, rows in self._by_episode(numbers):
             try:
-                parts.append(self.footage.pictures(episode, rows))
+                parts.append(self.footage.images(episode, rows))
             except UserError as error:
                 self.footage.leave_out(episode, error)
                 parts.append(np.zeros((len(rows), *self.footage.frame_shape, 3), np.uint8))
         return np.concatenate(parts)
 
     def _by_episode(self, numbers: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-        """Runs of frames of one episode: its number and their rows."""
+        """Runs of frames of one episode: its index, and their rows."""
         episodes = np.searchsorted(self.starts, numbers, side="right") - 1
         for run in np.split(np.arange(len(numbers)), np.flatnonzero(np.diff(episodes)) + 1):
             if len(run):
@@ -330,7 +328,11 @@ class Clips:
 
 
 def parse_period(text: str) -> float:
-    """Seconds, from a number or a name in :data:`PERIODS`."""
+    """A period in seconds, from a number or a name in :data:`PERIODS`.
+
+    Raises:
+        UserError: It is neither, or not above 0.
+    """
     if text in PERIODS:
         return PERIODS[text]
     try:
@@ -346,6 +348,6 @@ def _check_period(rows: float, period: float, source: str) -> None:
     ratio = period / rows
     if ratio < 0.98 or (ratio < 3 and abs(ratio - round(ratio)) > 0.02 * ratio):
         raise UserError(
-            f"{source}: its rows are {rows:.4g} s apart, which gives no frames {period:.4g} s apart. Give a "
-            f"--period of {rows:.4g} s, a multiple of it, or more than {3 * rows:.4g} s."
+            f"{source}: its rows are {rows:.4g} s apart, so no frames are {period:.4g} s apart. Give a --period of "
+            f"{rows:.4g} s, a multiple of it, or more than {3 * rows:.4g} s."
         )

@@ -1,4 +1,4 @@
-"""Turn a data set of one format into a new one of another."""
+"""Convert a data set into a new one of another format."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class Converted:
     """The outcome of a conversion.
 
     Attributes:
-        written: episodes.
-        left_out: why episodes are missing, by name.
-        record: the file that tells where the data came from.
+        written: Number of episodes written.
+        left_out: Names of the missing episodes, and the reasons.
+        record: File with the provenance of the data.
     """
 
     written: int
@@ -40,28 +40,28 @@ def convert(
     views: tuple[str, ...] | None = None,
     on_progress: Progress = no_progress,
 ) -> Converted:
-    """Read every episode and write it again; numbers stay as they are, pictures go through the format's codec.
+    """Read every episode and write it again; numbers stay equal, images are compressed by the new format's codec.
 
-    What was interrupted can be read, and ``conversion.json`` says that it isn't complete.
+    After an interruption the part written is readable, and ``conversion.json`` has ``complete: false``.
 
     Args:
-        source: a data set.
-        out: the new one.
-        to: its format.
-        format: of the source, or None to find out.
-        views: only these cameras; None means all.
-        on_progress: called with the numbers of episodes done and in all.
+        source: Data set to read.
+        out: New data set.
+        to: Format of the new data set.
+        format: Format of the source, or None to detect it.
+        views: Cameras to keep; None means all.
+        on_progress: Called with the number of episodes done and the total.
 
     Raises:
-        UserError: more than a tenth of the episodes can't be read or don't fit the format.
+        UserError: More than a tenth of the episodes are unreadable or don't fit the format.
     """
     reader = open_reader(source, format, on_progress)
     left_out = LeftOut(str(source), "episodes", len(reader))
     names: list[str] = []
     with open_writer(out, to) as writer:
         record = out.with_name(f"{out.name}.conversion.json") if out.suffix else out / "conversion.json"
-        told = {"source": str(source), "format": reader.format, "to": to, "views": views, "provenance": provenance()}
-        write_json(record, {"complete": False, **told})
+        origin = {"source": str(source), "format": reader.format, "to": to, "views": views, "provenance": provenance()}
+        write_json(record, {"complete": False, **origin})
         for number, entry in enumerate(reader.entries):
             on_progress(number, len(reader))
             try:
@@ -73,13 +73,13 @@ def convert(
             else:
                 names.append(entry.name)
         on_progress(len(reader), len(reader))
-    # The names tell which episode of the source each one was.
-    write_json(record, {"complete": True, **told, "episodes": names, "left_out": left_out.reasons})
+    # Names of the source's episodes, in the order of the new data set's.
+    write_json(record, {"complete": True, **origin, "episodes": names, "left_out": left_out.reasons})
     return Converted(len(names), left_out.reasons, record)
 
 
 def _decode(episode: Episode) -> None:
-    """Whatever can't be decoded is found before anything is written."""
+    """Decode all frames, so that errors are found before anything is written."""
     for camera in episode.cameras:
         for start in range(0, len(episode), AT_ONCE):
             camera.frames[start : start + AT_ONCE]

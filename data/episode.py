@@ -1,4 +1,4 @@
-"""One trajectory: what every reader yields and every writer takes."""
+"""One trajectory: the type that every reader returns and every writer takes."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ class Camera:
     """One camera's video of an episode.
 
     Attributes:
-        serial: the camera's name in files.
+        serial: Name of the camera in files.
         frames: uint8 [T, H, W, 3], in memory, or decoded when indexed.
-        role: its place in the setup: DROID's ``ext1``, ``ext2`` and ``wrist``, or any other name in lower-case letters,
+        role: Place in the setup: DROID's ``ext1``, ``ext2`` and ``wrist``, or any other name in lower-case letters,
             digits, hyphens and underscores; one that begins with ``wrist`` moves with the end effector.
-        extrinsics: float64 [T, 6], pose of the camera in the robot's base frame at every row, metres and extrinsic
-            "xyz" Euler radians, z forward, y down; None if unknown.
-        intrinsics: pinhole matrix [3, 3] in pixels, or None if unknown.
+        extrinsics: float64 [T, 6], camera pose in the robot base frame at every row, metres and extrinsic "xyz" Euler
+            angles in radians, z forward, y down; None if unknown.
+        intrinsics: Pinhole matrix [3, 3] in pixels, or None if unknown.
     """
 
     serial: str
@@ -42,24 +42,24 @@ class Camera:
 
 @dataclass(frozen=True)
 class Episode:
-    """A trajectory: row t of every array belongs to the same moment.
+    """A trajectory: row t of every array is the same moment.
 
     Attributes:
-        cameras: at least one, each with a role of its own.
+        cameras: At least one; roles differ.
         states: float64 [T, 7], measured, see :mod:`vjepa_sim.envs.pose`.
         stamps: float64 [T], seconds, increasing.
-        commands: float64 [T, 7], the state that the arm was sent to at row t (absolute), the last row repeats it;
-            None if unknown.
-        joints: float64 [T, J], radians, of the arm's J joints; None if unknown.
-        task: what was asked for, in words.
-        success: whether it was achieved; None if nobody said.
-        behavior: which policy acted.
-        seed: the seed the scene was drawn from, or None for a real one.
-        privileged: arrays [T, …] that only a simulator knows (``object_position`` in metres), for probes, never for
+        commands: float64 [T, 7], target state commanded at row t (absolute), repeated in the last row; None if
+            unknown.
+        joints: float64 [T, J], angles of the arm's J joints in radians; None if unknown.
+        task: Task description in words.
+        success: Whether the task was achieved; None if unknown.
+        behavior: Name of the policy that acted.
+        seed: Seed of the scene; None for a real one.
+        privileged: Arrays [T, …] available in simulation only (``object_position`` in metres); for probes, never for
             agents.
-        extras: arrays [T, …] that the format holds besides, by DROID's path (``observation/controller_info/…``) or
-            the format's own name.
-        details: whatever else should stay with the episode (JSON-compatible), such as ``gripper``.
+        extras: Further arrays [T, …] of the format, by DROID's path (``observation/controller_info/…``) or the
+            format's own name.
+        details: Further JSON-compatible values kept with the episode, such as ``gripper``.
     """
 
     cameras: tuple[Camera, ...]
@@ -116,11 +116,11 @@ class Episode:
     def view(self, name: str = "left") -> Camera:
         """A camera by role (``ext1``, ``ext2``, ``wrist``, …), by side (``left``, ``right``), or by serial.
 
-        Of the exocentric cameras (:func:`exocentric`), the one with the largest y is the left one, as in DROID, and the
-        one with the smallest the right one; a single one is the left one.
+        Of the exocentric cameras (:func:`exocentric`), ``left`` is the one with the largest y, as in DROID, and
+        ``right`` the one with the smallest; a single one is ``left``.
 
         Raises:
-            UserError: the episode has no such camera.
+            UserError: The episode has no such camera.
         """
         cameras = {camera.role: camera for camera in self.cameras}
         role = role_of_view(
@@ -132,27 +132,30 @@ class Episode:
 
 
 def is_role(name: object) -> bool:
-    """Whether a camera's role can have this name."""
+    """Whether a name is valid as a camera role."""
     return isinstance(name, str) and bool(NAME.fullmatch(name))
 
 
 def exocentric(roles: Iterable[str]) -> list[str]:
-    """The roles among which ``left`` and ``right`` choose: ``ext1`` and ``ext2`` where there are any, else all cameras
-    that don't move with the end effector."""
+    """Roles that ``left`` and ``right`` select from: ``ext1`` and ``ext2`` if present, else all cameras that don't move
+    with the end effector."""
     beside = [role for role in roles if not role.startswith(WRIST)]
     return [role for role in beside if role in EXOCENTRIC_ROLES] or beside
 
 
 def assign_roles(beside: Iterable[str], wrist: Iterable[str], taken: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Camera by role, for cameras that have names of their own.
+    """Assign roles to cameras by name.
 
-    The first two beside the arm are ``ext1`` and ``ext2``, the first on the end effector is ``wrist``, as far as these
-    roles are free; every further camera has a role made of its name.
+    The first two beside the arm become ``ext1`` and ``ext2``, the first on the end effector ``wrist``, as far as these
+    roles are free; the role of every further camera is made from its name.
 
     Args:
-        beside: names of the cameras that stand beside the arm.
-        wrist: names of those that move with the end effector.
-        taken: roles whose cameras are known already, which come first.
+        beside: Names of the cameras beside the arm.
+        wrist: Names of the cameras that move with the end effector.
+        taken: Roles with known cameras; they come first.
+
+    Returns:
+        Camera names by role.
     """
     found = dict(taken or {})
     for names, usual, prefix in ((beside, EXOCENTRIC_ROLES, ""), (wrist, (WRIST,), f"{WRIST}-")):
@@ -174,19 +177,20 @@ def _own_role(name: str, prefix: str, found: Mapping[str, str]) -> str:
 
 
 def role_of_view(view: str, serials: dict[str, str], extrinsics: dict[str, np.ndarray | None]) -> str:
-    """The role of the camera that is meant by a role, a side or a serial; see :meth:`Episode.view`.
+    """The role of the camera with a role, side or serial; see :meth:`Episode.view`.
 
     Args:
-        view: what was asked for.
-        serials: of the cameras that are there, by role.
-        extrinsics: their poses [T, 6], None if unknown.
+        view: Role, side or serial.
+        serials: Serials of all cameras, by role.
+        extrinsics: Camera poses [T, 6] by role, None if unknown.
 
     Raises:
-        UserError: there is no such camera.
+        UserError: There is no such camera.
     """
 
     def to_the_right(role: str) -> tuple[float, str]:
-        return (0.0 if extrinsics[role] is None else -float(extrinsics[role][0, 1]), role)
+        poses = extrinsics[role]
+        return (0.0 if poses is None else -float(poses[0, 1]), role)
 
     sides = sorted(exocentric(serials), key=to_the_right)
     if view == "left" and sides:

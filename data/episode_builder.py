@@ -1,4 +1,4 @@
-"""Build an :class:`.Episode` row by row, while it goes on in an environment."""
+"""Build an :class:`.Episode` row by row while it runs in an environment."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 
 
 class EpisodeBuilder:
-    """What the agent's camera and the arm tell, from a reset on; on any arm.
+    """Records the agent's camera and the arm from a reset on; for any arm.
 
     Attributes:
-        env: where the episode goes on.
-        success_ever: whether the task was solved at any moment so far.
+        env: The environment recorded.
+        success_ever: Whether the task has been solved at any moment so far.
     """
 
     def __init__(self, env: GoalImageEnv):
         """
         Args:
-            env: unwrapped; reset it before the first :meth:`add_row`.
+            env: Unwrapped environment; reset it before the first :meth:`add_row`.
         """
         self.env = env
         self.success_ever = False
@@ -41,10 +41,10 @@ class EpisodeBuilder:
         return len(self._observations)
 
     def add_row(self, info: dict[str, Any]) -> None:
-        """Add the present moment: after a reset, and after every step.
+        """Record the current moment: after a reset, and after every step.
 
         Args:
-            info: the environment's newest.
+            info: The environment's latest ``info``.
         """
         self._observations.append(self.env.observation)
         self._targets.append(self.env.arm.target)
@@ -60,14 +60,17 @@ class EpisodeBuilder:
         seed: int | None = None,
         details: dict[str, Any] | None = None,
     ) -> Episode:
-        """The episode so far; two rows at least.
+        """The episode so far.
 
         Args:
-            success: whether the task was achieved; None if nobody said.
-            behavior: which policy acted.
-            task: what was asked for; the environment's own words if not given.
-            seed: what the environment was reset with, if the scene was drawn from it.
-            details: kept with the episode, JSON-compatible.
+            success: Whether the task was achieved; None if unknown.
+            behavior: Name of the policy that acted.
+            task: Task description; the environment's own if empty.
+            seed: Seed of the scene, if it was drawn from one.
+            details: Further values kept with the episode, JSON-compatible.
+
+        Raises:
+            UserError: There are fewer than 2 rows.
         """
         known = [joints for joints in self._joints if joints is not None]
         return Episode(
@@ -88,15 +91,15 @@ class EpisodeBuilder:
         return (Camera(LEFT.name, np.stack([observation.rgb for observation in self._observations]), role=LEFT.role),)
 
     def _privileged(self) -> dict[str, np.ndarray]:
-        """Arrays [T, …] that only a simulator knows."""
+        """Arrays [T, …] available in simulation only."""
         return {}
 
 
 class SimEpisodeBuilder(EpisodeBuilder):
-    """The same in the simulator: any of its cameras, and what only the simulator knows.
+    """Episode builder for the simulator, with any of its cameras and with privileged arrays.
 
     Privileged are ``object_position`` [T, 3] in metres, ``object_rotation`` [T, 3], a rotation vector in radians, and
-    ``meant_command`` [T, 7], where the arm would have been sent without the disturbance of the step that follows.
+    ``meant_command`` [T, 7], the command of the step that follows without its disturbance.
     """
 
     env: SimEnv
@@ -104,8 +107,8 @@ class SimEpisodeBuilder(EpisodeBuilder):
     def __init__(self, env: SimEnv, cameras: tuple[str, ...] = (LEFT.name,)):
         """
         Args:
-            env: unwrapped.
-            cameras: names of the episode's; the agent sees through the left one all the same.
+            env: Unwrapped environment.
+            cameras: Names of the cameras to record; the agent's is always the left one.
         """
         super().__init__(env)
         self._videos = [_CameraVideo(env, name) for name in cameras]
@@ -115,11 +118,11 @@ class SimEpisodeBuilder(EpisodeBuilder):
         self._closedness = 0.0
 
     def add_row(self, info: dict[str, Any], meant: np.ndarray | None = None) -> None:
-        """Add the present moment.
+        """Record the current moment.
 
         Args:
-            info: the environment's newest.
-            meant: the action [7] that the step before should have been; None after a reset.
+            info: The environment's latest ``info``.
+            meant: The action [7] intended for the last step; None after a reset.
         """
         if meant is not None:
             self._meant.append(self._command(meant))
@@ -132,7 +135,7 @@ class SimEpisodeBuilder(EpisodeBuilder):
         self._rotations.append(Rotation.from_matrix(simulation.object_matrix()).as_rotvec())
 
     def _command(self, action: np.ndarray) -> np.ndarray:
-        """Where an action [7] would have sent the arm from the row before: a state [7]."""
+        """The state [7] that an action [7] commands from the row before."""
         target = self._targets[-1]
         command = integrate(target, action)
         command[GRIPPER] = gripper_target(target[GRIPPER], self._closedness, action[GRIPPER])
@@ -150,7 +153,7 @@ class SimEpisodeBuilder(EpisodeBuilder):
 
 
 class _CameraVideo:
-    """What one simulated camera sees in an episode."""
+    """The video of one simulated camera in an episode."""
 
     def __init__(self, env: SimEnv, name: str):
         self._env, self._spec = env, CAMERAS[name]

@@ -1,4 +1,4 @@
-"""Small files, JSON, text and pictures: written whole or not at all, read with errors that name them."""
+"""Small files (JSON, text, images): written atomically, read with errors that name the file."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from vjepa_sim.envs.errors import UserError
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write JSON whole or not at all."""
+    """Write JSON atomically."""
     write_text(path, json.dumps(content, indent=2) + "\n")
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file whole or not at all."""
+    """Write a text file atomically."""
     with _whole(path) as file:
         file.write(text.encode())
 
 
 def write_image(path: Path, rgb: np.ndarray) -> None:
-    """Write a picture, uint8 [H, W, 3], as a PNG, whole or not at all."""
+    """Write an image, uint8 [H, W, 3], as a PNG, atomically."""
     from PIL import Image
 
     with _whole(path) as file:
@@ -36,7 +36,7 @@ def write_image(path: Path, rgb: np.ndarray) -> None:
 
 @contextmanager
 def _whole(path: Path) -> Iterator[IO[bytes]]:
-    """A file that takes its place when all is written."""
+    """A temporary file that replaces ``path`` when the block ends without an error."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, partial = tempfile.mkstemp(dir=path.parent, prefix=".partial-")
     try:
@@ -50,10 +50,10 @@ def _whole(path: Path) -> Iterator[IO[bytes]]:
 
 
 def read_json_object(path: Path) -> dict[str, Any]:
-    """A JSON file that holds an object.
+    """The object in a JSON file.
 
     Raises:
-        UserError: it is missing, not JSON, or holds something else.
+        UserError: The file is missing, not JSON, or holds something else.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -65,11 +65,11 @@ def read_json_object(path: Path) -> dict[str, Any]:
 
 
 def lacking(content: Any, wanted: dict[str, Any]) -> list[str]:
-    """Which of the wanted entries a JSON object hasn't, or has of another kind.
+    """Names of the entries that a JSON object lacks or has with another type.
 
     Args:
-        content: an object, or something else, which lacks all.
-        wanted: names and their types, as ``isinstance`` takes them.
+        content: A JSON value; one that is no object lacks all.
+        wanted: Names and their types, as ``isinstance`` takes them.
     """
     return [
         name

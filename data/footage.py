@@ -1,4 +1,4 @@
-"""States and pictures of a data set's episodes, opened when they are needed and kept while memory lasts."""
+"""States and images of a data set's episodes, opened on demand and cached."""
 
 from __future__ import annotations
 
@@ -17,25 +17,27 @@ from vjepa_sim.envs import pose
 from vjepa_sim.envs.errors import UserError
 from vjepa_sim.envs.pose import GRIPPER, POSITION, ROTATION
 
-REACH, TURN = 2.0, 2 * np.pi  # m and rad that no state of a Franka exceeds
-CLOSEDNESS = (-0.1, 1.1)
-ON_PURPOSE = np.array([0.01] * 3 + [0.1] * 3 + [0.25])  # m, rad, closedness by which a command may miss what was meant
-OPEN_EPISODES = 2048  # that are remembered
-OPEN_BYTES = 1 << 30  # of pictures that open episodes may hold
+REACH, TURN = 2.0, 2 * np.pi  # bounds of a Franka's states: m, rad
+CLOSEDNESS = (-0.1, 1.1)  # bounds of closedness
+ON_PURPOSE = np.array(
+    [0.01] * 3 + [0.1] * 3 + [0.25]
+)  # m, rad, closedness: largest accepted deviation from the intended command
+OPEN_EPISODES = 2048  # most episodes kept open
+OPEN_BYTES = 1 << 30  # most bytes of images held by open episodes
 
 
 @dataclass(frozen=True, kw_only=True)
 class Motion:
-    """An episode without its pictures.
+    """An episode's states and commands.
 
     Attributes:
         stamps: float64 [T], seconds.
         states: float64 [T, 7].
-        objects: float32 [T, 3], the object's position in metres, NaN where unknown; to learn from and to probe with.
-        commands: float32 [T, 7], the state that the arm was sent to on purpose; NaN where unknown, and where it was
-            sent elsewhere than it should have been.
-        meant: float32 [T, 7], where it should have been sent toward the task's end: without the noise of a noisy
-            expert, or by the expert who watched a planner. Where it was sent if the data don't tell.
+        objects: float32 [T, 3], object position in metres, NaN where unknown; a target for training and probes.
+        commands: float32 [T, 7], commanded target state; NaN where unknown, and where it differs from the intended one
+            by more than :data:`ON_PURPOSE`.
+        meant: float32 [T, 7], target state intended to solve the task: the command of a noisy expert without its
+            noise, or the expert's label where a planner acted. Equal to the command where the data set has no other.
     """
 
     stamps: np.ndarray
@@ -46,24 +48,24 @@ class Motion:
 
 
 class Footage:
-    """The usable episodes of a data set, counted from 0. Bad ones are left out: known ones now, others when they are
-    met.
+    """The usable episodes of a data set, numbered from 0. Bad ones are left out: those with a fault in the index at
+    once, others when reading fails.
 
     Attributes:
-        entries: of the usable episodes.
-        left_out: the others.
-        frame_shape: height and width of the pictures.
+        entries: Entries of the usable episodes.
+        left_out: The other episodes, and the reasons.
+        frame_shape: Height and width of the images, pixels.
     """
 
     def __init__(self, reader: Reader, view: str, short_side: int | None):
         """
         Args:
-            reader: of the data set.
-            view: which camera, see :meth:`.Episode.view`.
-            short_side: larger pictures are reduced to this height or width, whichever is less, in pixels.
+            reader: Reader of the data set.
+            view: Camera, see :meth:`.Episode.view`.
+            short_side: Pixels of the shorter image side, to which larger images are reduced; None keeps their size.
 
         Raises:
-            UserError: too many episodes are bad, or fewer than 2 are good.
+            UserError: Too many episodes are bad, or fewer than 2 are good.
         """
         self.left_out = LeftOut(str(reader.root), "episodes", len(reader))
         self._reader, self._view, self._short_side = reader, view, short_side
@@ -74,30 +76,30 @@ class Footage:
         self._roles = sorted({role for entry in reader.entries for role in entry.cameras})
         self._numbers = self._usable()
         self.entries = [reader.entries[number] for number in self._numbers]
-        self.frame_shape: tuple[int, int] | None = None
+        self.frame_shape = (0, 0)  # until an episode has been read
         self.frame_shape = self._find_shape()
 
     def __getstate__(self) -> dict:
-        """For worker processes that are spawned: locks don't travel."""
+        """State without the lock, which can't be pickled for spawned worker processes."""
         return {**self.__dict__, "_lock": None}
 
     def __setstate__(self, state: dict) -> None:
         self.__dict__ = {**state, "_lock": threading.Lock()}
 
     def bytes(self) -> float:
-        """Of all frames, decoded."""
+        """Bytes of all decoded frames."""
         return 3.0 * sum(entry.rows for entry in self.entries) * float(np.prod(self.frame_shape, dtype=float))
 
     def load(self, budget: float, threads: int, on_progress: Progress = no_progress) -> bool:
-        """Decode everything into memory, if it fits.
+        """Decode all frames into memory if they fit.
 
         Args:
-            budget: bytes.
-            threads: that decode.
-            on_progress: called with the numbers of episodes done and in all.
+            budget: Bytes available.
+            threads: Number of decoding threads.
+            on_progress: Called with the number of episodes done and the total.
 
         Returns:
-            Whether it fitted; if not, nothing was decoded.
+            Whether the frames fit; if not, nothing is decoded.
         """
         if self.bytes() > budget:
             return False
@@ -114,34 +116,34 @@ class Footage:
         return True
 
     def motion(self, episode: int) -> Motion:
-        """An episode's states.
+        """An episode's states and commands.
 
         Raises:
-            UserError: it can't be read.
+            UserError: The episode can't be read.
         """
         return self._episode(episode)[0]
 
-    def pictures(self, episode: int, rows: np.ndarray) -> np.ndarray:
-        """uint8 [N, H, W, 3] of rows of an episode.
+    def images(self, episode: int, rows: np.ndarray) -> np.ndarray:
+        """Images uint8 [N, H, W, 3] of an episode's rows [N].
 
         Raises:
-            UserError: they can't be decoded.
+            UserError: They can't be decoded.
         """
         return self._loaded[episode][rows] if episode in self._loaded else self._episode(episode)[1][rows]
 
     def leave_out(self, episode: int, error: UserError) -> None:
-        """Note that an episode is bad.
+        """Leave a bad episode out.
 
         Raises:
-            UserError: there are too many.
+            UserError: Too many episodes are left out.
         """
         self.left_out.note(self.entries[episode].name, error)
 
     def _usable(self) -> list[int]:
-        """Numbers of the episodes that the index knows nothing against."""
+        """Numbers of the episodes that have no fault in the index."""
         usable = []
         sizes = Counter((entry.height, entry.width) for entry in self._reader.entries if not entry.error)
-        size = max(sizes, key=sizes.get, default=(0, 0))
+        size = max(sizes, key=sizes.__getitem__, default=(0, 0))
         known = {}
         for number, entry in enumerate(self._reader.entries):
             reason = _reason(entry, self._view, size, self._roles)
@@ -160,13 +162,13 @@ class Footage:
             self.left_out.update(known)
         if len(usable) < 2:
             raise UserError(
-                f"{self._reader.root}: training needs at least 2 episodes: one to learn from and one to be held out. "
-                f"{len(usable)} can be used."
+                f"{self._reader.root}: training needs at least 2 episodes, one of them to be held out; {len(usable)} "
+                "can be used."
             )
         return usable
 
     def _find_shape(self) -> tuple[int, int]:
-        if _is_serial(self._view, self._roles):  # if the first episode lacks it, that is no damage
+        if _is_serial(self._view, self._roles):  # a wrong serial is an error, not a bad episode
             cameras = self._reader.read(self._numbers[0]).cameras
             if self._view not in [camera.serial for camera in cameras]:
                 have = ", ".join(camera.serial for camera in cameras)
@@ -180,7 +182,7 @@ class Footage:
         raise UserError(f"{self._reader.root}: no episode can be read.")
 
     def _episode(self, episode: int) -> tuple[Motion, LazyFrames | np.ndarray]:
-        """States and (not yet decoded) pictures of an episode."""
+        """An episode's motion and its images, not yet decoded."""
         with self._lock:
             if episode in self._open:
                 self._open.move_to_end(episode)
@@ -199,19 +201,19 @@ class Footage:
         read = self._reader.read(number, views=(self._view,))
         where = self._reader.where(number)
         if len(read) < rows:
-            raise UserError(f"{where} has {len(read)} rows, and had {rows} when it was looked up. Was it changed?")
+            raise UserError(f"{where} has {len(read)} rows, but {rows} in the index. Was it changed?")
         frames = read.view(self._view).frames
         if self._short_side is not None and isinstance(frames, LazyFrames):
             frames = frames.reduced(self._short_side)
-        if self.frame_shape not in (None, frames.shape[1:3]):
-            raise UserError(f"{where}: its pictures have the size {frames.shape[1:3]}, others {self.frame_shape}.")
+        if self.frame_shape not in ((0, 0), frames.shape[1:3]):
+            raise UserError(f"{where}: its images have the size {frames.shape[1:3]}, others {self.frame_shape}.")
         _check_units(read.states, where)
         objects = read.privileged.get("object_position", np.full((len(read), 3), np.nan))
         commands = np.full((len(read), 7), np.nan) if read.commands is None else read.commands
         meant = read.privileged.get("meant_command", commands)
         if meant is not commands:
             missed = np.abs(pose.difference(meant, commands)) > ON_PURPOSE
-            commands = np.where(missed.any(1)[:, None], np.nan, commands)
+            commands = np.where(np.any(missed, axis=1, keepdims=True), np.nan, commands)
         motion = Motion(
             stamps=read.stamps[:rows],
             states=read.states[:rows],
@@ -223,7 +225,7 @@ class Footage:
 
 
 def _check_units(states: np.ndarray, where: str) -> None:
-    """Nothing is learnt from degrees or centimetres; `vjepa-sim lint` looks closer."""
+    """Reject degrees and centimetres; `vjepa-sim lint` checks more."""
     place, turn, grip = np.abs(states[:, POSITION]).max(), np.abs(states[:, ROTATION]).max(), states[:, GRIPPER]
     if place > REACH or turn > TURN or grip.min() < CLOSEDNESS[0] or grip.max() > CLOSEDNESS[1]:
         raise UserError(
@@ -238,20 +240,20 @@ def _held(opened: tuple[Motion, LazyFrames | np.ndarray]) -> int:
 
 
 def _is_serial(view: str, roles: list[str]) -> bool:
-    """Whether a view is a camera's serial: neither a side nor a role, of DROID's or of the data set's own."""
+    """Whether a view is a camera's serial: neither a side, nor a role of DROID's or of the data set."""
     return view not in (*SIDES, *ROLES, *roles)
 
 
 def _reason(entry: Entry, view: str, size: tuple[int, int], roles: list[str]) -> str:
-    """What is known against an episode; "" if nothing is."""
+    """Why an episode can't be used, by the index; "" if it can."""
     if entry.error:
         return entry.error
-    # Which camera has a serial is found out when an episode is read.
+    # The index has no serials; they are checked when an episode is read.
     present = len(exocentric(entry.cameras)) > SIDES.index(view) if view in SIDES else view in entry.cameras
     if not present and not _is_serial(view, roles):
         return f"no camera {view!r}, only {', '.join(entry.cameras)}"
     if (entry.height, entry.width) != size:
-        return f"its pictures are {entry.width} × {entry.height} pixels, most are {size[1]} × {size[0]}"
+        return f"its images have {entry.width} × {entry.height} pixels, most have {size[1]} × {size[0]}"
     if entry.rows < 2 or not 0 < entry.duration < np.inf or not 0 < entry.period < np.inf:
-        return f"{entry.rows} rows over {entry.duration} s are no recording"
+        return f"{entry.rows} rows over {entry.duration} s are not a recording"
     return ""

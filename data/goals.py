@@ -1,4 +1,4 @@
-"""Goal images on disk: a folder with one PNG for each, in order, and goals.json that tells the rest."""
+"""Goal images on disk: a folder with one PNG for each, in order, and goals.json with names, steps and states."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class Origin:
     """Where goals come from.
 
     Attributes:
-        camera: what took the pictures, JSON-compatible.
-        start: of the episode they were drawn with in the simulator; None for pictures of a real camera.
+        camera: Camera that took the images, JSON-compatible.
+        start: Start of the simulated episode that the goals belong to; None for images of a real camera.
     """
 
     camera: dict[str, Any]
@@ -35,13 +35,13 @@ def save_goals(folder: Path, goals: list[Goal], camera: dict[str, Any], start: S
     """Write goals, after those that the folder already has.
 
     Args:
-        folder: new, or one that this function wrote.
-        goals: in order; states are kept if there are any.
-        camera: what took the pictures, JSON-compatible: its address, or the simulator's settings.
-        start: of the episode they were drawn with, in the simulator.
+        folder: A new folder, or one that this function wrote.
+        goals: Goals in order, with states if known.
+        camera: Camera that took the images, JSON-compatible: its address, or the simulator's settings.
+        start: Start of the simulated episode that the goals belong to.
 
     Raises:
-        UserError: the folder holds something else, pictures of another size, camera or episode, or this episode's
+        UserError: The folder holds something else, images of another size, camera or episode, or this episode's goals
             already.
     """
     path = folder / GOALS_FILE
@@ -49,9 +49,9 @@ def save_goals(folder: Path, goals: list[Goal], camera: dict[str, Any], start: S
         raise UserError(f"{folder} is not empty and holds no {GOALS_FILE}. Give a new folder.")
     fresh = {"camera": camera, "start": None if start is None else start.to_dict(), "goals": []}
     before = load_origin(folder) if path.exists() else None
-    told = {**fresh, "provenance": provenance()} if before is None else read_json_object(path)
-    if told["camera"] != camera:
-        raise UserError(f"{folder} has pictures of another camera: {told['camera']}, now {camera}. Give a new folder.")
+    content = {**fresh, "provenance": provenance()} if before is None else read_json_object(path)
+    if content["camera"] != camera:
+        raise UserError(f"{folder} has images of another camera: {content['camera']}, now {camera}. Give a new folder.")
     there = [] if before is None else load_goals(folder)
     if before is not None and before.start != start:
         raise UserError(
@@ -65,28 +65,28 @@ def save_goals(folder: Path, goals: list[Goal], camera: dict[str, Any], start: S
             "camera."
         )
     for goal in goals:
-        name = f"{len(told['goals']):02d}.png"
+        name = f"{len(content['goals']):02d}.png"
         write_image(folder / name, goal.rgb)
         state = None if goal.state is None else [float(number) for number in goal.state]
-        told["goals"].append({"file": name, "name": goal.name, "steps": goal.steps, "state": state})
-    write_json(path, told)
+        content["goals"].append({"file": name, "name": goal.name, "steps": goal.steps, "state": state})
+    write_json(path, content)
 
 
 def load_goals(folder: Path) -> list[Goal]:
     """Read goals.
 
     Raises:
-        UserError: the folder, a picture or a field is missing or damaged, or the pictures differ in size.
+        UserError: The folder, an image or a field is missing or damaged, or the images differ in size.
     """
     from PIL import Image
 
     folder = Path(folder)
     if not (folder / GOALS_FILE).is_file():
         raise UserError(f"{folder} holds no {GOALS_FILE}. `vjepa-sim capture-goal --out {folder}` takes goal images.")
-    told = read_json_object(folder / GOALS_FILE)
+    content = read_json_object(folder / GOALS_FILE)
     goals = []
     try:
-        for entry in told["goals"]:
+        for entry in content["goals"]:
             with Image.open(folder / entry["file"]) as image:
                 rgb = np.array(image.convert("RGB"))
             state = None if entry["state"] is None else np.array(entry["state"], np.float32)
@@ -108,13 +108,13 @@ def load_origin(folder: Path) -> Origin:
     """Read where a folder's goals come from.
 
     Raises:
-        UserError: the folder holds no goals, or what it tells can't be read.
+        UserError: The folder holds no goals, or its description is damaged.
     """
     path = Path(folder) / GOALS_FILE
-    told = read_json_object(path)
-    camera, start = told.get("camera"), told.get("start")
+    content = read_json_object(path)
+    camera, start = content.get("camera"), content.get("start")
     if not isinstance(camera, dict):
-        raise UserError(f"{path}: it doesn't tell which camera took the goals.")
+        raise UserError(f"{path}: the camera that took the goals is missing.")
     try:
         return Origin(camera, None if start is None else Start.from_dict(start))
     except UserError as error:
@@ -122,7 +122,7 @@ def load_origin(folder: Path) -> Origin:
 
 
 def fingerprint_goals(goals: list[Goal]) -> int:
-    """A checksum (CRC-32) of pictures and steps: tells whether two runs worked toward the same goals."""
+    """A checksum (CRC-32) of images and steps, equal for two runs with the same goals."""
     checksum = 0
     for goal in goals:
         checksum = zlib.crc32(goal.rgb.tobytes(), zlib.crc32(f"{goal.rgb.shape} {goal.steps}".encode(), checksum))

@@ -1,7 +1,7 @@
-"""What a data set holds, looked up once and remembered: opening 100,000 episodes must not mean opening their files.
+"""An index of a data set's episodes, cached so that opening 100,000 episodes does not open all their files.
 
-The index is a Parquet file in the user's cache; nothing is ever written into the data set itself. It is brought up to
-date each time: only episodes that are new, or that have changed, are looked at.
+The index is a Parquet file in the user's cache; nothing is ever written into the data set itself. It is updated each
+time: only new and changed episodes are examined.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from pathlib import Path
 from vjepa_sim.data.formats.format import Entry, Progress, no_progress
 from vjepa_sim.envs.cache import cache_folder
 
-VERSION = 3  # of what is remembered; an index of another version is made anew
-SAVE_EVERY = 30.0  # s between two savings of an index in the making
-AT_ONCE = 64
-LOOK_AGAIN = 100  # bad episodes
+VERSION = 3  # version of the index; one of another version is rebuilt
+SAVE_EVERY = 30.0  # s between saves while an index is built
+AT_ONCE = 64  # episodes examined at a time
+LOOK_AGAIN = 100  # most bad episodes examined again
 log = logging.getLogger(__name__)
 
 
 def index_file(root: Path) -> Path:
-    """Where the index of a data set lies."""
+    """Path of a data set's index."""
     digest = hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:24]
     return cache_folder() / "index" / f"{digest}.parquet"
 
@@ -38,18 +38,18 @@ def indexed(
     describe: Callable[[str], Entry],
     on_progress: Progress = no_progress,
 ) -> list[Entry]:
-    """Entries of a data set's episodes, remembered from earlier calls or made by ``describe``.
+    """Entries of a data set's episodes, from the index of earlier calls or made by ``describe``.
 
     Args:
-        root: of the data set; together with the names, what the index is kept under.
-        changed: for each episode's name, in order, a number that changes when the episode does.
-        describe: makes one entry; it notes errors in the entry and doesn't raise.
-        on_progress: called with the numbers of episodes looked at and to look at.
+        root: Root of the data set; the index is kept by its path.
+        changed: Episode names in order, each with a number that changes when the episode does.
+        describe: Makes the entry of a name; it puts errors into the entry and doesn't raise.
+        on_progress: Called with the number of episodes examined and the total to examine.
     """
     path = index_file(root)
     known = _load(path)
     missing = [name for name, stamp in changed.items() if known.get(name, (None, None))[0] != stamp]
-    # What was wrong may have been mended without a trace in the folder's time; many of them would take too long.
+    # A bad episode may have been repaired without a change of its folder's time; examining many would take too long.
     wrong = [name for name in changed if name in known and known[name][1].error]
     missing = list(dict.fromkeys([*missing, *wrong[:LOOK_AGAIN]]))
     if missing:
@@ -65,7 +65,7 @@ def indexed(
                     if time.monotonic() - saved > SAVE_EVERY:
                         _save(path, known)
                         saved = time.monotonic()
-        finally:  # what was looked at before an interruption is kept
+        finally:  # entries made before an interruption are kept
             _save(path, {name: each for name, each in known.items() if name in changed})
     return [known[name][1] for name in changed]
 
@@ -115,7 +115,7 @@ def _save(path: Path, known: dict[str, tuple[int, Entry]]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, partial = tempfile.mkstemp(dir=path.parent, prefix=".partial-")
         os.close(handle)
-    except OSError as error:  # the data can be read all the same, only not as fast next time
+    except OSError as error:  # the data are readable without it, only slower to open
         log.warning("The index of the data set can't be kept in %s (%s).", path.parent, error)
         return
     try:

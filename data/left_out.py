@@ -1,4 +1,4 @@
-"""What a data set lacks because it couldn't be read: named, counted, and too much of it an error."""
+"""Unreadable parts of a data set: named and counted; too many are an error."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import threading
 
 from vjepa_sim.envs.errors import UserError
 
-MAX_SHARE = 0.1  # that may be left out, and always one
+MAX_SHARE = 0.1  # largest share that may be left out; one part always may
 log = logging.getLogger(__name__)
 
 
@@ -15,32 +15,32 @@ class LeftOut:
     """Parts of a data set that can't be used, and why.
 
     Attributes:
-        reasons: by name.
+        reasons: Reasons by name of the part.
     """
 
     def __init__(self, where: str, what: str, total: int):
         """
         Args:
-            where: name of the data set.
-            what: its parts are called, such as ``episodes``.
-            total: of its parts.
+            where: Name of the data set.
+            what: Word for its parts, such as ``episodes``.
+            total: Number of parts.
         """
         self.reasons: dict[str, str] = {}
         self._where, self._what, self._total = where, what, total
         self._lock = threading.Lock()
 
     def __getstate__(self) -> dict:
-        """For worker processes that are spawned: locks don't travel."""
+        """State without the lock, which can't be pickled for spawned worker processes."""
         return {**self.__dict__, "_lock": None}
 
     def __setstate__(self, state: dict) -> None:
         self.__dict__ = {**state, "_lock": threading.Lock()}
 
     def note(self, name: str, reason: object) -> None:
-        """Leave a part out; the first time it is said.
+        """Leave a part out, with a warning the first time.
 
         Raises:
-            UserError: that makes too many.
+            UserError: Too many parts are left out.
         """
         with self._lock:
             new = name not in self.reasons
@@ -50,21 +50,25 @@ class LeftOut:
         self.check()
 
     def update(self, reasons: dict[str, str]) -> None:
-        """Leave out what another process, or an earlier run, found.
+        """Leave out parts that another process or an earlier run found.
 
         Raises:
-            UserError: that makes too many.
+            UserError: Too many parts are left out.
         """
         with self._lock:
             self.reasons.update(reasons)
         self.check()
 
     def check(self) -> None:
-        """Raise a :class:`UserError` if too much, or everything, is left out."""
+        """Check how much is left out.
+
+        Raises:
+            UserError: Too many parts, or all, are left out.
+        """
         count = len(self.reasons)
         if count > max(1, MAX_SHARE * self._total) or count >= self._total:
             first = "; ".join(list(self.reasons.values())[:3])
             raise UserError(
-                f"{count} of {self._total} {self._what} in {self._where} can't be used, at most {MAX_SHARE:.0%} may be "
-                f"bad. Restore or remove them; `vjepa-sim lint` lists and moves episodes. Such as: {first}"
+                f"{count} of {self._total} {self._what} in {self._where} can't be used; at most {MAX_SHARE:.0%} may be "
+                f"bad. Restore or remove them; `vjepa-sim lint` lists and moves episodes. First ones: {first}"
             )

@@ -1,4 +1,4 @@
-"""Weighted mixtures of data, drawn clip by clip: robot episodes and, for stage one, videos and pictures."""
+"""Weighted mixtures of data, drawn clip by clip: robot episodes and, for pretraining, videos and images."""
 
 from __future__ import annotations
 
@@ -18,37 +18,40 @@ from vjepa_sim.data.videos import ImageFolder, VideoFolder
 from vjepa_sim.envs.errors import UserError, unknown_name
 
 PLAIN = {"video": VideoFolder, "images": ImageFolder}  # folders without robots
-MOMENTS = 64  # that are looked at to know what data tell
-MEMORY_SHARE = 0.4  # of the memory there is that decoded episodes may fill
+MOMENTS = 64  # held-out pairs examined for commands
+MEMORY_SHARE = 0.4  # share of the memory that decoded episodes may fill
 CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 Kind = TypeVar("Kind", bound=VideoClip)
 
 
 class Source(Protocol):
-    """Where clips come from.
+    """Where clips come from."""
 
-    Attributes:
-        record: what the data are, for the card; JSON-compatible.
-        identity: what a resumed run compares; JSON-compatible.
-    """
+    @property
+    def record(self) -> dict:
+        """Description of the data for the model card, JSON-compatible."""
+        ...
 
-    record: dict
-    identity: dict
+    @property
+    def identity(self) -> dict:
+        """Values that must be the same for a resumed run, JSON-compatible."""
+        ...
 
     def draw_clip(self, rng: np.random.Generator, frames: int, stride: int) -> VideoClip:
         """A random clip whose frames are ``stride`` periods apart."""
+        ...
 
 
 class Mixture:
-    """Sources and how often each is drawn from.
+    """Sources of clips with weights.
 
-    What is drawn depends on the seed of each clip alone, so workers and processes can share the work in any way.
+    A clip depends on its seed alone, so workers and processes can share the work in any way.
 
     Attributes:
-        sources: in the order given.
-        weights: they add up to 1.
-        period: seconds between two frames of a clip, at stride 1.
+        sources: Sources in the order given.
+        weights: Probability of each source, adding up to 1.
+        period: Seconds between two frames of a clip at stride 1.
     """
 
     def __init__(self, sources: list[Source], weights: list[float], period: float = PERIODS["paper"]):
@@ -58,54 +61,54 @@ class Mixture:
 
     @property
     def records(self) -> tuple[dict, ...]:
-        """What the data are, for the card."""
+        """Descriptions of the data for the model card."""
         return tuple(source.record for source in self.sources)
 
     @property
     def identity(self) -> list:
-        """What a resumed run compares to know that the data are still the same, JSON-compatible."""
+        """Values that must be the same for a resumed run, JSON-compatible."""
         return [[source.identity, float(weight)] for source, weight in zip(self.sources, self.weights, strict=True)]
 
     @property
     def episodes(self) -> list[Clips]:
-        """The sources that hold robot episodes; probes and pictures are made from the first."""
+        """The sources that are robot episodes; probes and sample images come from the first."""
         return [source for source in self.sources if isinstance(source, Clips)]
 
     def draw(self, seeds: list[list[int]], frames: int, stride: int) -> list[VideoClip]:
-        """One clip for each seed, decoded side by side. Equal seeds give equal clips."""
+        """One clip for each seed, decoded in parallel. Equal seeds give equal clips."""
         return _side_by_side(lambda seed: self.draw_one(seed, frames, stride), seeds)
 
     def draw_one(self, seed: list[int], frames: int, stride: int) -> VideoClip:
-        """The clip of one seed."""
+        """The clip of a seed."""
         rng = np.random.default_rng(seed)
         number = self._pick(rng)
         return replace(self.sources[number].draw_clip(rng, frames, stride), source=number)
 
     def draw_motion(
-        self, seeds: list[list[int]], frames: int, held_out: bool = False, pictures: bool = False
+        self, seeds: list[list[int]], frames: int, held_out: bool = False, images: bool = False
     ) -> list[RobotClip]:
-        """The same for mixtures of robot episodes alone: also held-out ones, also without pictures."""
+        """One clip for each seed, for mixtures of robot episodes only; see :meth:`.Clips.draw_clip`."""
         return self._draw(
-            seeds, pictures, lambda clips, rng: clips.draw_clip(rng, frames, 1, held_out=held_out, pictures=pictures)
+            seeds, images, lambda clips, rng: clips.draw_clip(rng, frames, 1, held_out=held_out, images=images)
         )
 
     def draw_pairs(
-        self, seeds: list[list[int]], farthest: int, *, held_out: bool = False, pictures: bool = False, chunk: int = 0
+        self, seeds: list[list[int]], farthest: int, *, held_out: bool = False, images: bool = False, chunk: int = 0
     ) -> list[GoalPair]:
-        """A moment and its goal for each seed, see :meth:`.Clips.draw_pair`; of robot episodes alone."""
+        """One start and goal for each seed, for mixtures of robot episodes only; see :meth:`.Clips.draw_pair`."""
         return self._draw(
             seeds,
-            pictures,
-            lambda clips, rng: clips.draw_pair(rng, farthest, held_out=held_out, pictures=pictures, chunk=chunk),
+            images,
+            lambda clips, rng: clips.draw_pair(rng, farthest, held_out=held_out, images=images, chunk=chunk),
         )
 
-    def tells_commands(self) -> bool:
-        """Whether these data tell where the arm was sent, as some held-out moments say; of robot episodes alone."""
+    def has_commands(self) -> bool:
+        """Whether a sample of held-out pairs has commands; for mixtures of robot episodes only."""
         seeds = [[0, row] for row in range(MOMENTS)]
         return any(np.isfinite(pair.commands).any() for pair in self.draw_pairs(seeds, 1, held_out=True))
 
     def _draw(
-        self, seeds: list[list[int]], pictures: bool, draw: Callable[[Clips, np.random.Generator], Kind]
+        self, seeds: list[list[int]], images: bool, draw: Callable[[Clips, np.random.Generator], Kind]
     ) -> list[Kind]:
         episodes = self.episodes
 
@@ -114,20 +117,20 @@ class Mixture:
             number = self._pick(rng)
             return replace(draw(episodes[number], rng), source=number)
 
-        return _side_by_side(one, seeds) if pictures else [one(seed) for seed in seeds]
+        return _side_by_side(one, seeds) if images else [one(seed) for seed in seeds]
 
     def _pick(self, rng: np.random.Generator) -> int:
         return int(rng.choice(len(self.sources), p=self.weights))
 
 
 def _side_by_side(draw: Callable[[list[int]], Kind], seeds: list[list[int]]) -> list[Kind]:
-    # A pool of each call's own: one that is kept wouldn't survive the forks of a DataLoader.
+    # A new pool for each call: a kept one wouldn't survive the forks of a DataLoader.
     with ThreadPoolExecutor(_threads()) as pool:
         return list(pool.map(draw, seeds))
 
 
 def _processes() -> int:
-    """How many training processes share this machine; torchrun says so."""
+    """Number of training processes on this machine, set by torchrun."""
     return max(1, int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
 
 
@@ -136,11 +139,11 @@ def _threads() -> int:
 
 
 def _memory() -> float:
-    """Bytes that this machine, or the container it is, has."""
+    """Bytes of memory of this machine or container."""
     machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     try:
         return min(machine, int(CONTAINER_LIMIT.read_text()))
-    except (OSError, ValueError):  # there is none, or it says "max"
+    except (OSError, ValueError):  # no file, or it holds "max"
         return machine
 
 
@@ -156,15 +159,15 @@ def load_mixture(
     """Open data such as ``droid:PATH@0.5``, ``sim:PATH@0.5``, ``video:clips@0.3``, ``images:pictures``.
 
     Args:
-        texts: one or several FORMAT:PATH@WEIGHT; a weight that is left out is 1.
-        on_progress: called with the numbers of episodes read and in all, while data sets are looked through and loaded.
-        period: seconds between two frames.
-        view: which camera of robot episodes.
-        short_side: larger pictures are reduced to this height or width, whichever is less, in pixels.
-        only_episodes: refuse plain videos and pictures, since there is no arm in them.
+        texts: One or several FORMAT:PATH@WEIGHT; the default weight is 1.
+        on_progress: Called with the number of episodes read and the total, while data sets are indexed and loaded.
+        period: Seconds between two frames.
+        view: Camera of robot episodes, see :meth:`.Episode.view`.
+        short_side: Pixels of the shorter image side, to which larger images are reduced; None keeps their size.
+        only_episodes: Reject plain videos and images, which have no actions.
 
     Raises:
-        UserError: a format is unknown, a path is missing or holds nothing of its kind.
+        UserError: A format is unknown, or a path is missing or holds no such data.
     """
     texts = [texts] if isinstance(texts, str) else list(texts)
     if not texts:
@@ -177,7 +180,7 @@ def load_mixture(
         if kind in PLAIN:
             if only_episodes:
                 raise UserError(
-                    f"--data {text!r}: there are no actions in it, which this needs. Give robot episodes: "
+                    f"--data {text!r}: it has no actions, which are needed here. Give robot episodes: "
                     f"{', '.join(f'{name}:PATH' for name in FORMATS)}."
                 )
             sources.append(PLAIN[kind](path, period, short_side))
@@ -192,10 +195,10 @@ def load_mixture(
 
 
 def look_through(texts: Iterable[str], on_progress: Callable[[int, int], None]) -> None:
-    """Make the indexes of data sets, so that opening them is quick; see :mod:`vjepa_sim.data.index`.
+    """Build the indexes of data sets, so that opening them is quick; see :mod:`vjepa_sim.data.index`.
 
     Raises:
-        UserError: as :func:`load_mixture`.
+        UserError: See :func:`load_mixture`.
     """
     for text in texts:
         kind, path, _ = parse_source(text)
@@ -204,7 +207,11 @@ def look_through(texts: Iterable[str], on_progress: Callable[[int, int], None]) 
 
 
 def parse_source(text: str) -> tuple[str, Path, float]:
-    """Format, path and weight in a data argument such as ``sim:episodes/first`` or ``video:clips@0.5``."""
+    """Format, path and weight of a data argument such as ``sim:episodes/first`` or ``video:clips@0.5``.
+
+    Raises:
+        UserError: The argument has another form, or the format is unknown.
+    """
     kind, separator, rest = text.partition(":")
     path, at, share = rest.rpartition("@")
     if not at:
@@ -222,5 +229,5 @@ def parse_source(text: str) -> tuple[str, Path, float]:
     except ValueError:
         weight = -1.0
     if not 0 < weight < float("inf"):
-        raise UserError(f"--data {text!r}: the weight {share!r} is no number above 0.")
+        raise UserError(f"--data {text!r}: the weight {share!r} is not a number above 0.")
     return kind, Path(path), weight

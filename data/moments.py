@@ -1,4 +1,4 @@
-"""Which moments of a recording a clip is made of, and where the arm was sent in them."""
+"""Moments of a recording that a clip consists of, and the commands at these moments."""
 
 from __future__ import annotations
 
@@ -9,20 +9,19 @@ import numpy as np
 from vjepa_sim.data.footage import Motion
 from vjepa_sim.envs import pose
 
-MAX_GAP = 2.5  # row periods; where more lie between two rows, some were lost
-FINGERS_MOVE = 0.2  # closedness per second: slower fingers stand still
+MAX_GAP = 2.5  # periods between two rows; beyond it, rows were lost
+FINGERS_MOVE = 0.2  # closedness per second; slower fingers count as still
 
 
 @dataclass(frozen=True)
 class Draw:
-    """Which clip was drawn.
+    """A random choice of a clip.
 
     Attributes:
-        episode: number.
-        stride: periods from one frame to the next.
-        kind: of its last frame: the episode's ``end``, a ``turn`` (the fingers begin or stop to move there), or
-            ``any``.
-        share: which of those that there are, from 0 to 1.
+        episode: Number of the episode.
+        stride: Periods from one frame to the next.
+        kind: Kind of the last frame: the episode's ``end``, a ``turn`` (fingers start or stop moving), or ``any``.
+        share: Position among the possible clips, from 0 to 1.
     """
 
     episode: int
@@ -32,7 +31,7 @@ class Draw:
 
 
 def begin(drawn: Draw, motion: Motion, span: float) -> float:
-    """Where a clip begins, as a share from 0 to 1 of the rows at which it can; where no turn has room, anywhere."""
+    """First row of a clip, as a share from 0 to 1 of the rows where it can begin; any row if no ``turn`` fits."""
     if drawn.kind == "end":
         return 1.0
     starts = motion.stamps[motion.stamps <= motion.stamps[-1] - span + 1e-6]
@@ -45,16 +44,16 @@ def begin(drawn: Draw, motion: Motion, span: float) -> float:
 
 
 def _finger_turns(motion: Motion) -> np.ndarray:
-    """Rows at which the fingers begin to move, and rows at which they have stopped."""
+    """Rows at which the fingers start moving, and rows at which they have stopped."""
     rates = np.abs(np.diff(motion.states[:, pose.GRIPPER])) / np.diff(motion.stamps)
-    moving = np.concatenate([[False], rates > FINGERS_MOVE, [False]])  # before each row, and after the last
+    moving = np.concatenate([[False], rates > FINGERS_MOVE, [False]])  # before each row, and after the last one
     return np.flatnonzero(moving[1:] != moving[:-1])
 
 
 def commands_at(commands: np.ndarray, stamps: np.ndarray, times: np.ndarray, period: float) -> np.ndarray:
-    """Where the arm was sent in the periods that begin at times [T]; NaN before the first row.
+    """Commands [T, 7] of the periods that begin at times [T]; NaN before the first row.
 
-    In a recording with several rows a period, what counts is where it was sent last.
+    With several rows in a period, the last command counts.
     """
     rows = np.searchsorted(stamps, times + (1 - 1e-6) * period) - 1
     return np.where(rows[:, None] >= 0, commands[rows], np.nan).astype(commands.dtype)
@@ -63,19 +62,18 @@ def commands_at(commands: np.ndarray, stamps: np.ndarray, times: np.ndarray, per
 def chunk_at(
     motion: Motion, commands: np.ndarray, *, begin: float, goal: float, length: int, period: float
 ) -> np.ndarray:
-    """What the arm was sent to do in the periods from a moment on; once the goal is there, to stay where it was sent
-    last.
+    """Commands of the periods from a moment on; after the goal, the last command is repeated.
 
     Args:
-        motion: of the episode.
-        commands: where it was sent [T, 7], with one row for each of the motion's.
-        begin: the moment, in seconds.
-        goal: likewise.
-        length: number of periods.
-        period: seconds.
+        motion: Motion of the episode.
+        commands: Commanded target states [T, 7], one for each row of the motion.
+        begin: The moment, seconds.
+        goal: Time of the goal, seconds.
+        length: Number of periods.
+        period: Seconds.
 
     Returns:
-        float32 [length, 7]: changes of its pose, and the closedness; NaN where unknown.
+        float32 [length, 7]: changes of the end-effector pose, and closedness; NaN where unknown.
     """
     times = begin + period * np.arange(length)
     states = pose.interpolate(motion.states, motion.stamps, np.minimum(times, goal))
@@ -90,10 +88,10 @@ def chunk_at(
 def rows_in_time(stamps: np.ndarray, where: float, frames: int, step: float) -> tuple[np.ndarray, np.ndarray] | None:
     """Times [frames] that are ``step`` seconds apart, and the nearest rows [frames].
 
-    The first is a row's own, at a share ``where`` of what is possible.
+    The first time is that of a row, chosen by ``where`` (0 to 1) among those from which the clip fits.
 
     Returns:
-        None if there is no room, or the recording has a gap there.
+        Times and rows; None if the clip doesn't fit, or the recording has a gap there.
     """
     last = stamps[-1] - (frames - 1) * step
     room = int(np.searchsorted(stamps, last + 1e-6 * step, side="right"))

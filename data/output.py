@@ -1,4 +1,4 @@
-"""Output folders: one writer at a time, one configuration for ever, nothing of anyone else's touched."""
+"""Output folders: one writer at a time, one configuration, no foreign files touched."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ def claimed(
     may_differ: tuple[str, ...] = (),
     assumed: dict[str, Any] | None = None,
 ) -> Iterator[None]:
-    """Hold an output folder while something is written into it.
+    """Lock an output folder while something is written into it.
 
-    A new folder gets ``config_file`` with the configuration and its provenance; an old one must hold an equal
-    configuration, and is continued.
+    A new folder gets ``config_file`` with the configuration and its provenance; an existing one
+    must hold an equal configuration, and is continued.
 
     Args:
-        out: a new or empty folder, or one of an earlier run.
-        config_file: name of the JSON file that tells what the folder holds.
-        config: JSON-compatible.
-        may_differ: keys in which an earlier configuration may differ; the file then takes the new values.
-        assumed: what holds for an earlier configuration that was written before these keys existed.
+        out: A new or empty folder, or one of an earlier run.
+        config_file: Name of the JSON file with the folder's configuration.
+        config: Configuration, JSON-compatible.
+        may_differ: Keys in which an earlier configuration may differ; the file then takes the new values.
+        assumed: Values of keys that an earlier configuration didn't have yet.
 
     Raises:
-        UserError: the folder is a file, holds something else or other settings, or another process writes into it.
+        UserError: The folder is a file, holds something else or other settings, or another process writes into it.
     """
     check_output(out, config_file)
     path = out / config_file
@@ -61,10 +61,10 @@ def claimed(
 
 
 def check_output(out: Path, config_file: str) -> None:
-    """Refuse a folder that can't be claimed whatever the configuration; for a look before long preparations.
+    """Check that a folder can be claimed, whatever the configuration; for use before long preparations.
 
     Raises:
-        UserError: it is a file, or holds something else.
+        UserError: It is a file, or holds something else.
     """
     if out.exists() and not out.is_dir():
         raise UserError(f"{out} is a file; --out must be a folder.")
@@ -74,11 +74,11 @@ def check_output(out: Path, config_file: str) -> None:
 
 
 def leaves(value: Any, name: str = "") -> dict[str, Any]:
-    """Settings by name, those inside others by names with dots; short lists are one setting.
+    """Settings by dotted name; a list of plain values is one setting.
 
     Args:
-        value: JSON-compatible.
-        name: of the whole.
+        value: JSON-compatible value.
+        name: Name of ``value``, a prefix of the names in it.
     """
     if isinstance(value, list) and not any(isinstance(each, dict | list) for each in value):
         return {name: value}

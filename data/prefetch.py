@@ -1,4 +1,4 @@
-"""Make the next thing while the present one is used."""
+"""Prefetching: make the next items in the background while the current one is used."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
-DEPTH = 2  # things that wait: one hides an even pace, two also hide an uneven one
+DEPTH = 2  # items ahead: one suffices for an even pace, two for an uneven one
 
 
 class Ahead(Generic[T]):
-    """Things numbered 0, 1, 2, …, each made in the background before it is asked for.
+    """Items numbered 0, 1, 2, …, each made in the background before it is needed.
 
-    Each depends on its number alone, so when it was made makes no difference.
+    An item depends on its number alone, not on when it is made.
     """
 
     def __init__(self, make: Callable[[int], T]):
         """
         Args:
-            make: called with a number, in a thread of its own.
+            make: Makes the item of a number; called in a background thread.
         """
         self._make = make
         self._pool = ThreadPoolExecutor(1)
         self._waiting: dict[int, Future[T]] = {}
 
     def take(self, number: int, end: int) -> T:
-        """One thing; the next ones, before ``end``, are begun. An error in its making is raised here."""
+        """An item; the next ones, before ``end``, are begun. Raises the error of ``make``, if any."""
         for each in range(number, min(number + 1 + DEPTH, end)):
             if each not in self._waiting:
                 self._waiting[each] = self._pool.submit(self._make, each)

@@ -1,4 +1,4 @@
-"""Where a result came from: kept in every folder we write."""
+"""Provenance of a result, kept in every folder that is written."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def package_version(name: str) -> str | None:
 
 
 def git_commit() -> str | None:
-    """The commit of the checkout this code lies in, "-dirty" if it was changed, None outside a checkout."""
+    """Git commit of this checkout, with "-dirty" if it has changes; None outside a checkout."""
     try:
         result = subprocess.run(
             ["git", "describe", "--always", "--abbrev=40", "--dirty"],

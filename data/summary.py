@@ -1,4 +1,4 @@
-"""What a data set holds, in numbers."""
+"""Summary of a data set in numbers."""
 
 from __future__ import annotations
 
@@ -16,37 +16,37 @@ from vjepa_sim.data.motion import IDLE_RULE, idle
 from vjepa_sim.envs.errors import UserError
 from vjepa_sim.envs.pose import GRIPPER, difference
 
-SAMPLE = 200  # episodes: enough for a percent of the idle share
-SEED = 0  # of the sample, so that two summaries of the same data agree
-NAMED = 5  # unreadable episodes, tasks, kinds of errors
-REASON, LINE = 100, 120  # characters
+SAMPLE = 200  # episodes measured; enough for the idle share to about one percent
+SEED = 0  # seed of the sample, so that two summaries of the same data agree
+NAMED = 5  # unreadable episodes, tasks and kinds of errors shown
+REASON, LINE = 100, 120  # characters of a reason and of a line
 AXES = ("x [m]", "y [m]", "z [m]", "roll [rad]", "pitch [rad]", "yaw [rad]", "closedness")
-HALF_CLOSED, HYSTERESIS = 0.5, 0.1  # closedness: a hand has closed above 0.6 and opened below 0.4
+HALF_CLOSED, HYSTERESIS = 0.5, 0.1  # closedness: closed above 0.6, open below 0.4
 
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """A data set in numbers. Counts are of all episodes, measurements of a sample of those that can be read.
+    """A data set in numbers: counts over all episodes, measurements over a sample of the readable ones.
 
     Attributes:
-        path, format: of the data set.
-        episodes, readable: how many.
-        unreadable: reasons and how often each, the most frequent first; from the index and from the sample.
-        unreadable_names: the first of those episodes.
-        hours, rows: of the readable episodes.
-        period: median seconds between two rows, and the 5th and 95th percentile of the episodes'.
-        cameras: role to the number of episodes that have it.
-        sizes: "width × height" of the first camera to the number of episodes.
-        successes, judged: episodes that succeeded, and those of which somebody said.
-        tasks: the most frequent, and how often.
-        task_count: how many different ones.
-        grippers: which, and how often.
-        sampled: how many episodes were measured.
-        view: whose pictures must be there for an episode to be measured.
-        actions: per dimension, over one row as stored: ``mean``, ``std``, ``p1``, ``p99``, ``max_abs``; see
+        path, format: Path and format of the data set.
+        episodes, readable: Number of all and of readable episodes.
+        unreadable: Reasons and their counts, the most frequent first; from the index and from the sample.
+        unreadable_names: Names of the first unreadable episodes.
+        hours, rows: Total length of the readable episodes.
+        period: Seconds between two rows: median, 5th and 95th percentile of the episodes' periods.
+        cameras: Number of episodes by camera role.
+        sizes: Number of episodes by "width × height" of the first camera.
+        successes, judged: Number of successful episodes, and of episodes with known success.
+        tasks: Number of episodes by task, for the most frequent tasks.
+        task_count: Number of different tasks.
+        grippers: Number of episodes by gripper.
+        sampled: Number of episodes measured.
+        view: Camera that a measured episode must have.
+        actions: By dimension, over one row as stored: ``mean``, ``std``, ``p1``, ``p99``, ``max_abs``; see
             :func:`.difference`. Empty if nothing was measured.
-        idle: share of idle steps, see :data:`.IDLE_RULE`; None if nothing was measured.
-        closings, openings: of the hand, in an episode on average; None if nothing was measured.
+        idle: Share of idle steps, see :data:`.IDLE_RULE`; None if nothing was measured.
+        closings, openings: Mean number of gripper closings and openings in an episode; None if nothing was measured.
     """
 
     path: str
@@ -73,20 +73,20 @@ class Summary:
     openings: float | None
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-compatible."""
+        """The summary as a JSON-compatible dictionary."""
         return asdict(self) | {"unreadable_names": list(self.unreadable_names), "period": list(self.period)}
 
 
 def summarize(
     reader: Reader, view: str = "left", episodes: int | None = SAMPLE, on_progress: Progress = no_progress
 ) -> Summary:
-    """Count all episodes by the index, and measure some of them.
+    """Count all episodes by the index, and measure a sample of them.
 
     Args:
-        reader: of the data set.
-        view: a camera that measured episodes must have, see :meth:`.Episode.view`.
-        episodes: how many to measure; None means all.
-        on_progress: called with the numbers of episodes measured and to measure.
+        reader: Reader of the data set.
+        view: Camera that a measured episode must have, see :meth:`.Episode.view`.
+        episodes: Number of episodes to measure; None means all.
+        on_progress: Called with the number of episodes measured and the total to measure.
 
     Raises:
         UserError: ``episodes`` is less than 1.
@@ -98,6 +98,7 @@ def summarize(
     measured = _read_sample(reader, _sample(whole, episodes), view, broken, on_progress)
     entries = [entry for number, entry in enumerate(reader.entries) if number not in broken]
     periods = [entry.period for entry in entries if entry.period > 0]
+    median, low, high = np.percentile(periods, [50, 5, 95]).tolist() if periods else (0.0, 0.0, 0.0)
     steps = np.concatenate([each.steps for each in measured]) if measured else np.empty((0, 7))
     tasks = Counter(entry.task or "(none)" for entry in entries)
     return Summary(
@@ -109,7 +110,7 @@ def summarize(
         unreadable_names=tuple(reader.entries[number].name for number in sorted(broken)[:NAMED]),
         hours=sum(entry.duration for entry in entries) / 3600,
         rows=sum(entry.rows for entry in entries),
-        period=tuple(float(each) for each in np.percentile(periods, [50, 5, 95])) if periods else (0.0, 0.0, 0.0),
+        period=(median, low, high),
         cameras=dict(sorted(Counter(role for entry in entries for role in entry.cameras).items())),
         sizes=dict(Counter(f"{entry.width} × {entry.height}" for entry in entries if entry.width).most_common()),
         successes=sum(entry.success is True for entry in entries),
@@ -142,7 +143,7 @@ def _sample(numbers: list[int], count: int | None) -> list[int]:
 def _read_sample(
     reader: Reader, numbers: list[int], view: str, broken: dict[int, str], on_progress: Progress
 ) -> list[_Measured]:
-    """Measure episodes; those that can't be read are added to ``broken``."""
+    """Measure episodes; unreadable ones are added to ``broken``."""
     measured = []
     on_progress(0, len(numbers))
     for done, number in enumerate(numbers, 1):
@@ -160,7 +161,7 @@ def _measure(episode: Episode) -> _Measured:
 
 
 def gripper_events(closedness: np.ndarray) -> tuple[int, int]:
-    """How often a hand closes and opens, closedness [T]; a tremble around the middle doesn't count."""
+    """Number of gripper closings and openings in closedness [T]; small changes around the middle don't count."""
     sides = np.where(closedness > HALF_CLOSED + HYSTERESIS, 1, np.where(closedness < HALF_CLOSED - HYSTERESIS, -1, 0))
     changes = np.diff(sides[sides != 0])
     return int((changes > 0).sum()), int((changes < 0).sum())
@@ -175,17 +176,17 @@ def _statistics(steps: np.ndarray) -> dict[str, dict[str, float]]:
 
 
 def _reason(text: str, reader: Reader, number: int) -> str:
-    """An error without the names in it, so that equal reasons count together."""
+    """An error message without names, so that equal reasons are counted together."""
     for name in (str(reader.root / reader.entries[number].name), str(reader.root), reader.entries[number].name):
         text = text.replace(name, "")
     return textwrap.shorten(text.lstrip(" :/"), REASON, placeholder="…")
 
 
-# --- to read --------------------------------------------------------------------------------------------------
+# --- plain text -----------------------------------------------------------------------------------------------
 
 
 def text(summary: Summary) -> str:
-    """A summary as plain text that is Markdown too."""
+    """A summary as plain text, which is also Markdown."""
     lines = [f"# {summary.path} ({summary.format})", ""]
     for name, value in _facts(summary):
         if value:
@@ -212,10 +213,10 @@ def _facts(summary: Summary) -> list[tuple[str, str]]:
         ("length", f"{summary.hours:.2f} h, {summary.rows} rows"),
         ("period", f"{median:.4f} s (5 to 95 %: {low:.4f} to {high:.4f} s)" if median else ""),
         ("cameras", _counted(summary.cameras)),
-        ("pictures", _counted(summary.sizes)),
+        ("images", _counted(summary.sizes)),
         (
             "success",
-            f"{summary.successes / summary.judged:.1%} of {summary.judged} judged" if summary.judged else "nobody said",
+            f"{summary.successes / summary.judged:.1%} of {summary.judged} judged" if summary.judged else "unknown",
         ),
         ("tasks", f"{summary.task_count} different; " + _counted(summary.tasks) if summary.readable else ""),
         ("grippers", _counted(summary.grippers)),
@@ -236,7 +237,7 @@ def _counted(counts: dict[str, int]) -> str:
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]
     lines = [
-        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"
+        "| " + " | ".join(each.ljust(width) for each, width in zip(row, widths, strict=True)) + " |"
         for row in (header, *rows)
     ]
     return [lines[0], "|" + "|".join("-" * (width + 2) for width in widths) + "|", *lines[1:]]

@@ -1,4 +1,4 @@
-"""Frames to MP4 and back, through PyAV: whole, or only the frames that are asked for."""
+"""MP4 videos through PyAV: write frames, and read all or only the requested ones."""
 
 from __future__ import annotations
 
@@ -8,28 +8,32 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from vjepa_sim.data.frames import LazyFrames
 from vjepa_sim.envs.errors import UserError
 
-FAR = 16  # frames: a wanted frame farther ahead than this, with a keyframe on the way, is sought instead of decoded to
-# By default FFmpeg paints over what it can't decode, and says nothing.
+if TYPE_CHECKING:
+    import av
+
+FAR = 16  # frames: for a frame farther ahead, with a keyframe in between, the file is sought instead of decoded on
+# By default FFmpeg conceals what it can't decode, without an error.
 STRICT = {"err_detect": "explode"}
-# What PyAV raises besides its own errors when a file is damaged; AttributeError where a stream has lost its codec.
+# Errors that PyAV raises for damaged files besides its own; AttributeError if a stream has no codec.
 DAMAGED = (OSError, ValueError, IndexError, TypeError, AttributeError, OverflowError, MemoryError)
 
 
-def write_video(path: Path, frames: np.ndarray | Video, *, rate: float, quality: int = 14, group: int = 8) -> None:
-    """Write uint8 [T, H, W, 3] as H.264, whole or not at all.
+def write_video(path: Path, frames: np.ndarray | LazyFrames, *, rate: float, quality: int = 14, group: int = 8) -> None:
+    """Write frames as H.264, atomically.
 
     Args:
-        path: a new ``.mp4`` file.
-        frames: H and W even, or one row or column of padding is added.
-        rate: frames per second, written into the header.
-        quality: x264's constant rate factor; 14 leaves 128-pixel images nearly untouched.
-        group: frames from one keyframe to the next; short groups make any frame cheap to reach.
+        path: A new ``.mp4`` file.
+        frames: uint8 [T, H, W, 3]; odd H or W are padded by one row or column.
+        rate: Frames per second in the header.
+        quality: Constant rate factor of x264; 14 leaves 128-pixel images nearly unchanged.
+        group: Frames from one keyframe to the next; with short groups any frame is quickly decoded.
     """
     partial = path.with_name(f".partial-{path.name}")
     with VideoWriter(partial, rate, quality, group) as writer:
@@ -39,10 +43,10 @@ def write_video(path: Path, frames: np.ndarray | Video, *, rate: float, quality:
 
 
 class VideoWriter:
-    """An H.264 file that grows by frames of one size; a context manager.
+    """An H.264 file to which frames of one size are appended; a context manager.
 
     Attributes:
-        count: frames so far.
+        count: Number of frames so far.
     """
 
     def __init__(self, path: Path, rate: float, quality: int = 14, group: int = 8):
@@ -50,13 +54,17 @@ class VideoWriter:
 
         self.count = 0
         self._rate = Fraction(rate).limit_denominator(1000)
-        # No B-frames: pictures lie in the file in the order in which they are seen.
-        self._options = {"crf": str(quality), "preset": "veryfast", "g": str(group), "bf": "0"}
+        # No B-frames: frames are stored in the order in which they are shown.
+        self._options: dict[str, object] = {"crf": str(quality), "preset": "veryfast", "g": str(group), "bf": "0"}
         self._container = av.open(str(path), "w", format="mp4")
         self._stream = None
 
     def add(self, frames: np.ndarray) -> None:
-        """Append uint8 [N, H, W, 3]."""
+        """Append frames uint8 [N, H, W, 3].
+
+        Raises:
+            UserError: Their size differs from that of the first frames.
+        """
         import av
 
         _, height, width, _ = frames.shape
@@ -73,8 +81,8 @@ class VideoWriter:
                 f"{self._stream.height}."
             )
         for frame in frames:
-            picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
-            self._container.mux(self._stream.encode(picture))
+            image = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
+            self._container.mux(self._stream.encode(image))
             self.count += 1
 
     def close(self) -> None:
@@ -97,46 +105,47 @@ def read_video(path: Path) -> np.ndarray:
     """All frames of a video, uint8 [T, H, W, 3].
 
     Raises:
-        UserError: the file is missing or can't be decoded.
+        UserError: The file is missing or can't be decoded.
     """
     return Video(path)[:]
 
 
 class Video(LazyFrames):
-    """Frames of a file. They are found by their number, never by the header's frame rate. It holds no open file.
+    """Frames of a video file, found by number, never by the header's frame rate. The file is opened for each indexing.
 
     Attributes:
-        path: of the file.
+        path: Path of the file.
     """
 
     def __init__(self, path: Path, first: int = 0, count: int | None = None, left_half: bool = False):
         """
         Args:
-            path: of the file.
-            first: number of the file's frame that is frame 0 here.
-            count: of frames, or None for all that are left.
-            left_half: of a stereo pair side by side.
+            path: Path of the file.
+            first: Number of the file's frame that is frame 0 here.
+            count: Number of frames; None means all from ``first`` on.
+            left_half: Return the left half of each frame, as for a stereo pair side by side.
 
         Raises:
-            UserError: the file is missing, can't be read, or has fewer frames.
+            UserError: The file is missing, can't be read, or has fewer frames.
         """
         self._table = _frame_table(path, *_identity(path))
         available = len(self._table.stamps) - first
         count = available if count is None else count
         if available < count or count < 1:
-            raise UserError(f"{path}: {max(0, available)} frames from frame {first} on, and {count} were expected.")
+            raise UserError(f"{path}: {max(0, available)} frames from frame {first} on; {count} were expected.")
         super().__init__(str(path), count, self._table.height, self._table.width // (2 if left_half else 1))
         self.path = path
         self._first = first
 
     def _load(self, wanted: np.ndarray) -> Iterator[np.ndarray]:
         import av
+        from av.error import FFmpegError
 
         wanted = wanted + self._first
         try:
             with av.open(str(self.path)) as container:
                 stream = container.streams.video[0]
-                stream.codec_context.thread_count = 1  # episodes are decoded side by side instead
+                stream.codec_context.thread_count = 1  # episodes are decoded in parallel instead
                 stream.codec_context.options = STRICT
                 frames, position = container.decode(stream), 0
                 for number in wanted:
@@ -146,10 +155,10 @@ class Video(LazyFrames):
                         frames = container.decode(stream)
                     yield self._to_array(self._find(frames, number))
                     position = number + 1
-        except (av.error.FFmpegError, *DAMAGED) as error:
+        except (FFmpegError, *DAMAGED) as error:
             raise UserError(f"{self.path}: the video can't be decoded ({error}). Is it complete?") from error
 
-    def _find(self, frames: Iterator, number: int) -> object:
+    def _find(self, frames: Iterator[av.VideoFrame], number: int) -> av.VideoFrame:
         """Decode on to the frame with this number."""
         for frame in frames:
             if frame.pts == self._table.stamps[number]:
@@ -158,10 +167,10 @@ class Video(LazyFrames):
                 break
         raise ValueError(f"frame {number} is missing")
 
-    def _to_array(self, frame: object) -> np.ndarray:
-        """The decoder's scaler reduces a picture at a tenth of the cost of doing it afterwards."""
+    def _to_array(self, frame: av.VideoFrame) -> np.ndarray:
+        """Frame as RGB; reduced by the decoder's scaler, at a tenth of the cost of doing it afterwards."""
         if (frame.height, frame.width) != (self._table.height, self._table.width):
-            raise ValueError(f"a frame has {frame.width} × {frame.height} pixels, the header says otherwise")
+            raise ValueError(f"a frame has {frame.width} × {frame.height} pixels, which isn't the header's size")
         _, height, width, _ = self.shape
         if (height, width) == self._stored:
             return frame.to_ndarray(format="rgb24")[:, :width]
@@ -172,7 +181,7 @@ class Video(LazyFrames):
 
 @dataclass(frozen=True)
 class _FrameTable:
-    """Where a file's frames are: time stamps in the stream's unit, and which are keyframes, in the order seen."""
+    """Time stamps of a file's frames in the stream's unit, in display order, and the numbers of its keyframes."""
 
     stamps: np.ndarray
     keys: np.ndarray
@@ -180,12 +189,12 @@ class _FrameTable:
     width: int
 
     def key_before(self, number: int) -> int:
-        """Number of the last keyframe that is not after a frame."""
+        """Number of the last keyframe at or before a frame."""
         return int(self.keys[max(0, np.searchsorted(self.keys, number, side="right") - 1)])
 
 
 def _identity(path: Path) -> tuple[int, int]:
-    """Changes when a file does."""
+    """Size and time of a file, which change with it."""
     try:
         status = os.stat(path)
     except OSError as error:
@@ -195,15 +204,16 @@ def _identity(path: Path) -> tuple[int, int]:
 
 @lru_cache(maxsize=512)
 def _frame_table(path: Path, size: int, changed: int) -> _FrameTable:
-    """Read a file's packets without decoding them."""
+    """Read the table from a file's packets, without decoding them."""
     import av
+    from av.error import FFmpegError
 
     try:
         with av.open(str(path)) as container:
             stream = container.streams.video[0]
             packets = [(packet.pts, packet.is_keyframe) for packet in container.demux(stream) if packet.size]
             height, width = stream.height, stream.width
-    except (av.error.FFmpegError, *DAMAGED) as error:
+    except (FFmpegError, *DAMAGED) as error:
         raise UserError(f"{path}: the video can't be read ({error}). Is it complete?") from error
     if not packets:
         raise UserError(f"{path}: the video has no frames.")

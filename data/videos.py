@@ -1,10 +1,11 @@
-"""Plain folders of videos or pictures: what stage one can learn from besides robot episodes."""
+"""Plain folders of videos or images, for pretraining besides robot episodes."""
 
 from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,16 +13,19 @@ from vjepa_sim.data.clip import VideoClip
 from vjepa_sim.data.left_out import LeftOut
 from vjepa_sim.envs.errors import UserError
 
+if TYPE_CHECKING:
+    import av
+
 VIDEO_SUFFIXES = (".mp4", ".mkv", ".webm", ".avi", ".mov")
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 
 
 class Folder(ABC):
-    """Files of some kinds, from which clips are drawn; unreadable ones are named, counted, and left out.
+    """A folder of files from which clips are drawn; unreadable ones are named, counted, and left out.
 
     Attributes:
-        record: what the data were, for the card.
-        left_out: files that couldn't be read so far.
+        record: Description of the data for the model card, JSON-compatible.
+        left_out: Unreadable files so far, and the reasons.
     """
 
     kind = "files"
@@ -30,9 +34,12 @@ class Folder(ABC):
     def __init__(self, folder: Path, period: float, short_side: int | None = None):
         """
         Args:
-            folder: of the files, with what lies below it.
-            period: seconds between two frames of a clip.
-            short_side: larger pictures are reduced to this height or width, whichever is less, in pixels.
+            folder: Folder that is searched for files, with its subfolders.
+            period: Seconds between two frames of a clip.
+            short_side: Pixels of the shorter image side, to which larger images are reduced; None keeps their size.
+
+        Raises:
+            UserError: It is not a folder, or holds no such files.
         """
         self._period, self._short_side = period, short_side
         if not folder.is_dir():
@@ -50,30 +57,30 @@ class Folder(ABC):
 
     @property
     def identity(self) -> dict:
-        """What a resumed run compares to know that the data are still the same, JSON-compatible."""
+        """Values that must be the same for a resumed run, JSON-compatible."""
         return self.record
 
     def draw_clip(self, rng: np.random.Generator, frames: int, stride: int) -> VideoClip:
-        """A random clip of a random file, its frames ``stride`` periods apart, without states.
+        """A random clip of a random file, its frames ``stride`` periods apart.
 
         Raises:
-            UserError: more than a tenth of the files are unreadable.
+            UserError: More than a tenth of the files are unreadable.
         """
         while True:
             path = self._files[rng.integers(len(self._files))]
             where = rng.random()
             try:
                 return VideoClip(frames=self._read(path, where, frames, stride))
-            except Exception as error:  # decoders fail in many ways; the file is to blame in all of them
+            except Exception as error:  # decoders fail in many ways, always because of the file
                 self.left_out.note(str(path), f"{path} can't be read ({error})")
 
     @abstractmethod
     def _read(self, path: Path, where: float, frames: int, stride: int) -> np.ndarray:
-        """A clip that begins at a share ``where`` of what a file has room for; any exception means a bad file."""
+        """A clip uint8 [T, H, W, 3] that starts at a share ``where`` of the possible range; errors mean a bad file."""
 
 
 class ImageFolder(Folder):
-    """Pictures as clips that stand still."""
+    """Images as clips without motion."""
 
     kind, suffixes = "images", IMAGE_SUFFIXES
 
@@ -89,7 +96,7 @@ class ImageFolder(Folder):
 
 
 class VideoFolder(Folder):
-    """Videos, read by their own clock. One that is shorter than a clip keeps showing its last frame."""
+    """Videos, sampled by their time stamps. In one that is shorter than a clip, the last frame is repeated."""
 
     kind, suffixes = "video", VIDEO_SUFFIXES
 
@@ -99,19 +106,24 @@ class VideoFolder(Folder):
         step = stride * self._period
         with av.open(str(path)) as container:
             stream = container.streams.video[0]
-            stream.codec_context.thread_count = 1  # clips are decoded side by side instead
+            stream.codec_context.thread_count = 1  # clips are decoded in parallel instead
+            unit = stream.time_base
+            if unit is None:
+                raise ValueError("its video has no time base")
             if stream.duration is not None:
-                length = float(stream.duration * stream.time_base)
+                length = float(stream.duration * unit)
             else:
                 length = (container.duration or 0) / av.time_base
             begin = where * max(0.0, length - (frames - 1) * step)
             origin = stream.start_time or 0
-            container.seek(origin + int(begin / stream.time_base), stream=stream)  # to the keyframe before
+            container.seek(origin + int(begin / unit), stream=stream)  # to the keyframe before
             clip: list[np.ndarray] = []
             shown = None
             for frame in container.decode(stream):
-                time = float((frame.pts - origin) * stream.time_base)
-                # A frame is seen until the next one comes.
+                if frame.pts is None:
+                    raise ValueError("a frame has no time stamp")
+                time = float((frame.pts - origin) * unit)
+                # A frame is shown until the next one.
                 while shown is not None and len(clip) < frames and begin + len(clip) * step < time - 1e-6:
                     clip.append(self._to_array(shown))
                 shown = frame
@@ -122,7 +134,7 @@ class VideoFolder(Folder):
             clip += [self._to_array(shown)] * (frames - len(clip))
         return np.stack(clip)
 
-    def _to_array(self, frame: object) -> np.ndarray:
+    def _to_array(self, frame: av.VideoFrame) -> np.ndarray:
         side = min(frame.height, frame.width)
         if self._short_side is None or side <= self._short_side:
             return frame.to_ndarray(format="rgb24")

@@ -1,7 +1,6 @@
-"""Formats of robot episodes, by name: recognise, read, write.
+"""Formats of robot episodes: detection, reading and writing, by name.
 
-A new format is a module with a :class:`.Reader` (and perhaps a :class:`.Writer`) and a function that recognises it, and
-one :class:`Format` in :data:`FORMATS`.
+A new format is a module as in :class:`FormatModule`, and one :class:`Format` registered in :data:`FORMATS`.
 """
 
 from __future__ import annotations
@@ -20,14 +19,14 @@ __all__ = ["FORMATS", "Entry", "Format", "Reader", "Writer", "detect", "open_rea
 
 
 class FormatModule(Protocol):
-    """What a format's module has; one that can't be written has no ``open_writer``."""
+    """The functions of a format's module; a read-only format has no ``open_writer``."""
 
     def detect(self, path: Path) -> bool:
-        """Whether what lies at a path is of this format."""
+        """Whether a file or folder is a data set in this format."""
         ...
 
     def open_reader(self, path: Path, on_progress: Progress) -> Reader:
-        """Open a data set."""
+        """Open a data set for reading."""
         ...
 
     def open_writer(self, path: Path) -> Writer:
@@ -37,13 +36,13 @@ class FormatModule(Protocol):
 
 @dataclass(frozen=True)
 class Format:
-    """A format's parts.
+    """A registered format.
 
     Attributes:
-        name: as on the command line.
-        title: in words.
-        module: see :class:`FormatModule`: its name, imported when it is needed, or the module itself.
-        writable: whether it can be written.
+        name: Name on the command line.
+        title: Name in messages.
+        module: A :class:`FormatModule`, or its import name, imported when needed.
+        writable: Whether the format can be written.
     """
 
     name: str
@@ -52,7 +51,7 @@ class Format:
     writable: bool = True
 
     def load(self) -> Any:
-        """The module, see :class:`FormatModule`."""
+        """The imported module, see :class:`FormatModule`."""
         return import_module(self.module) if isinstance(self.module, str) else self.module
 
 
@@ -68,10 +67,10 @@ for _format in (
 
 
 def detect(path: Path) -> str:
-    """The format of what lies at a path.
+    """The format of a file or folder.
 
     Raises:
-        UserError: there is nothing, or nothing known.
+        UserError: The path doesn't exist, or is in no known format.
     """
     path = Path(path)
     if not path.exists():
@@ -80,22 +79,22 @@ def detect(path: Path) -> str:
         if format.load().detect(path):
             return name
     raise UserError(
-        f"{path} is no data set that vjepa-sim knows. It looks for "
+        f"{path} is not a data set in a known format. Known formats: "
         + "; ".join(f"{format.title} ({name})" for name, format in FORMATS.items())
         + "."
     )
 
 
 def open_reader(path: Path, format: str | None = None, on_progress: Progress = no_progress) -> Reader:
-    """Open a data set.
+    """Open a data set for reading.
 
     Args:
-        path: its folder or file.
-        format: its name in :data:`FORMATS`, or None to find out.
-        on_progress: called with the numbers of episodes looked at and to look at, while an index is made.
+        path: Folder or file of the data set.
+        format: Name in :data:`FORMATS`, or None to detect it.
+        on_progress: Called with the number of episodes examined and the total to examine, while an index is built.
 
     Raises:
-        UserError: the format is unknown, or the path holds nothing of it.
+        UserError: The format is unknown, or the path is no such data set.
     """
     path = Path(path)
     try:
@@ -105,7 +104,7 @@ def open_reader(path: Path, format: str | None = None, on_progress: Progress = n
 
 
 def _hint(path: Path, format: str | None) -> str:
-    """What a data set that can't be opened as one format looks like otherwise."""
+    """A sentence with the format that a data set seems to have instead, or ""."""
     alike = ("droid", "sim")
     for name, other in FORMATS.items():
         tried = format is None or name == format or (name in alike and format in alike)
@@ -118,12 +117,12 @@ def open_writer(path: Path, format: str) -> Writer:
     """Begin a new data set.
 
     Raises:
-        UserError: the format is unknown or can't be written, or the path exists.
+        UserError: The format is unknown or can't be written, or the path exists.
     """
     path = Path(path)
     chosen, writable = FORMATS[format], [name for name, each in FORMATS.items() if each.writable]
     if not chosen.writable:
-        raise UserError(f"{chosen.title} can be read, not written. Formats to write: {', '.join(writable)}.")
+        raise UserError(f"{chosen.title} can be read, but not written. Writable formats: {', '.join(writable)}.")
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise UserError(f"{path} exists already. Give a new folder or file.")
     return chosen.load().open_writer(path)

@@ -1,4 +1,4 @@
-"""What a format is: something that recognises a data set, reads its episodes, and perhaps writes them."""
+"""Base classes of formats: reader, writer, and the index entry of an episode."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from vjepa_sim.envs.errors import UserError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """What is known of an episode without reading it.
+    """Index entry: data on an episode that are available without reading it.
 
     Attributes:
-        name: what messages call it; a folder relative to the data set's, where it has one.
-        rows: how many.
-        duration: seconds from the first row to the last.
-        period: median seconds between two rows.
-        cameras: roles of the cameras whose video is there (``ext1``, ``ext2``, ``wrist``).
-        height, width: pixels of the first of them, 0 if unknown.
-        success: or None if nobody said.
-        task: in words.
-        seed: of a simulated scene.
-        gripper: which, or "" if unknown.
-        error: why it can't be read, or "".
+        name: Name in messages; the folder relative to the data set's, if it has one.
+        rows: Number of rows.
+        duration: Seconds from the first row to the last.
+        period: Median seconds between two rows.
+        cameras: Roles of the cameras with a video (``ext1``, ``ext2``, ``wrist``).
+        height, width: Image size of the first camera in pixels, 0 if unknown.
+        success: Whether the task was achieved; None if unknown.
+        task: Task description in words.
+        seed: Seed of a simulated scene, or None.
+        gripper: Name of the gripper, or "" if unknown.
+        error: Why it can't be read, or "".
     """
 
     name: str
@@ -49,9 +49,9 @@ class Reader(ABC):
     """Episodes of one data set, in a fixed order.
 
     Attributes:
-        format: name of the format.
-        root: folder or file of the data set.
-        entries: one per episode, readable or not.
+        format: Name of the format.
+        root: Folder or file of the data set.
+        entries: One entry per episode, readable or not.
     """
 
     format: ClassVar[str]
@@ -67,25 +67,25 @@ class Reader(ABC):
 
     @abstractmethod
     def read(self, number: int, views: tuple[str, ...] | None = None, extras: bool = False) -> Episode:
-        """An episode by its number; frames are decoded when they are indexed.
+        """Read an episode; frames are decoded when indexed.
 
         Args:
-            number: its place in :attr:`entries`.
-            views: only these cameras, see :meth:`.Episode.view`; None means all.
-            extras: also what the format holds besides.
+            number: Index in :attr:`entries`.
+            views: Cameras to return, see :meth:`.Episode.view`; None means all.
+            extras: Also read the format's further arrays, see :class:`.Episode`.
 
         Raises:
-            UserError: a file is missing or damaged, a camera is missing, or contents don't fit together; the message
+            UserError: A file is missing or damaged, a camera is missing, or contents are inconsistent; the message
                 names the episode.
         """
 
     def where(self, number: int) -> str:
-        """How messages name an episode."""
+        """Name of an episode in messages."""
         return f"{self.root}: {self.entries[number].name}"
 
 
 class Writer(ABC):
-    """Appends episodes to a new data set; a context manager. What is there after an interruption is readable."""
+    """Appends episodes to a new data set; a context manager. After an interruption the part written is readable."""
 
     format: ClassVar[str]
 
@@ -94,7 +94,7 @@ class Writer(ABC):
         """Append an episode.
 
         Raises:
-            UserError: it doesn't fit the data set or the format.
+            UserError: It doesn't fit the data set or the format.
         """
 
     def close(self) -> None:  # noqa: B027  (most formats have nothing to finish)
@@ -113,4 +113,4 @@ Progress = Callable[[int, int], None]
 
 
 def no_progress(done: int, total: int) -> None:
-    """Report nothing."""
+    """Ignore progress."""

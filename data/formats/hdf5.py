@@ -1,4 +1,4 @@
-"""HDF5 files that may be damaged: every failure is an error that names them, no claimed size is believed."""
+"""Reading HDF5 files that may be damaged: every failure is an error with the file's name, and sizes are checked."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from vjepa_sim.envs.errors import UserError
 if TYPE_CHECKING:
     import h5py
 
-MAX_BYTES = 2**30  # of one array, and of one chunk of it; a file that claims more is damaged
-PATIENCE = 20.0  # s for reading one text
+MAX_BYTES = 2**30  # most bytes of an array, and of a chunk of it; a file that claims more is damaged
+PATIENCE = 20.0  # s for reading one attribute
 READ_TEXT = """
 import sys, h5py
 with h5py.File(sys.argv[1], "r") as file:
     text = file[sys.argv[2]].attrs.get(sys.argv[3], "")
 sys.stdout.buffer.write(text if isinstance(text, bytes) else text.encode())
 """
-# What a damaged or foreign file makes h5py raise.
+# Errors that h5py raises for damaged or foreign files.
 HDF5_ERRORS = (
     OSError,
     KeyError,
@@ -41,14 +41,14 @@ HDF5_ERRORS = (
 
 @contextmanager
 def opened(path: Path, where: str) -> Iterator[h5py.File]:
-    """An HDF5 file to read; only reading belongs inside.
+    """An HDF5 file open for reading; the block must do nothing else.
 
     Args:
-        path: of the file.
-        where: how messages name it.
+        path: Path of the file.
+        where: Name of the file in messages.
 
     Raises:
-        UserError: whatever goes wrong in it.
+        UserError: Any error while reading.
     """
     import h5py
 
@@ -65,7 +65,7 @@ def find_group(parent: h5py.Group, name: str) -> h5py.Group:
     """A group by name.
 
     Raises:
-        UserError: it is missing or something else.
+        UserError: It is missing or not a group.
     """
     import h5py
 
@@ -75,19 +75,39 @@ def find_group(parent: h5py.Group, name: str) -> h5py.Group:
     return found
 
 
-def find_array(group: h5py.Group, name: str) -> h5py.Dataset:
-    """A data set by name, of a size that can be believed.
+def names_in(group: h5py.Group) -> list[str]:
+    """Names in a group, in the file's order.
 
     Raises:
-        UserError: it is missing, something else, or absurdly large.
+        UserError: A name is not UTF-8.
+    """
+    return [readable(name) for name in group]  # pyright: ignore[reportArgumentType]  # h5py's stubs allow None
+
+
+def readable(name: str | bytes) -> str:
+    """A name as h5py returns it, which is bytes if it is not UTF-8.
+
+    Raises:
+        UserError: It is bytes.
+    """
+    if isinstance(name, bytes):
+        raise UserError(f"the name {name!r} is not UTF-8; the file is damaged.")
+    return name
+
+
+def find_array(group: h5py.Group, name: str) -> h5py.Dataset:
+    """An array by name, with chunks of a plausible size.
+
+    Raises:
+        UserError: It is missing, not an array, or has chunks of more than :data:`MAX_BYTES`.
     """
     import h5py
 
     if name not in group:
-        raise UserError(f"no {name}; {group.name} holds {', '.join(sorted(group)) or 'nothing'}")
+        raise UserError(f"no {name}; {group.name} holds {', '.join(sorted(names_in(group))) or 'nothing'}")
     found = group[name]
     if not isinstance(found, h5py.Dataset) or found.shape is None:
-        raise UserError(f"{group.name}/{name} is no array")
+        raise UserError(f"{group.name}/{name} is not an array")
     chunk = 1 if found.chunks is None else int(np.prod([int(side) for side in found.chunks], dtype=object))
     if chunk * found.dtype.itemsize > MAX_BYTES:
         raise UserError(f"{group.name}/{name} claims chunks of the shape {found.chunks}; the file is damaged")
@@ -95,15 +115,15 @@ def find_array(group: h5py.Group, name: str) -> h5py.Dataset:
 
 
 def numbers(group: h5py.Group, name: str, rows: int | None = None) -> np.ndarray:
-    """An array of numbers by name, as it is stored.
+    """An array of numbers by name, as stored.
 
     Args:
-        group: where it lies.
-        name: its own.
-        rows: how many it must have, or None if that isn't known yet.
+        group: Group of the array.
+        name: Name of the array.
+        rows: Expected number of rows, or None for any.
 
     Raises:
-        UserError: it is missing, something else, or of another size.
+        UserError: It is missing, holds no numbers, or has another size.
     """
     found = find_array(group, name)
     if found.dtype.kind not in "biufc":
@@ -116,25 +136,25 @@ def numbers(group: h5py.Group, name: str, rows: int | None = None) -> np.ndarray
 
 
 def text(group: h5py.Group, name: str) -> bytes:
-    """A text by name, of a data set ``[1]`` of bytes.
+    """A text by name, stored as an array ``[1]`` of bytes.
 
     Raises:
-        UserError: it is missing or something else.
+        UserError: It is missing or not a text.
     """
     found = find_array(group, name)
     if found.dtype.kind != "S" or found.shape != (1,) or found.dtype.itemsize > MAX_BYTES:
-        raise UserError(f"{group.name}/{name} is no text")
+        raise UserError(f"{group.name}/{name} is not a text")
     return bytes(found[0])
 
 
 def attribute_text(path: Path, group: str, name: str) -> bytes:
-    """An attribute that is a text; empty if there is none.
+    """A text attribute; empty if it is missing.
 
-    It is read by another process: texts of variable length lie in HDF5's global heap, and where that is damaged,
-    libhdf5 (2.0 still) goes round for ever and can't be interrupted.
+    It is read in another process: texts of variable length are in HDF5's global heap, and if that is damaged, libhdf5
+    (2.0 still) loops for ever and can't be interrupted.
 
     Raises:
-        UserError: the file is damaged, or the attribute something else.
+        UserError: The file is damaged, or the attribute is not a text.
     """
     command = [sys.executable, "-P", "-c", READ_TEXT, str(path), group, name]
     try:

@@ -1,7 +1,7 @@
-"""Our simulator's episodes: DROID's raw layout, and each tells the seed its scene was drawn from.
+"""Our simulator's episodes: DROID's raw layout with the seed of each scene.
 
-A model's card keeps the seeds it was trained on, so that an evaluation can refuse to use them again. That is why
-simulated episodes without one are not taken.
+A model's card lists the seeds it was trained on, so that an evaluation can reject them. Simulated episodes without a
+seed are therefore not read.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ COLLECTION_FILE = "collection.json"
 
 
 class SimReader(droid.DroidReader):
-    """A :class:`.DroidReader` of episodes with seeds."""
+    """A :class:`.DroidReader` for episodes with seeds."""
 
     format = "sim"
 
@@ -31,7 +31,7 @@ def open_reader(path: Path, on_progress: Progress = no_progress) -> SimReader:
     """Open a collection.
 
     Raises:
-        UserError: no episode has a seed.
+        UserError: No episode has a seed.
     """
     reader = SimReader(path, on_progress)
     seeded = [entry for entry in reader.entries if entry.seed is not None]
@@ -47,4 +47,4 @@ def open_reader(path: Path, on_progress: Progress = no_progress) -> SimReader:
 def _with_seed(entry: Entry) -> Entry:
     if entry.error or entry.seed is not None:
         return entry
-    return replace(entry, error=f"{entry.name}: no seed; the episode's metadata is missing or another's.")
+    return replace(entry, error=f"{entry.name}: no seed; the episode's metadata is missing or not our simulator's.")

@@ -1,8 +1,8 @@
-"""Look for what is wrong with a data set.
+"""Check a data set for faults.
 
-A new check of single episodes is a function from a :class:`.Subject` to findings and one line in
-:data:`CHECKS`; one that needs all episodes has a measurement of each and a judgement of all, in :data:`POOLED`. What
-looks at the camera is in :data:`LOOKING` besides, for episodes that don't have it.
+A check of single episodes is a function from a :class:`.Subject` to findings, listed in :data:`CHECKS`. A check of all
+episodes together is a measurement of each and a judgement of all, listed in :data:`POOLED`. Checks that use the camera
+are also listed in :data:`LOOKING`: they are skipped for episodes without it.
 """
 
 from __future__ import annotations
@@ -49,9 +49,9 @@ def lint(reader: Reader, view: str = "left", on_progress: Progress = no_progress
     """Check every episode of a data set.
 
     Args:
-        reader: of the data set; it is only read.
-        view: the camera whose pictures are checked, see :meth:`.Episode.view`.
-        on_progress: called with the numbers of episodes done and in all.
+        reader: Reader of the data set, which is not changed.
+        view: Camera whose images are checked, see :meth:`.Episode.view`.
+        on_progress: Called with the number of episodes done and the total.
 
     Returns:
         Findings about the data set as a whole, then about each episode in order, errors before warnings.
@@ -96,7 +96,7 @@ def _unreadable(number: int, name: str, error: UserError) -> Finding:
 
 
 def _no_camera(subject: Subject) -> list[Finding]:
-    """Whether the episode lacks the camera that is to be checked; it may be a good one all the same."""
+    """A finding if the episode lacks the camera to be checked; otherwise it may be a good one."""
     try:
         subject.episode.view(subject.view)
     except UserError:

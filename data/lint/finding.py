@@ -1,4 +1,4 @@
-"""Something wrong with a data set: what, where, and what to do about it."""
+"""A fault of a data set: what, where, and what to do about it."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ ERROR, WARNING = "error", "warning"
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """What a check found.
+    """A fault that a check found.
 
     Attributes:
-        check: its name.
-        episode: name of the episode, or "" if it is the data set as a whole.
-        number: of the episode in the reader, or None.
-        row: where in the episode, or None.
-        severity: ``error`` if a model would learn something wrong, ``warning`` if someone should look.
-        what: what was found, with numbers.
-        remedy: what to do.
+        check: Name of the check.
+        episode: Name of the episode, or "" for the data set as a whole.
+        number: Number of the episode in the reader, or None.
+        row: Row of the episode, or None.
+        severity: ``error`` if a model would learn something wrong, ``warning`` if a person should look.
+        what: The fault, with numbers.
+        remedy: What to do.
     """
 
     check: str

@@ -8,14 +8,14 @@ from vjepa_sim.data.lint.finding import WARNING, Finding
 from vjepa_sim.data.lint.subject import Subject
 from vjepa_sim.data.motion import stretches
 
-MOVES = 0.005  # m from row to row: a hand that moves so far changes some pixels of any view in which it is seen
-# Grey levels by which the most changed percent of a repeated picture differs; a codec changes no more than that.
+MOVES = 0.005  # m from row to row: a gripper that moves so far changes some pixels of any view in which it is visible
+# Grey levels: largest change of the most changed percent of pixels in a repeated image; a codec changes no more.
 REPEATED = 6.0
-# Of the episode's usual change: a hand at the picture's edge changes little, a repeated frame next to nothing.
+# Share of the episode's usual change: a gripper at the image's edge changes little, a repeated frame almost nothing.
 SHARE_OF_USUAL = 0.05
-# Of the usual change, just before and after: a camera stops and goes on suddenly, an arm leaves the picture by degrees.
+# Share of the usual change just before and after: a camera stops suddenly, an arm leaves the image gradually.
 SUDDEN = 0.7
-SEEN = 8.0  # grey levels that the most changed percent must usually change, or the arm isn't seen at all
+SEEN = 8.0  # grey levels: least usual change of the most changed percent; below it, the arm isn't visible
 
 
 def repeated_frames(subject: Subject) -> list[Finding]:
@@ -44,7 +44,7 @@ def repeated_frames(subject: Subject) -> list[Finding]:
             "repeated frames",
             WARNING,
             f"{len(same)} frames repeat the one before while the arm moves, the first in row {row + 1} (the arm moved "
-            f"{subject.moved[row] * 1000:.0f} mm, the picture changed by {changed[row]:.1f} grey levels instead of "
+            f"{subject.moved[row] * 1000:.0f} mm, the image changed by {changed[row]:.1f} grey levels instead of "
             f"{usual:.0f})",
             remedy="The camera was read faster than it delivers, or frames were lost and filled in: sample at a lower "
             "rate, or drop these rows.",

@@ -1,4 +1,4 @@
-"""Stretches in which nothing is done."""
+"""Stretches without motion."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from vjepa_sim.data.lint.subject import Subject
 from vjepa_sim.data.motion import IDLE_RULE, idle, stretches
 
 # openpi's filter for DROID cuts at about half a second; a pause before a grasp is that long and worth learning, so
-# only what is certainly not part of the task is reported.
+# only longer ones are reported.
 IDLE_SECONDS = 2.0
-CLUTCH_SHARE = 0.1  # of an episode's rows
+CLUTCH_SHARE = 0.1  # share of an episode's rows
 CLUTCH = "observation/controller_info/movement_enabled"
 
 
@@ -37,7 +37,7 @@ def idle_stretches(subject: Subject) -> list[Finding]:
                     WARNING,
                     f"no motion for {seconds:.1f} s, rows {first} to {last}, {place}, "
                     f"{(last - first) / (rows - 1):.0%} of the episode ({IDLE_RULE})",
-                    remedy="Cut these rows: a model learns from them that nothing happens.",
+                    remedy="Cut these rows: a model learns from them to stand still.",
                     row=first,
                 )
             )
@@ -45,7 +45,7 @@ def idle_stretches(subject: Subject) -> list[Finding]:
 
 
 def clutch_released(subject: Subject) -> list[Finding]:
-    """Rows in which DROID's operator had released the clutch: the arm stands still by intent."""
+    """Rows in which DROID's operator had released the clutch: the arm is still on purpose."""
     enabled = subject.episode.extras.get(CLUTCH)
     if enabled is None or enabled.ndim != 1:
         return []

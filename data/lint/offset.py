@@ -1,8 +1,8 @@
-"""Frames that belong to another row than the one they lie in.
+"""Frames stored in the wrong row.
 
-When the arm moves, the picture changes. How well the one follows the other is measured by their correlation, with the
-frames shifted against the states by up to five rows; it should be best without a shift. Where frames were lost inside
-of a video, the shift that is best differs between the two halves of the episode.
+When the arm moves, the image changes. The correlation of both motions is computed with frames shifted against states by
+up to five rows; it should be largest without a shift. If frames were lost within a video, the best shift differs
+between the two halves of the episode.
 """
 
 from __future__ import annotations
@@ -18,33 +18,33 @@ from vjepa_sim.envs.pose import GRIPPER, ROTATION
 
 MAX_LAG = 5  # rows
 LAGS = np.arange(-MAX_LAG, MAX_LAG + 1)
-OVERLAP = 6  # steps: fewer pairs give no correlation worth having
-# Metres of motion that a radian of the hand and a closing of the fingers are worth in the picture: about the sizes of
-# hand and fingers.
+OVERLAP = 6  # steps: with fewer pairs, a correlation means nothing
+# Metres of motion equivalent in the image to a radian of rotation and to closing the fingers: about the sizes of
+# gripper and fingers.
 RADIAN, CLOSING = 0.05, 0.02
-# All episodes together: a better lag must gain this much correlation, and the gain must be this many times its own
-# standard error. Good simulated data gain -0.6.
+# All episodes together: least gain in correlation of a better lag, and least ratio of the gain to its standard error.
+# Good simulated data have a gain of -0.6.
 GAIN, CERTAIN = 0.05, 4.0
-# One episode alone has some twenty steps and correlations by chance of 0.2 to 0.5; none of 300 good ones gains as much.
+# A single episode has some twenty steps and chance correlations of 0.2 to 0.5; none of 300 good ones has such a gain.
 EPISODE_STEPS, EPISODE_CORRELATION, EPISODE_GAIN = 15, 0.6, 0.4
-# Half an episode. Of 1876 good simulated pieces of this length, none has another lag that gains as much; of shorter
-# ones, some do. Frames lost halfway are found in four of five episodes, after one or two thirds in one of three.
+# Half an episode. None of 1876 good simulated pieces of this length has such a gain at another lag; some shorter ones
+# do. Frames lost halfway are found in four of five episodes, those lost after one or two thirds in one of three.
 HALF_STEPS, HALF_CORRELATION, HALF_GAIN = 24, 0.5, 0.4
 REMEDY = (
     "Shift frames against states by that many rows and cut both ends, or stamp frames and states with one clock; "
-    "an action that is paired with the wrong picture teaches a model the wrong cause."
+    "an action paired with the wrong image teaches a model the wrong cause."
 )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Following:
-    """How the picture follows the arm in one episode.
+    """Correlation of image motion and arm motion in one episode.
 
     Attributes:
-        name, number: of the episode.
-        steps: how many.
-        correlations: for each of :data:`LAGS`, NaN where too few steps overlap or nothing moves.
-        halves: the same of the first and of the second half of the steps; none if they are short.
+        name, number: Name and number of the episode.
+        steps: Number of steps.
+        correlations: Correlation for each of :data:`LAGS`, NaN where too few steps overlap or nothing moves.
+        halves: Correlations of the first and the second half of the steps; empty if these are short.
     """
 
     name: str
@@ -55,8 +55,8 @@ class Following:
 
 
 def measure_following(subject: Subject) -> Following:
-    """Correlate the picture's motion with the arm's. Roots are taken so that a few large motions don't decide."""
-    picture = np.sqrt(subject.energy.mean((1, 2)))
+    """Correlate the image's motion with the arm's; square roots reduce the weight of a few large motions."""
+    image = np.sqrt(subject.energy.mean((1, 2)))
     turned = np.linalg.norm(subject.steps[:, ROTATION], axis=1)
     arm = np.sqrt(subject.moved + RADIAN * turned + CLOSING * np.abs(subject.steps[:, GRIPPER]))
     middle = len(arm) // 2
@@ -65,26 +65,26 @@ def measure_following(subject: Subject) -> Following:
         name=subject.name,
         number=subject.number,
         steps=len(arm),
-        correlations=_correlations(picture, arm),
-        halves=tuple(_correlations(picture[half], arm[half]) for half in halves),
+        correlations=_correlations(image, arm),
+        halves=tuple(_correlations(image[half], arm[half]) for half in halves),
     )
 
 
-def _correlations(picture: np.ndarray, arm: np.ndarray) -> np.ndarray:
-    return np.array([_correlation(picture, arm, lag) for lag in LAGS])
+def _correlations(image: np.ndarray, arm: np.ndarray) -> np.ndarray:
+    return np.array([_correlation(image, arm, lag) for lag in LAGS.tolist()])
 
 
-def _correlation(picture: np.ndarray, arm: np.ndarray, lag: int) -> float:
-    """Of frames that are ``lag`` rows late."""
+def _correlation(image: np.ndarray, arm: np.ndarray, lag: int) -> float:
+    """Correlation if frames are ``lag`` rows late."""
     late, early = max(0, lag), max(0, -lag)
-    x, y = picture[late : len(picture) - early], arm[early : len(arm) - late]
+    x, y = image[late : len(image) - early], arm[early : len(arm) - late]
     if len(x) < OVERLAP or x.std() < 1e-9 or y.std() < 1e-9:
         return np.nan
     return float(np.corrcoef(x, y)[0, 1])
 
 
 def shifted_frames(followings: Sequence[Following]) -> list[Finding]:
-    """The lag that fits all episodes best, if it isn't 0, and episodes that clearly have another one, or two."""
+    """The lag that fits all episodes best, if it isn't 0, and episodes that clearly have another lag, or two lags."""
     findings = []
     common = _common_lag(followings)
     if common is not None:
@@ -96,7 +96,7 @@ def shifted_frames(followings: Sequence[Following]) -> list[Finding]:
                 number=None,
                 row=None,
                 severity=ERROR,
-                what=f"{_direction(lag)} in the whole data set: motion in the picture and of the arm correlate by "
+                what=f"{_direction(lag)} in the whole data set: motion in the image and of the arm correlate by "
                 f"{before + gain:.2f} with that shift, by {before:.2f} without (mean of {count} episodes)",
                 remedy=REMEDY,
             )
@@ -123,7 +123,7 @@ def shifted_frames(followings: Sequence[Following]) -> list[Finding]:
                     number=each.number,
                     row=None,
                     severity=WARNING,
-                    what=f"{_direction(int(LAGS[best]))}: motion in the picture and of the arm correlate by "
+                    what=f"{_direction(int(LAGS[best]))}: motion in the image and of the arm correlate by "
                     f"{row[best]:.2f} with that shift, by {row[MAX_LAG]:.2f} without",
                     remedy=REMEDY,
                 )
@@ -142,7 +142,7 @@ def _lost_frames(following: Following) -> Finding | None:
         return None
     count, middle = abs(after - before), following.steps // 2
     frames = f"{count} frames were" if count > 1 else "1 frame was"
-    event = f"about {frames} {'lost' if after < before else 'put in'} in between"
+    event = f"about {frames} {'lost' if after < before else 'inserted'} in between"
     return Finding(
         check="lost frames",
         episode=following.name,
@@ -150,15 +150,15 @@ def _lost_frames(following: Following) -> Finding | None:
         row=middle,
         severity=WARNING,
         what=f"{_direction(int(LAGS[before]))} up to row {middle}, and {_direction(int(LAGS[after]))} from there on: "
-        f"{event} (motion in the picture and of the arm correlate by {first[before]:.2f} and {second[after]:.2f} with "
+        f"{event} (motion in the image and of the arm correlate by {first[before]:.2f} and {second[after]:.2f} with "
         f"these shifts, by {first[after]:.2f} and {second[before]:.2f} with each other's)",
-        remedy="Find the place (a jump in the picture, in the camera's own stamps) and cut the episode there, or shift "
-        "the frames that follow; an action that is paired with the wrong picture teaches a model the wrong cause.",
+        remedy="Find the place (a jump in the image or in the camera's stamps) and cut the episode there, or shift "
+        "the frames that follow; an action paired with the wrong image teaches a model the wrong cause.",
     )
 
 
 def _common_lag(followings: Sequence[Following]) -> tuple[int, float, float, int] | None:
-    """Lag, gain and correlation without a shift, and number of episodes; None if no lag is clearly better than 0."""
+    """Lag, gain, correlation without a shift, and number of episodes; None if no lag is clearly better than 0."""
     known = [each.correlations for each in followings if not np.isnan(each.correlations[MAX_LAG])]
     if len(known) < 3:
         return None

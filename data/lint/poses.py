@@ -1,4 +1,4 @@
-"""Mistakes that are made with a camera's poses, undone: each maps poses [T, 6] to other ones."""
+"""Corrections of common mistakes in a camera's poses: functions from poses [T, 6] to corrected ones."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def _inverted(poses: np.ndarray) -> np.ndarray:
 
 
 def _mirrored(poses: np.ndarray) -> np.ndarray:
-    """Of a camera on the robot's other side."""
+    """Poses of a camera on the robot's other side."""
     turn = np.diag([1, -1, 1]) @ Rotation.from_euler("xyz", poses[:, 3:]).as_matrix() @ np.diag([-1, 1, 1])
     return np.concatenate([poses[:, :3] * [1, -1, 1], Rotation.from_matrix(turn).as_euler("xyz")], axis=1)
 
@@ -50,9 +50,9 @@ WHOLE: dict[str, Poses] = {
     "with angles taken as degrees": _in_radians,
     "with positions taken as millimetres": lambda poses: poses * ([0.001] * 3 + [1] * 3),
 }
-# Where the poses of the camera on the other side aren't known.
+# Used where the poses of the camera on the other side are unknown.
 OTHER_SIDE: dict[str, Poses] = {"mirrored (the other side's camera)": _mirrored}
-# Not a camera moved down: it would see the hand where the arm is, which moves as well and sometimes more.
+# Without a camera moved down: it would show the gripper where the arm is, which moves as well and sometimes more.
 SMALL: dict[str, Poses] = {
     f"turned by {degrees:+d}° about its {axis} axis": _turned(axis, degrees) for axis in "xyz" for degrees in (-20, 20)
 } | {

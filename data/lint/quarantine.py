@@ -1,4 +1,4 @@
-"""Move episodes with errors out of a data set, and note what was moved and why."""
+"""Move episodes with errors out of a data set, with a note of what was moved and why."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from vjepa_sim.data.formats.format import Reader
 from vjepa_sim.data.lint.finding import ERROR, Finding
 from vjepa_sim.envs.errors import UserError
 
-FOLDER_FORMATS = ("droid", "sim")  # in which an episode is a folder of its own
+FOLDER_FORMATS = ("droid", "sim")  # formats with one folder per episode
 NOTE = "quarantine.json"
 
 
 def plan_quarantine(reader: Reader, findings: Sequence[Finding]) -> list[Path]:
-    """The folders of the episodes that have errors of their own, in order; nothing is moved.
+    """The folders of the episodes with errors, in order; nothing is moved.
 
     Raises:
-        UserError: the format doesn't keep an episode in a folder of its own.
+        UserError: The format doesn't have one folder per episode.
     """
     if reader.format not in FOLDER_FORMATS:
         raise UserError(
             f"{reader.root} is in the format {reader.format}, whose episodes share files; none can be moved away. "
-            "Convert the data set instead, with these episodes excluded."
+            "Convert the data set instead, without these episodes."
         )
     numbers = sorted({each.number for each in findings if each.severity == ERROR and each.number is not None})
     return [reader.root / reader.entries[number].name for number in numbers]
@@ -34,32 +34,32 @@ def plan_quarantine(reader: Reader, findings: Sequence[Finding]) -> list[Path]:
 def quarantine(folders: Sequence[Path], root: Path, to: Path, findings: Sequence[Finding]) -> Path:
     """Move episode folders to the same places below another folder.
 
-    What is moved, and why, is written to ``quarantine.json`` there before anything is moved.
+    The moves and their reasons are written to ``quarantine.json`` there before anything is moved.
 
     Args:
-        folders: of :func:`plan_quarantine`.
-        root: of the data set.
-        to: a folder outside of the data set, on the same disk; one of an earlier quarantine may be used again.
-        findings: the reasons.
+        folders: Folders from :func:`plan_quarantine`.
+        root: Root of the data set.
+        to: A folder outside the data set, on the same disk; it may be that of an earlier quarantine.
+        findings: The reasons.
 
     Returns:
-        The note's path.
+        Path of ``quarantine.json``.
 
     Raises:
         UserError: ``to`` lies inside the data set, on another disk, or holds a folder of the same name; or an episode
-            isn't there. Nothing has been moved then.
+            is missing. Nothing has been moved then.
     """
     root, to = Path(root), Path(to)
     if to.resolve().is_relative_to(root.resolve()):
         raise UserError(
-            f"{to} lies inside of {root}: its episodes would still belong to the data set. Give another folder."
+            f"{to} lies inside {root}: its episodes would still belong to the data set. Give another folder."
         )
     moves = [(folder, to / folder.relative_to(root)) for folder in folders]
     for folder, target in moves:
         if not folder.is_dir():
-            raise UserError(f"{folder} isn't a folder (any more); nothing was moved. Check the data set again.")
+            raise UserError(f"{folder} is not a folder (any more); nothing was moved. Check the data set again.")
         if not folder.resolve().is_relative_to(root.resolve()) or folder.resolve() == root.resolve():
-            raise UserError(f"{folder} isn't a folder inside of {root}; nothing was moved.")
+            raise UserError(f"{folder} is not a folder inside {root}; nothing was moved.")
         if target.exists():
             raise UserError(f"{target} exists already; nothing was moved. Give another folder.")
     to.mkdir(parents=True, exist_ok=True)

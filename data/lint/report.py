@@ -1,4 +1,4 @@
-"""Findings, to read and to process."""
+"""Findings as text and as JSON-compatible rows."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 
 from vjepa_sim.data.lint.finding import ERROR, WARNING, Finding
 
-SHOWN = 5  # episodes of each check
+SHOWN = 5  # most findings of each check in the text
 WIDTH = 120
 
 
 def findings_text(findings: Sequence[Finding]) -> str:
-    """Plain text: by check, errors first, the data set's own findings and the first episodes of each."""
+    """Findings as plain text, by check: errors first; the data set's findings, then the first episodes'."""
     if not findings:
         return "Nothing was found."
     lines = [_counts(findings)]

@@ -1,4 +1,4 @@
-"""Time: rows that are missing, clocks that wander or disagree, rates that differ."""
+"""Time stamps: missing rows, drifting or differing clocks, differing rates."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from vjepa_sim.data.episode import Episode
 from vjepa_sim.data.lint.finding import ERROR, WARNING, Finding
 from vjepa_sim.data.lint.subject import Subject
 
-GAP = 1.5  # periods: beyond it the nearest whole number of periods is two, so a row is missing
-JITTER = 0.2  # of a period, standard deviation: from there on an action's length is mostly chance
-DRIFT = 0.5  # of a period: from there on a row belongs to another moment than its number says
-PERIOD_DIFFERS = 0.05  # of the data set's median: more than any clock errs
+GAP = 1.5  # periods: beyond it, a row is missing
+JITTER = 0.2  # periods, standard deviation: beyond it, an action's size is mostly chance
+DRIFT = 0.5  # periods: beyond it, a row's number is no measure of its time
+PERIOD_DIFFERS = 0.05  # share of the data set's median period: more than any clock errs
 CERTAIN = 4.0  # standard errors of a slope
-APART = 2.0  # periods between a row's stamps: a camera is read within one, and its picture is less than one old
+APART = 2.0  # periods between a row's stamps: a camera is read within one, and its image is less than one old
 # DROID's clocks, in milliseconds since 1970.
 ROBOT_CLOCK = "observation/timestamp/robot_state/read_start"
 CAMERA_CLOCKS = "observation/timestamp/cameras/"
-EVENTS = ("frame_received", "estimated_capture")  # the first that is there
-TIME_OF_DAY = 1e9  # s: smaller stamps count from some other moment
+EVENTS = ("frame_received", "estimated_capture")  # the first one present is used
+TIME_OF_DAY = 1e9  # s: smaller stamps are not times of day
 
 
 def gaps(subject: Subject) -> list[Finding]:
-    """Rows that are missing, by their stamps."""
+    """Missing rows, by the stamps."""
     period, waits = subject.episode.period, np.diff(subject.episode.stamps)
     late = np.flatnonzero(waits > GAP * period)
     if not len(late):
@@ -47,7 +47,7 @@ def gaps(subject: Subject) -> list[Finding]:
 
 
 def irregular(subject: Subject) -> list[Finding]:
-    """Stamps that scatter around, or wander from, an even rate; gaps are found by :func:`gaps`."""
+    """Stamps with jitter around, or drift from, an even rate; gaps are found by :func:`gaps`."""
     stamps, period = subject.episode.stamps, subject.episode.period
     waits = np.diff(stamps)
     if len(waits) < 4 or (waits > GAP * period).any():
@@ -72,7 +72,7 @@ def irregular(subject: Subject) -> list[Finding]:
             subject.finding(
                 "drift",
                 WARNING,
-                f"stamps wander from an even rate by up to {abs(residual[worst]):.1f} periods of {period:.3f} s",
+                f"stamps drift from an even rate by up to {abs(residual[worst]):.1f} periods of {period:.3f} s",
                 remedy="Take time from the stamps, not from row numbers; resample to an even rate.",
                 row=worst,
             )
@@ -81,16 +81,17 @@ def irregular(subject: Subject) -> list[Finding]:
 
 
 def camera_clock(subject: Subject) -> list[Finding]:
-    """Cameras' stamps that wander from, or are far from, the robot's, in DROID's recordings."""
+    """Cameras' stamps that drift from, or are far from, the robot's, in DROID's recordings."""
     robot, period = _robot_clock(subject.episode), subject.episode.period * 1000
     if robot is None or len(robot) < 5:
         return []
     findings = []
     for serial, stamps in _camera_clocks(subject.episode.extras).items():
         apart = stamps - robot
-        fit, middle = linregress(np.arange(len(apart)), apart), float(np.median(apart))
-        change = fit.slope * (len(apart) - 1)
-        if abs(change) > DRIFT * period and abs(fit.slope) > CERTAIN * fit.stderr:
+        fit = linregress(np.arange(len(apart)), apart)
+        slope, stderr = fit.slope, fit.stderr  # pyright: ignore[reportAttributeAccessIssue]  # SciPy makes this type at run time
+        change, middle = slope * (len(apart) - 1), float(np.median(apart))
+        if abs(change) > DRIFT * period and abs(slope) > CERTAIN * stderr:
             findings.append(
                 subject.finding(
                     "camera clock drift",
@@ -98,8 +99,8 @@ def camera_clock(subject: Subject) -> list[Finding]:
                     f"the stamps of camera {serial} {'gain' if change > 0 else 'lose'} {abs(change):.0f} ms on the "
                     f"robot's over the episode (rows are {period:.0f} ms apart)",
                     remedy="Frames fall behind the states, or one clock is fast: stamp both with one clock, or pair "
-                    "frames with states anew by their stamps, with the clocks' drift taken off.",
-                    row=int(np.ceil(DRIFT * period / abs(fit.slope))),
+                    "frames and states anew by their stamps, after removing the drift.",
+                    row=int(np.ceil(DRIFT * period / abs(slope))),
                 )
             )
         if abs(middle) > APART * period:
@@ -109,8 +110,8 @@ def camera_clock(subject: Subject) -> list[Finding]:
                     WARNING,
                     f"camera {serial} is stamped {abs(middle):.0f} ms {'after' if middle > 0 else 'before'} the robot "
                     f"(median; rows are {period:.0f} ms apart)",
-                    remedy="If the clocks agree, shift frames against states by that time; otherwise set them by one "
-                    "another and leave the frames where they are.",
+                    remedy="If the clocks agree, shift frames against states by that time; otherwise synchronise "
+                    "them and leave the frames where they are.",
                     row=int(np.argmax(np.abs(apart) > APART * period)),
                 )
             )
@@ -118,14 +119,14 @@ def camera_clock(subject: Subject) -> list[Finding]:
 
 
 def _robot_clock(episode: Episode) -> np.ndarray | None:
-    """Milliseconds [T] by the robot's clock, or None if it isn't known."""
+    """Milliseconds [T] of the robot's clock, or None if unknown."""
     if ROBOT_CLOCK in episode.extras:
         return _milliseconds(episode.extras[ROBOT_CLOCK])
     return episode.stamps * 1000 if episode.stamps[0] > TIME_OF_DAY else None
 
 
 def _camera_clocks(extras: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Milliseconds [T] by serial."""
+    """Milliseconds [T] of the cameras' clocks, by serial."""
     name_of = re.compile(f"{CAMERA_CLOCKS}(.+)_({'|'.join(EVENTS)})")
     serials = dict.fromkeys(match[1] for match in map(name_of.fullmatch, extras) if match)
     found = {}
@@ -138,7 +139,7 @@ def _camera_clocks(extras: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def _milliseconds(values: np.ndarray) -> np.ndarray | None:
-    """float64 [T], or None if these are no stamps."""
+    """Stamps float64 [T], or None if the values are not numbers [T]."""
     if values.ndim != 1 or values.dtype.kind not in "iuf" or not np.isfinite(values).all():
         return None
     return values.astype(np.float64)
@@ -146,7 +147,7 @@ def _milliseconds(values: np.ndarray) -> np.ndarray | None:
 
 @dataclass(frozen=True)
 class Rate:
-    """Seconds between two rows of an episode."""
+    """Median seconds between two rows of an episode."""
 
     name: str
     number: int
@@ -159,7 +160,7 @@ def measure_rate(subject: Subject) -> Rate:
 
 
 def differing_rates(rates: Sequence[Rate]) -> list[Finding]:
-    """Episodes whose period isn't the data set's."""
+    """Episodes whose period differs from the data set's."""
     median = float(np.median([rate.period for rate in rates]))
     return [
         Finding(

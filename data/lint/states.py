@@ -1,4 +1,4 @@
-"""Units, scales and frames of the states."""
+"""Units, scales and reference frames of the states."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from vjepa_sim.data.lint.subject import Subject
 from vjepa_sim.envs.arms.panda import flange_poses
 from vjepa_sim.envs.pose import GRIPPER, POSITION, ROTATION
 
-REACH = 2.0  # m: the arm reaches 0.855 m, and no base stands farther from its own frame
-MILLIMETRES = 200.0  # what a position in centimetres can't exceed
-JUMP = 1.0  # rad between two rows: at DROID's 15 Hz six times the wrist's top speed, at 4 Hz still above what arms do
+REACH = 2.0  # m: the arm reaches 0.855 m; the rest allows for the base's place in its frame
+MILLIMETRES = 200.0  # largest position in centimetres; larger ones are millimetres
+JUMP = 1.0  # rad between two rows: six times the wrist's top speed at DROID's 15 Hz, and still above an arm's at 4 Hz
 TOP_SPEED = 2.0  # m/s; the Panda's flange reaches 1.7
-SLACK = 0.05  # by which a gripper's reading may leave 0 to 1
-WIDEST = 0.09  # m: no gripper of this kind opens farther (Robotiq 2F-85 0.085, Franka Hand 0.08)
+SLACK = 0.05  # accepted closedness below 0 and above 1
+WIDEST = 0.09  # m: widest opening of such grippers (Robotiq 2F-85 0.085, Franka Hand 0.08)
 MOVED_WIDTH = 0.02  # m: less is noise
 CLOSED, ACTS, INVERTED_SHARE = 0.5, 0.3, 0.8
-TABLE = 0.05  # m: a flange so low has its fingers in the table, unless the arm stands on a pedestal
-LOW_SHARE = 0.1  # of the episodes
-FEWEST = 3  # episodes: of fewer, habits can't be told
-# Between the measured pose and the one that the joints give: calibration errs by some millimetres.
+TABLE = 0.05  # m: height of the flange with its fingers in the table, unless the arm is on a pedestal
+LOW_SHARE = 0.1  # share of the episodes
+FEWEST = 3  # episodes needed to judge conventions
+# Accepted difference between the measured pose and the joints': calibration errs by some millimetres.
 KINEMATIC_METRES, KINEMATIC_RADIANS = 0.02, 0.1
 
 
 def units(subject: Subject) -> list[Finding]:
-    """Degrees, centimetres, millimetres, and grippers that don't count from 0 to 1."""
+    """Degrees, centimetres, millimetres, and closedness outside 0 to 1."""
     states, findings = subject.episode.states, []
     angle = np.abs(states[:, ROTATION]).max()
     if angle > 2 * np.pi:
@@ -49,8 +49,8 @@ def units(subject: Subject) -> list[Finding]:
     if low < -SLACK or high > 1 + SLACK:
         row = int(np.abs(states[:, GRIPPER] - 0.5).argmax())
         scale = "0 to 100" if 1 + SLACK < high <= 101 else "0 to 255" if 101 < high <= 256 else "another scale"
-        what = f"closedness goes from {low:.2f} to {high:.2f}; 0 is open and 1 is closed"
-        remedy = f"It probably counts on {scale}: bring it to 0 to 1, and see that the larger number means closed."
+        what = f"closedness ranges from {low:.2f} to {high:.2f}; 0 is open and 1 is closed"
+        remedy = f"It is probably {scale}: convert it to 0 to 1, with 1 for closed."
         findings.append(subject.finding("units", ERROR, what, remedy=remedy, row=row))
     return findings
 
@@ -91,7 +91,7 @@ def jumps(subject: Subject) -> list[Finding]:
 
 
 def kinematics(subject: Subject) -> list[Finding]:
-    """Poses that aren't the flange's, by the joints that were recorded with them (of a Panda or FR3)."""
+    """Poses that aren't the flange's, by the recorded joints (of a Panda or FR3)."""
     episode = subject.episode
     if episode.joints is None or not np.ptp(episode.joints, axis=0).any() or units(subject):
         return []
@@ -112,7 +112,7 @@ def kinematics(subject: Subject) -> list[Finding]:
         f"{np.degrees(radians):.0f}°{'' if steady else ', by another angle in each row'}"
     )
     remedy = (
-        "It is the pose of a tool or fingertip: take it off (O_T_EE · F_T_EE⁻¹) to get panda_link8's."
+        "It is the pose of a tool or fingertip: remove that offset (O_T_EE · F_T_EE⁻¹) to get panda_link8's."
         if steady
         else 'The Euler convention is another one: angles must be extrinsic "xyz", in radians.'
     )
@@ -125,7 +125,7 @@ def kinematics(subject: Subject) -> list[Finding]:
 
 @dataclass(frozen=True)
 class Extremes:
-    """Of an episode: closedness at the start, least and most; the flange's least height in metres."""
+    """Extremes of an episode: closedness at the start, least and most; lowest height of the flange in metres."""
 
     first: float
     least: float
@@ -147,7 +147,7 @@ def measure_extremes(subject: Subject) -> Extremes | None:
 
 
 def conventions(extremes: Sequence[Extremes]) -> list[Finding]:
-    """Habits of a whole data set that only another convention explains."""
+    """Faults of the whole data set that suggest another convention for states."""
     if len(extremes) < FEWEST:
         return []
     findings = []
@@ -171,15 +171,15 @@ def conventions(extremes: Sequence[Extremes]) -> list[Finding]:
         report(
             "gripper",
             WARNING,
-            f"the hand is closed at the start of {len(closed)} of {len(acting)} episodes in which it opens or closes",
-            "If recordings start with an open hand, the sign is inverted: closedness is 0 open, 1 closed.",
+            f"the gripper starts closed in {len(closed)} of the {len(acting)} episodes in which it opens or closes",
+            "If recordings start with an open gripper, the sign is inverted: closedness is 0 open, 1 closed.",
         )
     low = [each.lowest for each in extremes if each.lowest < TABLE]
     if len(low) >= LOW_SHARE * len(extremes):
         report(
             "flange",
             WARNING,
-            f"the position comes below {TABLE} m in {len(low)} of {len(extremes)} episodes, down to {min(low):.3f} m "
+            f"the position is below {TABLE} m in {len(low)} of {len(extremes)} episodes, down to {min(low):.3f} m "
             "above the base",
             "It is probably the fingertip's: states are the flange's (panda_link8), some 0.10 to 0.16 m higher. If the "
             "table is lower than the robot's base, ignore this.",

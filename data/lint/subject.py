@@ -18,10 +18,10 @@ class Subject:
     """An episode under examination.
 
     Attributes:
-        number: of the episode in the reader.
-        name: of the episode.
-        episode: with extras.
-        view: which camera's picture is examined, see :meth:`.Episode.view`.
+        number: Number of the episode in the reader.
+        name: Name of the episode.
+        episode: The episode, with extras.
+        view: Camera whose images are examined, see :meth:`.Episode.view`.
     """
 
     number: int
@@ -31,27 +31,27 @@ class Subject:
 
     @cached_property
     def camera(self) -> Camera:
-        """The camera whose picture is examined."""
+        """The camera whose images are examined."""
         return self.episode.view(self.view)
 
     @cached_property
     def steps(self) -> np.ndarray:
-        """From each row to the next [T - 1, 7], see :func:`.difference`."""
+        """Pose and gripper differences from each row to the next [T - 1, 7], see :func:`.difference`."""
         return difference(self.episode.states[:-1], self.episode.states[1:])
 
     @cached_property
     def moved(self) -> np.ndarray:
-        """Metres from each row to the next [T - 1]."""
+        """Distances from each row to the next [T - 1], metres."""
         return np.linalg.norm(self.steps[:, POSITION], axis=1)
 
     @cached_property
     def differences(self) -> np.ndarray:
-        """Change of the reduced picture from each row to the next [T - 1, h, w], grey levels."""
+        """Change of the reduced image from each row to the next [T - 1, h, w], grey levels."""
         return frame_differences(small_grey(self.camera.frames))
 
     @cached_property
     def energy(self) -> np.ndarray:
-        """Where the picture moves [T - 1, h, w], see :func:`.motion_energy`."""
+        """Motion in the image [T - 1, h, w], see :func:`.motion_energy`."""
         return motion_energy(self.differences)
 
     def finding(self, check: str, severity: str, what: str, *, remedy: str, row: int | None = None) -> Finding:

@@ -1,11 +1,11 @@
-"""Camera poses that don't fit the picture.
+"""Camera poses that don't fit the images.
 
-The hand is projected into the picture; when the arm moves, that is where the picture should change. How well it does
-is the fit: the correlation, pixel by pixel, between the hand's projected shape and the picture's motion. Other poses of
-the camera (turned, moved, mirrored, inverted) are tried too: one that fits much better says what is wrong.
+The gripper is projected into the image, which should change there when the arm moves. The fit is the correlation, pixel
+by pixel, between the projected gripper and the image's motion. Other camera poses (turned, moved, mirrored, inverted)
+are tried too: one that fits much better shows the mistake.
 
-The thresholds were set on simulated pictures, where the fit of right poses is 0.40 (0.14 to 0.56). A pose that is wrong
-along the line of sight only, or by less than some 10 cm or 10°, isn't found.
+The thresholds were set on simulated images, where the fit of correct poses is 0.40 (0.14 to 0.56). A pose that is wrong
+only along the line of sight, or by less than some 10 cm or 10°, isn't found.
 """
 
 from __future__ import annotations
@@ -21,37 +21,37 @@ from vjepa_sim.data.lint.poses import OTHER_SIDE, SMALL, WHOLE
 from vjepa_sim.data.lint.subject import Subject
 from vjepa_sim.envs.pose import POSITION, ROTATION
 
-FINGERTIP = 0.15  # m along the flange's z axis; 0.10 (Franka Hand) to 0.16 (Robotiq)
-HAND_RADIUS = 0.06  # m around the line from flange to fingertip
-HAND_FROM = 0.3  # of that line: above it is the arm
+FINGERTIP = 0.15  # m along the flange's z axis: 0.10 (Franka Hand) to 0.16 (Robotiq)
+GRIPPER_RADIUS = 0.06  # m around the line from flange to fingertip
+GRIPPER_FROM = 0.3  # share of that line at which the gripper begins; before it is the arm
 CLOSEST = 0.05  # m in front of the camera
 NOMINAL_VIEW = 100.0  # degrees: horizontal field of DROID's ZED 2 at 720p, where intrinsics are missing
-MOVES = 0.01  # m from row to row, for a step to count
-FEWEST_STEPS, MOST_STEPS = 5, 40  # with the hand in the picture
-OUTSIDE = 0.7  # of the rows
-FIT = 0.13  # below it, the hand isn't where the picture moves; the worst of 2400 right poses has 0.14
-BETTER = 0.15  # gain of another pose; none of 2400 right poses gains more
-POOLED_BETTER = 0.06  # mean gain over a data set; right poses gain 0.03
+MOVES = 0.01  # least motion of a used step: m from row to row
+FEWEST_STEPS, MOST_STEPS = 5, 40  # used steps, with the gripper in the image
+OUTSIDE = 0.7  # largest share of rows with the fingertip outside the image
+FIT = 0.13  # least fit of a correct pose; the worst of 2400 has 0.14
+BETTER = 0.15  # largest gain of another pose over a correct one; none of 2400 has more
+POOLED_BETTER = 0.06  # the same for the mean gain over a data set; correct poses have 0.03
 CERTAIN = 4.0  # standard errors
 FEWEST_EPISODES = 5
-GRID = 32  # pixels of the short side that fits are computed with
+GRID = 32  # pixels of the short side of the images that fits are computed from
 REMEDY = (
-    "Check the unit and order of the angles (extrinsic xyz, radians), that it is the camera's pose in the base frame "
-    "and not its inverse, and which camera it belongs to; or calibrate again."
+    "Check the unit and order of the angles (extrinsic xyz, radians), that the pose is the camera's in the base frame "
+    "and not its inverse, and that it is this camera's; or calibrate again."
 )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Fit:
-    """How a camera's poses fit one episode.
+    """Fit of a camera's poses in one episode.
 
     Attributes:
-        name, number: of the episode.
-        outside: share of rows in which the fingertip isn't in the picture.
-        nominal: whether the field of view was assumed.
-        fit: correlation, or None if too few steps show it.
-        gains: what other poses add to it, by their description.
-        inside: for a hand that is outside, the share of rows inside by other poses.
+        name, number: Name and number of the episode.
+        outside: Share of rows with the fingertip outside the image.
+        nominal: Whether the field of view was assumed.
+        fit: Correlation, or None with too few steps.
+        gains: Gains in correlation of other poses, by description.
+        inside: If the gripper is outside: share of rows with it inside for other poses, by description.
     """
 
     name: str
@@ -64,7 +64,7 @@ class Fit:
 
 
 def measure_fit(subject: Subject) -> Fit | None:
-    """The fit of an episode's camera; None for one on the hand, or without poses."""
+    """The fit of an episode's camera; None for a wrist camera, or without poses."""
     camera, states = subject.camera, subject.episode.states
     if camera.role == "wrist" or camera.extrinsics is None:
         return None
@@ -103,7 +103,7 @@ def measure_fit(subject: Subject) -> Fit | None:
 
 
 def misplaced_cameras(fits: Sequence[Fit]) -> list[Finding]:
-    """Episodes whose camera's pose doesn't fit, and a pose that fits the whole data set better."""
+    """Episodes with a camera pose that doesn't fit, and a pose that fits the whole data set better."""
     findings = []
     known = [each for each in fits if each.fit is not None]
     if len(known) >= FEWEST_EPISODES:
@@ -117,11 +117,11 @@ def misplaced_cameras(fits: Sequence[Fit]) -> list[Finding]:
             if len(values) >= FEWEST_EPISODES
             and values.mean() > max(POOLED_BETTER, CERTAIN * values.std(ddof=1) / np.sqrt(len(values)))
         }
-        fit = float(np.median([each.fit for each in known]))
+        fit = float(np.median([each.fit for each in known if each.fit is not None]))
         if certain or fit < FIT:
-            what = f"the hand isn't where the picture moves: fit {fit:.2f} (median of {len(known)} episodes)"
+            what = f"the gripper isn't where the image moves: fit {fit:.2f} (median of {len(known)} episodes)"
             if certain:
-                best = max(certain, key=certain.get)
+                best = max(certain, key=certain.__getitem__)
                 what += f"; the pose {best} fits better by {certain[best]:.2f}"
             findings.append(
                 Finding(
@@ -134,11 +134,11 @@ def misplaced_cameras(fits: Sequence[Fit]) -> list[Finding]:
 def _judge(fit: Fit) -> list[Finding]:
     if fit.outside > OUTSIDE:
         assumed = f" (assuming a horizontal field of view of {NOMINAL_VIEW:.0f}°)" if fit.nominal else ""
-        what = f"the fingertip is outside of the picture in {fit.outside:.0%} of the rows{assumed}"
-        best = max(fit.inside, key=fit.inside.get)
+        what = f"the fingertip is outside the image in {fit.outside:.0%} of the rows{assumed}"
+        best = max(fit.inside, key=fit.inside.__getitem__)
         if fit.inside[best] > OUTSIDE:
             what += f"; with the pose {best} it is inside in {fit.inside[best]:.0%}"
-        remedy = REMEDY + " If the hand really is out of sight, leave the episode out."
+        remedy = REMEDY + " If the gripper really is out of sight, leave the episode out."
         return [
             Finding(
                 check="camera pose",
@@ -152,10 +152,10 @@ def _judge(fit: Fit) -> list[Finding]:
         ]
     if fit.fit is None:
         return []
-    best = max(fit.gains, key=fit.gains.get)
+    best = max(fit.gains, key=fit.gains.__getitem__)
     if fit.fit >= FIT and fit.gains[best] <= BETTER:
         return []
-    what = f"the hand isn't where the picture moves: fit {fit.fit:.2f}"
+    what = f"the gripper isn't where the image moves: fit {fit.fit:.2f}"
     if fit.gains[best] > BETTER:
         what += f"; the pose {best} has {fit.fit + fit.gains[best]:.2f}"
     return [
@@ -175,7 +175,7 @@ def _judge(fit: Fit) -> list[Finding]:
 
 
 def _scaled(intrinsics: np.ndarray | None, full: tuple[int, int], size: tuple[float, float]) -> np.ndarray:
-    """Pinhole matrix for pictures (height, width) reduced from ``full`` to ``size``."""
+    """Pinhole matrix for images reduced from ``full`` to ``size`` (height, width)."""
     if intrinsics is None:
         focal = full[1] / 2 / np.tan(np.radians(NOMINAL_VIEW) / 2)
         intrinsics = np.array([[focal, 0, full[1] / 2], [0, focal, full[0] / 2], [0, 0, 1]])
@@ -190,21 +190,21 @@ def project(points: np.ndarray, poses: np.ndarray, matrix: np.ndarray) -> tuple[
     return pixels[:, :2] / np.where(np.abs(depth) < 1e-6, 1e-6, depth)[:, None], depth
 
 
-def _along_hand(states: np.ndarray, metres: float) -> np.ndarray:
+def _along_gripper(states: np.ndarray, metres: float) -> np.ndarray:
     """Points [T, 3] on the flange's z axis."""
     return states[:, POSITION] + metres * Rotation.from_euler("xyz", states[:, ROTATION]).as_matrix()[:, :, 2]
 
 
 def _shown(states: np.ndarray, poses: np.ndarray, matrix: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """In which rows the fingertip is in the picture: bool [T]."""
-    pixels, depth = project(_along_hand(states, FINGERTIP), poses, matrix)
+    """Whether the fingertip is in the image, bool [T]."""
+    pixels, depth = project(_along_gripper(states, FINGERTIP), poses, matrix)
     inside = (pixels >= 0) & (pixels < [size[1], size[0]])
     return inside.all(1) & (depth > CLOSEST)
 
 
 def _fit(states: np.ndarray, poses: np.ndarray, matrix: np.ndarray, energy: np.ndarray, rows: np.ndarray) -> float:
-    """Mean correlation between the hand's shape, before and after a step, and the picture's motion [N, h, w]."""
-    shapes = [_hand_shape(states[place], poses[place], matrix, energy.shape[1:]) for place in (rows, rows + 1)]
+    """Mean correlation between the gripper's shape, before and after a step, and the image's motion [N, h, w]."""
+    shapes = [_gripper_shape(states[place], poses[place], matrix, energy.shape[1:]) for place in (rows, rows + 1)]
     shape = (shapes[0] | shapes[1]).astype(np.float32)
     shape -= shape.mean((1, 2), keepdims=True)
     energy = energy - energy.mean((1, 2), keepdims=True)
@@ -212,10 +212,10 @@ def _fit(states: np.ndarray, poses: np.ndarray, matrix: np.ndarray, energy: np.n
     return float(((shape * energy).sum((1, 2)) / np.maximum(scale, 1e-9)).mean())
 
 
-def _hand_shape(states: np.ndarray, poses: np.ndarray, matrix: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Which pixels the hand covers: bool [N, h, w]."""
-    flange, flange_depth = project(_along_hand(states, 0.0), poses, matrix)
-    tip, tip_depth = project(_along_hand(states, FINGERTIP), poses, matrix)
+def _gripper_shape(states: np.ndarray, poses: np.ndarray, matrix: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Pixels covered by the gripper, bool [N, h, w]."""
+    flange, flange_depth = project(_along_gripper(states, 0.0), poses, matrix)
+    tip, tip_depth = project(_along_gripper(states, FINGERTIP), poses, matrix)
     depth = np.minimum(flange_depth, tip_depth)
     y, x = np.mgrid[: size[0], : size[1]].astype(np.float32) + 0.5
 
@@ -225,7 +225,7 @@ def _hand_shape(states: np.ndarray, poses: np.ndarray, matrix: np.ndarray, size:
     line_x, line_y = each(tip[:, 0] - flange[:, 0]), each(tip[:, 1] - flange[:, 1])
     here_x, here_y = x - each(flange[:, 0]), y - each(flange[:, 1])
     along = (here_x * line_x + here_y * line_y) / np.maximum(line_x**2 + line_y**2, 1e-9)
-    along = np.clip(along, HAND_FROM, 1)
+    along = np.clip(along, GRIPPER_FROM, 1)
     distance = (here_x - along * line_x) ** 2 + (here_y - along * line_y) ** 2
-    radius = HAND_RADIUS * matrix[0, 0] / np.maximum(depth, CLOSEST)
+    radius = GRIPPER_RADIUS * matrix[0, 0] / np.maximum(depth, CLOSEST)
     return (distance < each(radius**2)) & (depth > CLOSEST)[:, None, None]

@@ -85,7 +85,7 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_been(mixture, tmp_path, stopping
 def test_data_without_commands_have_nothing_to_clone(tmp_path):
     for index in range(4):
         write_episode(tmp_path / "data", index, make_episode(rows=9, seed=index, commands=None))
-    with pytest.raises(UserError, match="where the arm was sent"):
+    with pytest.raises(UserError, match="hold no commands"):
         clone(
             load_mixture([f"droid:{tmp_path / 'data'}"]),
             tmp_path / "run",

@@ -96,7 +96,7 @@ def test_a_step_lasts_just_a_period(rate):
     states[:, 5] = 3.0 + 0.2 * (episode.stamps - 100)  # through the jump of the angle at pi
     states[:, 5] = (states[:, 5] + np.pi) % (2 * np.pi) - np.pi
     clips = Clips(Memory([replace(episode, states=states) for _ in range(3)]), 0.25)
-    for clip in draws(clips, 30, frames=4, pictures=False):
+    for clip in draws(clips, 30, frames=4, images=False):
         np.testing.assert_allclose(clip.actions[:, 0], 0.025, atol=1e-6)
         np.testing.assert_allclose(clip.actions[:, 5], 0.05, atol=1e-5)
 
@@ -116,7 +116,7 @@ def test_training_and_held_out_clips_share_no_episode():
     clips = Clips(Memory([at_rate(4.0, rows=10, seed=i) for i in range(40)]), 0.25)
     of = {}
     for held_out in (False, True):
-        drawn = draws(clips, 200, frames=2, held_out=held_out, pictures=False)
+        drawn = draws(clips, 200, frames=2, held_out=held_out, images=False)
         of[held_out] = {int(np.searchsorted(clips.starts, clip.numbers[0], side="right")) for clip in drawn}
         assert all(clip.frames is None for clip in drawn)
     assert not of[False] & of[True]
@@ -126,7 +126,7 @@ def test_training_and_held_out_clips_share_no_episode():
 def test_long_episodes_are_drawn_more_often():
     clips = Clips(Memory([at_rate(4.0, rows=10), at_rate(4.0, rows=10), at_rate(4.0, rows=46)]), 0.25)
     clips.training_episodes = np.arange(3)
-    long = [clip.numbers[0] >= clips.starts[2] for clip in draws(clips, 400, frames=6, pictures=False)]
+    long = [clip.numbers[0] >= clips.starts[2] for clip in draws(clips, 400, frames=6, images=False)]
     assert np.mean(long) == pytest.approx(41 / 51, abs=0.06)
 
 
@@ -212,7 +212,7 @@ def test_what_is_held_out_can_be_read():
 def test_excluded_episodes_are_not_drawn():
     clips = Clips(Memory([at_rate(4.0, seed=i) for i in range(6)]), 0.25)
     clips.exclude({"2", "3"})
-    starts = [clip.numbers[0] for clip in draws(clips, 100, frames=2, pictures=False)]
+    starts = [clip.numbers[0] for clip in draws(clips, 100, frames=2, images=False)]
     assert not any(clips.starts[2] <= start < clips.starts[4] for start in starts)
 
 
@@ -277,7 +277,7 @@ def test_bad_periods_are_named(text, message):
         ("sin:x", "Did you mean 'sim'"),
         ("sim:", "FORMAT"),
         ("sim:x@much", "weight 'much'"),
-        ("sim:x@-1", "no number above 0"),
+        ("sim:x@-1", "not a number above 0"),
     ],
 )
 def test_bad_sources_are_named(text, message):

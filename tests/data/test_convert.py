@@ -89,7 +89,7 @@ def test_other_peoples_things_are_left_alone(droid, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("format", "message"), [("lerobt", "Did you mean 'lerobot'"), ("rlds", "can be read, not written")]
+    ("format", "message"), [("lerobt", "Did you mean 'lerobot'"), ("rlds", "can be read, but not written")]
 )
 def test_formats_that_can_not_be_written_are_named(tmp_path, format, message):
     with pytest.raises(UserError, match=message):
@@ -100,7 +100,7 @@ def test_what_is_no_data_set_is_named(tmp_path):
     with pytest.raises(UserError, match="There is no"):
         detect(tmp_path / "nowhere")
     (tmp_path / "notes.txt").write_text("")
-    with pytest.raises(UserError, match="no data set that vjepa-sim knows"):
+    with pytest.raises(UserError, match="not a data set in a known format"):
         detect(tmp_path)
 
 

@@ -63,7 +63,7 @@ def test_the_start_of_their_episode_stays_beside_them(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"camera": None}, "which camera"),
+        ({"camera": None}, "camera that took the goals is missing"),
         ({"start": {"task": "grasp"}}, "closedness"),
         ({"start": {**START.to_dict(), "joints": [0.0] * 6}}, "7 joints"),
         ({"start": {**START.to_dict(), "yaw": "left"}}, "can't be read"),

@@ -201,10 +201,10 @@ def one_row(features):
         (without("steps/action_dict/gripper_position"), "no steps/action_dict/gripper_position"),
         (shorter("steps/observation/cartesian_position"), "29 values; expected rows of 6"),
         (shorter("steps/observation/gripper_position"), "5 rows of .* and 4 of"),
-        (shorter("steps/observation/exterior_image_2_left"), "4 pictures of exterior_image_2_left for 5 rows"),
+        (shorter("steps/observation/exterior_image_2_left"), "4 images of exterior_image_2_left for 5 rows"),
         (shorter("steps/action"), "34 numbers of steps/action for 5 rows"),
         (not_a_number, "not finite, first in row 1"),
-        (no_picture, "wrist_image_left, frame 3: no JPEG"),
+        (no_picture, "wrist_image_left, frame 3: not a JPEG"),
         (one_row, "at least 2 rows"),
     ],
 )
@@ -275,7 +275,7 @@ def test_pictures_of_another_size_or_absurdly_large_are_refused():
     bomb[16:24] = struct.pack(">II", 60000, 60000)
     with pytest.raises(UserError, match="frame 0"):
         EncodedFrames("here", [bytes(bomb)])
-    with pytest.raises(UserError, match="no pictures"):
+    with pytest.raises(UserError, match="no images"):
         EncodedFrames("here", [])
 
 

@@ -368,8 +368,8 @@ def our_about(**changes):
         (holds("vjepa_sim/privileged/object_position", np.zeros((5, 3))), "expected 6 rows"),
         (holds("vjepa_sim/states", np.full((6, 7), np.inf)), "not finite"),
         (holds("vjepa_sim/states", 3.0), "shape"),
-        (holds("vjepa_sim/about", np.array([b"{"])), "no JSON"),
-        (holds("vjepa_sim/about", 1), "no text"),
+        (holds("vjepa_sim/about", np.array([b"{"])), "not JSON"),
+        (holds("vjepa_sim/about", 1), "not a text"),
         (our_about(seed="one"), "about lacks"),
         (our_about(cameras={"../top": "a"}), "serials by role"),
         (our_about(cameras={"wrist": "a"}), "no wrist_image"),
@@ -392,7 +392,7 @@ def test_other_grippers_are_refused(tmp_path):
     with h5py.File(path, "r+") as file:
         for group in ("obs", "next_obs"):
             holds(f"{group}/robot0_gripper_qpos", np.zeros((5, 6)))(file)
-    with pytest.raises(UserError, match="Panda hand"):
+    with pytest.raises(UserError, match="panda_hand"):
         robomimic.open_reader(path).read(1)
 
 

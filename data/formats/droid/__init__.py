@@ -1,4 +1,4 @@
-"""DROID's raw layout, read and written."""
+"""DROID's raw layout: reading and writing."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ __all__ = [
 
 
 def detect(path: Path) -> bool:
-    """Whether there are episodes in DROID's raw layout below a folder."""
+    """Whether a folder has episodes in DROID's raw layout below it."""
     return path.is_dir() and has_episodes(path)
 
 
 def open_reader(path: Path, on_progress: Progress = no_progress) -> DroidReader:
-    """Open a data set; what it holds is looked up once and remembered, see :mod:`vjepa_sim.data.index`."""
+    """Open a data set; its episodes are indexed once, see :mod:`vjepa_sim.data.index`."""
     return DroidReader(path, on_progress)
 
 

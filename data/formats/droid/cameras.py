@@ -1,4 +1,4 @@
-"""Which cameras an episode has, where their videos are, and what is known of them."""
+"""Cameras of a DROID episode: roles, videos and calibration."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ import numpy as np
 
 from vjepa_sim.data.episode import EXOCENTRIC_ROLES, ROLES, WRIST, Camera, is_role, role_of_view
 from vjepa_sim.data.formats.droid.layout import VIDEOS
-from vjepa_sim.data.formats.hdf5 import find_group, numbers
+from vjepa_sim.data.formats.hdf5 import find_group, names_in, numbers
 from vjepa_sim.data.video import Video
 from vjepa_sim.envs.errors import UserError
 
 if TYPE_CHECKING:
     import h5py
 
-ON_END_EFFECTOR = 0  # in observation/camera_type
+ON_END_EFFECTOR = 0  # value in observation/camera_type
 TYPES = "observation/camera_type"
-MAX_MISSING_FRAMES = 1  # some of DROID's videos lack one
+MAX_MISSING_FRAMES = 1  # some of DROID's videos lack the last frame
 
 
 def find_serials(file: h5py.File, metadata: dict, ours: dict, folder: Path) -> dict[str, str]:
-    """Serial by role of every camera whose video is there.
+    """Serial by role of every camera with a video.
 
-    Our writer notes them; else they are the metadata's, or follow from camera_type (0 on the end effector, others
-    sorted), or from the videos' own names.
+    They are those that our writer stored, or the metadata's, or follow from camera_type (0 on the end effector, others
+    sorted), or from the names of the videos.
 
     Raises:
-        UserError: there is no video.
+        UserError: There is no video.
     """
     fields = {role: f"{role}_cam_serial" for role in ROLES}
     noted = ours.get("roles")
@@ -38,10 +38,10 @@ def find_serials(file: h5py.File, metadata: dict, ours: dict, folder: Path) -> d
     elif all(isinstance(metadata.get(field), str) for field in fields.values()):
         serials = {role: metadata[field] for role, field in fields.items()}
         if len(set(serials.values())) == 1:
-            # Collections from before roles were noted: one camera in all three, since DROID's readers reject gaps.
+            # Older collections of ours, without stored roles: one camera in all three, as DROID's readers reject gaps.
             serials = {"ext1": serials["ext1"]}
     elif TYPES in file:
-        known = sorted(find_group(file, TYPES))
+        known = sorted(names_in(find_group(file, TYPES)))
         moving = [serial for serial in known if _moves_with_end_effector(file, serial)]
         others = [serial for serial in known if serial not in moving]
         serials = dict(zip(EXOCENTRIC_ROLES, others, strict=False)) | dict(zip((WRIST,), moving, strict=False))
@@ -64,14 +64,14 @@ def read_cameras(
     """Cameras, their videos not yet decoded.
 
     Args:
-        file: trajectory.h5, open.
-        serials: see :func:`find_serials`.
-        folder: of the episode.
-        rows: of the episode; a video may lack a frame.
-        views: only these; None means all.
+        file: Open trajectory.h5.
+        serials: Serials by role, see :func:`find_serials`.
+        folder: Folder of the episode.
+        rows: Rows of the episode; a video may lack one frame.
+        views: Cameras to return, see :meth:`.Episode.view`; None means all.
 
     Raises:
-        UserError: there is no such camera, or a video doesn't fit.
+        UserError: There is no such camera, or a video doesn't fit.
     """
     poses = {role: _leaf(file, f"observation/camera_extrinsics/{serial}_left") for role, serial in serials.items()}
     chosen = list(serials) if views is None else [role_of_view(view, serials, poses) for view in views]
@@ -96,8 +96,14 @@ def read_cameras(
 
 
 def open_video(folder: Path, serial: str) -> Video:
-    """A camera's video; of a stereo pair, the left eye."""
+    """A camera's video; the left one of a stereo pair.
+
+    Raises:
+        UserError: The video is missing or can't be read.
+    """
     path = _video(folder, serial)
+    if path is None:
+        raise UserError(f"no video {serial}.mp4 or {serial}-stereo.mp4 in {VIDEOS}.")
     return Video(path, left_half=path.stem.endswith("-stereo"))
 
 

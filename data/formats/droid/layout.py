@@ -2,8 +2,8 @@
 
     <root>/1.0.1/<LAB>/{success,failure}/<YYYY-MM-DD>/<Www_Mmm_dd_HH:MM:SS_YYYY>/
 
-Row i of the HDF5 file and frame i of each video belong together. Time is taken from the stamps in the HDF5 file, or
-from its rows, which are 15 Hz apart; never from a video's header, which says 60 frames a second in real DROID.
+Row i of the HDF5 file and frame i of each video belong together. Times are the stamps in the HDF5 file, or follow from
+15 rows a second; never from a video's header, which has 60 frames a second in real DROID.
 """
 
 from __future__ import annotations
@@ -22,26 +22,26 @@ LAB = "SIM"
 TRAJECTORY = "trajectory.h5"
 VIDEOS = Path("recordings") / "MP4"
 RATE = 15.0  # Hz of DROID's control loop
-# Simulated episodes are stamped from here on, a minute and more apart, so that folder names repeat for the same seed.
+# Simulated episodes have made-up times from here on, two minutes apart, so that folder names repeat for equal seeds.
 EPOCH = datetime(2025, 1, 1, tzinfo=UTC)
 # time.asctime() with "_" for each blank; some copies also have "_" for each colon.
 EPISODE_NAME = re.compile(r"[A-Z][a-z]{2}_[A-Z][a-z]{2}_{1,2}\d{1,2}_\d{2}[:_]\d{2}[:_]\d{2}_\d{4}")
 
 
 def moment(index: int) -> datetime:
-    """When episode ``index`` of a collection is said to have been recorded."""
+    """Made-up recording time of episode ``index`` of a simulated collection."""
     return EPOCH + timedelta(minutes=2 * index)
 
 
 def episode_folder(root: Path, index: int, success: bool, *, lab: str = LAB, when: datetime | None = None) -> Path:
-    """Where episode ``index`` of a collection lies.
+    """Folder of episode ``index`` of a collection.
 
     Args:
-        root: of the collection.
-        index: of the episode.
-        success: whether it was one.
-        lab: where it was recorded.
-        when: it was recorded; None for :func:`moment`.
+        root: Root of the collection.
+        index: Index of the episode.
+        success: Whether the task was achieved.
+        lab: Lab of the recording.
+        when: Time of the recording; None means :func:`moment`.
     """
     when = when or moment(index)
     name = f"{when:%a_%b}_{when.day:2d}_{when:%H:%M:%S_%Y}".replace(" ", "_")
@@ -49,12 +49,12 @@ def episode_folder(root: Path, index: int, success: bool, *, lab: str = LAB, whe
 
 
 def find_episodes(root: Path) -> dict[str, int]:
-    """Folders of episodes, relative to ``root`` and in order of date and time, and when each was changed, in ns.
+    """Folders of episodes, relative to ``root``, by date and time, each with a number that changes with its files.
 
-    Folders with an episode's name are not searched: 100,000 of them take seconds this way.
+    Folders with an episode's name are not searched, so that 100,000 of them take seconds.
 
     Raises:
-        UserError: there is no such folder, or no episode in it.
+        UserError: There is no such folder, or no episode in it.
     """
     root = Path(root)
     if not root.is_dir():
@@ -73,7 +73,7 @@ def find_episodes(root: Path) -> dict[str, int]:
 
 
 def has_episodes(root: Path) -> bool:
-    """Whether there is an episode below a folder; ends at the first."""
+    """Whether a folder has an episode below it; the search ends at the first."""
     try:
         return next(_search(root, "", set()), None) is not None
     except OSError:
@@ -82,7 +82,7 @@ def has_episodes(root: Path) -> bool:
 
 def _search(folder: Path, inside: str, entered: set[tuple[int, int]]) -> Iterator[tuple[str, int]]:
     status = os.stat(folder)
-    if (status.st_dev, status.st_ino) in entered:  # a link back to where the search came from
+    if (status.st_dev, status.st_ino) in entered:  # a link back to a folder of this search
         return
     entered.add((status.st_dev, status.st_ino))
     with os.scandir(folder) as entries:
@@ -101,12 +101,12 @@ def _search(folder: Path, inside: str, entered: set[tuple[int, int]]) -> Iterato
 
 
 def _changed(folder: Path) -> int:
-    """When an episode's files were changed last, in ns: its folder, rows or videos."""
+    """Sum of the times of change of an episode's folder, rows and videos, ns."""
     times = []
     for path in (folder, folder / TRAJECTORY, folder / VIDEOS):
         with suppress(OSError):
             times.append(os.stat(path).st_mtime_ns)
-    return sum(times)  # a file that is replaced by an older one must count too
+    return sum(times)  # changes also if a file is replaced by an older one
 
 
 def _order(name: str) -> tuple[str, list[str], str]:

@@ -1,4 +1,4 @@
-"""Read DROID's raw layout in every variant that is known of."""
+"""Read DROID's raw layout in all known variants."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from vjepa_sim.data.formats.droid.layout import TRAJECTORY, find_episodes
 from vjepa_sim.data.formats.droid.trajectory import check_rows, read_rows
 from vjepa_sim.data.formats.format import Entry, Progress, Reader, no_progress
 from vjepa_sim.data.formats.hdf5 import opened
+from vjepa_sim.data.frames import LazyFrames
 from vjepa_sim.data.index import indexed
 from vjepa_sim.data.video import Video
 from vjepa_sim.envs.errors import UserError
@@ -26,11 +27,12 @@ if TYPE_CHECKING:
     import h5py
 
 MAX_SEED = 2**63
-SOURCE = ("uuid", "lab", "user", "user_id", "date", "timestamp", "building", "scene_id", "robot_serial")  # is kept
+# Metadata that is kept in an episode's details.
+SOURCE = ("uuid", "lab", "user", "user_id", "date", "timestamp", "building", "scene_id", "robot_serial")
 
 
 class DroidReader(Reader):
-    """Episodes below a folder, whatever folders lie between."""
+    """Episodes at any depth below a folder."""
 
     format = "droid"
 
@@ -39,7 +41,7 @@ class DroidReader(Reader):
         super().__init__(root, indexed(root, find_episodes(root), lambda name: describe(root, name), on_progress))
 
     def folder(self, number: int) -> Path:
-        """Where an episode lies."""
+        """Folder of an episode."""
         return self.root / self.entries[number].name
 
     def read(self, number: int, views: tuple[str, ...] | None = None, extras: bool = False) -> Episode:
@@ -48,7 +50,7 @@ class DroidReader(Reader):
 
 
 def describe(root: Path, name: str) -> Entry:
-    """What an index remembers of an episode; an unreadable one is an entry with an error."""
+    """The index entry of an episode; an unreadable one has an error in it."""
     folder = root / name
     try:
         with _opened(folder) as (file, metadata, ours):
@@ -77,24 +79,23 @@ def describe(root: Path, name: str) -> Entry:
 def read_episode(folder: Path, views: tuple[str, ...] | None = None, extras: bool = True) -> Episode:
     """Read one episode.
 
-    Known variants are read alike: with or without metadata (then without the task's words), intrinsics, time stamps, a
-    camera or a video's last frame; recordings of both eyes side by side give the left eye. Real DROID's gripper is the
-    Robotiq 2F-85.
+    Metadata (with the task description), intrinsics, time stamps, cameras and a video's last frame may be missing; of
+    stereo videos the left half is read. The gripper of real DROID episodes is the Robotiq 2F-85.
 
     Args:
-        folder: with ``trajectory.h5``.
-        views: only these cameras, see :meth:`.Episode.view`; None means all whose video is there.
-        extras: also every other array of the file, by its path.
+        folder: Folder with ``trajectory.h5``.
+        views: Cameras to return, see :meth:`.Episode.view`; None means all with a video.
+        extras: Also read every other array of the file, by path.
 
     Raises:
-        UserError: a file is missing or damaged, or contents don't fit together; the message names the folder.
+        UserError: A file is missing or damaged, or contents are inconsistent; the message names the folder.
     """
     folder = Path(folder)
     with _opened(folder) as (file, metadata, ours):
         rows = read_rows(file, extras)
         count = len(rows["states"])
         cameras = read_cameras(file, find_serials(file, metadata, ours, folder), folder, rows=count, views=views)
-        length = min(count, *(len(camera.frames) for camera in cameras))  # a frame that lacks is the last
+        length = min(count, *(len(camera.frames) for camera in cameras))  # a missing frame is the last one
         if "commands" in _unknown(ours):
             rows["commands"] = None
         return Episode(
@@ -110,7 +111,7 @@ def read_episode(folder: Path, views: tuple[str, ...] | None = None, extras: boo
 
 @contextmanager
 def _opened(folder: Path) -> Iterator[tuple[h5py.File, dict[str, Any], dict[str, Any]]]:
-    """trajectory.h5, the metadata (empty in partial downloads), and what our writer noted in it."""
+    """trajectory.h5, the metadata (empty in partial downloads), and our writer's entries in it."""
     try:
         names = os.listdir(folder)
     except OSError as error:
@@ -128,7 +129,11 @@ def _opened(folder: Path) -> Iterator[tuple[h5py.File, dict[str, Any], dict[str,
 
 
 def _videos(folder: Path, serials: dict[str, str]) -> dict[str, Video]:
-    """The videos that can be opened, by role."""
+    """The readable videos by role.
+
+    Raises:
+        UserError: None is readable.
+    """
     videos, error = {}, UserError("")
     for role, serial in serials.items():
         try:
@@ -141,7 +146,7 @@ def _videos(folder: Path, serials: dict[str, str]) -> dict[str, Video]:
 
 
 def _task(metadata: dict) -> str:
-    """In words; letters that no file could hold are replaced."""
+    """The task description; letters that can't be encoded are replaced."""
     return str(metadata.get("current_task", "")).encode("utf-8", "replace").decode()
 
 
@@ -152,7 +157,9 @@ def _cut(values: Any, length: int) -> Any:
 
 
 def _shortened(camera: Camera, length: int) -> Camera:
-    frames = camera.frames if len(camera.frames) == length else camera.frames.cut(length)
+    frames = camera.frames
+    if len(frames) != length:
+        frames = frames.cut(length) if isinstance(frames, LazyFrames) else frames[:length]
     return replace(camera, frames=frames, extrinsics=_cut(camera.extrinsics, length))
 
 
@@ -168,13 +175,13 @@ def _details(metadata: dict, ours: dict) -> dict[str, Any]:
 
 
 def _unknown(ours: dict) -> tuple:
-    """What the episode didn't tell when our writer had to fill it in."""
+    """Fields that were unknown when our writer filled them in."""
     unknown = ours.get("unknown", ())
     return tuple(unknown) if isinstance(unknown, list) else ()
 
 
 def _success(folder: Path, metadata: dict, ours: dict) -> bool | None:
-    """By the metadata, else by the folder it was put into."""
+    """Success by the metadata, else by the folder's parent ``success`` or ``failure``."""
     if "success" in _unknown(ours):
         return None
     if "success" in metadata:

@@ -1,4 +1,4 @@
-"""The rows of an episode in trajectory.h5."""
+"""Rows of an episode in trajectory.h5."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vjepa_sim.data.formats.droid.layout import RATE
-from vjepa_sim.data.formats.hdf5 import find_group, numbers
+from vjepa_sim.data.formats.hdf5 import find_group, names_in, numbers, readable
 from vjepa_sim.envs.errors import UserError
 
 if TYPE_CHECKING:
@@ -23,14 +23,14 @@ PRIVILEGED, EXTRAS = "vjepa_sim/privileged", "vjepa_sim/extras"
 
 
 def read_rows(file: h5py.File, extras: bool) -> dict:
-    """Arrays of an episode, by the names of its fields; all equally long.
+    """Arrays of an episode by the names of its fields, all with T rows.
 
     Args:
-        file: open.
-        extras: also every array that has no field of its own, by path.
+        file: Open trajectory.h5.
+        extras: Also read every array without a field of its own, by path.
 
     Raises:
-        UserError: something is missing or doesn't fit together.
+        UserError: An array is missing, or contents are inconsistent.
     """
     count, stamps = check_rows(file)
     rows = {
@@ -44,10 +44,10 @@ def read_rows(file: h5py.File, extras: bool) -> dict:
 
 
 def check_rows(file: h5py.File) -> tuple[int, np.ndarray]:
-    """How many rows there are, and their stamps in seconds [T].
+    """The number of rows, and their stamps [T] in seconds.
 
     Raises:
-        UserError: the recording was aborted, is too short, or its stamps don't increase.
+        UserError: The recording was aborted, is too short, or its stamps don't increase.
     """
     if "action" not in file:
         raise UserError("no group 'action': the recording was aborted. Remove the folder.")
@@ -62,7 +62,7 @@ def check_rows(file: h5py.File) -> tuple[int, np.ndarray]:
 
 
 def _read_stamps(file: h5py.File, count: int) -> np.ndarray:
-    """Seconds [T]: our own clock, or the robot's in milliseconds, or 15 rows a second."""
+    """Stamps [T] in seconds: our own, or from the robot's in milliseconds, or from 15 rows a second."""
     if SECONDS in file:
         return numbers(file, SECONDS, count).astype(np.float64)
     if STAMPS in file:
@@ -71,7 +71,7 @@ def _read_stamps(file: h5py.File, count: int) -> np.ndarray:
 
 
 def _poses(file: h5py.File, poses: str, closedness: str, count: int) -> np.ndarray:
-    """float64 [T, 7] of two leaves [T, 6] and [T]."""
+    """States float64 [T, 7] from two arrays [T, 6] and [T]."""
     first, last = numbers(file, poses, count), numbers(file, closedness, count)
     if first.shape != (count, 6) or last.shape != (count,):
         raise UserError(f"{poses} has the shape {first.shape} and {closedness} {last.shape}.")
@@ -79,19 +79,19 @@ def _poses(file: h5py.File, poses: str, closedness: str, count: int) -> np.ndarr
 
 
 def _below(file: h5py.File, group: str, count: int) -> dict[str, np.ndarray]:
-    """Leaves of a group by name; none if there is no such group."""
+    """Arrays of a group by name; empty if there is no such group."""
     if group not in file:
         return {}
-    return {_text(name): numbers(file, f"{group}/{_text(name)}", count) for name in find_group(file, group)}
+    return {name: numbers(file, f"{group}/{name}", count) for name in names_in(find_group(file, group))}
 
 
 def _others(file: h5py.File, count: int) -> dict[str, np.ndarray]:
-    """Every array that has no field of its own."""
+    """Every array without a field of its own, by path."""
     taken = {STATES, CLOSEDNESS, JOINTS, SECONDS, COMMANDS, COMMANDED_CLOSEDNESS}
-    if SECONDS not in file:  # otherwise the robot's clock is one among several
+    if SECONDS not in file:  # otherwise the robot's clock is an extra
         taken.add(STAMPS)
     leaves: list[str] = []
-    file.visititems(lambda name, item: leaves.append(_text(name)) if hasattr(item, "shape") else None)
+    file.visititems(lambda name, item: leaves.append(readable(name)) if hasattr(item, "shape") else None)
     others = [
         name
         for name in leaves
@@ -100,10 +100,3 @@ def _others(file: h5py.File, count: int) -> dict[str, np.ndarray]:
         and not (name.startswith(CAMERA_GROUPS) and name.endswith("_left"))
     ]
     return {name: numbers(file, name, count) for name in others} | _below(file, EXTRAS, count)
-
-
-def _text(name: str | bytes) -> str:
-    """A name of HDF5, which comes as bytes when it is no UTF-8."""
-    if isinstance(name, bytes):
-        raise UserError(f"an array has the unreadable name {name!r}; the file is damaged.")
-    return name

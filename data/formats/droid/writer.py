@@ -1,4 +1,4 @@
-"""Write DROID's raw layout: everything its own readers and V-JEPA 2's loader look for."""
+"""Write DROID's raw layout with everything that its own readers and V-JEPA 2's loader need."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from vjepa_sim.envs.errors import UserError
 
 DROID_VERSION = "1.3"
 SIMULATED = {"user": "vjepa-sim", "building": "mujoco", "robot_serial": "panda-sim"}
-BESIDE = 1  # in observation/camera_type
-# DROID normalises velocity actions by these, per step of its control loop.
+BESIDE = 1  # value in observation/camera_type
+# Divisors of DROID's velocity actions, per step of its control loop: m, rad, closedness.
 MAX_LINEAR_DELTA, MAX_ROTATION_DELTA, MAX_GRIPPER_DELTA = 0.075, 0.15, 0.25
-EPOCH_STAMPS = 1e9  # s: larger stamps are times of day already
+EPOCH_STAMPS = 1e9  # s: larger stamps are times of day
 
 
 class DroidWriter(Writer):
-    """Appends episodes; each is a folder that is whole or absent."""
+    """Appends episodes, each a folder that is written atomically."""
 
     format = "droid"
 
@@ -47,13 +47,13 @@ class DroidWriter(Writer):
 
 @dataclass(frozen=True)
 class _Origin:
-    """Who recorded an episode, and when.
+    """Place and time of a recording.
 
     Attributes:
-        lab: where.
-        when: its first row was.
-        begin: seconds from 1970 to where its stamps begin.
-        user_id: eight hexadecimal digits; the seed's where there is one, so that collections don't share their uuids.
+        lab: Lab of the recording.
+        when: Time of the first row.
+        begin: Seconds from 1970 to stamp 0.
+        user_id: Eight hexadecimal digits; from the seed if there is one, so that uuids of collections differ.
     """
 
     lab: str
@@ -72,20 +72,20 @@ class _Origin:
 def write_episode(root: Path, index: int, episode: Episode, *, lab: str = LAB, when: datetime | None = None) -> Path:
     """Write one episode into a collection and return its folder.
 
-    Everything is written beside its place and then renamed, so that a folder that exists is whole. An episode without
-    commands gets the next measured states in their place, since a recording without actions counts as aborted; one
-    without joints has none, and DROID's own parser, which counts them, doesn't take it. An unknown success goes to
-    ``failure``. All three are noted, and read back as they were.
+    The folder is written under a temporary name and then renamed, so an existing folder is complete. Without commands,
+    the next measured states take their place, since DROID's readers regard a recording without actions as aborted;
+    without joints, DROID's own parser, which counts them, rejects the episode. With unknown success, the episode is put
+    into ``failure``. Our reader restores all three.
 
     Args:
-        root: of the collection.
-        index: of the episode.
-        episode: to be written.
-        lab: where it was recorded.
-        when: its first row was recorded; None for a simulated one's made-up time, which repeats.
+        root: Root of the collection.
+        index: Index of the episode.
+        episode: The episode.
+        lab: Lab of the recording.
+        when: Time of the first row; None means the made-up time of a simulated episode, see :func:`.moment`.
 
     Raises:
-        UserError: the episode's folder exists already.
+        UserError: The episode's folder exists already, or its details can't be written as JSON.
     """
     import h5py
 
@@ -119,17 +119,17 @@ def write_episode(root: Path, index: int, episode: Episode, *, lab: str = LAB, w
 
 
 def _received(camera: Camera) -> str:
-    """The clock that DROID's MP4 reader compares with the file beside the video."""
+    """Name of the stamps that DROID's MP4 reader compares with the file beside the video."""
     return f"observation/timestamp/cameras/{camera.serial}_frame_received"
 
 
 def _milliseconds(origin: _Origin, episode: Episode) -> np.ndarray:
-    """int64 [T], since 1970."""
+    """Stamps int64 [T], milliseconds since 1970."""
     return np.round((origin.begin + episode.stamps) * 1000).astype(np.int64)
 
 
 def _write_rows(file, origin: _Origin, episode: Episode) -> None:
-    """Every low-dimensional key that DROID's recorder writes, as far as a simulator knows it."""
+    """Write every low-dimensional key of DROID's recorder; values that a simulator lacks are zero."""
     rows = len(episode)
     milliseconds = _milliseconds(origin, episode)
     zeros7, zeros, true, false = np.zeros((rows, 7)), np.zeros(rows), np.ones(rows, bool), np.zeros(rows, bool)
@@ -172,16 +172,16 @@ def _write_rows(file, origin: _Origin, episode: Episode) -> None:
             "gripper_velocity": np.clip(per_step[:, pose.GRIPPER] / MAX_GRIPPER_DELTA, -1, 1),
         },
         "action/robot_state": robot_state,
-        # Ours alone: the clock in seconds, to the last bit.
+        # Our own key: stamps in seconds, without rounding.
         "vjepa_sim": {"stamp": episode.stamps},
     }
     leaves = {f"{group}/{name}": values for group, part in tree.items() for name, values in part.items()}
     if episode.joints is not None:
-        leaves |= _joint_leaves(episode)
+        leaves |= _joint_leaves(episode.joints, episode.stamps)
     for camera in episode.cameras:
         leaves |= _camera_leaves(camera, rows, milliseconds)
     leaves |= {f"vjepa_sim/privileged/{name}": values for name, values in episode.privileged.items()}
-    # What was read from a file in this layout goes back to its place; the rest is kept apart.
+    # Extras that were read from this layout go back to their place; others have a group of their own.
     for name, values in episode.extras.items():
         leaves[name if name.startswith(("observation/", "action/")) else f"vjepa_sim/extras/{name}"] = values
     for name, values in leaves.items():
@@ -195,20 +195,20 @@ def _commands(episode: Episode) -> np.ndarray:
     return np.concatenate([episode.states[1:], episode.states[-1:]])
 
 
-def _joint_leaves(episode: Episode) -> dict[str, np.ndarray]:
-    velocities = np.gradient(episode.joints, episode.stamps, axis=0)
+def _joint_leaves(joints: np.ndarray, stamps: np.ndarray) -> dict[str, np.ndarray]:
+    velocities: np.ndarray = np.gradient(joints, stamps, axis=0)
     return {
-        "observation/robot_state/joint_positions": episode.joints,
+        "observation/robot_state/joint_positions": joints,
         "observation/robot_state/joint_velocities": velocities,
-        "action/robot_state/joint_positions": episode.joints,
+        "action/robot_state/joint_positions": joints,
         "action/robot_state/joint_velocities": velocities,
-        "action/joint_position": np.concatenate([episode.joints[1:], episode.joints[-1:]]),
+        "action/joint_position": np.concatenate([joints[1:], joints[-1:]]),
         "action/joint_velocity": velocities,
     }
 
 
 def _camera_leaves(camera: Camera, rows: int, milliseconds: np.ndarray) -> dict[str, np.ndarray]:
-    """Both eyes are where the one camera is."""
+    """Arrays of a camera; both eyes of DROID's stereo cameras get the pose of the one camera."""
     serial = camera.serial
     kind = ON_END_EFFECTOR if camera.role.startswith(WRIST) else BESIDE
     leaves = {f"observation/camera_type/{serial}": np.full(rows, kind, np.int64)}
@@ -239,7 +239,7 @@ def _attributes(origin: _Origin, episode: Episode) -> dict:
 
 
 def _source(episode: Episode, name: str) -> str:
-    """Where an episode came from: a real one's own, or our simulator."""
+    """An entry of the episode's source, or our simulator's."""
     source = episode.details.get("source")
     if isinstance(source, dict) and name in source:
         return str(source[name])
@@ -247,7 +247,7 @@ def _source(episode: Episode, name: str) -> str:
 
 
 def _metadata(root: Path, folder: Path, origin: _Origin, episode: Episode) -> dict:
-    """DROID's 28 fields, and ours under one key of their own."""
+    """DROID's 28 fields, and our own under one key."""
     when = origin.when
     inside = folder.relative_to(root / VERSION_FOLDER / origin.lab).as_posix()
     return {
@@ -278,12 +278,12 @@ def _metadata(root: Path, folder: Path, origin: _Origin, episode: Episode) -> di
 
 
 def _unknown(episode: Episode) -> list[str]:
-    """What the episode doesn't tell and DROID's layout can't leave out."""
+    """Unknown fields of the episode that DROID's layout requires."""
     return [name for name in ("commands", "success") if getattr(episode, name) is None]
 
 
 def _camera_fields(inside: str, episode: Episode) -> dict:
-    """Serials, places and files of the three roles. Readers reject gaps: the first stands in for missing ones."""
+    """Serials, poses and files of the three roles; the first camera replaces missing ones, as readers reject gaps."""
     cameras = {camera.role: camera for camera in episode.cameras}
     roles = {role: cameras.get(role, episode.cameras[0]) for role in (WRIST, *EXOCENTRIC_ROLES)}
 

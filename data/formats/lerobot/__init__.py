@@ -13,7 +13,7 @@ __all__ = ["LeRobotReader", "LeRobotWriter", "detect", "open_reader", "open_writ
 
 
 def detect(path: Path) -> bool:
-    """Whether a folder is a LeRobot data set: of any version, in any state, so opening it can say what is wrong."""
+    """Whether a folder is a LeRobot data set of any version, even a damaged one, which is then an error when opened."""
     return (Path(path) / INFO).is_file()
 
 
@@ -21,7 +21,7 @@ def open_reader(path: Path, on_progress: Progress = no_progress) -> LeRobotReade
     """Open a data set; ``on_progress`` is not called, since no index is needed.
 
     Raises:
-        UserError: it isn't version 3, or its description is damaged.
+        UserError: It isn't version 3, or its description is damaged.
     """
     return LeRobotReader(Path(path))
 

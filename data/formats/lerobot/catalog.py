@@ -1,4 +1,4 @@
-"""What meta/episodes tells of all episodes: how long they are and in which files."""
+"""The table of episodes in meta/episodes: lengths and files."""
 
 from __future__ import annotations
 
@@ -19,36 +19,34 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 ROWS = ("episode_index", "length", "dataset_from_index", "dataset_to_index")
-SUCCESS_COLUMNS = (layout.TOLD, f"stats/{layout.NEXT_SUCCESS}/max", f"stats/{layout.SUCCESS}/max")
+SUCCESS_COLUMNS = (layout.OWN_SUCCESS, f"stats/{layout.NEXT_SUCCESS}/max", f"stats/{layout.SUCCESS}/max")
 
 
 @dataclass(frozen=True)
 class Catalog:
-    """All episodes in the order of their numbers, and only what opening and finding them takes.
+    """The columns of meta/episodes that are needed to list and open episodes, in the order of their numbers.
 
     Attributes:
-        numbers: int64 [N] by column; files' columns only where the templates of paths ask for them.
-        starts, ends: float64 [N] by camera feature, seconds from the beginning of its file; ends are NaN where they
-            aren't told.
-        told: lists [N]: ``task``, ``success``, and of our sets :data:`.OWN_COLUMNS`, with
-            None where nothing is told.
+        numbers: int64 [N] by column; with file columns only if the path templates have them.
+        starts, ends: float64 [N] by camera feature, seconds from the start of its file; ends are NaN where missing.
+        labels: Lists [N] by name: ``task``, ``success``, and :data:`.OWN_COLUMNS` of our sets; None where missing.
     """
 
     numbers: dict[str, np.ndarray]
     starts: dict[str, np.ndarray]
     ends: dict[str, np.ndarray]
-    told: dict[str, list]
+    labels: dict[str, list]
 
     def entries(self, info: Info, roles: dict[str, str]) -> list[Entry]:
-        """What is known of the episodes, given the features of cameras by role."""
+        """Index entries of the episodes, given camera features by role."""
         height, width = info.features[next(iter(roles.values()))].shape[:2]
         columns = zip(
             self.numbers["episode_index"].tolist(),
             self.numbers["length"].tolist(),
             self._problems(info),
-            self.told["task"],
-            self.told["success"],
-            *(self.told[name] for name in (layout.DURATION, layout.PERIOD, layout.SEED, layout.GRIPPER_NAME)),
+            self.labels["task"],
+            self.labels["success"],
+            *(self.labels[name] for name in (layout.DURATION, layout.PERIOD, layout.SEED, layout.GRIPPER_NAME)),
             strict=True,
         )
         return [
@@ -70,15 +68,16 @@ class Catalog:
         ]
 
     def rows(self, number: int) -> tuple[int, int, int]:
-        """An episode's index, the index of its first row in the data set, and one beyond its last row's."""
-        return tuple(int(self.numbers[name][number]) for name in ("episode_index", *ROWS[2:]))
+        """An episode's index, the index of its first row in the data set, and one past that of its last row."""
+        index, start, stop = (int(self.numbers[name][number]) for name in ("episode_index", *ROWS[2:]))
+        return index, start, stop
 
     def data_file(self, info: Info, number: int) -> str:
         """Path of the file with an episode's rows."""
         return fill(info.data_path, self._values(info, number, "data"))
 
     def video_file(self, info: Info, number: int, camera: str) -> str:
-        """Path of the file with an episode's frames, of the camera with this feature."""
+        """Path of the file with an episode's frames of a camera feature."""
         values = self._values(info, number, f"videos/{camera}")
         return fill(info.video_path, {"video_key": camera, **values})
 
@@ -91,30 +90,30 @@ class Catalog:
         return values
 
     def _problems(self, info: Info) -> list[str]:
-        """Why episodes can't be read, as far as can be told from here, or ""."""
+        """Faults of episodes found in this table, or ""."""
         _, length, start, stop = (self.numbers[name] for name in ROWS)
         problems = np.full(len(length), "", object)
         for camera, starts in self.starts.items():
             frames = starts * info.fps
-            problems[~((frames >= 0) & (frames < 1e9))] = f"{EPISODES}: its video of {camera} has no place in its file"
-            # With a rate that isn't the files', other episodes' frames would be found.
+            problems[~((frames >= 0) & (frames < 1e9))] = f"{EPISODES}: its video of {camera} has no valid start"
+            # With a wrong rate, frames of other episodes would be found.
             wrong = np.abs((self.ends[camera] - starts) * info.fps - length) > np.maximum(1, 0.02 * length)
             problems[wrong] = f"{EPISODES}: its video of {camera} isn't as long as its rows are with {INFO}'s fps"
         problems[length < 2] = f"{EPISODES}: it has less than 2 rows"
-        problems[(stop - start != length) | (start < 0)] = f"{EPISODES}: its length isn't that of its rows"
+        problems[(stop - start != length) | (start < 0)] = f"{EPISODES}: its length isn't its number of rows"
         return problems.tolist()
 
 
 def read_catalog(root: Path, info: Info, cameras: list[str]) -> Catalog:
-    """Read meta/episodes, all files, only the columns that are needed.
+    """Read the needed columns of all files in meta/episodes.
 
     Args:
-        root: of the data set.
-        info: of the data set.
-        cameras: video features to find files of.
+        root: Root of the data set.
+        info: Content of meta/info.json.
+        cameras: Video features whose files are needed.
 
     Raises:
-        UserError: there are none, one is damaged, or columns are missing.
+        UserError: There are no files, one is damaged, or columns are missing.
     """
     paths = sorted((root / EPISODES).rglob("*.parquet"))
     if not paths:
@@ -125,7 +124,7 @@ def read_catalog(root: Path, info: Info, cameras: list[str]) -> Catalog:
     for camera in cameras:
         integers += _file_columns(info.video_path, f"videos/{camera}")
     ends = {camera: f"videos/{camera}/to_timestamp" for camera in cameras}
-    shared = "episode_index" not in fields_of(info.video_path)  # otherwise every video begins with its episode
+    shared = "episode_index" not in fields_of(info.video_path)  # otherwise each video is one episode's
     starts = {camera: f"videos/{camera}/from_timestamp" for camera in cameras}
     times = {name: 0.0 for name in starts.values()} | {name: np.nan for name in ends.values()}
     required = {*integers, *(starts.values() if shared else ())}
@@ -148,7 +147,7 @@ def _file_columns(template: str, prefix: str) -> list[str]:
 
 
 def _read_part(path: Path, integers: list[str], times: dict[str, float], required: set[str]) -> dict[str, np.ndarray]:
-    """One file's columns; times that aren't there have the value given."""
+    """One file's columns; missing times have the default in ``times``."""
     with reading(path), open_table(path) as file:
         present = set(file.schema_arrow.names)
         missing = sorted(required - present)
@@ -170,15 +169,16 @@ def _read_part(path: Path, integers: list[str], times: dict[str, float], require
         for name, kind in layout.OWN_COLUMNS.items():
             if name in present and str(table.schema.field(name).type) != kind:
                 raise UserError(f"{path}: column {name} holds no {kind}.")
-            rows[name] = _told(table, name, None)
-        rows["task"] = _told(table, "tasks", lambda tasks: str(tasks[0]) if tasks else None)
+            rows[name] = _objects(table, name, None)
+        rows["task"] = _objects(table, "tasks", lambda tasks: str(tasks[0]) if tasks else None)
         success = next((name for name in SUCCESS_COLUMNS if name in present), "")
-        rows["success"] = _told(table, success, None if success == layout.TOLD else lambda highest: bool(highest[0]))
+        own = success == layout.OWN_SUCCESS
+        rows["success"] = _objects(table, success, None if own else lambda highest: bool(highest[0]))
     return rows
 
 
-def _told(table: pa.Table, name: str, convert: Callable[[Any], Any] | None) -> np.ndarray:
-    """A column, value by value; None where it's empty."""
+def _objects(table: pa.Table, name: str, convert: Callable[[Any], Any] | None) -> np.ndarray:
+    """A column as objects; None where a value or the column is missing."""
     found = np.full(table.num_rows, None, object)
     if name in table.column_names:
         values = table.column(name).to_pylist()

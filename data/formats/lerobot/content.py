@@ -1,4 +1,4 @@
-"""An episode's numbers as LeRobot's features, and what all episodes of a set must share."""
+"""An episode's numbers as LeRobot features, and the features that all episodes of a set must share."""
 
 from __future__ import annotations
 
@@ -13,49 +13,49 @@ from vjepa_sim.data.formats.lerobot.rolling import GROUP
 from vjepa_sim.envs.errors import UserError
 from vjepa_sim.envs.pose import difference
 
-# Rows per second that sets usually have. Real clocks miss them by some percent, and in each episode by others: DROID's
-# rows at 15 Hz are 66 to 71 ms apart.
+# Usual rows per second. Real clocks differ from them by some percent that vary with the episode: DROID's rows at 15 Hz
+# are 66 to 71 ms apart.
 USUAL_RATES = np.array([1, 2, 3, 4, 5, 10, 12, 15, 20, 24, 25, 30, 50, 60])
-RATE_TOLERANCE = 0.1  # by which an episode's own rate may miss its set's
-WHOLE_TOLERANCE = 0.02  # by which it may miss a whole number that isn't usual
+RATE_TOLERANCE = 0.1  # largest relative deviation of an episode's rate from its set's
+WHOLE_TOLERANCE = 0.02  # largest relative deviation from a whole number that isn't usual
 
 
 @dataclass(frozen=True)
 class Kind:
-    """What all episodes of a set share.
+    """Rate and features that all episodes of a set share.
 
     Attributes:
-        fps: rows per second, nominally.
-        features: all but those that count rows.
+        fps: Nominal rows per second.
+        features: All features but the row indices.
     """
 
     fps: int
     features: dict[str, Feature]
 
     def differences(self, episode: Episode, columns: dict[str, np.ndarray]) -> str:
-        """What of an episode with these :func:`columns_of` isn't of this kind, each time the episode's first."""
+        """Differences of an episode with these :func:`columns_of` from this kind, its own value first; "" if none."""
         rate = 1 / episode.period
         found = [] if _fits(rate, self.fps, RATE_TOLERANCE) else [f"{rate:.3g} rows per second, not {self.fps}"]
         features = _features(episode, columns, self.fps)
         for name in {**features, **self.features}:
             theirs, ours = features.get(name), self.features.get(name)
             if theirs != ours:
-                found.append(f"{name} {_said(theirs)}, not {_said(ours)}")
+                found.append(f"{name} {_described(theirs)}, not {_described(ours)}")
         return "; ".join(found)
 
 
 def kind_of(episode: Episode, columns: dict[str, np.ndarray]) -> Kind:
-    """The kind of a set that begins with an episode with these :func:`columns_of`.
+    """The kind of a set whose first episode has these :func:`columns_of`.
 
     Raises:
-        UserError: its rate is neither near a usual one nor a whole number.
+        UserError: Its rate is neither near a usual one nor near a whole number.
     """
     fps = _nominal_rate(1 / episode.period)
     return Kind(fps, _features(episode, columns, fps))
 
 
 def columns_of(episode: Episode) -> dict[str, np.ndarray]:
-    """An episode's numbers [T, …] by feature, float64 but for the two that are there for LeRobot's policies."""
+    """An episode's numbers [T, …] by feature; float64, except for the two that LeRobot's policies use."""
     states, rows = np.asarray(episode.states, np.float64), len(episode)
     actions = np.vstack([difference(states[:-1], states[1:]), np.zeros(7)])
     columns = {
@@ -110,7 +110,7 @@ def _features(episode: Episode, columns: dict[str, np.ndarray], fps: int) -> dic
 def _feature(name: str, column: np.ndarray) -> Feature:
     if column.dtype.kind in "UO":
         return Feature("string", (1,))
-    # [T] and [T, 1] are the same to LeRobot; an axis with a name tells them apart.
+    # LeRobot stores [T] and [T, 1] alike; only [T, 1] gets a named axis.
     axes = layout.axes_of(name, column[0].size) or (["0"] if column.shape[1:] == (1,) else None)
     return Feature(column.dtype.name, column.shape[1:] or (1,), None if axes is None else {"axes": axes})
 
@@ -133,7 +133,7 @@ def _video_feature(camera: Camera, fps: int) -> Feature:
     return Feature("video", (height, width, 3), ["height", "width", "channels"], info)
 
 
-def _said(feature: Feature | None) -> str:
+def _described(feature: Feature | None) -> str:
     if feature is None:
         return "missing"
     single = feature.shape == (1,) and feature.names is None  # written [T], not [T, 1]

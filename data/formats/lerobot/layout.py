@@ -1,4 +1,4 @@
-"""What is called what, and lies where, in a LeRobot v3 data set."""
+"""Names and paths in a LeRobot v3 data set."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ POSE_COMMAND, GRIPPER_COMMAND = f"{ACTION}.cartesian_position", f"{ACTION}.gripp
 NEXT_SUCCESS, NEXT_DONE, SUCCESS = "next.success", "next.done", "is_episode_successful"
 INDICES = ("timestamp", "frame_index", "episode_index", "index", "task_index")  # in every set
 
-# Ours: LeRobot carries columns of the episodes and features that it doesn't know along.
+# Our own columns: LeRobot keeps unknown columns and features.
 NOTE = "vjepa_sim/note"  # JSON, see Note
 DURATION, PERIOD = "vjepa_sim/duration", "vjepa_sim/period"  # s
-TOLD, SEED, GRIPPER_NAME = "vjepa_sim/success", "vjepa_sim/seed", "vjepa_sim/gripper"
+OWN_SUCCESS, SEED, GRIPPER_NAME = "vjepa_sim/success", "vjepa_sim/seed", "vjepa_sim/gripper"
 OWN_COLUMNS = {
     NOTE: "string",
     DURATION: "double",
     PERIOD: "double",
-    TOLD: "bool",
+    OWN_SUCCESS: "bool",
     SEED: "int64",
     GRIPPER_NAME: "string",
 }
@@ -51,7 +51,7 @@ PRIVILEGED = "vjepa_sim.privileged."
 EXTRAS = "vjepa_sim.extras."
 
 CAMERAS = {"ext1": "exterior_1_left", "ext2": "exterior_2_left", "wrist": "wrist_left"}  # DROID's names by role
-ROLE = "vjepa_sim.role"  # in a camera's info, where the role isn't DROID's
+ROLE = "vjepa_sim.role"  # in a camera's info, if the role isn't DROID's
 POSE_AXES = ["x", "y", "z", "roll", "pitch", "yaw"]
 AXES = {
     STATE: [*POSE_AXES, "gripper"],
@@ -64,11 +64,11 @@ AXES = {
 
 
 def axes_of(name: str, size: int) -> list[str] | None:
-    """Names of a feature's numbers, or None where they have none.
+    """Names of a feature's numbers, or None if they have none.
 
     Args:
-        name: the feature's.
-        size: how many numbers each row has.
+        name: Name of the feature.
+        size: Numbers per row.
     """
     if name == JOINTS:
         return [f"joint_{number}" for number in range(size)]
@@ -77,13 +77,13 @@ def axes_of(name: str, size: int) -> list[str] | None:
 
 @dataclass(frozen=True)
 class Feature:
-    """One kind of number, or one camera, that every row has.
+    """A feature of every row: numbers, a text, or a camera.
 
     Attributes:
-        dtype: NumPy's name of a type, or ``string``, ``image``, ``video``.
-        shape: of one row; one number has shape (1,).
-        names: of the axes, in one of the many ways LeRobot writes them, or None.
-        info: about a video.
+        dtype: NumPy type name, or ``string``, ``image``, ``video``.
+        shape: Shape of one row; (1,) for a single number.
+        names: Names of the axes, in any of LeRobot's forms, or None.
+        info: Properties of a video.
     """
 
     dtype: str
@@ -93,13 +93,13 @@ class Feature:
 
     @property
     def is_camera(self) -> bool:
-        """Whether it is a colour camera's pictures."""
+        """Whether these are images of a colour camera."""
         depth = self.info.get("is_depth_map") or self.info.get("video.is_depth_map")
         return self.dtype in ("video", "image") and not depth and len(self.shape) == 3
 
     @property
     def axes(self) -> list[str]:
-        """Names of its numbers, as far as they are told: ``["x", …]``, ``{"axes": ["x", …]}``, ``{"x": 0, …}``."""
+        """Names of its numbers from ``["x", …]``, ``{"axes": ["x", …]}`` or ``{"x": 0, …}``; empty if unknown."""
         names = self.names
         if isinstance(names, dict):
             lists = [each for each in names.values() if isinstance(each, list)]
@@ -107,21 +107,21 @@ class Feature:
         return [str(each) for each in names] if isinstance(names, list) else []
 
     def entry(self) -> dict[str, Any]:
-        """As info.json has it."""
+        """The feature's entry in info.json."""
         entry = {"dtype": self.dtype, "shape": list(self.shape), "names": self.names}
         return {**entry, "info": self.info} if self.info else entry
 
 
 @dataclass(frozen=True, kw_only=True)
 class Info:
-    """What meta/info.json says.
+    """Content of meta/info.json.
 
     Attributes:
-        fps: rows per second; not always the truth in sets on the web, but what the files were made with.
-        features: by name.
-        data_path, video_path: templates of paths.
-        chunks_size: files to a folder.
-        robot: as the set calls it, or "".
+        fps: Rows per second; in public sets not always the real rate, but the one that the files were made with.
+        features: Features by name.
+        data_path, video_path: Path templates.
+        chunks_size: Files per folder.
+        robot: Name of the robot, or "".
     """
 
     fps: float
@@ -136,7 +136,7 @@ def read_info(root: Path) -> Info:
     """Read meta/info.json.
 
     Raises:
-        UserError: it is missing or damaged, or of another version of the format.
+        UserError: It is missing or damaged, or of another version of the format.
     """
     path = root / INFO
     content = read_json_object(path)
@@ -153,7 +153,7 @@ def read_info(root: Path) -> Info:
         raise UserError(f"{path}: chunks_size is {chunks!r}; expected a positive whole number.")
     features, data_path = content.get("features"), content.get("data_path")
     if not isinstance(features, dict) or not isinstance(data_path, str):
-        raise UserError(f"{path}: features and data_path are expected, an object and a string.")
+        raise UserError(f"{path}: features must be an object, and data_path a string.")
     video_path = content.get("video_path")
     return Info(
         fps=float(fps),
@@ -166,26 +166,27 @@ def read_info(root: Path) -> Info:
 
 
 def _read_feature(path: Path, name: str, entry: object) -> Feature:
-    dtype, shape = (entry.get("dtype"), entry.get("shape")) if isinstance(entry, dict) else (None, None)
+    fields: dict[str, Any] = entry if isinstance(entry, dict) else {}
+    dtype, shape = fields.get("dtype"), fields.get("shape")
     sizes = isinstance(shape, list) and all(type(size) is int and 0 <= size <= 1_000_000 for size in shape)
-    if not isinstance(dtype, str) or not sizes:
+    if not isinstance(dtype, str) or not isinstance(shape, list) or not sizes:
         raise UserError(f"{path}: feature {name} needs a dtype and a shape of whole numbers.")
-    info = entry.get("info", entry.get("video_info"))
-    return Feature(dtype, tuple(shape), entry.get("names"), info if isinstance(info, dict) else {})
+    info = fields.get("info", fields.get("video_info"))
+    return Feature(dtype, tuple(shape), fields.get("names"), info if isinstance(info, dict) else {})
 
 
 def fill(template: str, values: Mapping[str, int | str]) -> str:
     """A relative path from a template such as ``data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet``.
 
     Raises:
-        UserError: it asks for something else than the values given, or leads out of the data set.
+        UserError: It has a field without a value, or leads out of the data set.
     """
 
-    # Not str.format: a damaged template could ask it for attributes, or a billion digits.
+    # Not str.format: a damaged template could access attributes, or request a billion digits.
     def one(match: re.Match) -> str:
         name, digits = match.groups()
         if name not in values:
-            raise UserError(f"{INFO}: the path {template!r} asks for {name!r}; known are {', '.join(values)}.")
+            raise UserError(f"{INFO}: the path {template!r} has the field {name!r}; known are {', '.join(values)}.")
         return str(values[name]).zfill(int(digits or 0))
 
     path = re.sub(r"\{(\w+)(?::0?(\d)d)?\}", one, template)
@@ -195,15 +196,15 @@ def fill(template: str, values: Mapping[str, int | str]) -> str:
 
 
 def fields_of(template: str) -> set[str]:
-    """Names that a template asks for."""
+    """Names of a template's fields."""
     return set(re.findall(r"\{(\w+)", template))
 
 
 def camera_roles(features: Mapping[str, Feature]) -> dict[str, str]:
-    """Which feature is the camera of which role.
+    """Camera features by role.
 
-    Our sets give the role where it isn't DROID's, and DROID's names keep DROID's roles. Others have roles by
-    :func:`.assign_roles`, in sorted order; those with "wrist", "hand" or "gripper" in their names move with the end
+    Our sets store the role if it isn't one of DROID's; cameras with DROID's names have DROID's roles. Others get roles
+    by :func:`.assign_roles`, in sorted order; those with "wrist", "hand" or "gripper" in their names move with the end
     effector.
     """
     cameras = sorted(name for name, feature in features.items() if feature.is_camera)
@@ -215,17 +216,17 @@ def camera_roles(features: Mapping[str, Feature]) -> dict[str, str]:
 
 
 def camera_name(role: str) -> str:
-    """A camera's name in features, from its role."""
+    """A camera's name in features, by its role."""
     return CAMERAS.get(role, role)
 
 
 def own_name(prefix: str, name: str) -> str:
-    """A feature's name for one of ours; LeRobot forbids slashes."""
+    """Feature name for one of our arrays; LeRobot forbids slashes."""
     return prefix + quote(name, safe="")
 
 
 def own_names(prefix: str, features: Mapping[str, Feature]) -> dict[str, str]:
-    """Features with a prefix: from their names to ours."""
+    """Names of our arrays by feature, for features with a prefix."""
     return {name: unquote(name.removeprefix(prefix)) for name in features if name.startswith(prefix)}
 
 
@@ -233,7 +234,7 @@ def own_columns(episode: Episode) -> dict[str, Any]:
     """An episode's values of :data:`OWN_COLUMNS`.
 
     Raises:
-        UserError: its details or its seed can't be written.
+        UserError: Its details or its seed can't be written.
     """
     seed = None if episode.seed is None else int(episode.seed)
     if seed is not None and not -(2**63) <= seed < 2**63:
@@ -242,7 +243,7 @@ def own_columns(episode: Episode) -> dict[str, Any]:
         NOTE: _write_note(episode),
         DURATION: float(episode.stamps[-1] - episode.stamps[0]),
         PERIOD: episode.period,
-        TOLD: None if episode.success is None else bool(episode.success),
+        OWN_SUCCESS: None if episode.success is None else bool(episode.success),
         SEED: seed,
         GRIPPER_NAME: str(episode.details.get("gripper", "")),
     }
@@ -250,11 +251,11 @@ def own_columns(episode: Episode) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Note:
-    """What LeRobot has no place for and opening a data set doesn't need: kept as JSON, with every digit.
+    """Episode fields without a place in LeRobot's format and not needed to open a data set, kept as JSON.
 
     Attributes:
-        behavior, details: the episode's.
-        cameras: role to serial and intrinsics, in the episode's order.
+        behavior, details: See :class:`.Episode`.
+        cameras: Serial and intrinsics by role, in the episode's order.
     """
 
     behavior: str
@@ -283,7 +284,7 @@ def read_note(text: str) -> Note:
     """A note from its JSON.
 
     Raises:
-        UserError: it is damaged.
+        UserError: It is damaged.
     """
     try:
         content = json.loads(text)

@@ -1,4 +1,4 @@
-"""Reads LeRobot v3 data sets: ours, DROID's ports, and others that have a Franka's states."""
+"""Read LeRobot v3 data sets: ours, ports of DROID, and others with a Franka's states."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-# Shapes of a row's numbers, where they are used by their names.
+# Expected row shapes of features with a fixed meaning.
 SIZES = {
     layout.POSE_COMMAND: (6,),
     layout.GRIPPER_COMMAND: (1,),
@@ -37,14 +37,13 @@ SIZES = {
 class LeRobotReader(Reader):
     """Episodes of a LeRobot v3 data set.
 
-    Opening reads the descriptions of the episodes, never the episodes; ``meta/tasks.parquet`` and ``meta/stats.json``
-    are not needed. Paths are those that ``meta/info.json`` gives. Which camera has which role:
-    :func:`.camera_roles`. Where states come from: :func:`.find_states`. Rows are ``1 / fps``
-    seconds apart, unless our own stamps are there. Success is that of ``next.success`` in any row, or of
-    ``is_episode_successful``.
+    Opening reads the table of episodes, never the episodes; ``meta/tasks.parquet`` and ``meta/stats.json`` are not
+    needed. Paths are those in ``meta/info.json``. Roles of cameras are assigned by :func:`.camera_roles`, states are
+    found by :func:`.find_states`. Rows are ``1 / fps`` seconds apart, unless the set has our stamps. Success is
+    ``next.success`` in any row, or ``is_episode_successful``.
 
     Raises:
-        UserError: the data set's description is missing or damaged, or it has no camera or no states.
+        UserError: The data set's description is missing or damaged, or it has no camera or no states.
     """
 
     format = "lerobot"
@@ -53,7 +52,7 @@ class LeRobotReader(Reader):
         self._info = layout.read_info(root)
         self._roles = layout.camera_roles(self._info.features)
         if not self._roles:
-            raise UserError(f"{root / layout.INFO}: there is no camera among the features.")
+            raise UserError(f"{root / layout.INFO}: no camera among the features.")
         try:
             self._source = find_states(self._info)
         except UserError as error:
@@ -64,7 +63,7 @@ class LeRobotReader(Reader):
         super().__init__(root, self._catalog.entries(self._info, self._roles))
 
     def read(self, number: int, views: tuple[str, ...] | None = None, extras: bool = False) -> Episode:
-        """See :meth:`.Reader.read`. Extras have the names of their features."""
+        """See :meth:`.Reader.read`; extras have the names of their features."""
         if self.entries[number].error:
             raise UserError(f"{self.where(number)}: {self.entries[number].error}.")
         try:
@@ -73,8 +72,8 @@ class LeRobotReader(Reader):
             raise UserError(f"{self.where(number)}: {error}") from error
 
     def _note(self, number: int) -> Note | None:
-        """What we have noted of an episode; None in sets that aren't ours."""
-        text = self._catalog.told[layout.NOTE][number]
+        """Our note on an episode; None in sets that aren't ours."""
+        text = self._catalog.labels[layout.NOTE][number]
         return None if text is None else layout.read_note(text)
 
     def _read(self, number: int, views: tuple[str, ...] | None, extras: bool) -> Episode:
@@ -99,13 +98,13 @@ class LeRobotReader(Reader):
         if note is not None:
             episode = replace(episode, behavior=note.behavior, details=note.details)
         wanted = episode.cameras
-        if views is not None:  # chosen before a video is opened
+        if views is not None:  # selected before a video is opened
             chosen = {episode.view(view).role for view in views}
             wanted = tuple(camera for camera in wanted if camera.role in chosen)
         return replace(episode, cameras=tuple(self._with_frames(camera, number) for camera in wanted))
 
     def _table(self, number: int, extras: Iterable[str]) -> tuple[pa.Table, Path]:
-        """An episode's rows, of the columns that are needed, and their file."""
+        """The needed columns of an episode's rows, and their file."""
         features = self._info.features
         _, start, stop = self._catalog.rows(number)
         path = self.root / self._catalog.data_file(self._info, number)
@@ -121,7 +120,7 @@ class LeRobotReader(Reader):
         return read_rows(path, start, stop, columns).select(columns), path
 
     def _extras(self, note: Note | None) -> dict[str, str]:
-        """Columns that are nobody else's, and their names among an episode's extras."""
+        """Columns without another use, and their names in an episode's extras."""
         if note is not None:
             return self._own_names(layout.EXTRAS)
         used = {
@@ -139,10 +138,10 @@ class LeRobotReader(Reader):
         return layout.own_names(prefix, self._info.features)
 
     def _array(self, table: pa.Table, name: str, path: Path) -> np.ndarray:
-        """A column as [T, …]: one number is [T, 1] if its feature names its axis, otherwise [T].
+        """A column as an array [T, …]; a single number is [T, 1] if its feature has a named axis, otherwise [T].
 
         Raises:
-            UserError: it holds something else than its feature says, or than what it is used for needs.
+            UserError: Its type or shape is not its feature's, or not the expected one.
         """
         try:
             array = to_numpy(table.column(name))
@@ -151,7 +150,7 @@ class LeRobotReader(Reader):
         feature = self._info.features.get(name, Feature("int64", (1,)))
         words = feature.dtype == "string" and name in self._own_names(layout.EXTRAS)
         if (array.dtype.kind == "U") != words:
-            kind, wanted = table.column(name).type, "words" if words else "numbers"
+            kind, wanted = table.column(name).type, "texts" if words else "numbers"
             raise UserError(f"{path}: column {name} holds {kind}; {wanted} were expected.")
         for shape in (self._sizes.get(name, feature.shape), feature.shape):
             if array.shape[1:] not in (shape, () if shape == (1,) else shape):
@@ -165,7 +164,7 @@ class LeRobotReader(Reader):
         expected = {"index": np.arange(start, stop), "episode_index": episode, "frame_index": np.arange(stop - start)}
         for name, values in expected.items():
             if not np.array_equal(rows[name].reshape(-1), np.broadcast_to(values, stop - start)):
-                raise UserError(f"{path}: {name} doesn't count the rows that {layout.EPISODES} says are there.")
+                raise UserError(f"{path}: {name} doesn't count the episode's rows as {layout.EPISODES} does.")
 
     def _cameras(self, note: Note | None, rows: dict[str, np.ndarray]) -> tuple[Camera, ...]:
         """All cameras, with blank frames."""
@@ -187,11 +186,11 @@ class LeRobotReader(Reader):
         if self._info.features[name].dtype == "image":
             path = self.root / self._catalog.data_file(self._info, number)
             with reading(path):
-                cells = read_rows(path, start, stop, [name]).column(name).to_pylist()
-                pictures = [cell["bytes"] for cell in cells]
-            if not all(isinstance(picture, bytes) for picture in pictures):
-                raise UserError(f"{path}: pictures of {name} aren't in the table.")
-            return replace(camera, frames=EncodedFrames(f"{self.where(number)}, {name}", pictures))
+                values = read_rows(path, start, stop, [name]).column(name).to_pylist()
+                images = [value["bytes"] for value in values]
+            if not all(isinstance(image, bytes) for image in images):
+                raise UserError(f"{path}: images of {name} aren't in the table.")
+            return replace(camera, frames=EncodedFrames(f"{self.where(number)}, {name}", images))
         first = round(float(self._catalog.starts[name][number]) * self._info.fps)
         video = self.root / self._catalog.video_file(self._info, number, name)
         return replace(camera, frames=Video(video, first, stop - start))
@@ -208,5 +207,5 @@ def _commands(rows: dict[str, np.ndarray]) -> np.ndarray | None:
 
 
 def _success(rows: dict[str, np.ndarray]) -> bool | None:
-    told = [rows[name] for name in (layout.NEXT_SUCCESS, layout.SUCCESS) if name in rows]
-    return bool((told[0] > 0).any()) if told else None
+    found = [rows[name] for name in (layout.NEXT_SUCCESS, layout.SUCCESS) if name in rows]
+    return bool((found[0] > 0).any()) if found else None

@@ -1,4 +1,4 @@
-"""Files that follow each other: a new one is begun when the last has grown to its limit."""
+"""Series of files of limited size: a new file is begun when the last has reached its limit."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
 MEGABYTE = 2**20
-GROUP = 2  # frames from keyframe to keyframe, as LeRobot has it: training reads frames at random
+GROUP = 2  # frames from one keyframe to the next, as in LeRobot: training reads frames at random
 
 
 @dataclass(frozen=True)
 class Limits:
-    """When a new file is begun; LeRobot's own numbers.
+    """Limits of files and folders, by default LeRobot's.
 
     Attributes:
-        data_megabytes: of Parquet.
-        video_megabytes: of MP4.
-        files: to a folder.
+        data_megabytes: Megabytes of a Parquet file.
+        video_megabytes: Megabytes of an MP4 file.
+        files: Files per folder.
     """
 
     data_megabytes: float = 100
@@ -43,36 +43,34 @@ class RollingTables:
     def __init__(self, root: Path, template: str, limits: Limits):
         self._root, self._template, self._limits = root, template, limits
         self._number = -1
-        self._writer: pq.ParquetWriter | None = None
-        self._sink: pa.NativeFile | None = None
+        self._open: tuple[pq.ParquetWriter, pa.NativeFile] | None = None
         self._schema: pa.Schema | None = None
 
     def begin(self, size: int) -> dict[str, int]:
-        """``chunk_index`` and ``file_index`` of the file that a table of so many bytes will go to."""
-        if self._writer is None or self._sink.tell() + size > self._limits.data_megabytes * MEGABYTE:
+        """``chunk_index`` and ``file_index`` of the file for a table of ``size`` bytes."""
+        if self._open is None or self._open[1].tell() + size > self._limits.data_megabytes * MEGABYTE:
             self.close()
             self._number += 1
         return _place(self._number, self._limits)
 
     def append(self, table: pa.Table) -> None:
-        """Write a table to the file that :meth:`begin` named."""
+        """Append a table to the file of :meth:`begin`."""
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        if self._writer is None:
+        schema = self._schema = self._schema or table.schema
+        if self._open is None:
             path = self._root / fill(self._template, _place(self._number, self._limits))
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._schema = self._schema or table.schema
-            self._sink = pa.OSFile(str(path), "wb")
-            self._writer = pq.ParquetWriter(self._sink, self._schema, compression="snappy", write_page_checksum=True)
-        self._writer.write_table(table.select(self._schema.names).cast(self._schema))
+            sink = pa.OSFile(str(path), "wb")
+            self._open = (pq.ParquetWriter(sink, schema, compression="snappy", write_page_checksum=True), sink)
+        self._open[0].write_table(table.select(schema.names).cast(schema))
 
     def close(self) -> None:
         """Finish the file that is open."""
-        if self._writer is not None:
-            self._writer.close()
-            self._sink.close()
-        self._writer = None
+        for each in self._open or ():  # the table before the file that it is written to
+            each.close()
+        self._open = None
 
 
 class RollingVideos:
@@ -86,8 +84,8 @@ class RollingVideos:
         self._writer: VideoWriter | None = None
 
     def begin(self, rows: int) -> tuple[dict[str, int], int]:
-        """``chunk_index`` and ``file_index`` of the file that so many frames will go to, and the first one's number."""
-        if self._writer is None or self._expected_size(rows) > self._limits.video_megabytes * MEGABYTE:
+        """``chunk_index`` and ``file_index`` of the file for so many frames, and the number of the first one in it."""
+        if self._writer is None or self._expected_size(self._writer, rows) > self._limits.video_megabytes * MEGABYTE:
             self.close()
             self._number += 1
             values = {"video_key": self._camera, **_place(self._number, self._limits)}
@@ -97,7 +95,9 @@ class RollingVideos:
         return _place(self._number, self._limits), self._writer.count
 
     def append(self, frames: np.ndarray) -> None:
-        """Write uint8 [N, H, W, 3] to the file that :meth:`begin` named."""
+        """Append frames uint8 [N, H, W, 3] to the file of :meth:`begin`."""
+        if self._writer is None:
+            raise RuntimeError("begin() opens the file that frames are appended to; call it first")
         self._writer.add(frames)
 
     def close(self) -> None:
@@ -106,9 +106,9 @@ class RollingVideos:
             self._writer.close()
         self._writer = None
 
-    def _expected_size(self, rows: int) -> float:
-        """Bytes once so many frames more are there, if they are like the ones before."""
-        frames = self._writer.count
+    def _expected_size(self, writer: VideoWriter, rows: int) -> float:
+        """Bytes of the file with so many more frames, if they are as large as those before."""
+        frames = writer.count
         return self._path.stat().st_size * (1 + rows / frames) if frames else 0.0
 
 

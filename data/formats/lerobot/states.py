@@ -1,4 +1,4 @@
-"""Where in a data set's features our states are."""
+"""Find states and joints among a data set's features."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from vjepa_sim.data.formats.lerobot.layout import GRIPPER, JOINTS, POSE, POSE_AX
 from vjepa_sim.envs.arms.panda import flange_poses
 from vjepa_sim.envs.errors import UserError
 
-Place = tuple[str, int]  # a feature and the number of its component
+Place = tuple[str, int]  # a feature, and the index of a component
 WANTED = (
     f"{POSE} [6] and {GRIPPER} [1]; or {JOINTS} [7] and {GRIPPER} [1]; or {STATE} with names for its numbers: "
     "x, y, z, roll, pitch, yaw, gripper, or joint_0 … joint_6, gripper"
@@ -23,12 +23,12 @@ FRANKA = re.compile("franka|panda|fr3|droid")
 
 @dataclass(frozen=True)
 class StateSource:
-    """Which numbers make a state.
+    """Components of features that form a state.
 
     Attributes:
-        pose: six, or none; then the pose is computed from the joints.
-        joints: one for each of the arm's joints, or none.
-        gripper: one; taken as it is, as closedness.
+        pose: Six components, or none; the pose is then computed from the joints.
+        joints: One component for each joint, or none.
+        gripper: One component, used as closedness.
     """
 
     pose: tuple[Place, ...]
@@ -37,27 +37,27 @@ class StateSource:
 
     @property
     def columns(self) -> set[str]:
-        """Features that are needed."""
+        """The features needed."""
         return {name for name, _ in (*self.pose, *self.joints, self.gripper)}
 
     def take(self, rows: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray | None]:
-        """States [T, 7] and joints [T, J], float64, from arrays [T, …] by feature; joints are None if there are none.
+        """States [T, 7] and joints [T, J], float64, from arrays [T, …] by feature; joints are None if unknown.
 
         Raises:
-            UserError: a number isn't finite.
+            UserError: A number isn't finite.
         """
         joints = _gather(rows, self.joints) if self.joints else None
-        pose = _gather(rows, self.pose) if self.pose else flange_poses(joints)
+        pose = flange_poses(joints) if joints is not None and not self.pose else _gather(rows, self.pose)
         return np.column_stack([pose, _gather(rows, (self.gripper,))]), joints
 
 
 def find_states(info: Info) -> StateSource:
-    """Find out where states are.
+    """Find the components of states.
 
-    DROID's names come first, then ``observation.state`` by the names of its numbers.
+    DROID's names come first, then ``observation.state`` with names for its numbers.
 
     Raises:
-        UserError: there are none, or they are joints of another robot than a Franka.
+        UserError: There are no states, or they are joints of a robot that isn't a Franka.
     """
     features = info.features
     pose = _whole(features, POSE, 6)
@@ -69,25 +69,26 @@ def find_states(info: Info) -> StateSource:
         raise UserError(f"There are no states. Wanted: {WANTED}. Features: {_listed(features)}.")
     if not pose and (len(joints) != FRANKA_JOINTS or not FRANKA.search(info.robot.lower())):
         raise UserError(
-            f"robot_type is {info.robot!r}, and the states are joints; vjepa-sim knows the poses of a Franka's joints "
-            "only. If it is one, say so in meta/info.json (franka, panda, fr3)."
+            f"robot_type is {info.robot!r}, and the states are joints; vjepa-sim computes poses from a Franka's joints "
+            "only. If it is one, set robot_type in meta/info.json to franka, panda or fr3."
         )
     return StateSource(pose, joints, gripper[0])
 
 
 def _whole(features: Mapping[str, Feature], name: str, size: int | None = None) -> tuple[Place, ...]:
-    """All components of a feature, or none if it isn't there in this size; None for any."""
-    shape = features[name].shape if name in features else ()
-    found = len(shape) == 1 and size in (None, shape[0])
-    return tuple((name, component) for component in range(shape[0])) if found else ()
+    """All components of a feature, or none if it is missing or its size isn't ``size``; None allows any size."""
+    shape: tuple[int, ...] = features[name].shape if name in features else ()
+    if len(shape) != 1 or size not in (None, shape[0]):
+        return ()
+    return tuple((name, component) for component in range(shape[0]))
 
 
 def _named(feature: Feature | None) -> tuple[tuple[Place, ...], tuple[Place, ...], tuple[Place, ...]]:
-    """Pose, joints and gripper of ``observation.state``; what isn't there is empty."""
+    """Pose, joints and gripper in ``observation.state``; empty where missing."""
     axes = [] if feature is None else [axis.lower() for axis in feature.axes]
     if feature is None or feature.shape != (len(axes),):
         return (), (), ()
-    last = [re.split(r"[^a-z]+", axis)[-1] for axis in axes]  # of "ee_x" and "eef.x", too
+    last = [re.split(r"[^a-z]+", axis)[-1] for axis in axes]  # "x" also for "ee_x" and "eef.x"
     pose = [last.index(name) for name in POSE_AXES if last.count(name) == 1]
     grippers = [place for place, axis in enumerate(axes) if re.search("gripper|closedness", axis)]
     numbers = {place: re.search(r"joint[_ ]?(\d)", axis) for place, axis in enumerate(axes) if place not in grippers}

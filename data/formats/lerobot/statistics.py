@@ -1,4 +1,4 @@
-"""The statistics that LeRobot keeps of every feature, by episode and of the whole set."""
+"""LeRobot's statistics of features, for each episode and for the whole set."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ NAMES = ("min", "max", "mean", "std", "count", *QUANTILES)
 
 
 def describe(values: np.ndarray) -> Statistics:
-    """Statistics of numbers [T, …] over the rows; rows with a number that isn't finite are left out."""
+    """Statistics over the rows of an array [T, …]; rows with a number that isn't finite are left out."""
     values = values.reshape(len(values), -1) if values.ndim == 1 else values
     values = values.astype(np.float64)
     values = values[np.isfinite(values).reshape(len(values), -1).all(axis=1)]
@@ -28,29 +28,29 @@ def describe(values: np.ndarray) -> Statistics:
     }
 
 
-class PictureCounter:
-    """Statistics of pictures, each channel's over all pixels, in 0..1, from counts of the 256 shades.
+class ImageCounter:
+    """Statistics of images, for each channel over all pixels, in 0 to 1, from counts of the 256 shades.
 
-    It looks at no more than ``PICTURES`` of an episode, and at every n-th pixel of large ones.
+    At most ``IMAGES`` images of an episode are counted, and every n-th pixel of large ones.
     """
 
-    PICTURES = 32
-    SIDE = 128  # pixels
+    IMAGES = 32
+    SIDE = 128  # pixels counted along the shorter side
 
     def __init__(self, rows: int):
-        self._wanted = np.unique(np.linspace(0, rows - 1, min(rows, self.PICTURES)).astype(int))
+        self._wanted = np.unique(np.linspace(0, rows - 1, min(rows, self.IMAGES)).astype(int))
         self._shades = np.zeros((3, 256), np.int64)
 
     def add(self, first: int, frames: np.ndarray) -> None:
-        """Count uint8 [N, H, W, 3], the episode's rows from ``first`` on."""
+        """Count frames uint8 [N, H, W, 3], the episode's rows from ``first`` on."""
         wanted = self._wanted[(self._wanted >= first) & (self._wanted < first + len(frames))]
         step = max(1, min(frames.shape[1:3]) // self.SIDE)
-        pictures = frames[wanted - first][:, ::step, ::step]
+        images = frames[wanted - first][:, ::step, ::step]
         for channel in range(3):
-            self._shades[channel] += np.bincount(pictures[..., channel].ravel(), minlength=256)
+            self._shades[channel] += np.bincount(images[..., channel].ravel(), minlength=256)
 
     def describe(self) -> Statistics:
-        """What was counted; shapes [3, 1, 1]."""
+        """Statistics of the images counted; shapes [3, 1, 1]."""
         shades = np.arange(256) / 255
         share = self._shades / self._shades.sum(axis=1, keepdims=True)
         cumulated = np.cumsum(self._shades, axis=1)
@@ -70,7 +70,7 @@ class PictureCounter:
 
 
 def merge(one: Statistics, other: Statistics) -> Statistics:
-    """Statistics of both together; quantiles are averaged, as LeRobot does."""
+    """Statistics of two sets of rows together; quantiles are averaged, as in LeRobot."""
     n, m = int(one["count"][0]), int(other["count"][0])
     if not n or not m:
         return one if n else other

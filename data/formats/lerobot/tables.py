@@ -1,4 +1,4 @@
-"""Between Parquet and NumPy: rows of one episode from a file of many, and back."""
+"""Conversion between Parquet and NumPy, and reading one episode's rows from a file of many."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Turn whatever a damaged Parquet file makes its parser raise into a UserError that names it."""
+    """Turn errors that the parser raises for a damaged Parquet file into a UserError with its name."""
     import pyarrow as pa
 
     try:
@@ -41,10 +41,10 @@ def reading(path: Path) -> Iterator[None]:
 
 
 def to_numpy(column: pa.ChunkedArray) -> np.ndarray:
-    """A column of numbers or lists of numbers as an array [T, …], of strings as an array [T].
+    """A column as an array: [T, …] for numbers or lists of numbers, [T] for strings.
 
     Raises:
-        ValueError: numbers are missing, lists differ in length, or it holds something else.
+        ValueError: Values are missing, lists differ in length, or it holds something else.
     """
     import pyarrow as pa
 
@@ -74,10 +74,10 @@ def to_numpy(column: pa.ChunkedArray) -> np.ndarray:
 
 
 def to_arrow(name: str, array: np.ndarray) -> pa.Array:
-    """The reverse of :func:`to_numpy`, as LeRobot writes it: [T] and [T, 1] plain, [T, N] as lists of fixed size.
+    """The inverse of :func:`to_numpy`, as in LeRobot: [T] and [T, 1] as plain numbers, [T, N] as lists of fixed size.
 
     Raises:
-        UserError: numbers of this type have no place in the format.
+        UserError: The format has no numbers of this type.
     """
     import pyarrow as pa
 
@@ -101,22 +101,22 @@ def to_arrow(name: str, array: np.ndarray) -> pa.Array:
 
 
 def open_table(path: Path) -> pq.ParquetFile:
-    """A Parquet file, its checksums verified where it has some. Raises what :func:`reading` catches."""
+    """An open Parquet file with verification of its checksums, if any. Raises errors that :func:`reading` catches."""
     import pyarrow.parquet as pq
 
     return pq.ParquetFile(path, page_checksum_verification=True)
 
 
 def read_rows(path: Path, start: int, stop: int, columns: list[str]) -> pa.Table:
-    """Rows of a data file by their global ``index``, reading no more row groups than needed.
+    """Rows of a data file by their global ``index``; only the row groups needed are read.
 
     Args:
-        path: of the file.
-        start, stop: the first row's index and one beyond the last's.
-        columns: which; all must be there.
+        path: Path of the file.
+        start, stop: Index of the first row, and one past that of the last row.
+        columns: Columns to read.
 
     Raises:
-        UserError: the file is missing or damaged or hasn't got them.
+        UserError: The file is missing or damaged, or lacks rows or columns.
     """
     with reading(path):
         status = os.stat(path)

@@ -1,4 +1,4 @@
-"""Writes episodes as a LeRobot v3 data set."""
+"""Write episodes as a LeRobot v3 data set."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from vjepa_sim.data.formats.lerobot import layout
 from vjepa_sim.data.formats.lerobot.content import Kind, columns_of, kind_of
 from vjepa_sim.data.formats.lerobot.layout import Feature
 from vjepa_sim.data.formats.lerobot.rolling import LIMITS, Limits, RollingTables, RollingVideos
-from vjepa_sim.data.formats.lerobot.statistics import NAMES, PictureCounter, Statistics, describe, merge
+from vjepa_sim.data.formats.lerobot.statistics import NAMES, ImageCounter, Statistics, describe, merge
 from vjepa_sim.data.formats.lerobot.tables import to_arrow
 from vjepa_sim.envs.errors import UserError
 
@@ -23,21 +23,21 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 BLOCK = 64  # frames encoded at a time
-EPISODES_AT_ONCE = 100  # descriptions to a row group
+EPISODES_AT_ONCE = 100  # episodes per row group of meta/episodes
 
 
 class LeRobotWriter(Writer):
     """Appends episodes to a LeRobot v3 data set with DROID's names.
 
-    LeRobot's policies find ``observation.state`` (our state, float32) and ``action`` (the pose difference to the next
-    state, base frame, zeros in the last row). Everything an episode holds is there besides in float64, so that reading
-    gives back equal numbers; only pictures are compressed. A set has one nominal rate, the first episode's, which that
-    of the others may miss by a tenth; real stamps are in ``vjepa_sim.stamp``, since ``timestamp`` must be
+    LeRobot's policies use ``observation.state`` (our state, float32) and ``action`` (the pose difference to the next
+    state, base frame, zeros in the last row). All numbers of an episode are also stored as float64, so that reading
+    returns equal ones; only images are compressed. A set has one nominal rate, that of the first episode, from which
+    others may differ by a tenth; real stamps are in ``vjepa_sim.stamp``, since ``timestamp`` must be
     ``frame_index / fps``.
 
-    Files are complete when :meth:`close` returns, which leaving a ``with`` block does even after an error; episodes
-    written before are then readable. If the process is killed instead, the files that were open lack their ends and
-    ``meta/info.json`` isn't there: write the set again.
+    Files are complete when :meth:`close` returns, which a ``with`` block calls even after an error; episodes written
+    before are then readable. If the process is killed, open files are incomplete and ``meta/info.json`` is missing:
+    write the set again.
     """
 
     format = "lerobot"
@@ -59,8 +59,8 @@ class LeRobotWriter(Writer):
         """Append an episode.
 
         Raises:
-            UserError: its rate, cameras, sizes or optional parts differ from those of the episodes before, it is the
-                first and its rate can't be a set's, or it holds something that can't be written.
+            UserError: Its rate, cameras, sizes or optional parts differ from those of the episodes before, it is the
+                first and has no valid rate, or it holds something that can't be written.
         """
         where = f"Episode {self._count} of {self._root}"
         try:
@@ -75,13 +75,13 @@ class LeRobotWriter(Writer):
             raise UserError(f"{where} differs from those before: {differences}. Write it to a new set.")
         if self._kind is None:
             self._kind, self._robot = kind, str(episode.details.get("arm", "franka"))
-        # Videos first: what was added to a video is no part of the set until the episode's description says so.
+        # Videos first: frames in a video are not part of the set until meta/episodes lists them.
         statistics = {name: describe(column) for name, column in columns.items() if column.dtype.kind in "biuf"}
         for camera in episode.cameras:
             name = layout.IMAGES + layout.camera_name(camera.role)
             place, statistics[name] = self._write_frames(name, camera, kind.fps)
             described |= place
-        self._write_rows(episode.task, arrays, described, statistics)
+        self._write_rows(kind, episode.task, arrays, described, statistics)
 
     def close(self) -> None:
         """Finish all files; without an episode, nothing is written."""
@@ -93,18 +93,18 @@ class LeRobotWriter(Writer):
         self._data.close()
         self._flush_episodes()
         self._episodes.close()
-        if self._count:
+        if self._kind is not None and self._count:
             self._write_tasks()
             statistics = {name: _listed(each) for name, each in self._statistics.items()}
             write_json(self._root / layout.STATS, statistics)
-            write_json(self._root / layout.INFO, self._info())
+            write_json(self._root / layout.INFO, self._info(self._kind))
 
     def _write_frames(self, name: str, camera: Camera, fps: int) -> tuple[dict[str, Any], Statistics]:
-        """Append a camera's frames; where they are, as an episode's description has it, and their statistics."""
+        """Append a camera's frames; returns their place as columns of meta/episodes, and their statistics."""
         videos = self._videos.setdefault(
             name, RollingVideos(self._root, layout.VIDEO_PATH, camera=name, fps=fps, limits=self._limits)
         )
-        counter = PictureCounter(len(camera.frames))
+        counter = ImageCounter(len(camera.frames))
         place, first = videos.begin(len(camera.frames))
         for start in range(0, len(camera.frames), BLOCK):
             frames = camera.frames[start : start + BLOCK]
@@ -118,6 +118,7 @@ class LeRobotWriter(Writer):
 
     def _write_rows(
         self,
+        kind: Kind,
         task: str,
         arrays: dict[str, pa.Array],
         described: dict[str, Any],
@@ -128,14 +129,14 @@ class LeRobotWriter(Writer):
         rows = len(next(iter(arrays.values())))
         number = self._tasks.setdefault(task, len(self._tasks))
         counted = {
-            "timestamp": (np.arange(rows) / self._kind.fps).astype(np.float32),
+            "timestamp": (np.arange(rows) / kind.fps).astype(np.float32),
             "frame_index": np.arange(rows),
             "episode_index": np.full(rows, self._count),
             "index": np.arange(self._frames, self._frames + rows),
             "task_index": np.full(rows, number),
         }
         statistics |= {name: describe(column) for name, column in counted.items()}
-        ordered = {name: arrays[name] for name in self._kind.features if name in arrays}
+        ordered = {name: arrays[name] for name in kind.features if name in arrays}
         table = pa.table(ordered | {name: pa.array(each) for name, each in counted.items()})
         place = self._data.begin(table.nbytes)
         self._data.append(table)
@@ -169,7 +170,7 @@ class LeRobotWriter(Writer):
             return
         table = pa.Table.from_pylist(self._waiting)
         self._waiting = []
-        for name, kind in layout.OWN_COLUMNS.items():  # a hundred unknown seeds have no type of their own
+        for name, kind in layout.OWN_COLUMNS.items():  # a column of unknown values has no type
             table = table.set_column(table.column_names.index(name), name, table.column(name).cast(kind))
         for name, value in self._episodes.begin(table.nbytes).items():
             table = table.append_column(f"{layout.EPISODES}/{name}", pa.array(np.full(len(table), value)))
@@ -185,7 +186,7 @@ class LeRobotWriter(Writer):
         columns[1] |= {"pandas_type": "unicode", "numpy_type": "object"}
         index = {"name": None, "field_name": None, "pandas_type": "unicode", "numpy_type": "object"}
         pandas = {
-            "index_columns": ["task"],  # LeRobot looks tasks up by it
+            "index_columns": ["task"],  # LeRobot finds tasks by it
             "column_indexes": [index | {"metadata": {"encoding": "UTF-8"}}],
             "columns": columns,
             "attributes": {},
@@ -194,13 +195,13 @@ class LeRobotWriter(Writer):
         }
         pq.write_table(table.replace_schema_metadata({"pandas": json.dumps(pandas)}), self._root / layout.TASKS)
 
-    def _info(self) -> dict[str, Any]:
+    def _info(self, kind: Kind) -> dict[str, Any]:
         counted = {name: Feature("float32" if name == "timestamp" else "int64", (1,)) for name in layout.INDICES}
         return {
             "codebase_version": "v3.0",
             "robot_type": self._robot,
-            "fps": self._kind.fps,
-            "features": {name: feature.entry() for name, feature in (self._kind.features | counted).items()},
+            "fps": kind.fps,
+            "features": {name: feature.entry() for name, feature in (kind.features | counted).items()},
             "total_episodes": self._count,
             "total_frames": self._frames,
             "total_tasks": len(self._tasks),

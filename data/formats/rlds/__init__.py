@@ -12,10 +12,10 @@ __all__ = ["EncodedFrames", "RLDSReader", "detect", "open_reader"]
 
 
 def detect(path: Path) -> bool:
-    """Whether a folder, or a version's folder in it (``1.0.0``), holds TFRecord files."""
+    """Whether a folder, or a version's folder in it (``1.0.0``), has TFRecord files."""
     return find_folder(Path(path)) is not None
 
 
 def open_reader(path: Path, on_progress: Progress = no_progress) -> RLDSReader:
-    """Open a data set; what it holds is looked up once and remembered, see :mod:`vjepa_sim.data.index`."""
+    """Open a data set; its episodes are indexed once, see :mod:`vjepa_sim.data.index`."""
     return RLDSReader(Path(path), on_progress)

@@ -16,14 +16,14 @@ Features = dict[str, np.ndarray | list[bytes]]
 
 # Tags of the wire format: number of a field, shifted by 3, and 2 for "length and bytes".
 FIRST, SECOND = 0x0A, 0x12
-LONGEST_HEAD = 512  # bytes from the start of an entry to that of its value; names are much shorter
+LONGEST_HEAD = 512  # most bytes from the start of an entry to that of its value; names are much shorter
 
 
 def parse_example(data: bytes) -> Features:
     """The features of a message: numbers as float64 or int64 [N], bytes as a list.
 
     Raises:
-        UserError: the bytes are no such message.
+        UserError: The bytes are not such a message.
     """
     from google.protobuf.message import DecodeError
 
@@ -35,18 +35,18 @@ def parse_example(data: bytes) -> Features:
 
 
 def peek_example(path: Path, start: int, length: int, wanted: Callable[[str], bool]) -> dict[str, Any]:
-    """Like :func:`parse_example`, reading only what is wanted: images make up most of a message.
+    """Like :func:`parse_example`, but reads only wanted features: images make up most of a message.
 
     Args:
-        path: of the file.
-        start, length: of the message in it, bytes.
-        wanted: by name of a feature.
+        path: Path of the file.
+        start, length: Position and length of the message in the file, bytes.
+        wanted: Function from a feature's name to whether it is read.
 
     Returns:
-        Every feature by name; None for those that aren't wanted.
+        Every feature by name; None for features that aren't wanted.
 
     Raises:
-        UserError: the bytes are no such message, or the file can't be read.
+        UserError: The bytes are not such a message, or the file can't be read.
     """
     from google.protobuf.message import DecodeError
 
@@ -58,7 +58,7 @@ def peek_example(path: Path, start: int, length: int, wanted: Callable[[str], bo
 
 
 def _walk(file: int, start: int, length: int, wanted: Callable[[str], bool]) -> dict[str, Any]:
-    """Step from entry to entry of Example.features.feature."""
+    """Go through the entries of Example.features.feature."""
     found: dict[str, Any] = {}
     head = os.pread(file, LONGEST_HEAD, start)
     size, place = _field(head, 0, FIRST)
@@ -82,7 +82,7 @@ def _walk(file: int, start: int, length: int, wanted: Callable[[str], bool]) -> 
 
 
 def _field(head: bytes, place: int, tag: int) -> tuple[int, int]:
-    """Length of the field that begins at a place, and where its bytes begin."""
+    """Length of the field at a position, and the position of its bytes."""
     if head[place] != tag:
         raise ValueError(f"field {head[place]} where {tag} was expected")
     value = shift = 0
@@ -106,7 +106,7 @@ def _values(feature: Any) -> np.ndarray | list[bytes]:
 
 @lru_cache(maxsize=8)
 def _message(name: str) -> Any:
-    """The class of a message of TensorFlow's example.proto and feature.proto."""
+    """The class of a message in TensorFlow's example.proto or feature.proto."""
     from google.protobuf import descriptor_pool, message_factory
     from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorProto
 

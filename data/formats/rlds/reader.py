@@ -30,10 +30,10 @@ SHARD = re.compile(r".+-(?P<split>[^-]+)\.tfrecord-(?P<number>\d{5})-of-(?P<coun
 
 
 class RLDSReader(Reader):
-    """Episodes of a folder that TFDS wrote, in the order of its shards; shards that aren't there are left out.
+    """Episodes of a folder that TFDS wrote, in the order of its shards; missing shards are skipped.
 
-    States and commands are DROID's ``cartesian_position`` and ``gripper_position`` (0 open, 1 closed), as 32-bit
-    numbers: TFDS stores no others. Rows are 15 Hz apart. Poses of cameras aren't in the release.
+    States and commands are DROID's ``cartesian_position`` and ``gripper_position`` (0 open, 1 closed), which TFDS
+    stores as 32-bit numbers. There are 15 rows a second. The release has no camera poses.
     """
 
     format = "rlds"
@@ -41,24 +41,24 @@ class RLDSReader(Reader):
     def __init__(self, root: Path, on_progress: Progress = no_progress):
         """
         Args:
-            root: folder with the shards, or with one version's folder in it.
-            on_progress: see :func:`.open_reader`.
+            root: Folder with the shards, or with a version's folder.
+            on_progress: See :func:`.open_reader`.
 
         Raises:
-            UserError: there are no TFRecord files, or they aren't described by their ``dataset_info.json``.
+            UserError: There are no TFRecord files, or their ``dataset_info.json`` is damaged.
         """
-        self.root = root = Path(root)  # before the index is made: its errors name it
-        self.folder = find_folder(root)
-        if self.folder is None:
+        self.root = root = Path(root)  # set before the index is built: its errors name it
+        folder = find_folder(root)
+        if folder is None:
             raise UserError(f"{root}: no TFRecord files (*.tfrecord*) here or in a version's folder, such as 1.0.0.")
-        self._size = _picture_size(self.folder)
-        changed = _find_episodes(self.folder)
-        super().__init__(root, indexed(self.folder, changed, self._describe, on_progress))
+        self.folder = folder
+        self._size = _image_size(folder)
+        super().__init__(root, indexed(folder, _find_episodes(folder), self._describe, on_progress))
 
     def read(self, number: int, views: tuple[str, ...] | None = None, extras: bool = False) -> Episode:
         """See :meth:`.Reader.read`; ``extras`` are the other numbers of each step.
 
-        They are named by DROID's paths (``action/joint_velocity``), or as here if there is none (``steps/reward``).
+        Their names are DROID's paths (``action/joint_velocity``), or the release's own (``steps/reward``).
         """
         where = self.where(number)
         try:
@@ -75,10 +75,10 @@ class RLDSReader(Reader):
         return self.folder / shard, int(record)
 
     def _describe(self, name: str) -> Entry:
-        """What an index remembers of an episode, without reading its pictures."""
+        """The index entry of an episode, without reading its images."""
         path, record = self._place(name)
         try:
-            features = peek_example(path, *find_span(path, record), _is_told_of)
+            features = peek_example(path, *find_span(path, record), _is_indexed)
             rows = len(_states(features))
             cameras = tuple(role for role, camera in CAMERAS.items() if SEEN + camera in features)
             if rows < 2 or not cameras:
@@ -103,7 +103,7 @@ class RLDSReader(Reader):
 
 
 def find_folder(root: Path) -> Path | None:
-    """The folder with TFRecord files: this one, or the newest version's in it; None if there is none."""
+    """The folder with TFRecord files: ``root``, or its newest version's; None if there is none."""
     try:
         if not root.is_dir():
             return None
@@ -115,7 +115,7 @@ def find_folder(root: Path) -> Path | None:
 
 
 def _find_episodes(folder: Path) -> dict[str, int]:
-    """Episodes by name, ``<shard's file>:<number of the record>``, and what changes when the shard does."""
+    """Episodes by name, ``<shard's file>:<number of the record>``, with a number that changes with the shard."""
     lengths = _shard_lengths(folder)
     found = {}
     for path in sorted(folder.glob("*.tfrecord*")):
@@ -127,20 +127,18 @@ def _find_episodes(folder: Path) -> dict[str, int]:
         known = lengths.get(match["split"], []) if match else []
         if match and len(known) == int(match["count"]) > int(match["number"]):
             count = known[int(match["number"])]
-        else:  # nothing tells how many there are
+        else:  # the number of records is unknown
             records = find_records(path)
             count = len(records.spans) + bool(records.damage)
         if count * SMALLEST > max(status.st_size, SMALLEST):
-            raise UserError(
-                f"{path}: {count} records are said to be in {status.st_size} bytes; the file is incomplete."
-            )
+            raise UserError(f"{path}: {status.st_size} bytes are too few for {count} records; the file is incomplete.")
         stamp = (status.st_mtime_ns * 1_000_003 + status.st_size) % 2**63
         found.update({f"{path.name}:{number}": stamp for number in range(count)})
     return found
 
 
 def _shard_lengths(folder: Path) -> dict[str, list[int]]:
-    """How many records each shard of a split holds, by TFDS's own account; empty without one."""
+    """Number of records in each shard of a split, by TFDS's dataset_info.json; empty without it."""
     path = folder / "dataset_info.json"
     if not path.exists():
         return {}
@@ -158,8 +156,8 @@ def _shard_lengths(folder: Path) -> dict[str, list[int]]:
     return lengths
 
 
-def _picture_size(folder: Path) -> tuple[int, int]:
-    """Height and width of the first camera's pictures by features.json; 0, 0 if it doesn't tell."""
+def _image_size(folder: Path) -> tuple[int, int]:
+    """Height and width of the first camera's images by features.json; 0, 0 if unknown."""
     path = folder / "features.json"
     if not path.exists():
         return 0, 0
@@ -197,17 +195,17 @@ def _to_episode(features: Features, where: str, extras: bool) -> Episode:
 def _cameras(features: Features, rows: int, where: str) -> tuple[Camera, ...]:
     cameras = []
     for role, serial in CAMERAS.items():
-        pictures = features.get(SEEN + serial)
-        if pictures is None:
+        images = features.get(SEEN + serial)
+        if images is None:
             continue
-        if not isinstance(pictures, list) or len(pictures) != rows:
-            raise UserError(f"{len(pictures)} pictures of {serial} for {rows} rows")
-        cameras.append(Camera(serial, EncodedFrames(f"{where}, {serial}", pictures), role=role))
+        if not isinstance(images, list) or len(images) != rows:
+            raise UserError(f"{len(images)} images of {serial} for {rows} rows")
+        cameras.append(Camera(serial, EncodedFrames(f"{where}, {serial}", images), role=role))
     return tuple(cameras)
 
 
 def _extras(features: Features, rows: int) -> dict[str, np.ndarray]:
-    """Numbers [T, …] of each step that have no place of their own in an episode."""
+    """Numbers [T, …] of each step without a field of their own in an episode."""
     found = {}
     for name, values in features.items():
         if name in (*STATES, *COMMANDS, JOINTS) or not name.startswith("steps/") or isinstance(values, list):
@@ -227,7 +225,7 @@ def _droid_path(name: str) -> str:
     return "observation/robot_state/" + name.removeprefix(SEEN) if name.startswith(SEEN) else name
 
 
-def _is_told_of(name: str) -> bool:
+def _is_indexed(name: str) -> bool:
     return name in (*STATES, *TASKS, *SOURCES)
 
 
@@ -236,7 +234,7 @@ def _states(features: Features) -> np.ndarray:
 
 
 def _columns(features: Features, poses: str, closedness: str) -> np.ndarray:
-    """float64 [T, 7] of two features [T, 6] and [T, 1]."""
+    """States float64 [T, 7] from two features [T, 6] and [T, 1]."""
     first, last = _matrix(features, poses, 6), _matrix(features, closedness, 1)
     if len(first) != len(last):
         raise UserError(f"{len(first)} rows of {poses} and {len(last)} of {closedness}")
@@ -244,7 +242,7 @@ def _columns(features: Features, poses: str, closedness: str) -> np.ndarray:
 
 
 def _matrix(features: Features, name: str, width: int) -> np.ndarray:
-    """float64 [T, width] of a flattened list."""
+    """Rows float64 [T, width] from a flattened list."""
     values = features.get(name)
     if values is None:
         steps = ", ".join(sorted(each for each in features if each.startswith("steps/"))) or "nothing"
@@ -264,7 +262,7 @@ def _task(features: Features) -> str:
 
 
 def _source(features: Features) -> str:
-    """Path of the recording on DROID's own disks."""
+    """Path of the recording on DROID's own disks, or ""."""
     for name in SOURCES:
         texts = features.get(name)
         if isinstance(texts, list) and texts and texts[0]:
@@ -273,7 +271,7 @@ def _source(features: Features) -> str:
 
 
 def _success(features: Features) -> bool | None:
-    """By the folder that DROID put the recording into."""
+    """Success by the folder of the recording, ``success`` or ``failure``."""
     folders = _source(features).split("/")
     if "success" in folders:
         return True

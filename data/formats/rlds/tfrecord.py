@@ -1,7 +1,7 @@
-"""TFRecord files: where their records are, and one of them at a time.
+"""TFRecord files: positions of records, and reading one record.
 
 A record is the length of its data (8 bytes), a checksum of the length (4), the data, and a checksum of the data (4),
-numbers little-endian. Checksums are CRC32C, rotated and offset, so that one may lie inside checksummed data.
+numbers little-endian. Checksums are CRC32C, rotated and offset (masked), so that checksummed data may contain them.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ CRC_OFFSET = 0xA282EAD8
 
 @dataclass(frozen=True)
 class Records:
-    """Where the records of a file are.
+    """Positions of a file's records.
 
     Attributes:
         spans: (start, length) of each record's data, bytes.
-        damage: what is wrong behind the last of them, or "".
+        damage: Fault after the last of them, or "".
     """
 
     spans: tuple[tuple[int, int], ...]
@@ -42,10 +42,10 @@ def masked_crc(data: bytes) -> int:
 
 
 def find_records(path: Path) -> Records:
-    """Look up where records are, by going from one to the next without reading them; remembered for each file.
+    """Find the positions of records by their lengths, without reading the data; cached for each file.
 
     Raises:
-        UserError: the file can't be read.
+        UserError: The file can't be read.
     """
     try:
         status = os.stat(path)
@@ -55,10 +55,10 @@ def find_records(path: Path) -> Records:
 
 
 def read_record(path: Path, number: int) -> bytes:
-    """The data of one record, checked.
+    """The data of one record, verified by the checksum.
 
     Raises:
-        UserError: it is missing or damaged.
+        UserError: It is missing or damaged.
     """
     start, length = find_span(path, number)
     try:
@@ -73,10 +73,10 @@ def read_record(path: Path, number: int) -> bytes:
 
 
 def find_span(path: Path, number: int) -> tuple[int, int]:
-    """Where a record's data are: start and length in bytes.
+    """Start and length of a record's data, bytes.
 
     Raises:
-        UserError: the file ends, or is damaged, before that record does.
+        UserError: The file ends, or is damaged, before the end of that record.
     """
     records = find_records(path)
     if number >= len(records.spans):

@@ -1,4 +1,4 @@
-"""Episodes from demos of others, as far as they tell what an episode needs."""
+"""Episodes from demos of other writers, if they have the arrays that an episode needs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from vjepa_sim.data.episode import Camera, Episode, assign_roles
-from vjepa_sim.data.formats.hdf5 import find_array, find_group, numbers
+from vjepa_sim.data.formats.hdf5 import find_array, find_group, names_in, numbers
 from vjepa_sim.data.formats.robomimic.frames import demo_frames, has_next
 from vjepa_sim.data.formats.robomimic.writer import ENV_NAME
 from vjepa_sim.envs.errors import UserError
@@ -18,30 +18,30 @@ if TYPE_CHECKING:
     import h5py
 
 CONTROL_FREQUENCY = 20.0  # Hz, robosuite's default
-PANDA_WIDTH = 0.08  # m between the Panda hand's open fingers
-WRIST_NAMES = ("hand", "wrist")  # in names of cameras
+PANDA_WIDTH = 0.08  # m between the open fingers of panda_hand
+WRIST_NAMES = ("hand", "wrist")  # parts of wrist cameras' names
 POSITION, TURN, FINGERS, JOINTS = "robot0_eef_pos", "robot0_eef_quat", "robot0_gripper_qpos", "robot0_joint_pos"
 
 
 def foreign_episode(demo: h5py.Group, path: Path, *, where: str, env: dict[str, Any], extras: bool) -> Episode:
-    """What a demo's observations tell; see :class:`.RobomimicReader`.
+    """An episode from a demo's observations; see :class:`.RobomimicReader`.
 
     Args:
-        demo: of an open file.
-        path: of the file, for frames.
-        where: how messages name the demo.
+        demo: Group of an open file.
+        path: Path of the file, for frames.
+        where: Name of the demo in messages.
         env: robomimic's ``env_args``.
-        extras: also further observations.
+        extras: Also read further observations.
 
     Raises:
-        UserError: something is missing or doesn't fit together.
+        UserError: An array is missing, or contents are inconsistent.
     """
     observations = find_group(demo, "obs")
     cameras = _cameras(observations)
     missing = [name for name in (POSITION, TURN, FINGERS) if name not in observations]
     if missing or not cameras:
         lacks = [*missing, *([] if cameras else ["<camera>_image"])]
-        have = ", ".join(sorted(observations)) or "nothing"
+        have = ", ".join(sorted(names_in(observations))) or "nothing"
         raise UserError(f"its obs lack {', '.join(lacks)}; they have {have}. Extract the observations with robomimic")
     turns = _rows(demo, TURN, 4)
     if not np.allclose(np.clip(turns, -2, 2) ** 2 @ np.ones(4), 1, atol=0.02):
@@ -66,7 +66,7 @@ def foreign_episode(demo: h5py.Group, path: Path, *, where: str, env: dict[str, 
 
 def _cameras(observations: h5py.Group) -> dict[str, str]:
     """Names of image observations by role."""
-    names = sorted(name for name in observations if name.endswith("_image"))
+    names = sorted(name for name in names_in(observations) if name.endswith("_image"))
     wrist = [name for name in names if any(word in name for word in WRIST_NAMES)]
     others = sorted((name for name in names if name not in wrist), key=lambda name: ("agentview" not in name, name))
     return {
@@ -81,13 +81,13 @@ def _others(observations: h5py.Group, used: set[str]) -> list[str]:
     """Names of further observations that are numbers."""
     return [
         name
-        for name in observations
+        for name in names_in(observations)
         if name not in used and not name.endswith("_image") and find_array(observations, name).dtype.kind in "biufc"
     ]
 
 
 def _both(demo: h5py.Group, name: str) -> np.ndarray:
-    """All rows [T, …] of an observation, the last one from ``next_obs`` where that is kept."""
+    """All rows [T, …] of an observation, the last one from ``next_obs`` if present."""
     rows = numbers(find_group(demo, "obs"), name)
     if not has_next(demo):
         return rows
@@ -98,7 +98,7 @@ def _both(demo: h5py.Group, name: str) -> np.ndarray:
 
 
 def _rows(demo: h5py.Group, name: str, width: int) -> np.ndarray:
-    """float64 [T, width] of an observation."""
+    """An observation as float64 [T, width]."""
     rows = _both(demo, name)
     if rows.ndim != 2 or rows.shape[1] != width or rows.dtype.kind not in "iuf" or not np.all(np.isfinite(rows)):
         raise UserError(f"obs/{name} has the shape {rows.shape}; expected finite numbers (T, {width})")
@@ -111,21 +111,21 @@ def _closedness(demo: h5py.Group, env: dict[str, Any]) -> tuple[np.ndarray, str]
     if env.get("env_name") == ENV_NAME:
         return _rows(demo, FINGERS, 1)[:, 0], str(env.get("env_kwargs", {}).get("gripper", ""))
     if fingers.ndim != 2 or fingers.shape[1] != 2:
-        raise UserError(f"obs/{FINGERS} has the shape {fingers.shape}; only the Panda hand's (T, 2) can be understood")
+        raise UserError(f"obs/{FINGERS} has the shape {fingers.shape}; only panda_hand's (T, 2) is supported")
     width = np.abs(_rows(demo, FINGERS, 2)).sum(1)
     if np.any(width > 1.25 * PANDA_WIDTH):
-        raise UserError(f"obs/{FINGERS} holds a width of {width.max():.3f} m; the Panda hand opens to {PANDA_WIDTH} m")
+        raise UserError(f"obs/{FINGERS} holds a width of {width.max():.3f} m; panda_hand opens to {PANDA_WIDTH} m")
     return np.clip(1 - width / PANDA_WIDTH, 0, 1), "panda_hand"
 
 
 def _success(demo: h5py.Group) -> bool | None:
     if "rewards" not in demo:
         return None
-    return bool(np.any(numbers(demo, "rewards").real > 0))
+    return bool(np.any(np.real(numbers(demo, "rewards")) > 0))
 
 
 def _frequency(env: dict[str, Any]) -> float:
     frequency = env.get("env_kwargs", {}).get("control_freq", CONTROL_FREQUENCY)
     if not isinstance(frequency, int | float) or not 0.01 < frequency < 10_000:
-        raise UserError(f"env_args give a control_freq of {frequency!r}; expected a number of hertz")
+        raise UserError(f"env_args have the control_freq {frequency!r}; expected a number of hertz")
     return float(frequency)

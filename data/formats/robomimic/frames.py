@@ -1,4 +1,4 @@
-"""Frames of demos."""
+"""Frames of robomimic demos, read on demand."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from vjepa_sim.envs.errors import UserError
 if TYPE_CHECKING:
     import h5py
 
-AT_ONCE = 64  # frames read in one go
+AT_ONCE = 64  # frames read at a time
 
 
 class StoredFrames(LazyFrames):
-    """Frames of a file that is opened each time they are indexed; see :class:`LazyFrames`."""
+    """Frames of a file that is opened for each indexing; see :class:`.LazyFrames`."""
 
     def __init__(self, where: str, path: Path, first: h5py.Dataset, last: h5py.Dataset | None):
         """
         Args:
-            where: how messages name the file, the episode and the camera.
-            path: of the file.
-            first: data set uint8 [N, H, W, 3] of an open file, remembered by its name.
-            last: data set of the same shape whose last frame follows, or None.
+            where: Name of file, episode and camera in messages.
+            path: Path of the file.
+            first: Array uint8 [N, H, W, 3] of an open file; only its name is kept.
+            last: Array of the same shape whose last frame follows, or None.
 
         Raises:
-            UserError: they don't hold such frames.
+            UserError: They don't hold such frames.
         """
         for each in (first, last):
             if each is not None and (each.dtype != np.uint8 or each.ndim != 4 or each.shape[3] != 3):
@@ -41,7 +41,7 @@ class StoredFrames(LazyFrames):
         if stored * height * width > MAX_PIXELS * 1000:
             raise UserError(f"{first.name} claims the shape {first.shape}; the file is damaged")
         super().__init__(where, stored + (last is not None), height, width)
-        self._path, self._first, self._last = path, first.name, None if last is None else last.name
+        self._path, self._first, self._last = path, str(first.name), None if last is None else str(last.name)
         self._count = stored
 
     def _load(self, wanted: np.ndarray) -> Iterator[np.ndarray]:
@@ -60,10 +60,10 @@ class StoredFrames(LazyFrames):
 
 
 def demo_frames(demo: h5py.Group, name: str, path: Path, where: str) -> StoredFrames:
-    """Frames of all rows: those of ``obs``, and the last one of ``next_obs`` where that is kept.
+    """Frames of all rows: those of ``obs``, and the last one of ``next_obs`` if present.
 
     Raises:
-        UserError: they are missing or no frames.
+        UserError: They are missing or not frames.
     """
     first = find_array(find_group(demo, "obs"), name)
     last = find_array(find_group(demo, "next_obs"), name) if has_next(demo) else None
@@ -71,5 +71,5 @@ def demo_frames(demo: h5py.Group, name: str, path: Path, where: str) -> StoredFr
 
 
 def has_next(demo: h5py.Group) -> bool:
-    """Whether a demo keeps what each step led to, and so a last row."""
+    """Whether a demo has ``next_obs``, and so a last row."""
     return "next_obs" in demo

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 import numpy as np
 
 from vjepa_sim.data.episode import Camera, Episode, is_role
-from vjepa_sim.data.formats.hdf5 import find_group, numbers, text
+from vjepa_sim.data.formats.hdf5 import find_group, names_in, numbers, text
 from vjepa_sim.data.formats.robomimic.frames import demo_frames
 from vjepa_sim.data.formats.robomimic.writer import OURS
 from vjepa_sim.envs.errors import UserError
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 
 
 def our_episode(demo: h5py.Group, path: Path, where: str, extras: bool) -> Episode:
-    """What was written, exactly.
+    """The episode, exactly as written.
 
     Args:
-        demo: of an open file.
-        path: of the file, for frames.
-        where: how messages name the demo.
-        extras: also those.
+        demo: Group of an open file.
+        path: Path of the file, for frames.
+        where: Name of the demo in messages.
+        extras: Also read the extras.
 
     Raises:
-        UserError: something is missing or doesn't fit together.
+        UserError: An array is missing, or contents are inconsistent.
     """
     ours = find_group(demo, OURS)
     about = _about(ours)
@@ -57,7 +57,7 @@ def our_episode(demo: h5py.Group, path: Path, where: str, extras: bool) -> Episo
 
 
 def _about(ours: h5py.Group) -> dict[str, Any]:
-    """What has no numbers in it: fields of an episode, and serials of cameras by role."""
+    """Fields of an episode that are not arrays, and serials of cameras by role."""
     fields = {
         "task": str,
         "success": bool | None,
@@ -69,9 +69,9 @@ def _about(ours: h5py.Group) -> dict[str, Any]:
     try:
         about = json.loads(text(ours, "about"))
     except (ValueError, RecursionError) as error:
-        raise UserError(f"{OURS}/about is no JSON ({error})") from error
+        raise UserError(f"{OURS}/about is not JSON ({error})") from error
     if not isinstance(about, dict) or not all(isinstance(about.get(name, ...), kind) for name, kind in fields.items()):
-        raise UserError(f"{OURS}/about lacks some of {', '.join(fields)}, or they are something else")
+        raise UserError(f"{OURS}/about lacks some of {', '.join(fields)}, or they have another type")
     if not all(is_role(role) and isinstance(serial, str) for role, serial in about["cameras"].items()):
         raise UserError(f"{OURS}/about names the cameras {about['cameras']}; expected serials by role")
     return {name: about[name] for name in fields}
@@ -85,4 +85,4 @@ def _arrays(ours: h5py.Group, name: str, rows: int) -> dict[str, np.ndarray]:
     if name not in ours:
         return {}
     group = find_group(ours, name)
-    return {unquote(each): numbers(group, each, rows) for each in group}
+    return {unquote(each): numbers(group, each, rows) for each in names_in(group)}

@@ -1,4 +1,4 @@
-"""Read robomimic's HDF5: our own files exactly, others as far as they tell what an episode needs."""
+"""Read robomimic's HDF5: our own files exactly, others if they have the arrays that an episode needs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from vjepa_sim.data.episode import Episode
 from vjepa_sim.data.formats.format import Entry, Progress, Reader, no_progress
-from vjepa_sim.data.formats.hdf5 import HDF5_ERRORS, attribute_text, find_group, opened
+from vjepa_sim.data.formats.hdf5 import HDF5_ERRORS, attribute_text, find_group, names_in, opened
 from vjepa_sim.data.formats.robomimic.foreign import foreign_episode
 from vjepa_sim.data.formats.robomimic.ours import our_episode
 from vjepa_sim.data.formats.robomimic.writer import OURS
@@ -27,17 +27,17 @@ DEMO = re.compile(r"demo_\d+")
 class RobomimicReader(Reader):
     """Demos of a file in the order of their numbers.
 
-    Our own files give back what was written. Of others, a demo's observations become an episode:
+    Episodes of our own files are restored exactly. In other files, a demo's observations become an episode:
 
-    - States are ``robot0_eef_pos``, ``robot0_eef_quat`` (x, y, z, w) and ``robot0_gripper_qpos`` as they are: in
-      robosuite, the pose of the point between the fingertips in the world's frame, not of the flange in the base's.
-    - Closedness is known for the Panda hand's two fingers (0 to 0.04 m each, closed to open); other grippers are
-    errors.
-    - Rows follow each other at ``control_freq`` of ``env_args``, 20 Hz if it isn't given: there are no time stamps.
-    - ``next_obs``, if there, gives the last row. Success is a reward above 0; commands are unknown.
+    - States are ``robot0_eef_pos``, ``robot0_eef_quat`` (x, y, z, w) and ``robot0_gripper_qpos``, unchanged: in
+      robosuite, the pose of the point between the fingertips in the world frame, not of the flange in the base frame.
+    - Closedness is computed for the two fingers of panda_hand (0 to 0.04 m each, closed to open); other grippers
+      are errors.
+    - There are no time stamps: rows have the rate ``control_freq`` of ``env_args``, by default 20 Hz.
+    - ``next_obs``, if present, has the last row. Success is a reward above 0; commands are unknown.
     - Of the ``<camera>_image`` in uint8, the one with "hand" or "wrist" in its name is ``wrist``, ``agentview`` or the
-      first is ``ext1``, the next ``ext2``; more have roles made of their names (:func:`.assign_roles`). ``extras`` are
-      the other observations, by name (``obs/object``).
+      first is ``ext1``, the next ``ext2``; roles of further ones are made from their names (:func:`.assign_roles`).
+      ``extras`` are the other observations, by name (``obs/object``).
     """
 
     format = "robomimic"
@@ -45,16 +45,18 @@ class RobomimicReader(Reader):
     def __init__(self, root: Path, on_progress: Progress = no_progress):
         """
         Args:
-            root: the file.
-            on_progress: see :func:`.open_reader`.
+            root: Path of the file.
+            on_progress: See :func:`.open_reader`.
 
         Raises:
-            UserError: it is missing, damaged, or holds no demos.
+            UserError: It is missing, damaged, or holds no demos.
         """
-        self.root = root = Path(root)  # before the index is made: it reads demos
+        self.root = root = Path(root)  # set before the index is built, which reads demos
         with opened(root, str(root)) as file:
             data = find_group(file, "data")
-            names = sorted((name for name in data if DEMO.fullmatch(name)), key=lambda name: (len(name), name))
+            names = sorted(
+                (name for name in names_in(data) if DEMO.fullmatch(name)), key=lambda name: (len(name), name)
+            )
             foreign = bool(names) and not _is_ours(data, names[0])
             status = os.stat(root)
         self._env = _env_args(root) if foreign else {}
@@ -81,7 +83,7 @@ class RobomimicReader(Reader):
             return foreign_episode(demo, self.root, where=where, env=self._env, extras=extras)
 
     def _describe(self, name: str) -> Entry:
-        """What an index remembers of a demo; an unreadable one is an entry with an error."""
+        """The index entry of a demo; an unreadable one has an error in it."""
         try:
             episode = self._read(name, extras=False)
         except UserError as error:
@@ -103,14 +105,14 @@ class RobomimicReader(Reader):
 
 
 def is_robomimic(path: Path) -> bool:
-    """Whether a file is HDF5 and holds ``data/demo_<i>``."""
+    """Whether a file is HDF5 with ``data/demo_<i>``."""
     import h5py
 
     try:
         if not path.is_file() or not h5py.is_hdf5(path):
             return False
         with h5py.File(path, "r") as file:
-            return any(DEMO.fullmatch(name) for name in file.get("data", ()))
+            return any(DEMO.fullmatch(name) for name in names_in(find_group(file, "data")))
     except HDF5_ERRORS:
         return False
 
@@ -123,7 +125,7 @@ def _is_ours(data: h5py.Group, name: str) -> bool:
 
 
 def _env_args(path: Path) -> dict[str, Any]:
-    """What the demos were recorded in; empty if the file doesn't tell."""
+    """The environment of the demos; empty if unknown."""
     try:
         env = json.loads(attribute_text(path, "data", "env_args") or "{}")
     except (ValueError, RecursionError) as error:

@@ -12,6 +12,7 @@ from scipy.spatial.transform import Rotation
 
 from vjepa_sim.data.episode import Camera, Episode
 from vjepa_sim.data.formats.format import Writer
+from vjepa_sim.data.formats.hdf5 import find_group
 from vjepa_sim.data.formats.robomimic.frames import AT_ONCE
 from vjepa_sim.envs import pose
 from vjepa_sim.envs.errors import UserError
@@ -21,20 +22,20 @@ if TYPE_CHECKING:
     import h5py
 
 ENV_NAME = "vjepa_sim"
-GYM = 2  # robomimic's number for an environment that isn't robosuite's
-ACTION_SCALE = SafetyLimits().step  # [7], what an action of 1 means: metres, radians, closedness
+GYM = 2  # robomimic's number for an environment other than robosuite's
+ACTION_SCALE = SafetyLimits().step  # [7], size of an action of 1: metres, radians, closedness
 OURS = "vjepa_sim"  # group of a demo
-# HDF5 1.10's layout: unlike the older one, it has checksums throughout, and everything of today reads it.
+# HDF5 1.10's layout: unlike the older one, it has checksums throughout, and current readers support it.
 LAYOUT = ("v110", "v110")
-VALIDATED = 20  # every so many demos, one is for validation
-BLOCK = 2**21  # bytes by which a demo in memory grows
+VALIDATED = 20  # one of so many demos is for validation
+BLOCK = 2**21  # bytes by which the memory of a demo grows
 
 
 class RobomimicWriter(Writer):
-    """Appends demos to a new file, which is complete after each of them but for ``mask``.
+    """Appends demos to a new file, which is complete after each of them except for ``mask``.
 
-    A demo is put together in memory (compressed), and copied into the file as a whole. The file is open for these
-    milliseconds only; a process killed at any other time leaves a file that can be read.
+    A demo is built in memory (compressed), and then copied into the file. The file is open for these milliseconds only;
+    a process killed at any other time leaves a readable file.
     """
 
     format = "robomimic"
@@ -42,15 +43,15 @@ class RobomimicWriter(Writer):
     def __init__(self, path: Path):
         """
         Args:
-            path: a new file.
+            path: A new file.
 
         Raises:
-            UserError: it exists.
+            UserError: It exists.
         """
         self.path = Path(path)
         if self.path.exists():
             raise UserError(f"{self.path} exists already; robomimic's format is a single new file, such as demos.hdf5.")
-        self._count = 0
+        self._count, self._total = 0, 0  # demos, and steps in all of them
 
     def write(self, episode: Episode) -> None:
         """See :meth:`.Writer.write`."""
@@ -65,17 +66,18 @@ class RobomimicWriter(Writer):
                 _write_demo(memory.create_group("demo"), episode, about)
                 self.path.parent.mkdir(parents=True, exist_ok=True)
                 with h5py.File(self.path, "r+" if self._count else "w-", libver=LAYOUT) as file:
-                    data = file["data"] if self._count else _begin(file, episode)
+                    data = find_group(file, "data") if self._count else _begin(file, episode)
                     memory.copy("demo", data, name)
-                    data.attrs["total"] += len(episode) - 1
+                    data.attrs["total"] = self._total + len(episode) - 1
         except UserError as error:
             raise UserError(f"{self.path}: {name}: {error}") from error
         except (OSError, TypeError, ValueError, KeyError, RuntimeError) as error:
             raise UserError(f"{self.path}: {name} can't be written ({error}).") from error
         self._count += 1
+        self._total += len(episode) - 1
 
     def close(self) -> None:
-        """Tell which demos are for validation: every twentieth, at least one of two or more."""
+        """Write the masks: every twentieth demo is for validation, at least one of two or more."""
         import h5py
 
         if not self._count:
@@ -112,7 +114,7 @@ def _begin(file: h5py.File, episode: Episode) -> h5py.Group:
 
 
 def _about(episode: Episode, where: str) -> bytes:
-    """What has no numbers in it, as JSON."""
+    """The episode's fields that are not arrays, as JSON."""
     about = {
         "task": episode.task,
         "success": episode.success,
@@ -157,7 +159,7 @@ def _observations(episode: Episode) -> dict[str, np.ndarray]:
 
 
 def _write_ours(group: h5py.Group, episode: Episode, about: bytes) -> None:
-    """The episode's own arrays, unchanged; names are quoted, since "/" would mean a group."""
+    """Write the episode's arrays unchanged; names are quoted, since "/" separates groups."""
     _store(group, "about", np.array([about]))
     for name in ("states", "stamps", "commands", "joints"):
         if getattr(episode, name) is not None:
@@ -178,7 +180,7 @@ def _store(group: h5py.Group, name: str, array: np.ndarray) -> None:
 
 
 def _store_frames(demo: h5py.Group, camera: Camera) -> None:
-    """One chunk for each frame: any frame is cheap to read. Each is compressed once, and copied to ``next_obs``."""
+    """Write frames, one chunk each so that any is quickly read; each is compressed once and copied to ``next_obs``."""
     rows, height, width, _ = camera.frames.shape
     shape, chunk = (rows - 1, height, width, 3), (1, height, width, 3)
     first, second = (
