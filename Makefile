@@ -1,9 +1,11 @@
-# Two commands do all the set-up: `make demo` runs the main job, `make test` passes the tests.
+# Two commands do all the set-up: `make demo` evaluates the bundled model, `make test` runs the tests.
 PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(shell command -v $(name) 2>/dev/null)))
 VENV ?= .venv
 BIN := $(VENV)/bin
+# Build of PyTorch: cpu or cuda. On Linux, PyPI's is CUDA's, gigabytes larger.
+TORCH ?= $(if $(shell nvidia-smi --list-gpus 2>/dev/null),cuda,cpu)
 
-.PHONY: demo test lint install clean checkpoint
+.PHONY: demo test test-fast lint docs install clean checkpoint
 
 demo: install
 	$(BIN)/vjepa-sim eval --agent mpc --checkpoint tiny --task reach,grasp,pick-and-place --episodes 3 --seed 0 \
@@ -12,9 +14,21 @@ demo: install
 test: install
 	$(BIN)/pytest -n 2
 
-# How the bundled model is made: about five hours on two cores. Stopped, it goes on where it was.
-# Stage two learns from episodes that the encoder hasn't seen: what it reads off those is as exact as it will be in use.
-# Then, in rounds, a planner acts, the expert mends what it leaves, and the model's heads learn from that.
+test-fast: install
+	$(BIN)/pytest -n 2 -m "not slow"
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright --pythonpath $(BIN)/python
+
+docs: install
+	$(BIN)/sphinx-build --fail-on-warning --keep-going docs outputs/docs
+	@echo "Open outputs/docs/index.html"
+
+# How the bundled model is made: about five hours on two cores. A stopped run continues.
+# Stage two learns from episodes that the encoder hasn't seen, whose readings are as exact as they will be in use.
+# Then, in rounds, a planner acts, the expert corrects what it leaves, and the model's heads learn from that.
 MADE := outputs/checkpoint
 COLLECT := $(BIN)/vjepa-sim collect
 MILD := $(COLLECT) --randomize 0.6
@@ -53,16 +67,24 @@ checkpoint: install
 include results.mk
 include arena.mk
 
-lint: install
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-
 install: $(VENV)/installed
 
+CPU_WHEELS := https://download.pytorch.org/whl/cpu
+REACHABLE = $(BIN)/python -c "import signal, urllib.request; signal.alarm(5); urllib.request.urlopen('$(CPU_WHEELS)/torch/')"
+SIZE_cpu := 1 GB to download, 3 GB on disk
+SIZE_cuda := 3.5 GB to download, 8 GB on disk
+
 $(VENV)/installed: pyproject.toml constraints.txt
+	@$(if $(SIZE_$(TORCH)),,$(error TORCH=$(TORCH): expected cpu or cuda))
+	@echo "Installing into $(VENV), with the $(TORCH) build of PyTorch: about $(SIZE_$(TORCH))."
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
-	$(BIN)/pip install --quiet --no-deps franka-sim==1.1.7  # the tests' robot; its pins of numpy and mujoco are too old for us
+ifeq ($(TORCH),cpu)
+	@if $(REACHABLE) 2>/dev/null >/dev/null; then \
+		$(BIN)/pip install --constraint constraints.txt --index-url $(CPU_WHEELS) --no-deps torch; \
+	else echo "$(CPU_WHEELS) can't be reached: PyTorch comes from the usual index, in the build that is there."; fi
+endif
+	$(BIN)/pip install --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/pip install --no-deps franka-sim==1.1.7  # the tests' robot; its pins of numpy and mujoco are too old for us
 	touch $@
 
 clean:

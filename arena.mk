@@ -1,9 +1,9 @@
-# The others beside ours (docs/baselines.md): what they learn from, how each is trained, and the tables of `make arena`.
+# The baselines of docs/baselines.md: their training data, how each is trained, and the tables of `make arena`.
 ARENA := outputs/arena
 BASELINE := $(BIN)/vjepa-sim baseline
 
-# One set of recordings for all: the kinds that the bundled model learned from, of the same seeds, and a round in which that model
-# acted and the expert mended what it left. About 40 minutes on two cores.
+# One set of recordings for all: the kinds that the bundled model learned from, with the same seeds, and a round in which that model
+# acted and the expert corrected what it left. About 40 minutes on two cores.
 RECORDED := wide grasping all reaching mended
 RECORDS := --data sim:$(ARENA)/wide@0.25 --data sim:$(ARENA)/grasping@0.2 --data sim:$(ARENA)/all@0.1 \
 	--data sim:$(ARENA)/reaching@0.1 --data sim:$(ARENA)/mended@0.35
@@ -20,7 +20,7 @@ $(ARENA)/reaching.done: RECORDING = --randomize 0.6 --episodes 2000 --seed 12 --
 	--mix expert=0.1,noisy-expert=0.75,explore=0.15
 $(ARENA)/mended.done: RECORDING = --randomize 1 --episodes 1300 --steps 44 --seed 40 --checkpoint tiny \
 	--task grasp,pick-and-place,reach,grasp,pick-and-place,reach-with-object --mix planner=0.85,noisy-expert=0.15
-# What action scores are taken from: nobody learns from it.
+# For action scores; held out from all training.
 $(ARENA)/recordings.done: RECORDING = --randomize 0 --episodes 96 --seed 50 --steps 30 --mix expert=0.5,noisy-expert=0.5
 $(patsubst %,$(ARENA)/%.done,$(RECORDED) recordings): $(ARENA)/%.done: | install
 	$(COLLECT) --out $(ARENA)/$* $(RECORDING)
@@ -33,7 +33,7 @@ arena-models: $(LEARNED:%=$(ARENA)/%-packed.done) $(ARENA)/tiny-2h-packed.done
 $(LEARNED:%=$(ARENA)/%.done): $(ARENA)/%.done: $(RECORDED:%=$(ARENA)/%.done)
 	$(BASELINE) $* $(RECORDS) --out $(ARENA)/$*
 	touch $@
-# Ours, from nothing but what the others had: the same recordings, and less than two hours for both stages.
+# Ours from the baselines' data: the same recordings, and less than two hours for both stages.
 $(ARENA)/tiny-2h.done: $(RECORDED:%=$(ARENA)/%.done)
 	$(BIN)/vjepa-sim pretrain $(RECORDS) --steps 3000 --out $(ARENA)/tiny-2h-encoder
 	$(BIN)/vjepa-sim train --encoder $(ARENA)/tiny-2h-encoder $(RECORDS) --steps 1400 --out $(ARENA)/tiny-2h
@@ -45,18 +45,18 @@ $(ARENA)/%-packed.done: $(ARENA)/%.done
 	touch $@
 
 # --- the tables, of the bundled checkpoints ---------------------------------------------------------------------------
-# The bundled default, the same from nothing but the common recordings, their policies alone, and their world models
-# searched without a policy, and by features alone. The others' world models are searched in these two ways too, by what is read
-# alone where features would drown it, and video generation as in the paper.
+# The bundled default, the same model from the common recordings only, their policies alone, and their world models
+# searched without a policy, and by features alone. The baselines' world models are searched in these two ways too, by readings
+# alone where features would outweigh them, and video generation as in the paper.
 ROWS := tiny tiny-2h tiny-policy tiny-2h-policy tiny-unguided tiny-latent tiny-2h-latent bc lewm lewm-unguided lewm-read \
 	dino-wm dino-wm-unguided dino-wm-read video video-unguided video-generated inverse oracle
-SHIFTED := tiny tiny-2h bc lewm-unguided inverse  # those that are quick enough to be scored under every shift
+SHIFTED := tiny tiny-2h bc lewm-unguided inverse  # quick enough to be evaluated under every shift
 SHIFTS := camera light objects distractors azimuth
-# On starts that no choice was made on.
+# Starts on which no choice was made.
 FRESH := fresh/tiny-2h fresh/bc
 SCORED := $(ROWS:%=nominal/%) $(foreach shift,$(SHIFTS),$(SHIFTED:%=$(shift)/%)) $(FRESH)
 
-# World models, searched alike: does their action score tell their success?
+# World models, searched alike: does their action score predict their success?
 WORLDS := tiny-latent tiny-2h-latent lewm dino-wm video
 
 .PHONY: arena
@@ -92,9 +92,9 @@ $(ARENA)/camera/%.done: SHIFT = --randomize 1 --vary camera
 $(ARENA)/light/%.done: SHIFT = --randomize 1 --vary light
 $(ARENA)/objects/%.done: SHIFT = --randomize 1 --vary textures,color,size
 $(ARENA)/distractors/%.done: SHIFT = --randomize 1 --vary distractors
-$(ARENA)/azimuth/%.done: SHIFT = --azimuth 65  # ten degrees on, where no recording was made from
+$(ARENA)/azimuth/%.done: SHIFT = --azimuth 65  # ten degrees on, where no recording was made
 
-# Fewer episodes for those that think for long: seconds an action on one core stand in the tables.
+# Fewer episodes for slow agents; the tables give seconds per action on one core.
 $(ARENA)/%.done: EPISODES = 100
 $(ARENA)/%.done: BASELINES = none
 $(ARENA)/%.done: FIRST = 0
@@ -107,7 +107,7 @@ $(ARENA)/%/video.done $(ARENA)/%/video-unguided.done: EPISODES = 10
 $(ARENA)/%/video-generated.done: EPISODES = 2
 $(ARENA)/%/oracle.done: EPISODES = 5
 
-# What is replaced is scored again: a checkpoint's row, and those that tell with what planner it is searched.
+# A replaced checkpoint is evaluated again: its own row, and those of its other planners.
 SEARCHED := -policy -unguided -latent -read -generated
 ROWS_OF = $(patsubst %,$(ARENA)/%.done,$(filter %/$(1) $(addprefix %/$(1),$(SEARCHED)),$(SCORED) $(WORLDS:%=score/%)))
 $(foreach name,tiny tiny-2h bc lewm dino-wm video inverse,$(eval $(call ROWS_OF,$(name)): \

@@ -1,8 +1,8 @@
-# Every table of docs/results.md; `make -j2 results` takes about three hours on two cores. Stopped, it goes on where it was.
+# Every table of docs/results.md; `make -j2 results` takes about three hours on two cores. A stopped run continues.
 RESULTS := outputs/results
 LOOKS := camera light textures color size distractors
 AZIMUTHS := 35 45 65 75 85
-LEVERS := policy unguided polished timed uncorrected no-features no-hand no-grip no-object no-steps no-proposal
+LEVERS := policy unguided gradient timed uncorrected no-features no-end-effector no-grip no-object no-steps no-proposal
 
 BY_LOOK := $(LOOKS:%=look-%)
 BY_CAMERA := $(AZIMUTHS:%=azimuth-%) $(AZIMUTHS:%=turned-%)
@@ -20,16 +20,16 @@ results: $(RESULTS)/plan.json
 $(RESULTS)/plan.json: $(RUNS)  # timed when nothing else runs
 	$(BIN)/vjepa-sim bench plan --json $@
 
-# Of all of the second argument with its first.
+# A report on all runs of the second argument, each against the first.
 COMPARE = rm -rf $(RESULTS)/$(1); $(BIN)/vjepa-sim compare $(2:%=$(RESULTS)/%) --out $(RESULTS)/$(1)
 
-# Expert, random and still see no pictures: their rows of the paper's goals hold wherever the physics are the same.
-# The paper's planner thinks 100 times as long as ours, so it has fewer episodes.
+# Expert, random and still use no images: their rows of the paper's goals hold wherever the physics are the same.
+# The paper's planner takes 100 times as long as ours, so it has fewer episodes.
 EPISODES = 20
 BASELINES = none
 $(RESULTS)/paper.done $(RESULTS)/dense.done: EPISODES = 100
 $(patsubst %,$(RESULTS)/%.done,paper dense look-size look-distractors): BASELINES = all
-$(RESULTS)/planner-polished.done: EPISODES = 10
+$(RESULTS)/planner-gradient.done: EPISODES = 10
 $(RESULTS)/planner-reference.done: EPISODES = 3
 
 $(RESULTS)/dense.done: OPTIONS = --goals dense --task grasp,pick-and-place

@@ -20,6 +20,8 @@ from vjepa_sim.envs.cameras import Grabber
 from vjepa_sim.envs.errors import UserError
 from vjepa_sim.envs.safety import default_limits
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def goals(tmp_path_factory):
@@ -53,9 +55,9 @@ def test_imperfections_are_options(goals, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--task", "reach"], "are of grasp"),
-        (["--object", "box"], "are of cup"),
-        (["--gripper", "panda_hand"], "are of robotiq"),
+        (["--task", "reach"], "are for grasp"),
+        (["--object", "box"], "are for cup"),
+        (["--gripper", "panda_hand"], "are for robotiq"),
         (["--backend", "noisysim"], "Did you mean 'noisy-sim'"),
         (["--backend", "franka"], "--host"),
         (["--slow-first"], "one speed"),
@@ -63,7 +65,7 @@ def test_imperfections_are_options(goals, tmp_path):
         (["--host", "172.16.0.2"], "--host: no effect"),
         (["--backend", "loopback", "--camera", "0"], "--camera: no effect"),
         (["--imperfections.seed", "3"], "--imperfections: no effect"),
-        (["--backend", "franka", "--host", "a", "--camera", "0", "--yes"], "in front of a person"),
+        (["--backend", "franka", "--host", "a", "--camera", "0", "--yes"], "a person must confirm"),
         (["--limits.max-force", "-1"], "max_force"),
     ],
 )
@@ -177,5 +179,5 @@ def test_one_key_is_an_answer_without_enter(monkeypatch, capsys):
 def test_nobody_at_the_keyboard_is_said(monkeypatch):
     with open(os.devnull) as nobody:
         monkeypatch.setattr(sys, "stdin", nobody)
-        with pytest.raises(UserError, match="Nobody is there to answer: Good"):
+        with pytest.raises(UserError, match="no terminal to answer: Good"):
             ask_key("Good?", "yn")

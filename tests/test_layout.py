@@ -19,6 +19,7 @@ FLOORS = {
 LINKED = ("envs", "data", "agents")
 ROOF = ROOT / "vjepa_sim" / "cli"
 MOST_POSITIONAL = 4  # self not counted; forward() of a torch module is left out, for its caller is torch
+MOST_LINES = 400  # of one file
 PRIVILEGED = {"expert", "oracle"}  # agents that are given the environment
 
 
@@ -70,6 +71,12 @@ def bare_names(path: Path) -> set[str]:
 def loads(path: Path, *libraries: str) -> set[str]:
     """Which of some libraries a file imports."""
     return {name.split(".")[0] for name in imported(path)} & set(libraries)
+
+
+def too_long(path: Path) -> int:
+    """Number of a file's lines where it is above the limit, else 0."""
+    count = len(path.read_text().splitlines())
+    return count if count > MOST_LINES else 0
 
 
 def too_many_positional(path: Path) -> list[str]:
@@ -135,6 +142,12 @@ def test_no_public_callable_takes_more_than_four_positional_arguments(package):
         assert not too_many_positional(path), f"{path}: {too_many_positional(path)}; make the rest keyword-only"
 
 
+@pytest.mark.parametrize("folder", [*FLOORS, "tests", "examples"])
+def test_no_file_is_longer_than_400_lines(folder):
+    for path in sources(folder):
+        assert not too_long(path), f"{path} has {too_long(path)} lines; split it by subject"
+
+
 @pytest.mark.parametrize(
     ("module", "absent"),
     [
@@ -173,6 +186,7 @@ def test_only_the_bounds_are_given_the_environment():
         (bare_names, "tests/deep/inside.py", "import envs"),
         (lambda path: loads(path, "torch"), "envs/deep/inside.py", "import torch.nn as nn"),
         (lambda path: loads(path, "mujoco"), "vjepa_sim/deep/inside.py", "import mujoco"),
+        pytest.param(too_long, "tests/deep/inside.py", "\n" * 401, id="too_long"),
         (too_many_positional, "agents/deep/inside.py", "def act(a, b, c, d, e): ..."),
         (too_many_positional, "data/deep/inside.py", "class Reader:\n    def __init__(self, a, b, c, d, e): ..."),
         (

@@ -44,6 +44,24 @@ class Entry:
     gripper: str = ""
     error: str = ""
 
+    @classmethod
+    def of(cls, name: str, episode: Episode) -> Entry:
+        """The entry of an episode that has been read."""
+        _, height, width, _ = episode.cameras[0].frames.shape
+        return cls(
+            name=name,
+            rows=len(episode),
+            duration=float(episode.stamps[-1] - episode.stamps[0]),
+            period=episode.period,
+            cameras=tuple(camera.role for camera in episode.cameras),
+            height=height,
+            width=width,
+            success=episode.success,
+            task=episode.task,
+            seed=episode.seed,
+            gripper=str(episode.details.get("gripper", "")),
+        )
+
 
 class Reader(ABC):
     """Episodes of one data set, in a fixed order.

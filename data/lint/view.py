@@ -132,32 +132,10 @@ def misplaced_cameras(fits: Sequence[Fit]) -> list[Finding]:
 
 
 def _judge(fit: Fit) -> list[Finding]:
-    if fit.outside > OUTSIDE:
-        assumed = f" (assuming a horizontal field of view of {NOMINAL_VIEW:.0f}°)" if fit.nominal else ""
-        what = f"the fingertip is outside the image in {fit.outside:.0%} of the rows{assumed}"
-        best = max(fit.inside, key=fit.inside.__getitem__)
-        if fit.inside[best] > OUTSIDE:
-            what += f"; with the pose {best} it is inside in {fit.inside[best]:.0%}"
-        remedy = REMEDY + " If the gripper really is out of sight, leave the episode out."
-        return [
-            Finding(
-                check="camera pose",
-                episode=fit.name,
-                number=fit.number,
-                row=None,
-                severity=WARNING,
-                what=what,
-                remedy=remedy,
-            )
-        ]
-    if fit.fit is None:
+    verdict = _verdict(fit)
+    if verdict is None:
         return []
-    best = max(fit.gains, key=fit.gains.__getitem__)
-    if fit.fit >= FIT and fit.gains[best] <= BETTER:
-        return []
-    what = f"the gripper isn't where the image moves: fit {fit.fit:.2f}"
-    if fit.gains[best] > BETTER:
-        what += f"; the pose {best} has {fit.fit + fit.gains[best]:.2f}"
+    what, remedy = verdict
     return [
         Finding(
             check="camera pose",
@@ -166,9 +144,29 @@ def _judge(fit: Fit) -> list[Finding]:
             row=None,
             severity=WARNING,
             what=what,
-            remedy=REMEDY,
+            remedy=remedy,
         )
     ]
+
+
+def _verdict(fit: Fit) -> tuple[str, str] | None:
+    """What is wrong with a camera's pose, and the remedy; None if nothing is."""
+    if fit.outside > OUTSIDE:
+        assumed = f" (assuming a horizontal field of view of {NOMINAL_VIEW:.0f}°)" if fit.nominal else ""
+        what = f"the fingertip is outside the image in {fit.outside:.0%} of the rows{assumed}"
+        best = max(fit.inside, key=fit.inside.__getitem__)
+        if fit.inside[best] > OUTSIDE:
+            what += f"; with the pose {best} it is inside in {fit.inside[best]:.0%}"
+        return what, REMEDY + " If the gripper really is out of sight, leave the episode out."
+    if fit.fit is None:
+        return None
+    best = max(fit.gains, key=fit.gains.__getitem__)
+    if fit.fit >= FIT and fit.gains[best] <= BETTER:
+        return None
+    what = f"the gripper isn't where the image moves: fit {fit.fit:.2f}"
+    if fit.gains[best] > BETTER:
+        what += f"; the pose {best} has {fit.fit + fit.gains[best]:.2f}"
+    return what, REMEDY
 
 
 # --- projection -----------------------------------------------------------------------------------------------

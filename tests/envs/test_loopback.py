@@ -16,6 +16,8 @@ pytest.importorskip("franka_sim", exc_type=ImportError)
 
 from vjepa_sim.envs.loopback import LoopbackRobot
 
+pytestmark = pytest.mark.slow
+
 OWNER = """
 import sys, time
 from vjepa_sim.envs.loopback import LoopbackRobot
@@ -32,8 +34,8 @@ def test_starts_where_it_should_and_ends_with_its_context():
         assert np.allclose(robot.flange()[:3, 3], flange_poses(joints[None])[0, :3], atol=1e-3)
         with pytest.raises(UserError, match=f"{robot.host}.*in use"):
             LoopbackRobot(robot.host)
-        with pytest.raises(AttributeError):
-            robot.drop_tcp()  # nobody is connected
+        with pytest.raises(UserError, match="No client"):
+            robot.drop_tcp()
         move_hand(robot.host)
         assert robot.moving() < 1e-3
         robot.kill()

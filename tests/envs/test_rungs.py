@@ -19,7 +19,9 @@ from vjepa_sim.envs.simulation.scenario import start_of
 from vjepa_sim.envs.simulation.sim_robot import SimRobot
 from vjepa_sim.envs.tasks import TASKS
 
-PERFECT = Imperfections(*[0.0] * 8)
+pytestmark = pytest.mark.slow
+
+PERFECT = Imperfections(**(dict.fromkeys(Imperfections.__annotations__, 0.0) | {"seed": 0}))
 SIZE = 64
 ACTIONS = np.random.default_rng(0).uniform(-0.05, 0.05, (3, 7))
 
@@ -117,7 +119,7 @@ def test_latency_of_part_of_a_step_shows_the_way_there(episode):
             moment = robot.simulation.time + 0.125
             robot.command(np.array([0, 0, 0.05, 0, 0, 0, 0]))
             robot.observe()
-            then = robot._scene_then
+            then = robot._past_data
             heights.append(float(then.site_xpos[robot.simulation.model.site("flange").id, 2]))
             stamp = robot._past[0][0]
             assert moment - robot.simulation.model.opt.timestep < stamp <= moment + 1e-9
@@ -205,7 +207,7 @@ def test_the_robot_is_opened_with_the_limits_that_it_must_know(monkeypatch):
     module = SimpleNamespace(open_robot=open_robot)
     monkeypatch.setitem(sys.modules, "a_robot", module)
     spec = BackendSpec("franka", "a_robot:open_robot", simulated=False)
-    monkeypatch.setitem(BACKENDS._things, "franka", spec)
+    monkeypatch.setitem(BACKENDS._parts, "franka", spec)
     usual = default_limits("robotiq")
     for limits in (None, replace(usual, max_force=10.0, max_camera_age=0.3)):
         with pytest.raises(UserError, match="nobody"):

@@ -88,20 +88,7 @@ class RobomimicReader(Reader):
             episode = self._read(name, extras=False)
         except UserError as error:
             return Entry(name=name, error=str(error))
-        _, height, width, _ = episode.cameras[0].frames.shape
-        return Entry(
-            name=name,
-            rows=len(episode),
-            duration=float(episode.stamps[-1] - episode.stamps[0]),
-            period=episode.period,
-            cameras=tuple(camera.role for camera in episode.cameras),
-            height=height,
-            width=width,
-            success=episode.success,
-            task=episode.task,
-            seed=episode.seed,
-            gripper=str(episode.details.get("gripper", "")),
-        )
+        return Entry.of(name, episode)
 
 
 def is_robomimic(path: Path) -> bool:
