@@ -102,7 +102,10 @@ class CEM:
             samples = samples.clamp(-bound, bound)
             costs = cost(samples)
             if costs.shape != (config.samples,) or not torch.isfinite(costs).all():
-                raise UserError(f"Expected {config.samples} finite costs of {config.samples} plans; given {costs}.")
+                raise UserError(
+                    f"Expected {config.samples} finite costs of {config.samples} plans; given a tensor of shape "
+                    f"{list(costs.shape)} with {int(torch.isfinite(costs).sum())} finite numbers."
+                )
             drawn.append((samples, costs))
             elites = samples[costs.topk(config.elites, largest=False).indices]
             mean = config.momentum * mean + (1 - config.momentum) * elites.mean(0)

@@ -77,5 +77,5 @@ def test_a_path_that_holds_another_model_now_is_refused(evaluations, tmp_path):
     told = json.loads((tmp_path / "other" / "eval_info.json").read_text())
     told["config"]["checkpoint_crc32"] = 1
     (tmp_path / "other" / "eval_info.json").write_text(json.dumps(told))
-    with pytest.raises(UserError, match="another model than tiny holds now"):
+    with pytest.raises(UserError, match="another model than the present one in tiny"):
         bench_agents([evaluations[0], tmp_path / "other"], lambda done, total: None)

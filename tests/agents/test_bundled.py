@@ -86,7 +86,7 @@ def test_the_table_of_success_is_what_was_published():
 
 
 def test_the_table_of_looks_is_what_was_published():
-    told = rows_of("Under other looks")
+    told = rows_of("Other appearances")
     looks = ("nominal", "camera", "light", "objects", "distractors", "azimuth")
     for name, row in told.items():
         if (ARENA / "camera" / name).is_dir():

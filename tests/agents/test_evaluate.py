@@ -66,7 +66,7 @@ def test_who_stands_still_fails_and_who_knows_succeeds(report):
 
 def test_table_rows_and_videos(report):
     out, _ = report
-    assert "| reach | box | expert | truth | 100.0 % (2/2) | task | 34.2–100.0 |" in (out / "table.md").read_text()
+    assert "| reach | box | expert | state | 100.0 % (2/2) | task | 34.2–100.0 |" in (out / "table.md").read_text()
     assert len((out / "episodes.csv").read_text().splitlines()) == 1 + 3 * 2
     videos = sorted((out / "videos").iterdir())
     assert [video.name for video in videos] == [

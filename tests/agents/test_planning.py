@@ -339,5 +339,5 @@ def test_a_goal_of_another_shape_is_refused(model):
 def test_an_energy_that_is_no_number_is_an_error(model):
     agent = MPCAgent(model, MPCConfig(energy={"features": float("nan")}))
     agent.begin([Goal(picture(1), 1)])
-    with pytest.raises(UserError, match="finite numbers"):
+    with pytest.raises(UserError, match="finite costs"):
         agent.act(Observation(picture(0), STATE, 0.0))

@@ -11,6 +11,8 @@ from vjepa_sim.data.formats import FORMATS, detect, open_reader, open_writer
 from vjepa_sim.data.formats.droid import write_episode
 from vjepa_sim.envs.errors import UserError
 
+pytestmark = pytest.mark.slow
+
 WRITABLE = [name for name, format in FORMATS.items() if format.writable]
 
 

@@ -16,6 +16,8 @@ from vjepa_sim.data.formats.format import Entry
 from vjepa_sim.data.index import index_file, indexed
 from vjepa_sim.data.mixture import Mixture
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def looked_up(monkeypatch):

@@ -20,6 +20,8 @@ from vjepa_sim.envs.simulation.engine import mujoco
 from vjepa_sim.envs.simulation.renderer import Renderer
 from vjepa_sim.envs.simulation.simulation import Simulation
 
+pytestmark = pytest.mark.slow
+
 SIZE = 256
 # Drawn with seed 7 at full strength before there was more than one camera.
 PINNED_POSITION = (0.9371339376692881, 0.6061264059014158, 0.5298184067207213)

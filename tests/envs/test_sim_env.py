@@ -17,6 +17,8 @@ from vjepa_sim.envs.sim_env import SimEnv
 from vjepa_sim.envs.tasks import TASKS
 from vjepa_sim.envs.tasks.grasping import is_held
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def env():

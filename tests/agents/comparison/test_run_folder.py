@@ -68,7 +68,7 @@ def test_deployments_and_evaluations_are_told_apart(still, other):
         (lambda info: [info["config"].update(randomize=1.0), info["config"].pop("vary")], "lacks vary"),
         (lambda info: info.update(method=None), "lacks method"),
         (lambda info: info.update(cells=["x"]), "lacks agent"),
-        (lambda info: info["cells"].pop(0), "no episode of its agent, 'still'"),
+        (lambda info: info["cells"].pop(0), "no episode of its agent 'still'"),
     ],
 )
 def test_what_is_wrong_with_damaged_results_is_named(damage, told, still, other):

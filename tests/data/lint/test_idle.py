@@ -6,6 +6,8 @@ import pytest
 from tests.data.lint.changes import held, with_frames
 from tests.data.lint.check import check
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(("first", "last", "place"), [(0, 10, "start"), (6, 16, "between"), (8, 18, "end")])
 def test_idle_stretches(good, first, last, place):

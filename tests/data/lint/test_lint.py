@@ -11,6 +11,8 @@ from vjepa_sim.data.formats import open_reader
 from vjepa_sim.data.lint import lint
 from vjepa_sim.envs.errors import UserError
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("view", ["left", "right"])
 def test_good_episodes_have_no_findings(good, view):

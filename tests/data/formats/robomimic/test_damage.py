@@ -13,6 +13,8 @@ from tests.data.samples import damage, make_episode
 from vjepa_sim.data.formats import robomimic
 from vjepa_sim.envs.errors import UserError
 
+pytestmark = pytest.mark.slow
+
 IMAGES = [f"obs/{name}_image" for name in ("agentview", "birdview", "robot0_eye_in_hand")]
 
 
