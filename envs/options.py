@@ -86,9 +86,22 @@ def parse_names(text: str, valid: tuple[str, ...]) -> tuple[str, ...]:
         return valid
     if text == SeveralOf.empty:
         return ()
+    return split_names(text, f"Give all, or some of: {', '.join(valid)}.")
+
+
+def split_names(text: str, remedy: str = "Give names separated by commas.") -> tuple[str, ...]:
+    """Split names separated by commas.
+
+    Args:
+        text: value of an option.
+        remedy: what to give instead of a text without names.
+
+    Raises:
+        UserError: the text holds no name.
+    """
     names = tuple(part.strip() for part in text.split(",") if part.strip())
     if not names:
-        raise UserError(f"{text!r} holds no name. Give all, or some of: {', '.join(valid)}.")
+        raise UserError(f"{text!r} holds no name. {remedy}")
     return names
 
 

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import tyro
 
-from vjepa_sim.cli.options import choose, refuse_unused, set_threads
+from vjepa_sim.cli.options import refuse_unused, set_threads
 from vjepa_sim.cli.progress import progress
 from vjepa_sim.cli.verb import Verb
 from vjepa_sim.envs.errors import unknown_name
+from vjepa_sim.envs.options import parse_names
 
 # Options of each measurement besides --json.
 OPTIONS = {
@@ -82,7 +83,7 @@ class Bench(Verb):
         from vjepa_sim.training.presets import PRESETS
 
         published = tuple(name for name in PRESETS if name not in ("tiny", "dino-wm"))
-        sizes = () if self.preset == "none" else choose(self.preset, published)
+        sizes = parse_names(self.preset, published)
         with progress("models") as bar:
             return bench_model(self.checkpoint, sizes, bar)
 

@@ -8,12 +8,12 @@ from typing import Annotated
 
 import tyro
 
-from vjepa_sim.cli.options import names_in, refuse_unused
+from vjepa_sim.cli.options import refuse_unused
 from vjepa_sim.cli.progress import progress
 from vjepa_sim.cli.verb import Verb
 from vjepa_sim.data.formats import FORMATS
 from vjepa_sim.envs.errors import UserError, unknown_name
-from vjepa_sim.envs.options import OneOf
+from vjepa_sim.envs.options import OneOf, split_names
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +37,7 @@ class Data:
     def run(self) -> int:
         from vjepa_sim.data.convert import convert
 
-        views = None if self.cameras == "all" else names_in(self.cameras)
+        views = None if self.cameras == "all" else split_names(self.cameras)
         try:
             with progress("converting") as bar:
                 result = convert(self.source, self.out, self.to, format=self.format, views=views, on_progress=bar)

@@ -1,4 +1,4 @@
-"""Checks of options that several verbs share."""
+"""Options that several verbs share."""
 
 from __future__ import annotations
 
@@ -6,33 +6,6 @@ from dataclasses import MISSING, Field, fields
 from typing import Any
 
 from vjepa_sim.envs.errors import UserError
-
-
-def choose(text: str, valid: tuple[str, ...]) -> tuple[str, ...]:
-    """Parse ``all``, or names separated by commas; unknown names are not checked.
-
-    Args:
-        text: value of the option.
-        valid: all names.
-
-    Raises:
-        UserError: the text has no name.
-    """
-    if not text.strip(" ,"):
-        raise UserError(f"{text!r} has no name. Give all, or some of: {', '.join(valid)}.")
-    return valid if text == "all" else names_in(text)
-
-
-def names_in(text: str) -> tuple[str, ...]:
-    """Parse names separated by commas.
-
-    Raises:
-        UserError: the text has no name.
-    """
-    names = tuple(part.strip() for part in text.split(",") if part.strip())
-    if not names:
-        raise UserError(f"{text!r} has no name; give names separated by commas.")
-    return names
 
 
 def set_threads(threads: int) -> None:
