@@ -25,15 +25,17 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def command(processes, *arguments):
-    if processes == 1:
-        return [sys.executable, "-m", "vjepa_sim.cli", *map(str, arguments)]
-    launcher = ["-m", "torch.distributed.run", "--nproc-per-node", str(processes), "--master-addr", "127.0.0.1"]
-    return [sys.executable, *launcher, "--master-port", str(free_port()), "-m", "vjepa_sim.cli", *map(str, arguments)]
+def launch(processes, *program):
+    """Run a program, or several processes of it, and wait."""
+    command = [sys.executable]
+    if processes > 1:
+        command += ["-m", "torch.distributed.run", "--nproc-per-node", str(processes), "--master-addr", "127.0.0.1"]
+        command += ["--master-port", str(free_port())]
+    return subprocess.run([*command, *map(str, program)], capture_output=True, text=True)
 
 
 def run(processes, *arguments):
-    result = subprocess.run(command(processes, *arguments), capture_output=True, text=True)
+    result = launch(processes, "-m", "vjepa_sim.cli", *arguments)
     assert result.returncode == 0, result.stderr[-3000:]
 
 
@@ -93,6 +95,45 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint(episodes_folder, encoder,
     run(1, *arguments, "--out", tmp_path / "whole")
     ours, theirs = (WorldModel.from_pretrained(folder).state_dict() for folder in (killed, tmp_path / "whole"))
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+CLAIMS = """
+import sys, time
+from pathlib import Path
+import vjepa_sim.training.distributed as distributed
+from vjepa_sim.envs.errors import UserError
+
+new, strange = map(Path, sys.argv[1:])
+of_data = distributed.claimed
+
+def late(*args, **options):
+    time.sleep(0.5)
+    return of_data(*args, **options)
+
+distributed.claimed = late
+with distributed.computing("cpu") as compute:
+    with compute.claimed(new, "run.json", {}):
+        (new / f"{compute.rank}.txt").write_text("")
+    try:
+        with compute.claimed(strange, "run.json", {}):
+            print("claimed")
+    except UserError as error:
+        print(f"{compute.rank}: {error}", flush=True)
+"""
+
+
+def test_no_process_writes_before_the_folder_is_claimed(tmp_path):
+    """The first process is late here. Where it is refused, no other goes on, or waits for ever."""
+    program, new, strange = tmp_path / "claims.py", tmp_path / "new", tmp_path / "strange"
+    program.write_text(CLAIMS)
+    strange.mkdir()
+    (strange / "thesis.tex").write_text("")
+    result = launch(2, program, new, strange)
+    assert result.returncode == 0, result.stderr[-3000:]
+    assert {each.name for each in new.iterdir()} == {"run.json", "0.txt", "1.txt"}
+    assert "0: " in result.stdout and "is not empty" in result.stdout
+    assert f"1: The main process could not use {strange}" in result.stdout
+    assert "claimed" not in result.stdout
 
 
 @pytest.mark.parametrize("method", ["bc", "lewm", "video"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -45,11 +45,24 @@ class Compute:
         """Whether this process is the one that writes files and reports."""
         return self.rank == 0
 
+    @contextmanager
     def claimed(
         self, out: Path, config_file: str, config: dict[str, Any], assumed: dict[str, Any] | None = None
-    ) -> AbstractContextManager:
-        """Claim an output folder for all processes, see :func:`vjepa_sim.data.output.claimed`."""
-        return claimed(out, config_file, config, assumed=assumed) if self.is_main else nullcontext()
+    ) -> Iterator[None]:
+        """Claim an output folder for all processes, see :func:`vjepa_sim.data.output.claimed`.
+
+        All processes enter together: none writes into the folder before it is claimed.
+        """
+        refusal = None
+        with ExitStack() as claim:
+            if self.is_main:
+                try:
+                    claim.enter_context(claimed(out, config_file, config, assumed=assumed))
+                except UserError as error:
+                    refusal = error
+            if self.any(refusal is not None):
+                raise refusal or UserError(f"The main process could not use {out}; its message says why.")
+            yield
 
     def spent(self, seconds: float) -> dict[str, float]:
         """Compute time of all processes over some seconds, in seconds of a ``core`` or a ``GPU``."""
