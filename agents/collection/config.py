@@ -5,36 +5,29 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated
 
-import tyro
-
 from vjepa_sim.agents.registry import AGENTS
-from vjepa_sim.envs.arms import ARMS
+from vjepa_sim.envs.episode_config import EpisodeConfig
 from vjepa_sim.envs.errors import UserError
-from vjepa_sim.envs.grippers import GRIPPERS
-from vjepa_sim.envs.objects import OBJECTS
 from vjepa_sim.envs.options import OneOf, SeveralOf, Shares
 from vjepa_sim.envs.scene.cameras import CAMERAS, LEFT
 from vjepa_sim.envs.seeds import training_seed
-from vjepa_sim.envs.tasks import TASKS
 
 DEFAULT_MIX = {"expert": 0.15, "noisy-expert": 0.40, "explore": 0.35, "random": 0.10}
 
 
 @dataclass(frozen=True, kw_only=True)
-class CollectConfig:
+class CollectConfig(EpisodeConfig):
     """Settings of a collection. Equal settings give equal episodes, with any number of processes.
+
+    Episodes use the start states of the tasks, and the objects, in turn.
 
     Attributes:
         episodes: total number of episodes; a larger number continues an earlier collection.
         seed: random seed, 0 to 2146; its episodes are never those of eval.
-        tasks: tasks whose start states are used, in turn.
-        objects: objects, in turn.
         size: height and width of the images in pixels.
         steps: maximum number of control steps (0.25 s) per episode; the expert's episodes end soon after success.
         randomize: maximum strength of domain randomisation, 0 to 1. Half of the episodes are not randomised, the
             strength of the others is uniform up to this value.
-        arm: arm.
-        gripper: gripper on the arm.
         mix: share of each behavior, such as expert=0.5,random=0.5.
         cameras: recorded cameras.
         checkpoint: checkpoint of the agent in the behavior planner (DAgger): it acts first, then the expert, whose
@@ -45,17 +38,9 @@ class CollectConfig:
 
     episodes: int
     seed: int = 0
-    tasks: Annotated[tuple[str, ...], SeveralOf(TASKS), tyro.conf.arg(name="task")] = field(
-        default_factory=lambda: tuple(TASKS)
-    )
-    objects: Annotated[tuple[str, ...], SeveralOf(OBJECTS), tyro.conf.arg(name="object")] = field(
-        default_factory=lambda: tuple(OBJECTS)
-    )
     size: int = 128
     steps: int = 24
     randomize: float = 0.3
-    arm: Annotated[str, OneOf(ARMS)] = "panda"
-    gripper: Annotated[str, OneOf(GRIPPERS)] = "robotiq"
     mix: Annotated[dict[str, float], Shares("vjepa_sim.agents.collection.behaviors:BEHAVIORS")] = field(
         default_factory=lambda: dict(DEFAULT_MIX)
     )
@@ -67,17 +52,8 @@ class CollectConfig:
     def __post_init__(self) -> None:
         from vjepa_sim.agents.collection.behaviors import BEHAVIORS
 
-        TASKS.check(*self.tasks)
-        OBJECTS.check(*self.objects)
+        super().__post_init__()
         CAMERAS.check(*self.cameras)
-        ARMS.check(self.arm)
-        GRIPPERS.check(self.gripper)
-        for names, what in ((self.tasks, "task"), (self.objects, "object")):
-            if not names:
-                raise UserError(f"No {what} is named: give at least one.")
-        for task in self.tasks:
-            for name in self.objects:
-                TASKS[task].check_object(OBJECTS[name])
         if not self.cameras or len(set(self.cameras)) < len(self.cameras):
             raise UserError(f"cameras={self.cameras}: give at least one, and each once.")
         for name, share in self.mix.items():

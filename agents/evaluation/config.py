@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Annotated
 
-import tyro
-
 from vjepa_sim.agents.registry import AGENTS, check_view, checkpoint_of
-from vjepa_sim.envs.arms import ARMS
+from vjepa_sim.envs.episode_config import EpisodeConfig
 from vjepa_sim.envs.errors import UserError, unknown_name
-from vjepa_sim.envs.grippers import GRIPPERS
-from vjepa_sim.envs.objects import OBJECTS
 from vjepa_sim.envs.options import OneOf, SeveralOf
 from vjepa_sim.envs.scene.variation import ASPECTS, check_aspects
 from vjepa_sim.envs.seeds import evaluation_seed
-from vjepa_sim.envs.tasks import PROTOCOLS, TASKS
+from vjepa_sim.envs.tasks import PROTOCOLS
 
 REFERENCES = ("expert", "random", "still")  # reference policies: an upper bound and two lower bounds
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluationConfig:
+class EvaluationConfig(EpisodeConfig):
     """Settings of an evaluation: every task with every object.
 
     Attributes:
@@ -30,16 +26,12 @@ class EvaluationConfig:
         checkpoint: checkpoint of the agent: a bundled name, a folder, or a released .pt file; octo and cosmos take
             their own formats. The agent's default if not given.
         planner: planner of an agent that plans, see docs/planning.md.
-        tasks: tasks.
-        objects: objects.
         episodes: episodes per task and object.
         seed: random seed of the first episode, the others follow; below 2³¹, as training data have seeds above.
         goals: paper (one goal image; three for pick and place) or dense (more sub-goal images).
         randomize: strength of domain randomisation, 0 to 1. The starts and goals of a seed stay the same.
         vary: randomised aspects.
         size: height and width of the camera's images in pixels.
-        arm: arm.
-        gripper: gripper on the arm.
         videos: maximum number of videos per task and object, failures first.
         device: device of a checkpoint in this project's format: auto, cpu, cuda or cuda:NUMBER.
         azimuth: azimuth of the camera in degrees, 0 in front of the arm, 90 at its left; 54.6 if not given.
@@ -50,43 +42,26 @@ class EvaluationConfig:
     baselines: Annotated[tuple[str, ...], SeveralOf(REFERENCES)] = REFERENCES
     checkpoint: str | None = None
     planner: Annotated[str, OneOf("vjepa_sim.agents.planning.presets:PLANNERS")] = "default"
-    tasks: Annotated[tuple[str, ...], SeveralOf(TASKS), tyro.conf.arg(name="task")] = field(
-        default_factory=lambda: tuple(TASKS)
-    )
-    objects: Annotated[tuple[str, ...], SeveralOf(OBJECTS), tyro.conf.arg(name="object")] = field(
-        default_factory=lambda: tuple(OBJECTS)
-    )
     episodes: int = 20
     seed: int = 0
     goals: Annotated[str, OneOf(PROTOCOLS)] = "paper"
     randomize: float = 0.0
     vary: Annotated[tuple[str, ...], SeveralOf(ASPECTS)] = tuple(ASPECTS)
     size: int = 256
-    arm: Annotated[str, OneOf(ARMS)] = "panda"
-    gripper: Annotated[str, OneOf(GRIPPERS)] = "robotiq"
     videos: int = 4
     device: str = "auto"
     azimuth: float | None = None
     view: str | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         spec = AGENTS[self.agent]
-        TASKS.check(*self.tasks)
-        OBJECTS.check(*self.objects)
         for name in self.baselines:
             if name not in REFERENCES:
                 raise unknown_name("baseline", name, REFERENCES)
         for name in self.agents:
             for task in self.tasks:
                 AGENTS[name].check_task(task)
-        ARMS.check(self.arm)
-        GRIPPERS.check(self.gripper)
-        for names, what in ((self.tasks, "task"), (self.objects, "object")):
-            if not names:
-                raise UserError(f"No {what} is named: give at least one.")
-        for task in self.tasks:
-            for name in self.objects:
-                TASKS[task].check_object(OBJECTS[name])
         self._check_planner(spec.planning)
         check_aspects(self.vary)
         object.__setattr__(self, "vary", tuple(name for name in ASPECTS if name in self.vary))  # in a fixed order
