@@ -10,17 +10,16 @@ import torch
 
 from vjepa_sim.baselines.patch_features import MEAN, STD, PatchFeatures, PatchFeaturesConfig
 from vjepa_sim.card import ModelCard
-from vjepa_sim.checkpoint import CARD_FILE
 from vjepa_sim.data.mixture import Mixture
 from vjepa_sim.training.distributed import Compute
 from vjepa_sim.training.presets import TrainConfig
 from vjepa_sim.training.run import Report
+from vjepa_sim.training.start_checkpoint import start_checkpoint
 from vjepa_sim.training.train import train
 from vjepa_sim.transform import ImageTransform
 from vjepa_sim.world_model import WorldModel
 
 PRESET = "dino-wm"
-FITTED_FILE = "fitted.json"
 FITTED_FRAMES = 1000  # frames over which features are standardised
 
 
@@ -48,13 +47,11 @@ def learn_dino_wm(
         UserError: A package of the encoder is missing.
     """
     compute, folder = compute or Compute(), out.with_name(f"{out.name}-encoder")
-    with compute.claimed(folder, FITTED_FILE, {"data": mixture.identity, "seed": seed}):
-        if compute.is_main and not (folder / CARD_FILE).exists():
-            frozen_encoder(mixture, folder.name, seed).save_pretrained(folder)
-    compute.wait()
+    settings = {"data": mixture.identity, "seed": seed}
+    encoder = start_checkpoint(folder, settings, lambda: frozen_encoder(mixture, folder.name, seed), compute)
     return train(
         mixture,
-        str(folder),
+        encoder,
         out,
         preset_name=PRESET,
         config=config,

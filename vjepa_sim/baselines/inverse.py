@@ -8,18 +8,18 @@ from pathlib import Path
 
 import torch
 
-from vjepa_sim.checkpoint import CARD_FILE, fingerprint
+from vjepa_sim.checkpoint import fingerprint
 from vjepa_sim.data.mixture import Mixture
 from vjepa_sim.envs.errors import UserError
 from vjepa_sim.models.goal_policy import GoalPolicy
 from vjepa_sim.training.distributed import Compute
 from vjepa_sim.training.presets import TrainConfig
 from vjepa_sim.training.run import Report
+from vjepa_sim.training.start_checkpoint import start_checkpoint
 from vjepa_sim.training.train import train
 from vjepa_sim.world_model import WorldModel, required
 
 PRESET = "tiny"
-START_FILE = "start.json"
 
 
 def learn_inverse(
@@ -53,28 +53,28 @@ def learn_inverse(
     """
     compute, folder = compute or Compute(), out.with_name(f"{out.name}-start")
     model = whole_model(whole)
-    made_of = {"whole_crc32": fingerprint(whole), "seed": seed}
-    with compute.claimed(folder, START_FILE, made_of):
-        if compute.is_main and not (folder / CARD_FILE).exists():
-            torch.manual_seed(seed)
-            policy = replace(required(model.card.goal_policy, "goal policy"), farthest=1, inverse=True)
-            model.with_card(goal_policy=policy)
-            model.goal_policy = GoalPolicy(policy, model.card.encoder, model.card.object_decoder)
-            model.save_pretrained(folder)
-    compute.wait()
-    start, config = str(folder), replace(config, heads_only=True)
+    settings = {"whole_crc32": fingerprint(whole), "seed": seed}
+    start = start_checkpoint(folder, settings, lambda: _with_untrained_policy(model, seed), compute)
     return train(
         mixture,
         start,
         out,
         preset_name=PRESET,
-        config=config,
+        config=replace(config, heads_only=True),
         seed=seed,
         report=report,
         on_encoded=on_encoded,
         compute=compute,
         start=start,
     )
+
+
+def _with_untrained_policy(model: WorldModel, seed: int) -> WorldModel:
+    torch.manual_seed(seed)
+    policy = replace(required(model.card.goal_policy, "goal policy"), farthest=1, inverse=True)
+    model.with_card(goal_policy=policy)
+    model.goal_policy = GoalPolicy(policy, model.card.encoder, model.card.object_decoder)
+    return model
 
 
 def whole_model(source: str) -> WorldModel:
