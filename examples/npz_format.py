@@ -5,7 +5,7 @@ array ``rgb_<role>`` uint8 [T, H, W, 3] per camera, and ``about``, JSON text wit
 
 Try it::
 
-    vjepa-sim convert --plugin examples/npz_format.py data episodes --to npz --out episodes-npz
+    vjepa-sim convert data episodes --to npz --out episodes-npz --plugin examples/npz_format.py
     vjepa-sim train --plugin examples/npz_format.py --data npz:episodes-npz --encoder tiny --out model
 """
 

@@ -17,7 +17,7 @@ from vjepa_sim.envs.options import OneOf, split_names
 
 
 @dataclass(frozen=True, kw_only=True)
-class Data:
+class Data(Verb):
     """Convert a data set to another format: droid, lerobot, rlds and robomimic can be read, all but rlds written.
 
     Attributes:
@@ -53,7 +53,7 @@ class Data:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Weights:
+class Weights(Verb):
     """Convert weights to a checkpoint folder with a card, for --checkpoint of any verb.
 
     Attributes:
@@ -117,7 +117,7 @@ KINDS = {"data": Data, "weights": Weights}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Convert(Verb):
+class Convert:
     """Convert a data set (`convert data`), or weights (`convert weights`)."""
 
     what: tyro.conf.OmitSubcommandPrefixes[
@@ -125,6 +125,7 @@ class Convert(Verb):
     ]
 
     def run(self) -> int:
+        """Run the conversion; returns the exit status."""
         return self.what.run()
 
 
