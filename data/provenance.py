@@ -37,11 +37,14 @@ def package_version(name: str) -> str | None:
 
 
 def git_commit() -> str | None:
-    """Git commit of this checkout, with "-dirty" if it has changes; None outside a checkout."""
+    """Git commit of this checkout, with "-dirty" if it has changes; None for an installed package."""
+    checkout = Path(__file__).resolve().parents[1]
+    if not (checkout / ".git").exists():  # a package installed below someone else's repository isn't part of it
+        return None
     try:
         result = subprocess.run(
             ["git", "describe", "--always", "--abbrev=40", "--dirty"],
-            cwd=Path(__file__).parent,
+            cwd=checkout,
             capture_output=True,
             text=True,
             timeout=10,
