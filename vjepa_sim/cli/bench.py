@@ -80,10 +80,9 @@ class Bench(Verb):
 
     def _bench_model(self) -> dict:
         from vjepa_sim.agents.bench import bench_model
-        from vjepa_sim.training.presets import PRESETS
+        from vjepa_sim.training.presets import PUBLISHED
 
-        published = tuple(name for name in PRESETS if name not in ("tiny", "dino-wm"))
-        sizes = parse_names(self.preset, published)
+        sizes = parse_names(self.preset, tuple(PUBLISHED))
         with progress("models") as bar:
             return bench_model(self.checkpoint, sizes, bar)
 

@@ -224,13 +224,16 @@ TINY_PREDICTOR = ACPredictorConfig(
     rope="correct",
 )
 
-PRESETS = {
+PUBLISHED = {
     "small": _published(EncoderConfig(dim=384, depth=12, heads=6, mlp_hidden=1536)),
     "base": _published(EncoderConfig(dim=768, depth=12, heads=12, mlp_hidden=3072)),
     "large": _published(EncoderConfig(dim=1024, depth=24, heads=16, mlp_hidden=4096)),
     "huge": _published(EncoderConfig(dim=1280, depth=32, heads=16, mlp_hidden=5120)),
     "giant": _published(EncoderConfig(dim=1408, depth=40, heads=22, mlp_hidden=6144)),
     "giant-384": _published(EncoderConfig(image_size=384, dim=1408, depth=40, heads=22, mlp_hidden=6144)),
+}
+
+PRESETS = PUBLISHED | {
     "tiny": Preset(
         encoder=EncoderConfig(image_size=128, dim=128, depth=6, heads=4, mlp_hidden=512, rope="correct"),
         mask_predictor=PredictorConfig(dim=96, depth=3, heads=3, mlp_hidden=384, mask_tokens=2, rope="correct"),
