@@ -10,6 +10,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import pytest
 from hypothesis import settings
 
+from tests.short_measurements import shorten
 from vjepa_sim.agents.collection.collect import collect
 from vjepa_sim.agents.collection.config import CollectConfig
 
@@ -47,6 +48,14 @@ def mixture(episodes_folder):
 def clips(mixture):
     """The one data set of the mixture."""
     return mixture.episodes[0]
+
+
+@pytest.fixture(scope="module")
+def short_measurements():
+    """Trainings measure their models for a short time."""
+    with pytest.MonkeyPatch.context() as patch:
+        shorten(patch)
+        yield
 
 
 @pytest.fixture

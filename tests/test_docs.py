@@ -1,11 +1,12 @@
 """The documents' links lead somewhere, and their Python runs."""
 
 import re
-import subprocess
-import sys
+import runpy
 from pathlib import Path
 
 import pytest
+
+from tests.warm_process import WarmProcess
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
@@ -32,6 +33,11 @@ def dead_links(document: Path) -> list[str]:
         if not path.exists() or (heading and heading not in anchors(path.read_text())):
             dead.append(target)
     return dead
+
+
+def run_program(path: Path) -> None:
+    """Run a Python file as a program."""
+    runpy.run_path(str(path), run_name="__main__")
 
 
 def runnable(text: str) -> str:
@@ -66,7 +72,7 @@ def test_python_blocks_run(document, episodes_folder, tmp_path):
         (tmp_path / name).symlink_to(episodes_folder)
     program = tmp_path / "program.py"
     program.write_text(FEW_STEPS[0].sub(FEW_STEPS[1], runnable(document.read_text())))
-    done = subprocess.run([sys.executable, program], cwd=tmp_path, capture_output=True, text=True)
+    done = WarmProcess(run_program, program, folder=tmp_path).wait()
     assert done.returncode == 0, done.stderr
 
 

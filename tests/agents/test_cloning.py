@@ -21,7 +21,7 @@ from vjepa_sim.envs.safety import SafetyLimits
 from vjepa_sim.transform import ImageTransform
 from vjepa_sim.world_model import WorldModel
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("short_measurements")]
 
 SIZES = PolicyConfig(image_size=64, stem=(8, 16, 16), dim=24, depth=1, heads=2, mlp_hidden=32, chunk=2, head_hidden=32)
 CONFIG = CloningConfig(steps=4, batch=4)

@@ -178,7 +178,7 @@ def test_an_experts_episode_ends_when_it_has_succeeded(tmp_path):
         assert len(episode) < 12
 
 
-PLANNED = replace(SMALL, tasks=("grasp",), steps=24, mix={"planner": 1.0}, checkpoint="replaced")
+PLANNED = replace(SMALL, tasks=("grasp",), episodes=2, steps=24, mix={"planner": 1.0}, checkpoint="replaced")
 
 
 @pytest.fixture
@@ -204,7 +204,7 @@ def test_a_cloned_policys_mistakes_are_mended_too(tmp_path):
     torch.manual_seed(0)
     policy = Policy(PolicyCard(name="test", transform=ImageTransform(64), policy=sizes, period=0.25))
     policy.save_pretrained(tmp_path / "policy")
-    config = replace(PLANNED, checkpoint=str(tmp_path / "policy"), agent="bc", episodes=2)
+    config = replace(PLANNED, checkpoint=str(tmp_path / "policy"), agent="bc")
     collect(tmp_path / "episodes", config, workers=1)
     for episode in read_all(tmp_path / "episodes"):
         off = difference(episode.privileged["meant_command"], episode.commands)[:-1]

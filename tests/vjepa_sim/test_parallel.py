@@ -12,6 +12,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from tests.short_measurements import shorten
+from tests.warm_process import WarmProcess
+from vjepa_sim.cli import main
+from vjepa_sim.envs.errors import UserError
+from vjepa_sim.training import run as training_run
 from vjepa_sim.world_model import WorldModel
 
 pytestmark = pytest.mark.slow
@@ -25,18 +30,29 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def launch(processes, *program):
-    """Run a program, or several processes of it, and wait."""
-    command = [sys.executable]
-    if processes > 1:
-        command += ["-m", "torch.distributed.run", "--nproc-per-node", str(processes), "--master-addr", "127.0.0.1"]
-        command += ["--master-port", str(free_port())]
-    return subprocess.run([*command, *map(str, program)], capture_output=True, text=True)
+def launch(processes, function, *arguments):
+    """Call a function in one process, or in several as torchrun starts them, and wait."""
+    place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
+    ranks = [{**place, "WORLD_SIZE": str(processes), "RANK": rank, "LOCAL_RANK": rank} for rank in "01"[:processes]]
+    started = [WarmProcess(function, *arguments, variables=rank if processes > 1 else {}) for rank in ranks]
+    return [process.wait() for process in started]
 
 
 def run(processes, *arguments):
-    result = launch(processes, "-m", "vjepa_sim.cli", *arguments)
-    assert result.returncode == 0, result.stderr[-3000:]
+    for result in launch(processes, quickly, [str(argument) for argument in arguments]):
+        assert result.returncode == 0, result.stderr[-3000:]
+
+
+def quickly(arguments):
+    """Run a command with short measurements."""
+    shorten(pytest.MonkeyPatch())
+    return main(arguments)
+
+
+def save_often(arguments):
+    """Run a command that writes a checkpoint after every step."""
+    training_run.CHECKPOINT_SECONDS = 0
+    return main(arguments)
 
 
 def trained(folder):
@@ -61,9 +77,18 @@ def encoder(episodes_folder, tmp_path_factory):
     return out
 
 
-@pytest.mark.parametrize("options", [[], ["--shard"]], ids=["replicated", "sharded"])
-def test_two_processes_give_the_weights_of_one_in_stage_one(episodes_folder, encoder, tmp_path, options):
-    run(2, "pretrain", "--data", f"sim:{episodes_folder}", "--out", tmp_path / "two", *STAGE_ONE, *options)
+def test_two_processes_give_the_weights_of_one_in_stage_one(episodes_folder, encoder, tmp_path):
+    run(2, "pretrain", "--data", f"sim:{episodes_folder}", "--out", tmp_path / "two", *STAGE_ONE, "--shard")
+    assert_same_weights(encoder, tmp_path / "two")
+
+
+def test_torchrun_starts_the_processes(episodes_folder, encoder, tmp_path):
+    """And replicated weights are averaged; the other tests start their processes warm, and shard the weights."""
+    address = ["--master-addr", "127.0.0.1", "--master-port", str(free_port())]
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", *address, "-m", "vjepa_sim.cli"]
+    command = ["pretrain", "--data", f"sim:{episodes_folder}", "--out", str(tmp_path / "two"), *STAGE_ONE]
+    result = subprocess.run([*launcher, *command], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr[-3000:]
     assert_same_weights(encoder, tmp_path / "two")
 
 
@@ -76,64 +101,52 @@ def test_two_processes_give_the_weights_of_one_in_stage_two(episodes_folder, enc
 
 def test_a_killed_run_goes_on_from_its_last_checkpoint(episodes_folder, encoder, tmp_path):
     """Killed, not stopped: what lies in the folder is whole, and the end is that of a run that was left alone."""
-    arguments = ["train", "--data", f"sim:{episodes_folder}", "--encoder", encoder, "--steps", 12, "--batch", 2]
-    code = (
-        "import sys; from vjepa_sim.cli import main; import vjepa_sim.training.run as run; "
-        "run.CHECKPOINT_SECONDS = 0; sys.exit(main(sys.argv[1:]))"
-    )
+    arguments = ["train", "--data", f"sim:{episodes_folder}", "--encoder", encoder, "--steps", 8, "--batch", 2]
     killed = tmp_path / "killed"
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, *map(str, arguments), "--out", str(killed)], stderr=subprocess.DEVNULL
-    )
-    while process.poll() is None and not (killed / "checkpoints" / "last" / "training.json").exists():
+    process = WarmProcess(save_often, [str(argument) for argument in (*arguments, "--out", killed)])
+    while process.runs and not (killed / "checkpoints" / "last" / "training.json").exists():
         time.sleep(0.01)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     step = json.loads((killed / "checkpoints" / "last" / "training.json").read_text())["step"]
-    assert 0 < step < 12
+    assert 0 < step < 8
     run(1, *arguments, "--out", killed)
     run(1, *arguments, "--out", tmp_path / "whole")
     ours, theirs = (WorldModel.from_pretrained(folder).state_dict() for folder in (killed, tmp_path / "whole"))
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
 
 
-CLAIMS = """
-import sys, time
-from pathlib import Path
-import vjepa_sim.training.distributed as distributed
-from vjepa_sim.envs.errors import UserError
+def claim(new, strange):
+    """Claim a folder and write into it, then claim one that holds something else. The first process is late."""
+    from vjepa_sim.training import distributed
 
-new, strange = map(Path, sys.argv[1:])
-of_data = distributed.claimed
+    at_once = distributed.claimed
 
-def late(*args, **options):
-    time.sleep(0.5)
-    return of_data(*args, **options)
+    def late(*arguments, **options):
+        time.sleep(0.5)
+        return at_once(*arguments, **options)
 
-distributed.claimed = late
-with distributed.computing("cpu") as compute:
-    with compute.claimed(new, "run.json", {}):
-        (new / f"{compute.rank}.txt").write_text("")
-    try:
-        with compute.claimed(strange, "run.json", {}):
-            print("claimed")
-    except UserError as error:
-        print(f"{compute.rank}: {error}", flush=True)
-"""
+    distributed.claimed = late
+    with distributed.computing("cpu") as compute:
+        with compute.claimed(new, "run.json", {}):
+            (new / f"{compute.rank}.txt").write_text("")
+        try:
+            with compute.claimed(strange, "run.json", {}):
+                print("claimed")
+        except UserError as error:
+            print(error)
 
 
 def test_no_process_writes_before_the_folder_is_claimed(tmp_path):
-    """The first process is late here. Where it is refused, no other goes on, or waits for ever."""
-    program, new, strange = tmp_path / "claims.py", tmp_path / "new", tmp_path / "strange"
-    program.write_text(CLAIMS)
+    """Where the first process is refused, no other goes on, or waits for ever."""
+    new, strange = tmp_path / "new", tmp_path / "strange"
     strange.mkdir()
     (strange / "thesis.tex").write_text("")
-    result = launch(2, program, new, strange)
-    assert result.returncode == 0, result.stderr[-3000:]
+    first, second = launch(2, claim, new, strange)
+    assert first.returncode == second.returncode == 0, first.stderr + second.stderr
     assert {each.name for each in new.iterdir()} == {"run.json", "0.txt", "1.txt"}
-    assert "0: " in result.stdout and "is not empty" in result.stdout
-    assert f"1: The main process could not use {strange}" in result.stdout
-    assert "claimed" not in result.stdout
+    assert first.stdout.startswith(f"{strange} is not empty")
+    assert second.stdout.startswith(f"The main process could not use {strange}")
 
 
 @pytest.mark.parametrize("method", ["bc", "lewm", "video"])

@@ -17,7 +17,7 @@ from vjepa_sim.training.distributed import Compute
 from vjepa_sim.transform import ImageTransform
 from vjepa_sim.world_model import WorldModel
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("short_measurements")]
 
 ENCODER = OneTokenConfig(image_size=64, stem=(8, 8, 16, 16), dim=24, depth=1, heads=2, mlp_hidden=32)
 PREDICTOR = TokenPredictorConfig(dim=24, depth=2, heads=2, mlp_hidden=32)

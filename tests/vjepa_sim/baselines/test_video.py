@@ -22,7 +22,7 @@ from vjepa_sim.training.schedule import constant
 from vjepa_sim.transform import ImageTransform
 from vjepa_sim.world_model import WorldModel
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("short_measurements")]
 
 TOKENISER = TokeniserConfig(image_size=32, widths=(8, 8), dim=4)
 DENOISER = DenoiserConfig(dim=32, depth=1, heads=2, mlp_hidden=32, steps=4)

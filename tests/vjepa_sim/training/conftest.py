@@ -7,7 +7,7 @@ from vjepa_sim.training.pretrain import pretrain
 
 
 @pytest.fixture(scope="module")
-def encoder(mixture, tmp_path_factory):
+def encoder(mixture, short_measurements, tmp_path_factory):
     out = tmp_path_factory.mktemp("stage_one") / "run"
     pretrain(mixture, out, "tiny", STAGE_ONE, seed=0, report=quiet)
     return out

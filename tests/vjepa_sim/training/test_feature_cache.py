@@ -11,7 +11,7 @@ from vjepa_sim.training.feature_cache import open_features
 from vjepa_sim.training.train import train
 from vjepa_sim.world_model import WorldModel
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("short_measurements")]
 
 
 def clip_of(clips, numbers):

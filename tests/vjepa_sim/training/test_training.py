@@ -21,7 +21,7 @@ from vjepa_sim.training.schedule import Schedule
 from vjepa_sim.training.train import train
 from vjepa_sim.world_model import WorldModel
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("short_measurements")]
 
 
 def test_a_stopped_and_resumed_stage_one_equals_one_that_was_not(mixture, encoder, tmp_path, monkeypatch):
