@@ -15,7 +15,7 @@ import pytest
 from vjepa_sim.cli import main
 from vjepa_sim.cli.keys import ask, ask_key
 from vjepa_sim.cli.robot import LimitOptions, chosen_limits
-from vjepa_sim.data.goals import load_goals
+from vjepa_sim.data.goal_folder import load_goals
 from vjepa_sim.envs.cameras import Grabber
 from vjepa_sim.envs.errors import UserError
 from vjepa_sim.envs.safety import default_limits

@@ -100,7 +100,8 @@ def test_the_neighbours_packages_stay_theirs(environment, tmp_path):
 def test_the_command_evaluates_there(environment, workplace):
     out = run(
         [environment / "vjepa-sim", "eval", "--agent", "mpc", "--checkpoint", "tiny", "--task", "reach"]
-        + ["--object", "box", "--episodes", "1", "--seed", "0", "--out", "outputs/reach"],
+        + ["--object", "box", "--episodes", "1", "--seed", "0", "--out", "outputs/reach"]
+        + ["--size", "128", "--baselines", "none", "--videos", "0"],
         workplace,
     )
     assert "| reach | box | mpc |" in out

@@ -18,7 +18,7 @@ from vjepa_sim.agents.evaluation.statistics import ConditionResult, EpisodeScore
 from vjepa_sim.agents.rollout import Step, rollout
 from vjepa_sim.checkpoint import fingerprint
 from vjepa_sim.data.files import write_json
-from vjepa_sim.data.goals import fingerprint_goals
+from vjepa_sim.data.goal_folder import fingerprint_goals
 from vjepa_sim.data.output import check_output, claimed
 from vjepa_sim.data.provenance import provenance
 from vjepa_sim.envs.errors import UserError

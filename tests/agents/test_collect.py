@@ -1,6 +1,7 @@
 import copy
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -28,22 +29,28 @@ pytestmark = pytest.mark.slow
 SMALL = CollectConfig(episodes=3, seed=1, tasks=("reach",), objects=("box",), steps=4, size=64)
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A small collection; tests that continue it take a copy."""
+    out = tmp_path_factory.mktemp("made") / "episodes"
+    assert collect(out, SMALL, workers=1).written == 3
+    return out
+
+
 def read_all(out: Path) -> list[Episode]:
     return [read_episode(out / name) for name in find_episodes(out)]
 
 
-def test_the_number_of_processes_makes_no_difference(tmp_path):
-    collect(tmp_path / "one", SMALL, workers=1)
+def test_the_number_of_processes_makes_no_difference(made, tmp_path):
     collect(tmp_path / "two", SMALL, workers=2)
-    for first, second in zip(read_all(tmp_path / "one"), read_all(tmp_path / "two"), strict=True):
+    for first, second in zip(read_all(made), read_all(tmp_path / "two"), strict=True):
         assert np.array_equal(first.states, second.states)
         assert np.array_equal(first.view().frames[:], second.view().frames[:])
         assert first.behavior == second.behavior
 
 
-def test_a_longer_collection_continues_a_shorter_one(tmp_path):
-    out = tmp_path / "episodes"
-    assert collect(out, SMALL, workers=1).written == 3
+def test_a_longer_collection_continues_a_shorter_one(made, tmp_path):
+    out = shutil.copytree(made, tmp_path / "episodes")
     seen = []
     result = collect(out, replace(SMALL, episodes=4), workers=1, on_progress=lambda *counts: seen.append(counts))
     assert (result.written, result.present, result.frames) == (1, 4, 5)
@@ -54,11 +61,9 @@ def test_a_longer_collection_continues_a_shorter_one(tmp_path):
     assert noted["provenance"]["versions"]["mujoco"]
 
 
-def test_other_settings_are_refused(tmp_path):
-    out = tmp_path / "episodes"
-    collect(out, SMALL, workers=1)
+def test_other_settings_are_refused(made, tmp_path):
     with pytest.raises(UserError, match="seed was 1, now 2"):
-        collect(out, replace(SMALL, seed=2), workers=1)
+        collect(made, replace(SMALL, seed=2), workers=1)
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "thesis.txt").write_text("precious")
     with pytest.raises(UserError, match="not empty"):
@@ -84,15 +89,14 @@ def test_three_cameras_are_kept_with_their_roles(tmp_path):
         assert camera.intrinsics.shape == (3, 3)
 
 
-def test_a_collection_from_before_there_were_cameras_to_choose_is_continued(tmp_path):
-    out = tmp_path / "episodes"
-    collect(out, replace(SMALL, episodes=1), workers=1)
+def test_a_collection_from_before_there_were_cameras_to_choose_is_continued(made, tmp_path):
+    out = shutil.copytree(made, tmp_path / "episodes")
     noted = json.loads((out / "collection.json").read_text())
     del noted["config"]["cameras"]
     (out / "collection.json").write_text(json.dumps(noted))
     with pytest.raises(UserError, match=r"cameras was \['left'\], now \['left', 'right', 'wrist'\]"):
-        collect(out, replace(SMALL, episodes=2, cameras=tuple(CAMERAS)), workers=1)
-    assert collect(out, replace(SMALL, episodes=2), workers=1).written == 1
+        collect(out, replace(SMALL, episodes=4, cameras=tuple(CAMERAS)), workers=1)
+    assert collect(out, replace(SMALL, episodes=4), workers=1).written == 1
     assert json.loads((out / "collection.json").read_text())["config"]["cameras"] == ["left"]
 
 

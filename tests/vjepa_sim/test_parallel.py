@@ -77,16 +77,11 @@ def encoder(episodes_folder, tmp_path_factory):
     return out
 
 
-def test_two_processes_give_the_weights_of_one_in_stage_one(episodes_folder, encoder, tmp_path):
-    run(2, "pretrain", "--data", f"sim:{episodes_folder}", "--out", tmp_path / "two", *STAGE_ONE, "--shard")
-    assert_same_weights(encoder, tmp_path / "two")
-
-
-def test_torchrun_starts_the_processes(episodes_folder, encoder, tmp_path):
-    """And replicated weights are averaged; the other tests start their processes warm, and shard the weights."""
+def test_torchrun_with_sharded_weights_gives_the_weights_of_one_in_stage_one(episodes_folder, encoder, tmp_path):
+    """The other tests start their processes warm, and replicate the weights."""
     address = ["--master-addr", "127.0.0.1", "--master-port", str(free_port())]
     launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", *address, "-m", "vjepa_sim.cli"]
-    command = ["pretrain", "--data", f"sim:{episodes_folder}", "--out", str(tmp_path / "two"), *STAGE_ONE]
+    command = ["pretrain", "--data", f"sim:{episodes_folder}", "--out", str(tmp_path / "two"), *STAGE_ONE, "--shard"]
     result = subprocess.run([*launcher, *command], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr[-3000:]
     assert_same_weights(encoder, tmp_path / "two")
@@ -95,7 +90,7 @@ def test_torchrun_starts_the_processes(episodes_folder, encoder, tmp_path):
 def test_two_processes_give_the_weights_of_one_in_stage_two(episodes_folder, encoder, tmp_path):
     arguments = ["train", "--data", f"sim:{episodes_folder}", "--encoder", encoder, *STAGE_ONE]
     run(1, *arguments, "--out", tmp_path / "one")
-    run(2, *arguments, "--out", tmp_path / "two", "--shard")
+    run(2, *arguments, "--out", tmp_path / "two")
     assert_same_weights(tmp_path / "one", tmp_path / "two")
 
 

@@ -19,10 +19,10 @@ from vjepa_sim.checkpoint import CARD_FILE, WEIGHTS_FILE, CardedModule, build, f
 from vjepa_sim.checks import check_numbers, check_positive
 from vjepa_sim.data.files import read_json_object
 from vjepa_sim.envs.pose import ACTION_DIM, GRIPPER
+from vjepa_sim.models.convolutional_stem import check_halvings, make_stem
 from vjepa_sim.models.flow_matching import between, waves
 from vjepa_sim.models.goal_policy import STATE_FEATURES, state_features
 from vjepa_sim.models.heads import ACTION_SCALE
-from vjepa_sim.models.stem import check_halvings, make_stem
 from vjepa_sim.models.transformer import init_weights, make_blocks
 from vjepa_sim.weights import load_tensors, read_safetensors
 

@@ -10,9 +10,9 @@ from torch import nn
 
 from vjepa_sim.checks import check_numbers, check_positive
 from vjepa_sim.envs.errors import UserError
+from vjepa_sim.models.convolutional_stem import check_halvings, make_stem
 from vjepa_sim.models.heads import ACTION_SCALE
 from vjepa_sim.models.interfaces import ImageEncoder, LatentPredictor
-from vjepa_sim.models.stem import check_halvings, make_stem
 from vjepa_sim.models.transformer import ConditionedBlock, init_weights, make_blocks
 
 

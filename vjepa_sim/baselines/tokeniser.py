@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from vjepa_sim.checks import check_positive
+from vjepa_sim.models.convolutional_stem import GROUPS, check_halvings
 from vjepa_sim.models.interfaces import ImageEncoder
-from vjepa_sim.models.stem import GROUPS, check_halvings
 
 CHANNELS_LAST = torch.channels_last  # convolutions train 1.4 times as fast with it on a CPU
 

@@ -58,7 +58,7 @@ class CaptureGoal(Verb):
     size: int = 256
 
     def run(self) -> int:
-        from vjepa_sim.data.goals import load_goals, save_goals
+        from vjepa_sim.data.goal_folder import load_goals, save_goals
 
         if self.steps < 1:
             raise UserError(f"--steps {self.steps}: a goal needs at least one.")

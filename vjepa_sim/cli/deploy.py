@@ -15,7 +15,7 @@ from vjepa_sim.envs.backends import BACKENDS
 from vjepa_sim.envs.errors import UserError
 
 if TYPE_CHECKING:
-    from vjepa_sim.data.goals import Origin
+    from vjepa_sim.data.goal_folder import Origin
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +40,7 @@ class Deploy(Verb, RobotOptions, DeployConfig):
         from vjepa_sim.agents.deployment.deploy import Operator, deploy
         from vjepa_sim.agents.evaluation.statistics import markdown_table
         from vjepa_sim.agents.registry import checkpoint_of, load_agent
-        from vjepa_sim.data.goals import load_goals, load_origin
+        from vjepa_sim.data.goal_folder import load_goals, load_origin
         from vjepa_sim.envs.backends import make_robot
 
         config = self.configuration(DeployConfig)

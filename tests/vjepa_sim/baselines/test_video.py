@@ -72,11 +72,11 @@ def test_a_denoiser_generates_what_it_was_shown():
         actions[:, 0] = 0.05 * (torch.rand(count, generator=generator) * 2 - 1)
         return z, actions, z + 20 * actions[:, :1, None]
 
-    for _ in range(300):
-        z, actions, following = world(64)
-        noise, levels = torch.randn(64, 64, 4, generator=generator), torch.rand(64, generator=generator)
+    for _ in range(200):
+        z, actions, following = world(32)
+        noise, levels = torch.randn(32, 64, 4, generator=generator), torch.rand(32, generator=generator)
         loss = denoising_loss(
-            denoiser, z=torch.stack([z, following], 1), states=states, actions=actions, noise=noise, levels=levels
+            denoiser, z=torch.stack([z, following], 1), states=states[:32], actions=actions, noise=noise, levels=levels
         )
         optimizer.zero_grad()
         loss.backward()

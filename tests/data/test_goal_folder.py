@@ -4,7 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from vjepa_sim.data.goals import Origin, fingerprint_goals, load_goals, load_origin, save_goals
+from vjepa_sim.data.goal_folder import Origin, fingerprint_goals, load_goals, load_origin, save_goals
 from vjepa_sim.envs.errors import UserError
 from vjepa_sim.envs.observation import Goal
 from vjepa_sim.envs.start import Start
