@@ -20,7 +20,7 @@ COLOR = (0.10, 0.45, 0.20)
 
 def add_geoms(body: mujoco.MjsBody) -> None:
     """A body and a neck; the centre lies halfway up."""
-    from vjepa_sim.envs.simulation.engine import mujoco
+    from vjepa_sim.envs.engine import mujoco
 
     cylinder = mujoco.mjtGeom.mjGEOM_CYLINDER
     for radius, low, high, mass in ((0.025, 0.0, 0.085, 0.08), (0.012, 0.085, HEIGHT, 0.01)):

@@ -16,7 +16,7 @@ COLOR = (0.75, 0.20, 0.15)
 
 
 def _add_geoms(body: mujoco.MjsBody) -> None:
-    from vjepa_sim.envs.simulation.engine import mujoco
+    from vjepa_sim.envs.engine import mujoco
 
     kind = mujoco.mjtGeom.mjGEOM_BOX
     add_geom(body, MEETS_BOTH, type=kind, size=HALF_SIZE, rgba=[*COLOR, 1], mass=0.06, group=1)

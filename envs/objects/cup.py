@@ -20,7 +20,7 @@ GRASP_HEIGHT = 0.012  # m: grasped in its upper half, so that it hangs upright
 
 def _add_geoms(body: mujoco.MjsBody) -> None:
     """The boxes collide with the fingers; a hidden cylinder collides with the table, which needs far fewer contacts."""
-    from vjepa_sim.envs.simulation.engine import mujoco
+    from vjepa_sim.envs.engine import mujoco
 
     color, cylinder, box = [*COLOR, 1], mujoco.mjtGeom.mjGEOM_CYLINDER, mujoco.mjtGeom.mjGEOM_BOX
     add_geom(body, MEETS_TABLE, type=cylinder, size=[RADIUS, HEIGHT / 2, 0], mass=0.0, group=3)
@@ -43,7 +43,7 @@ def _add_geoms(body: mujoco.MjsBody) -> None:
 
 def _resize(kind: int, size: np.ndarray, scale: np.ndarray) -> np.ndarray:
     """As :func:`.resize_geom`, but the thickness of the boxes is kept."""
-    from vjepa_sim.envs.simulation.engine import mujoco
+    from vjepa_sim.envs.engine import mujoco
 
     if kind == mujoco.mjtGeom.mjGEOM_BOX:
         scale = np.array([1, scale[0], scale[2]])

@@ -87,7 +87,7 @@ def add_geom(body: mujoco.MjsBody, meets: tuple[int, int], **geometry: Any) -> N
 
 def resize_geom(kind: int, size: np.ndarray, scale: np.ndarray) -> np.ndarray:
     """Half sizes [3] of a geom of MuJoCo type ``kind`` after scaling by [3]; radii scale with the object's width."""
-    from vjepa_sim.envs.simulation.engine import mujoco
+    from vjepa_sim.envs.engine import mujoco
 
     if kind in (mujoco.mjtGeom.mjGEOM_CYLINDER, mujoco.mjtGeom.mjGEOM_CAPSULE):
         return size * [scale[0], scale[2], 1]

@@ -9,10 +9,10 @@ import logging
 import numpy as np
 
 from vjepa_sim.envs.arms import ArmSpec
+from vjepa_sim.envs.engine import mujoco
 from vjepa_sim.envs.errors import UserError
 from vjepa_sim.envs.grippers import GripperSpec
 from vjepa_sim.envs.scene.names import END_EFFECTOR_BODY, FLANGE_SITE, ROBOT
-from vjepa_sim.envs.simulation.engine import mujoco
 
 
 def robosuite_spec(arm: ArmSpec, gripper: GripperSpec) -> mujoco.MjSpec:

@@ -7,6 +7,7 @@ import inspect
 import os
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import numpy as np
 
 from vjepa_sim.envs.arms import ArmSpec
 from vjepa_sim.envs.cache import cache_folder
+from vjepa_sim.envs.engine import mujoco
 from vjepa_sim.envs.grippers import GripperSpec
 from vjepa_sim.envs.objects import ObjectSpec
 from vjepa_sim.envs.scene.arm import mount_gripper, robosuite_spec, servo_arm, strip
@@ -21,7 +23,6 @@ from vjepa_sim.envs.scene.cameras import CAMERAS, add_cameras
 from vjepa_sim.envs.scene.mesh import simplify_meshes
 from vjepa_sim.envs.scene.names import OBJECT_BODY, OBJECT_JOINT
 from vjepa_sim.envs.scene.room import add_room
-from vjepa_sim.envs.simulation.engine import mujoco
 
 TIMESTEP = 0.005
 OBJECT_BOUND = 0.12  # metres; largest distance of a randomised object's surface from its centre
@@ -37,10 +38,10 @@ def load_model(arm: ArmSpec, gripper: GripperSpec, thing: ObjectSpec) -> mujoco.
         model = build_spec(arm, gripper, thing).compile()
         _allow_any_object_size(model)
         # Written to a temporary file, then renamed: several processes may build at once.
-        handle, partial = tempfile.mkstemp(dir=path.parent, suffix=".partial")
+        handle, unfinished = tempfile.mkstemp(dir=path.parent, suffix=".partial")
         os.close(handle)
-        mujoco.mj_saveModel(model, partial)
-        os.replace(partial, path)
+        mujoco.mj_saveModel(model, unfinished)
+        os.replace(unfinished, path)
     return mujoco.MjModel.from_binary_path(str(path))
 
 
@@ -60,9 +61,11 @@ def _field_text(value: object) -> str:
     """A field of a part as text; a function as the text of its source file, if it has one."""
     if isinstance(value, np.ndarray):
         return repr(value.tolist())
+    if isinstance(value, partial):
+        return " ".join(map(_field_text, (value.func, value.args, value.keywords)))
     if isinstance(value, Callable):
-        source = inspect.getsourcefile(value)
-        return Path(source).read_text() if source else value.__qualname__
+        source = inspect.getsourcefile(value if inspect.isroutine(value) else type(value))
+        return Path(source).read_text() if source else getattr(value, "__qualname__", repr(value))
     return repr(value)
 
 

@@ -63,7 +63,7 @@ class Viewpoint:
         backward /= np.linalg.norm(backward)
         right = np.cross(self.up, backward)
         right /= np.linalg.norm(right)
-        from vjepa_sim.envs.simulation.engine import mujoco
+        from vjepa_sim.envs.engine import mujoco
 
         matrix = np.column_stack([right, np.cross(backward, right), backward])
         quaternion = np.empty(4)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from vjepa_sim.envs.simulation.engine import mujoco
+from vjepa_sim.envs.engine import mujoco
 
 
 def decimate(vertices: np.ndarray, faces: np.ndarray, cell: float) -> tuple[np.ndarray, np.ndarray]:

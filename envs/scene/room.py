@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from vjepa_sim.envs.engine import mujoco
 from vjepa_sim.envs.scene.names import (
     DISTRACTORS,
     FLOOR_GEOM,
@@ -17,7 +18,6 @@ from vjepa_sim.envs.scene.names import (
     WALL_GEOMS,
     WALL_TEXTURES,
 )
-from vjepa_sim.envs.simulation.engine import mujoco
 
 TEXTURE_PIXELS = 256
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from vjepa_sim.envs.engine import mujoco
 from vjepa_sim.envs.errors import UserError
 from vjepa_sim.envs.objects import resize_geom
 from vjepa_sim.envs.scene.build import OBJECT_BOUND
@@ -21,7 +22,6 @@ from vjepa_sim.envs.scene.names import (
     WALL_TEXTURES,
 )
 from vjepa_sim.envs.scene.variation import DISTRACTOR_SHAPES, Variation
-from vjepa_sim.envs.simulation.engine import mujoco
 
 if TYPE_CHECKING:
     from vjepa_sim.envs.simulation.simulation import Simulation

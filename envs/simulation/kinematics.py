@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from vjepa_sim.envs.arms import ArmSpec
+from vjepa_sim.envs.engine import mujoco
 from vjepa_sim.envs.scene.names import FLANGE_SITE
-from vjepa_sim.envs.simulation.engine import mujoco
 
 JOINT_MARGIN = 0.05  # rad from the joint limits; more than the safety envelope requires
 

@@ -7,11 +7,11 @@ import weakref
 
 import numpy as np
 
+from vjepa_sim.envs.engine import mujoco
 from vjepa_sim.envs.errors import UserError
 from vjepa_sim.envs.pose import matrix_to_euler
 from vjepa_sim.envs.scene.cameras import CAMERAS, LEFT
 from vjepa_sim.envs.scene.names import FLANGE_SITE, OBJECT_BODY
-from vjepa_sim.envs.simulation.engine import mujoco
 
 MIN_RENDER = 256  # smaller images are averaged from at least this size, so that all sizes look alike
 MAX_SIZE = 1024
@@ -37,7 +37,7 @@ class Renderer:
         try:
             self._renderer = mujoco.Renderer(model, pixels, pixels)
         except Exception as error:  # every GL library fails in its own way
-            from vjepa_sim.envs.simulation.gl import APT_LINES, GLError
+            from vjepa_sim.envs.gl import APT_LINES, GLError
 
             raise GLError(
                 f"OpenGL could not be started ({type(error).__name__}: {error}). "

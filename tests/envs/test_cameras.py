@@ -10,13 +10,13 @@ import pytest
 
 from tests.recording import record
 from vjepa_sim.envs import pose
+from vjepa_sim.envs.engine import mujoco
 from vjepa_sim.envs.errors import UserError
 from vjepa_sim.envs.grippers import GRIPPERS
 from vjepa_sim.envs.scene.cameras import CAMERAS, LEFT, RIGHT, WRIST
 from vjepa_sim.envs.scene.stage import Stage
 from vjepa_sim.envs.scene.variation import sample_variation
 from vjepa_sim.envs.sim_env import SimEnv
-from vjepa_sim.envs.simulation.engine import mujoco
 from vjepa_sim.envs.simulation.renderer import Renderer
 from vjepa_sim.envs.simulation.simulation import Simulation
 

@@ -1,13 +1,17 @@
 """Meshes, OpenGL, seeds, the doctor."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
+from vjepa_sim.envs import gl
 from vjepa_sim.envs.doctor import examine
 from vjepa_sim.envs.errors import UserError, unknown_name
 from vjepa_sim.envs.scene.mesh import decimate
 from vjepa_sim.envs.seeds import FIRST_TRAINING_SEED, evaluation_seed, training_seed
-from vjepa_sim.envs.simulation import gl
 
 
 def sphere(n=24):
@@ -73,3 +77,11 @@ def test_unknown_names_get_a_suggestion():
     assert str(unknown_name("task", "grap", ["grasp", "reach"])) == (
         "Unknown task 'grap'. Did you mean 'grasp'? Choose one of: grasp, reach."
     )
+
+
+def test_triton_is_loaded_before_the_renderer(tmp_path):
+    """Its LLVM crashes the process when that of Mesa's software renderer is loaded already."""
+    (tmp_path / "triton.py").write_text("import sys\nprint('mujoco' in sys.modules, 'OpenGL' in sys.modules)\n")
+    code, variables = "import vjepa_sim.envs.engine", {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], env=variables, capture_output=True, text=True)
+    assert done.stdout == "False False\n", done.stderr
