@@ -4,6 +4,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -33,15 +34,57 @@ def sources(package: str, root: Path = ROOT) -> list[Path]:
     ]
 
 
-def imported(path: Path) -> set[str]:
-    """Dotted names that a file imports, those of ``from a import b`` as ``a.b`` as well."""
-    names = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+def imported(path: Path, at_once: bool = False) -> set[str]:
+    """Dotted names that a file imports, those of ``from a import b`` as ``a.b`` as well.
+
+    Args:
+        path: The file.
+        at_once: Whether to leave out imports within functions, or for types alone.
+    """
+    tree, names = ast.parse(path.read_text()), set()
+    for node in tree.body if at_once else ast.walk(tree):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            module = "." * node.level + (node.module or "")
+            names |= {module} | {f"{module}.{alias.name}" for alias in node.names}
     return names
+
+
+def room_of(name: str, root: Path) -> str | None:
+    """The sub-package, or the module beside these, that a dotted name of ours belongs to."""
+    package = package_of(name)
+    if package is None:
+        return None
+    inside = name.split(".")[2 if package in LINKED else 1 :]
+    room = root / package / (inside[0] if inside else "__init__")
+    return f"{package}/{room.name}" if inside and (room.is_dir() or room.with_suffix(".py").exists()) else None
+
+
+def rooms(root: Path) -> dict[str, set[str]]:
+    """Which rooms each room imports at once."""
+    found: dict[str, set[str]] = {}
+    for package in FLOORS:
+        for path in sources(package, root):
+            inside = path.relative_to(root).with_suffix("")
+            ours = "/".join(inside.parts[:2])
+            names = imported(path, at_once=True)
+            found.setdefault(ours, set()).update({room_of(name, root) for name in names} - {None, ours})
+    return found
+
+
+def cycle(root: Path) -> list[str]:
+    """Rooms that import each other in a circle, or none."""
+    try:
+        TopologicalSorter(rooms(root)).prepare()
+    except CycleError as error:
+        return error.args[1]
+    return []
+
+
+def relative(path: Path) -> set[str]:
+    """Relative imports: the laws read absolute ones."""
+    return {name for name in imported(path) if name.startswith(".")}
 
 
 def package_of(name: str) -> str | None:
@@ -122,7 +165,22 @@ def test_imports_point_down(package):
 @pytest.mark.parametrize("package", [*FLOORS, "tests"])
 def test_no_module_is_imported_by_a_bare_name(package):
     for path in sources(package):
+        assert not relative(path), f"{path} imports {relative(path)}; write the whole name"
         assert not bare_names(path), f"{path} imports {bare_names(path)}; write vjepa_sim.{sorted(bare_names(path))[0]}"
+
+
+def test_rooms_import_each_other_in_no_circle():
+    assert not cycle(ROOT)
+    assert {"envs/arms", "agents/planning", "vjepa_sim/models"} <= rooms(ROOT).keys()
+
+
+def test_a_circle_of_rooms_is_found(tmp_path):
+    for path, name in (("envs/scene/a.py", "vjepa_sim.envs.pose"), ("envs/pose.py", "vjepa_sim.envs.scene.a")):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(f"from {name} import x")
+    assert set(cycle(tmp_path)) == {"envs/scene", "envs/pose"}
+    (tmp_path / "envs/pose.py").write_text("def later():\n    from vjepa_sim.envs.scene.a import x")
+    assert not cycle(tmp_path)
 
 
 def test_the_world_knows_no_torch():
@@ -162,15 +220,18 @@ def test_importing_loads_only_what_is_needed(module, absent):
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
 
 
-def test_only_the_bounds_are_given_the_environment():
-    """What only the simulator knows is for the upper bounds; no other agent imports anything of it."""
-    knowing = {
-        path.stem
-        for room in ("policies", "planning")
-        for path in sources(f"agents/{room}")
-        if any("sim_env" in name or "envs.simulation" in name for name in imported(path))
-    }
-    assert knowing <= PRIVILEGED
+def sees_the_simulator(path: Path) -> bool:
+    """Whether an agent's file imports the simulator, and is none of the upper bounds."""
+    return path.stem not in PRIVILEGED and any(
+        "sim_env" in name or "envs.simulation" in name for name in imported(path)
+    )
+
+
+@pytest.mark.parametrize("room", ["policies", "planning"])
+def test_only_the_upper_bounds_import_the_simulator(room):
+    """Privileged information is for them alone."""
+    for path in sources(f"agents/{room}"):
+        assert not sees_the_simulator(path), path
 
 
 @pytest.mark.parametrize(
@@ -184,6 +245,8 @@ def test_only_the_bounds_are_given_the_environment():
         (lambda path: imports_up(path, "agents"), "agents/deep/inside.py", "from vjepa_sim.cli import main"),
         (bare_names, "agents/deep/inside.py", "def later():\n    from data.clips import Clips"),
         (bare_names, "tests/deep/inside.py", "import envs"),
+        (relative, "agents/deep/inside.py", "from .. import rollout"),
+        (sees_the_simulator, "agents/planning/inside.py", "def later():\n    import vjepa_sim.envs.sim_env"),
         (lambda path: loads(path, "torch"), "envs/deep/inside.py", "import torch.nn as nn"),
         (lambda path: loads(path, "mujoco"), "vjepa_sim/deep/inside.py", "import mujoco"),
         pytest.param(too_long, "tests/deep/inside.py", "\n" * 401, id="too_long"),

@@ -10,10 +10,9 @@ from vjepa_sim.checkpoint import CARD_FILE, find_checkpoint, is_released
 from vjepa_sim.data.files import read_json_object
 from vjepa_sim.envs.errors import UserError
 from vjepa_sim.envs.registry import Registry
+from vjepa_sim.networks import OURS
 from vjepa_sim.protocols import LatentDynamics
 from vjepa_sim.world_model import WorldModel
-
-OURS = "v-jepa-2"  # kind on cards that name none
 
 
 @dataclass(frozen=True)

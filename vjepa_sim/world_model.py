@@ -15,7 +15,7 @@ from vjepa_sim.envs.errors import UserError
 from vjepa_sim.models.goal_policy import GoalPolicy
 from vjepa_sim.models.heads import ObjectDecoder, StateDecoder
 from vjepa_sim.models.mask_predictor import Predictor
-from vjepa_sim.parts import make_encoder, make_pixel_decoder, make_predictor
+from vjepa_sim.networks import make_encoder, make_pixel_decoder, make_predictor
 from vjepa_sim.released import Branch, read_released
 from vjepa_sim.weights import load_tensors, read_safetensors
 

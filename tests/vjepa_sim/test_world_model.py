@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from vjepa_sim.card import ModelCard
-from vjepa_sim.checkpoint import fingerprint
+from vjepa_sim.checkpoint import BUNDLED, fingerprint
 from vjepa_sim.cli import main
 from vjepa_sim.envs.errors import UserError
 from vjepa_sim.models.ac_predictor import ACPredictorConfig
@@ -170,6 +170,25 @@ def test_the_bundled_model_loads_and_fits_the_simulator():
     assert model.card.period == pytest.approx(PERIOD)
     assert all(seed >= 2**31 for seed in model.card.training_seeds())
     assert model.encode(np.zeros((256, 256, 3), np.uint8)).shape == (1, 64, model.card.encoder.dim)
+
+
+def test_a_model_of_another_arm_is_refused_with_both_named():
+    model = WorldModel.from_pretrained("tiny")
+    own = {"period": model.card.period, "size": 256, "gripper": "robotiq"}
+    model.card.check_fit(arm="panda", **own)
+    with pytest.raises(UserError, match=r"'tiny' was trained with the arm panda; this is ur5e"):
+        model.card.check_fit(arm="ur5e", **own)
+    card = model.with_card(data=({"grippers": ["robotiq"], "arms": ["ur5e"]},)).card
+    assert list(card.misfits(arm="panda", **own)) == ["arm"]
+    card.check_fit(arm="ur5e", **own)
+    for record in ({"grippers": ["robotiq"]}, {"grippers": ["robotiq"], "arms": []}):  # unknown fits any
+        model.with_card(data=(record,)).card.check_fit(arm="ur5e", **own)
+
+
+@pytest.mark.parametrize("name", sorted(path.parent.name for path in BUNDLED.glob("*/card.json")))
+def test_bundled_models_are_the_pandas(name):
+    data = json.loads((BUNDLED / name / "card.json").read_text())["data"]
+    assert data and all(record["arms"] == ["panda"] for record in data)
 
 
 # --- the image transform --------------------------------------------------------------------------------------

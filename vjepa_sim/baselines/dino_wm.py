@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from vjepa_sim.baselines.patch_features import MEAN, STD, PatchFeatures, PatchFeaturesConfig
 from vjepa_sim.card import ModelCard
 from vjepa_sim.data.mixture import Mixture
+from vjepa_sim.models.patch_features import MEAN, STD, PatchFeatures, PatchFeaturesConfig
 from vjepa_sim.training.distributed import Compute
 from vjepa_sim.training.presets import TrainConfig
 from vjepa_sim.training.run import Report

@@ -12,12 +12,12 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from vjepa_sim.baselines.one_token import OneTokenConfig, TokenPredictorConfig
 from vjepa_sim.card import ModelCard
 from vjepa_sim.checks import check_positive
 from vjepa_sim.data.clip import RobotClip
 from vjepa_sim.data.mixture import Mixture
 from vjepa_sim.models.heads import object_target, reading_error, state_target
+from vjepa_sim.models.one_token import OneTokenConfig, TokenPredictorConfig
 from vjepa_sim.training.distributed import Compute
 from vjepa_sim.training.fit import Evaluation, fit
 from vjepa_sim.training.run import RUN_FILE, Report, Run

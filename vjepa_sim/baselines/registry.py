@@ -83,6 +83,7 @@ class BaselineSpec:
 
     Attributes:
         name: name on the command line.
+        about: short description for help texts.
         prepare: returns the training, given the checkpoint that it starts from; raises :class:`.UserError` if a package
             or the checkpoint is missing, before the data are read.
         starts: whether it starts from a checkpoint. Others ignore the one given to ``prepare``.
@@ -90,6 +91,7 @@ class BaselineSpec:
     """
 
     name: str
+    about: str = ""
     prepare: Callable[[str], Training]
     starts: bool = False
     eval_options: tuple[str, ...] = ()
@@ -112,11 +114,11 @@ def _bc(start: str) -> Training:
 
 def _dino_wm(start: str) -> Training:
     from vjepa_sim.baselines.dino_wm import PRESET, learn_dino_wm
-    from vjepa_sim.baselines.patch_features import check_installed
-    from vjepa_sim.training.presets import get_preset
+    from vjepa_sim.models.patch_features import check_installed
+    from vjepa_sim.training.presets import PRESETS
 
     check_installed()
-    preset = get_preset(PRESET)
+    preset = PRESETS[PRESET]
 
     def learn(job: TrainingJob, report: Report, on_encoded: OnEncoded) -> Trained:
         return learn_dino_wm(
@@ -128,7 +130,7 @@ def _dino_wm(start: str) -> Training:
 
 def _lewm(start: str) -> Training:
     from vjepa_sim.baselines.lewm import LeWMConfig, learn_lewm
-    from vjepa_sim.baselines.one_token import OneTokenConfig
+    from vjepa_sim.models.one_token import OneTokenConfig
 
     def learn(job: TrainingJob, report: Report, on_encoded: OnEncoded) -> Trained:
         return learn_lewm(job.mixture, job.out, job.config, seed=job.seed, report=report, compute=job.compute)
@@ -138,7 +140,7 @@ def _lewm(start: str) -> Training:
 
 def _inverse(start: str) -> Training:
     from vjepa_sim.baselines.inverse import PRESET, learn_inverse, whole_model
-    from vjepa_sim.training.presets import get_preset
+    from vjepa_sim.training.presets import PRESETS
 
     image_size = whole_model(start).card.transform.size
 
@@ -154,12 +156,12 @@ def _inverse(start: str) -> Training:
             on_encoded=on_encoded,
         )
 
-    return Training(get_preset(PRESET).train, image_size, (Stage("training", learn, encodes=True),))
+    return Training(PRESETS[PRESET].train, image_size, (Stage("training", learn, encodes=True),))
 
 
 def _video(start: str) -> Training:
-    from vjepa_sim.baselines.tokeniser import TokeniserConfig
     from vjepa_sim.baselines.video import VideoConfig, learn_denoiser, learn_tokeniser
+    from vjepa_sim.models.tokeniser import TokeniserConfig
 
     def folder(job: TrainingJob) -> Path:
         return job.out.with_name(f"{job.out.name}-tokeniser")
@@ -184,10 +186,36 @@ def _video(start: str) -> Training:
 
 
 for _spec in (
-    BaselineSpec(name="bc", prepare=_bc, eval_options=("--agent", "bc")),
-    BaselineSpec(name="dino-wm", prepare=_dino_wm, eval_options=("--planner", "latent")),
-    BaselineSpec(name="lewm", prepare=_lewm, eval_options=("--planner", "latent")),
-    BaselineSpec(name="inverse", prepare=_inverse, starts=True),
-    BaselineSpec(name="video", prepare=_video, eval_options=("--planner", "latent")),
+    BaselineSpec(
+        name="bc",
+        about="behaviour cloning toward goal images, as Octo does it",
+        prepare=_bc,
+        eval_options=("--agent", "bc"),
+    ),
+    BaselineSpec(
+        name="dino-wm",
+        about="a predictor on frozen patch features",
+        prepare=_dino_wm,
+        eval_options=("--planner", "latent"),
+    ),
+    BaselineSpec(
+        name="lewm",
+        about="one token per image, trained end to end",
+        prepare=_lewm,
+        eval_options=("--planner", "latent"),
+    ),
+    BaselineSpec(
+        name="inverse",
+        about="the action between two images, a goal policy trained anew on the world model --start",
+        prepare=_inverse,
+        starts=True,
+    ),
+    BaselineSpec(
+        name="video",
+        about="a tokeniser and a denoiser that generate the next image; --steps sets the denoiser's steps, the "
+        "tokeniser has a third of them",
+        prepare=_video,
+        eval_options=("--planner", "latent"),
+    ),
 ):
     BASELINES.register(_spec)

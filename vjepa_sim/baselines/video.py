@@ -14,15 +14,15 @@ import numpy as np
 import torch
 from torch import nn
 
-from vjepa_sim.baselines.denoiser import DenoiserConfig, denoising_loss
-from vjepa_sim.baselines.tokeniser import TokeniserConfig
 from vjepa_sim.card import ModelCard, joined
 from vjepa_sim.checkpoint import fingerprint
 from vjepa_sim.checks import check_positive
 from vjepa_sim.data.clip import RobotClip
 from vjepa_sim.data.mixture import Mixture
+from vjepa_sim.models.denoiser import DenoiserConfig, denoising_loss
 from vjepa_sim.models.heads import object_target, reading_error, state_target
-from vjepa_sim.parts import make_predictor
+from vjepa_sim.models.tokeniser import TokeniserConfig
+from vjepa_sim.networks import make_predictor
 from vjepa_sim.training.distributed import Compute
 from vjepa_sim.training.feature_cache import Features, forget_features, open_features
 from vjepa_sim.training.fit import Evaluation, fit

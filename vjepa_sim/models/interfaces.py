@@ -1,4 +1,4 @@
-"""The interfaces that every encoder and every action-conditioned predictor has; see :mod:`vjepa_sim.parts`."""
+"""The interfaces that every encoder and every action-conditioned predictor has; see :mod:`vjepa_sim.networks`."""
 
 from __future__ import annotations
 

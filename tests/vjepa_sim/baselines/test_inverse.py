@@ -13,7 +13,7 @@ from vjepa_sim.cli import main
 from vjepa_sim.data.clip import RobotClip
 from vjepa_sim.envs.errors import UserError
 from vjepa_sim.envs.observation import Goal, Observation
-from vjepa_sim.training.presets import get_preset, shortened
+from vjepa_sim.training.presets import PRESETS, shortened
 from vjepa_sim.training.train_batch import done_between, draw_motion
 from vjepa_sim.world_model import WorldModel
 
@@ -38,7 +38,7 @@ def test_the_command_learns_one_and_leaves_the_rest_as_it_is(episodes_folder, tm
 
 
 def test_it_learns_what_led_from_one_moment_to_the_next(mixture):
-    preset = get_preset("tiny")
+    preset = PRESETS["tiny"]
     policy = replace(preset.goal_policy, inverse=True)
     drawn = draw_motion(
         mixture, replace(preset.train, batch=2), policy=policy, seeds=[[0, row] for row in range(20)], images=False
@@ -81,7 +81,7 @@ def test_a_model_without_a_policy_is_refused(mixture, tmp_path):
             mixture,
             str(tmp_path / "model"),
             tmp_path / "run",
-            shortened(get_preset("tiny").train, 1),
+            shortened(PRESETS["tiny"].train, 1),
             seed=0,
             report=lambda *_: None,
         )

@@ -8,11 +8,11 @@ import torch
 
 from vjepa_sim.agents import load_agent
 from vjepa_sim.baselines.lewm import LeWM, LeWMConfig, departure_from_normal, learn_lewm
-from vjepa_sim.baselines.one_token import OneTokenConfig, TokenPredictorConfig
 from vjepa_sim.card import ModelCard, read_card
 from vjepa_sim.cli import main
 from vjepa_sim.envs.errors import UserError
 from vjepa_sim.envs.observation import Goal, Observation
+from vjepa_sim.models.one_token import OneTokenConfig, TokenPredictorConfig
 from vjepa_sim.training.distributed import Compute
 from vjepa_sim.transform import ImageTransform
 from vjepa_sim.world_model import WorldModel

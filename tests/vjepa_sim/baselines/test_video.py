@@ -9,14 +9,14 @@ import torch
 from vjepa_sim.agents import load_agent
 from vjepa_sim.agents.planning.mpc import MPCAgent
 from vjepa_sim.agents.planning.presets import PLANNERS
-from vjepa_sim.baselines.denoiser import Denoiser, DenoiserConfig, denoising_loss
-from vjepa_sim.baselines.tokeniser import TokeniserConfig
 from vjepa_sim.baselines.video import VideoConfig, learn_denoiser, learn_tokeniser
 from vjepa_sim.card import ModelCard
 from vjepa_sim.cli import main
 from vjepa_sim.cli.baseline import Baseline
 from vjepa_sim.envs.errors import UserError
 from vjepa_sim.envs.observation import Goal, Observation
+from vjepa_sim.models.denoiser import Denoiser, DenoiserConfig, denoising_loss
+from vjepa_sim.models.tokeniser import TokeniserConfig
 from vjepa_sim.training.distributed import Compute
 from vjepa_sim.training.schedule import constant
 from vjepa_sim.transform import ImageTransform

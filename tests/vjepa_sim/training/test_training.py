@@ -14,7 +14,7 @@ from vjepa_sim.data.video import write_video
 from vjepa_sim.envs.errors import UserError
 from vjepa_sim.training.distributed import Compute
 from vjepa_sim.training.fit import fit
-from vjepa_sim.training.presets import Phase, get_preset, get_recipe
+from vjepa_sim.training.presets import PRESETS, Phase, get_recipe
 from vjepa_sim.training.pretrain import pretrain
 from vjepa_sim.training.run import Run
 from vjepa_sim.training.schedule import Schedule
@@ -139,7 +139,7 @@ def test_senseless_schedules_are_refused(changes):
 
 def test_an_unknown_preset_is_named():
     with pytest.raises(UserError, match="Did you mean 'tiny'"):
-        get_preset("tyni")
+        PRESETS["tyni"]
 
 
 def test_pictures_too_small_for_the_preset_are_refused(episodes_folder, tmp_path):

@@ -13,7 +13,7 @@ from vjepa_sim.data.clips import Clips
 from vjepa_sim.data.formats import open_reader
 from vjepa_sim.data.formats.droid import DroidReader, describe, write_episode
 from vjepa_sim.data.formats.format import Entry
-from vjepa_sim.data.index import index_file, indexed
+from vjepa_sim.data.formats.index import index_file, indexed
 from vjepa_sim.data.mixture import Mixture
 
 pytestmark = pytest.mark.slow
@@ -87,7 +87,7 @@ def test_a_broken_clock_is_an_error_of_the_entry(tmp_path, stamps):
 def test_a_cache_that_can_not_be_written_is_done_without(tmp_path, monkeypatch, caplog):
     write_episode(tmp_path, 0, make_episode())
     (tmp_path / "file").write_text("")
-    monkeypatch.setattr("vjepa_sim.data.index.cache_folder", lambda: tmp_path / "file")
+    monkeypatch.setattr("vjepa_sim.data.formats.index.cache_folder", lambda: tmp_path / "file")
     assert len(DroidReader(tmp_path)) == 1
     assert "can't be kept" in caplog.text
 

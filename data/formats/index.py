@@ -19,7 +19,7 @@ from pathlib import Path
 from vjepa_sim.data.formats.format import Entry, Progress, no_progress
 from vjepa_sim.envs.cache import cache_folder
 
-VERSION = 3  # version of the index; one of another version is rebuilt
+VERSION = 4  # version of the index; one of another version is rebuilt
 SAVE_EVERY = 30.0  # s between saves while an index is built
 AT_ONCE = 64  # episodes examined at a time
 LOOK_AGAIN = 100  # most bad episodes examined again
@@ -105,6 +105,7 @@ def _save(path: Path, known: dict[str, tuple[int, Entry]]) -> None:
             ("success", pa.bool_()),
             ("task", pa.string()),
             ("seed", pa.int64()),
+            ("arm", pa.string()),
             ("gripper", pa.string()),
             ("error", pa.string()),
         ],

@@ -8,16 +8,16 @@ from typing import Any
 
 from torch import nn
 
-from vjepa_sim.baselines.denoiser import Denoiser, DenoiserConfig
-from vjepa_sim.baselines.one_token import OneTokenConfig, OneTokenEncoder, TokenPredictor, TokenPredictorConfig
-from vjepa_sim.baselines.patch_features import PatchFeatures, PatchFeaturesConfig
-from vjepa_sim.baselines.tokeniser import TokeniserConfig, TokeniserDecoder, TokeniserEncoder
 from vjepa_sim.envs.errors import UserError
 from vjepa_sim.envs.registry import Registry
 from vjepa_sim.models.ac_predictor import ACPredictor, ACPredictorConfig
+from vjepa_sim.models.denoiser import Denoiser, DenoiserConfig
 from vjepa_sim.models.encoder import Encoder, EncoderConfig
 from vjepa_sim.models.heads import PixelDecoder
 from vjepa_sim.models.interfaces import ImageEncoder, LatentPredictor
+from vjepa_sim.models.one_token import OneTokenConfig, OneTokenEncoder, TokenPredictor, TokenPredictorConfig
+from vjepa_sim.models.patch_features import PatchFeatures, PatchFeaturesConfig
+from vjepa_sim.models.tokeniser import TokeniserConfig, TokeniserDecoder, TokeniserEncoder
 
 OURS = "v-jepa-2"  # kind on cards that name none
 

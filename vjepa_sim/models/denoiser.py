@@ -13,7 +13,6 @@ import torch
 from einops import rearrange
 from torch import nn
 
-from vjepa_sim.baselines.tokeniser import TokeniserConfig
 from vjepa_sim.checks import check_numbers, check_positive
 from vjepa_sim.envs.errors import UserError
 from vjepa_sim.models.flow_matching import between, waves
@@ -21,6 +20,7 @@ from vjepa_sim.models.goal_policy import STATE_FEATURES, state_features
 from vjepa_sim.models.heads import ACTION_SCALE
 from vjepa_sim.models.interfaces import LatentPredictor
 from vjepa_sim.models.rotation import integrate
+from vjepa_sim.models.tokeniser import TokeniserConfig
 from vjepa_sim.models.transformer import ConditionedBlock
 
 WAVES = 32  # frequencies that embed a share of noise
