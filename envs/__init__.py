@@ -8,6 +8,7 @@ from __future__ import annotations
 import gymnasium
 
 from vjepa_sim.envs.arms import ARMS, ArmSpec
+from vjepa_sim.envs.errors import UserError
 from vjepa_sim.envs.tasks import TASKS, Task
 
 __all__ = ["env_id"]
@@ -27,12 +28,20 @@ def _id(task: type[Task], arm: ArmSpec) -> str:
 
 
 def _register(task: type[Task], arm: ArmSpec) -> None:
-    """Register an environment with Gymnasium, without a time limit: the environment truncates its own episodes."""
+    """Register an environment with Gymnasium, without a time limit: the environment truncates its own episodes.
+
+    Raises:
+        UserError: another task and arm have the same titles, and so the same id.
+    """
+    parts = {"task": task.name, "arm": arm.name}
     if _id(task, arm) not in gymnasium.registry:
-        gymnasium.register(
-            _id(task, arm),
-            entry_point="vjepa_sim.envs.backends:make",
-            kwargs={"task": task.name, "arm": arm.name},
+        gymnasium.register(_id(task, arm), entry_point="vjepa_sim.envs.backends:make", kwargs=parts)
+        return
+    present = gymnasium.registry[_id(task, arm)].kwargs
+    if present != parts:  # each pair is registered with its task and again with its arm
+        raise UserError(
+            f"Task {task.name!r} with arm {arm.name!r} would have the id {_id(task, arm)}, which task "
+            f"{present['task']!r} with arm {present['arm']!r} has already. Give yours another title."
         )
 
 

@@ -17,19 +17,25 @@ class GoalConditioned(gymnasium.Wrapper):
 
     Observation (a dict of float64): ``observation``, the arm's state [7] followed by the object's position [3];
     ``achieved_goal`` and ``desired_goal`` [K], the task's measurements (:meth:`.Task.achieved`). All but the state are
-    privileged: this is for learning from the simulator's state, not for agents under evaluation.
+    privileged: this is for learning from the simulator's state, not for agents under evaluation. The reward is that of
+    the :class:`.SimEnv`.
     """
 
-    def __init__(self, env: SimEnv, reward: str = "sparse"):
+    def __init__(self, env: SimEnv):
         """
         Args:
-            env: environment in the simulator.
-            reward: ``sparse`` or ``dense``, the reward that ``env`` was made with.
+            env: environment in the simulator, without wrappers.
+
+        Raises:
+            UserError: it is another environment, or wrapped.
         """
         if not isinstance(env, SimEnv):
-            raise UserError("The goal-conditioned form needs the simulator: leave out backend=, or goal_conditioned=.")
+            raise UserError(
+                f"The goal-conditioned form is of a SimEnv without wrappers; a {type(env).__name__} was given. Use "
+                "gymnasium.make(…, goal_conditioned=True), and wrap the result."
+            )
         super().__init__(env)
-        self._env, self._reward = env, reward
+        self._env = env
         measured = len(env.task.measures)
         sizes = {"observation": STATE_DIM + 3, "achieved_goal": measured, "desired_goal": measured}
         self.observation_space = gymnasium.spaces.Dict(
@@ -37,21 +43,18 @@ class GoalConditioned(gymnasium.Wrapper):
         )
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[dict, dict]:
-        """See :meth:`.GoalImageEnv.reset`."""
+        """See :meth:`.GoalImageEnv.reset`; the observation is as described for the class."""
         _, info = self.env.reset(seed=seed, options=options)
         return self._observe(), info
 
     def step(self, action: np.ndarray) -> tuple[dict, float, bool, bool, dict]:
-        """See :meth:`.GoalImageEnv.step`."""
+        """See :meth:`.GoalImageEnv.step`; the observation is as described for the class."""
         _, reward, terminated, truncated, info = self.env.step(action)
         return self._observe(), float(reward), terminated, truncated, info
 
     def compute_reward(self, achieved_goal: np.ndarray, desired_goal: np.ndarray, info: object = None) -> np.ndarray:
-        """The reward [...] of achieved and desired goals [..., K]; for an observation, the reward of its step."""
-        task = self._env.task
-        if self._reward == "dense":
-            return np.asarray(task.dense_reward(achieved_goal, desired_goal), np.float64)
-        return np.asarray(task.is_success(achieved_goal, desired_goal), np.float64)
+        """See :meth:`.GoalImageEnv.compute_reward`; for the goals of an observation, the reward of its step."""
+        return self._env.compute_reward(achieved_goal, desired_goal, info)
 
     def _observe(self) -> dict[str, np.ndarray]:
         env = self._env
@@ -60,5 +63,5 @@ class GoalConditioned(gymnasium.Wrapper):
         return {
             "observation": np.concatenate([env.observation.state, env.simulation.object_position()]),
             "achieved_goal": env.progress.achieved.copy(),
-            "desired_goal": env.task.desired.copy(),
+            "desired_goal": env.progress.desired.copy(),
         }

@@ -26,18 +26,19 @@ class GoalImageEnv(gymnasium.Env):
     last goal. Action: float32 [7], a change of state over one control period, see :mod:`vjepa_sim.envs.pose`; the
     space's bounds are the arm's step limits, and larger values are clipped.
 
-    The sparse reward is 1.0 while the task is solved, else 0.0; the dense one is :meth:`.Task.dense_reward`. An
-    episode never terminates; it is truncated after :attr:`budget` steps, and can be stepped further.
+    The sparse reward is 1.0 while the task is solved, else 0.0; the dense one is :meth:`.Task.dense_reward`. It is 0.0
+    where a person decides. An episode never terminates; it is truncated after :attr:`budget` steps, and can be stepped
+    further.
 
-    ``info`` has ``is_success`` (and the same as ``success``), ``error`` in metres, ``judge`` (``task``: the task's own
-    test decides; ``operator``: a person decides, ``is_success`` stays False and ``error`` is the flange's distance to
-    its position in the last goal, NaN if unknown), ``stamp`` in seconds, ``clipped`` (what the safety envelope
-    changed, in words); after a step ``action_sent`` (the action [7] that was executed), after a reset ``goals``.
+    ``info`` has ``is_success`` (bool), ``error`` in metres, ``judge`` (``task``: the task's own test decides;
+    ``operator``: a person decides, ``is_success`` stays False and ``error`` is the flange's distance to its position in
+    the last goal, NaN if unknown), ``stamp`` in seconds, ``clipped`` (what the safety envelope changed, in words);
+    after a step ``action_sent`` (the action [7] that was executed), after a reset ``goals``.
 
     Attributes:
         task: see :class:`.Task`.
         arm: the safety envelope around the arm.
-        gripper: name of the gripper.
+        arm_name, gripper: names of arm and gripper.
         goals: goals of the present episode, in order.
         progress: result of the task's own test for the newest observation; None where a person decides.
     """
@@ -51,6 +52,7 @@ class GoalImageEnv(gymnasium.Env):
         task: str,
         arm: Arm,
         *,
+        arm_name: str,
         gripper: str,
         image_shape: tuple[int, int, int],
         limits: SafetyLimits,
@@ -61,6 +63,7 @@ class GoalImageEnv(gymnasium.Env):
         Args:
             task: name of one of :data:`.TASKS`.
             arm: arm to act with; the environment closes it.
+            arm_name: name of the arm, one of :data:`.ARMS`.
             gripper: name of the gripper on it.
             image_shape: shape of the camera's images, (height, width, 3).
             limits: limits of the safety envelope.
@@ -72,7 +75,7 @@ class GoalImageEnv(gymnasium.Env):
         """
         check_modes(reward, render_mode)
         self.task: Task = TASKS[task]()
-        self.gripper = gripper
+        self.arm_name, self.gripper = arm_name, gripper
         self.render_mode = render_mode
         self.arm = SafetyEnvelope(arm, limits)
         rate = 1 / arm.period
@@ -138,9 +141,13 @@ class GoalImageEnv(gymnasium.Env):
             options: ``{"goal": image}`` (uint8 [H, W, 3]) or ``{"goals": [Goal, …]}`` replace the task's goal images;
                 success is still measured against the task's own goal. Subclasses have further options.
 
+        Returns:
+            Observation and ``info``, see the class: ``rgb`` and ``goal`` uint8 [H, W, 3], ``state`` float32 [7] in
+            metres, radians and closedness.
+
         Raises:
-            UserError: an option is unknown, a goal differs in shape from the camera's images, or the environment is
-                closed.
+            UserError: an option is unknown, a goal is not a :class:`.Goal` or differs in shape from the camera's
+                images, or the environment is closed.
             ArmFault: the arm can't be controlled, or an earlier fault.
         """
         self._check_open()
@@ -150,12 +157,18 @@ class GoalImageEnv(gymnasium.Env):
         self._observation = self.arm.reset()
         self._steps = 0
         self.progress = self._judge()
-        if self.progress is None and self._reward == "dense":
-            raise UserError("A dense reward needs the task's own test, which this robot lacks. Give reward='sparse'.")
         return self._as_dict(), {**self._info(), "goals": self.goals}
 
     def step(self, action: np.ndarray) -> tuple[dict, float, bool, bool, dict]:
         """Move for one control period.
+
+        Args:
+            action: change of state [7] in the base frame: metres, radians (extrinsic xyz Euler angles), closedness;
+                clipped to the bounds of :attr:`action_space`.
+
+        Returns:
+            Observation as in :meth:`reset`; reward; ``terminated``, always False; ``truncated``, True from the last
+            step of :attr:`budget` on; ``info``, see the class.
 
         Raises:
             UserError: the action does not have shape (7,) or is not finite; nothing has moved then.
@@ -170,6 +183,20 @@ class GoalImageEnv(gymnasium.Env):
         self.progress = self._judge()
         truncated = self._steps >= self.budget
         return self._as_dict(), self._reward_now(), False, truncated, {**self._info(), "action_sent": sent}
+
+    def compute_reward(self, achieved_goal: np.ndarray, desired_goal: np.ndarray, info: object = None) -> np.ndarray:
+        """Reward [...] of achieved and desired goals [..., K] in the units of :attr:`.Task.measures`.
+
+        Args:
+            achieved_goal: achieved goals, such as :attr:`.Progress.achieved` of a step.
+            desired_goal: desired goals, such as :attr:`.Progress.desired`.
+            info: unused; learners give it.
+
+        Returns:
+            float64 [...]; for the progress of a step, the reward of that step.
+        """
+        measure = self.task.dense_reward if self._reward == "dense" else self.task.is_success
+        return np.asarray(measure(np.asarray(achieved_goal), np.asarray(desired_goal)), np.float64)
 
     def render(self) -> np.ndarray | None:
         """The camera's newest image, uint8 [H, W, 3], when made with ``render_mode="rgb_array"``."""
@@ -199,16 +226,19 @@ class GoalImageEnv(gymnasium.Env):
         height, width, _ = self._image_shape
         if "goal" in options:
             return [Goal(check_image(options["goal"], height, width, "goal image").copy(), self.task.budget)]
-        for goal in options.get("goals", []):
+        goals = list(options.get("goals", []))
+        for goal in goals:
+            if not isinstance(goal, Goal):
+                raise UserError(
+                    "Reset option 'goals': expected a list of vjepa_sim.envs.observation.Goal; it holds a "
+                    f"{type(goal).__name__}. A single image is given as 'goal'."
+                )
             check_image(goal.rgb, height, width, "goal image")
-        return list(options.get("goals", []))
+        return goals
 
     def _reward_now(self) -> float:
-        if self.progress is None:
-            return 0.0
-        if self._reward == "dense":
-            return float(self.task.dense_reward(self.progress.achieved, self.task.desired))
-        return float(self.progress.success)
+        progress = self.progress
+        return 0.0 if progress is None else float(self.compute_reward(progress.achieved, progress.desired))
 
     def _as_dict(self) -> dict[str, np.ndarray]:
         return {
@@ -221,7 +251,6 @@ class GoalImageEnv(gymnasium.Env):
         progress = self.progress
         return {
             "is_success": progress is not None and progress.success,
-            "success": progress is not None and progress.success,
             "error": self._error_unjudged() if progress is None else progress.error,
             "judge": "operator" if progress is None else "task",
             "stamp": self.observation.stamp,

@@ -20,7 +20,7 @@ class RobotEnv(GoalImageEnv):
 
     Images have the camera's own size; a model's transform crops them. A reset needs the option ``goals`` or ``goal``;
     it takes control of a real arm where it is, and brings a simulated one to its start. On a simulated robot that has a
-    start, success is decided by the task's own test, else by a person.
+    start, success is decided by the task's own test; else by a person, and the reward is 0.
 
     A fault (:mod:`vjepa_sim.envs.faults`) stops the arm and is raised by the step, and by every
     :meth:`.GoalImageEnv.reset` from then on: the arm stays where it is until a person has inspected it and a new
@@ -43,23 +43,29 @@ class RobotEnv(GoalImageEnv):
         Args:
             task: name of one of :data:`.TASKS`; gives the instruction, and the budget for a goal without steps.
             robot: connected robot; the environment closes it.
-            limits: limits of the safety envelope, or None for the gripper's defaults.
-            reward: ``sparse`` or ``dense``.
+            limits: limits of the safety envelope, or None for the defaults of arm and gripper.
+            reward: ``sparse``, or ``dense`` on a robot with the task's own test.
             render_mode: ``rgb_array`` or None.
 
         Raises:
-            UserError: a name is unknown.
+            UserError: a name is unknown, or the robot can't give the reward.
         """
         self.robot = robot
         super().__init__(
             task,
             robot,
+            arm_name=robot.arm_name,
             gripper=robot.gripper,
             image_shape=robot.glimpse().rgb.shape,
-            limits=limits or default_limits(robot.gripper),
+            limits=limits or default_limits(robot.arm_name, robot.gripper),
             reward=reward,
             render_mode=render_mode,
         )
+        if reward == "dense" and robot.judge() is None:
+            raise UserError(
+                "reward='dense' needs the task's own test, which this robot lacks: only a simulated robot with a start "
+                "has it. Give reward='sparse', or start=."
+            )
 
     def flange_distance(self) -> float:
         """Metres from the flange to its position in the last goal; NaN if that was captured without a state."""

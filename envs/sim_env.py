@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from vjepa_sim.envs.engine import mujoco
 from vjepa_sim.envs.errors import UserError
 from vjepa_sim.envs.goal_image_env import GoalImageEnv, check_modes
 from vjepa_sim.envs.observation import Goal
@@ -15,7 +16,6 @@ from vjepa_sim.envs.safety import SafetyLimits, default_limits
 from vjepa_sim.envs.scene.cameras import LEFT, Viewpoint
 from vjepa_sim.envs.scene.stage import Stage
 from vjepa_sim.envs.scene.variation import ASPECTS, Variation, nominal_cameras, sample_variation
-from vjepa_sim.envs.simulation.engine import mujoco
 from vjepa_sim.envs.simulation.renderer import Renderer
 from vjepa_sim.envs.simulation.sim_arm import SimArm
 from vjepa_sim.envs.simulation.simulation import PERIOD, Simulation, Snapshot
@@ -81,11 +81,11 @@ class SimEnv(GoalImageEnv):
             period: control period in seconds.
             viewpoint: the agents' camera, or None for the nominal one; see :func:`.left_at`. Randomisation moves it
                 about this position.
-            limits: limits of the safety envelope, or None for the gripper's defaults.
+            limits: limits of the safety envelope, or None for the defaults of arm and gripper.
             render_mode: ``rgb_array`` or None.
 
         Raises:
-            UserError: a name is unknown, a number out of range, or the task can't be done with the object.
+            UserError: a name is unknown, a number out of range, or the task can't be done with the arm or the object.
         """
         check_modes(reward, render_mode)
         if viewpoint is not None and (not isinstance(viewpoint, Viewpoint) or viewpoint.body != LEFT.viewpoint.body):
@@ -95,17 +95,19 @@ class SimEnv(GoalImageEnv):
         # Raises for bad settings now, not at the first reset.
         sample_variation(np.random.default_rng(0), randomize, aspects=vary)
         select_goals([], goals)
-        limits = limits or default_limits(gripper)
+        limits = limits or default_limits(arm, gripper)
         self._viewpoint = viewpoint or LEFT.viewpoint
         self._vary, self._protocol = vary, goals
         self.randomize = randomize
         self.simulation = Simulation(gripper, object_name, period, arm)
+        TASKS[task].check_arm(self.simulation.arm)
         TASKS[task].check_object(self.simulation.object)
         self._stage = Stage(self.simulation)
         self.renderer = Renderer(self.simulation.model, size)
         super().__init__(
             task,
             SimArm(self.simulation, self.renderer),
+            arm_name=arm,
             gripper=gripper,
             image_shape=(size, size, 3),
             limits=limits,

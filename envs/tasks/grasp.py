@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from vjepa_sim.envs.simulation.simulation import Simulation
 
 HOLD_SECONDS = 1.0
+# Share of a control period by which the time held may fall short: the nearest whole number of periods counts.
+SHORT = 0.49
 MIN_LIFT = 0.05  # m
 # Goals captured while the object is grasped: control steps and name.
 GRASP_GOALS = {"at object": (7, "+at object"), "closed": (3, "+closed"), "grasped": (6, "grasped")}
@@ -50,11 +52,11 @@ class Grasp(Task):
                 break
         else:
             raise RuntimeError("No object could be grasped: the scene is broken.")
-        self.desired = np.array([*simulation.object_position(), HOLD_SECONDS, 0.0])
+        hold_seconds = HOLD_SECONDS - SHORT * simulation.period
+        self.desired = np.array([*simulation.object_position(), hold_seconds, 0.0])
         simulation.restore(start)
         self._rest_height = simulation.object_position()[2]
         self._held = 0
-        self._slack = 0.5 * simulation.period
         return goals
 
     def achieved(self, simulation: Simulation) -> np.ndarray:
@@ -67,7 +69,7 @@ class Grasp(Task):
 
     def is_success(self, achieved: np.ndarray, desired: np.ndarray) -> np.ndarray:
         """See :meth:`Task.is_success`."""
-        return achieved[..., 3] > desired[..., 3] - self._slack
+        return achieved[..., 3] >= desired[..., 3]
 
     def error(self, achieved: np.ndarray, desired: np.ndarray) -> np.ndarray:
         """See :meth:`Task.error`."""

@@ -31,6 +31,7 @@ class Reach(Task):
     budget = 10
     instruction = "move the gripper to the goal"
     measures = ("x", "y", "z")
+    ranges = (*Task.ranges, (GOAL_LOW, GOAL_HIGH))
     tolerance = 0.04
 
     def reset(self, simulation: Simulation, rng: np.random.Generator, render: Callable[[], np.ndarray]) -> list[Goal]:

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from vjepa_sim.envs.errors import unknown_name
+from vjepa_sim.envs.errors import UserError, unknown_name
 from vjepa_sim.envs.observation import Goal
 from vjepa_sim.envs.registry import Registry
 from vjepa_sim.envs.tasks.grasping import pointing_down
 
 if TYPE_CHECKING:
+    from vjepa_sim.envs.arms import ArmSpec
     from vjepa_sim.envs.objects import ObjectSpec
     from vjepa_sim.envs.simulation.simulation import Simulation
 
@@ -26,7 +27,7 @@ MAX_DRAWS = 100
 PROTOCOLS = ("paper", "dense")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Progress:
     """Result of a task's test at one moment; privileged, for evaluations and not for agents.
 
@@ -34,18 +35,21 @@ class Progress:
         success: whether the task is solved now.
         error: distance left to the goal by the task's own measure, metres.
         achieved: achieved goal, float64 [K], see :meth:`Task.achieved`.
+        desired: desired goal of the episode, float64 [K], see :attr:`Task.desired`.
     """
 
     success: bool
     error: float
     achieved: np.ndarray
+    desired: np.ndarray
 
 
 class Task(ABC):
     """One task in one scene. Agents are not given it.
 
     Success, error and dense reward are functions of two vectors only, the achieved and the desired goal, so that
-    goal-conditioned learners can compute them for goals in hindsight.
+    goal-conditioned learners can compute them for goals in hindsight, and so that every instance of a task computes
+    the same: they use nothing that :meth:`reset` or :meth:`achieved` stores.
 
     Attributes:
         name: name on the command line.
@@ -54,6 +58,7 @@ class Task(ABC):
         instruction: the task in words.
         grasps: whether the object must be graspable.
         measures: names of the K numbers of an achieved goal.
+        ranges: boxes of starts and goals, each its lower and its upper corner: x, y and perhaps z, metres, base frame.
         desired: desired goal of the present episode, float64 [K], in the units of :meth:`achieved`.
     """
 
@@ -63,7 +68,19 @@ class Task(ABC):
     instruction: ClassVar[str]
     grasps: ClassVar[bool] = False
     measures: ClassVar[tuple[str, ...]]
+    ranges: ClassVar[tuple[tuple[np.ndarray, np.ndarray], ...]] = ((START_LOW, START_HIGH), (OBJECT_LOW, OBJECT_HIGH))
     desired: np.ndarray
+
+    @classmethod
+    def check_arm(cls, arm: ArmSpec) -> None:
+        """Raise :class:`.UserError` for an arm whose workspace does not contain this task's starts and goals."""
+        for low, high in cls.ranges:
+            if np.any(low[:2] < arm.workspace_low) or np.any(high > arm.workspace_high[: len(high)]):
+                raise UserError(
+                    f"Arm {arm.name!r} can't do the task {cls.name!r}: its workspace, from {list(arm.workspace_low)} "
+                    f"to {list(arm.workspace_high)} m, does not contain the starts and goals, from {low.tolist()} to "
+                    f"{high.tolist()} m."
+                )
 
     @classmethod
     def check_object(cls, thing: ObjectSpec) -> None:
@@ -109,6 +126,7 @@ class Task(ABC):
             success=bool(self.is_success(achieved, self.desired)),
             error=float(self.error(achieved, self.desired)),
             achieved=achieved,
+            desired=self.desired,
         )
 
 
@@ -135,7 +153,7 @@ def select_goals(goals: list[Goal], protocol: str) -> list[Goal]:
         protocol: ``dense`` for all goals; ``paper`` for those of the V-JEPA 2 paper.
 
     Raises:
-        UserError: there is no such protocol.
+        UserError: there is no such protocol, or the last goal is of the dense protocol only.
     """
     if protocol not in PROTOCOLS:
         raise unknown_name("goal protocol", protocol, PROTOCOLS)
@@ -147,6 +165,11 @@ def select_goals(goals: list[Goal], protocol: str) -> list[Goal]:
         if not goal.name.startswith("+"):
             chosen.append(replace(goal, steps=steps))
             steps = 0
+    if steps:
+        raise UserError(
+            f"The task's last goal is called {goals[-1].name!r}; names that start with '+' are left out by the paper's "
+            "protocol, and the last goal must not be. Rename it."
+        )
     return chosen
 
 
