@@ -117,6 +117,7 @@ class Clips:
             "period": self.period,
             "episodes": len(entries),
             "frames": len(self),
+            "arms": sorted({entry.arm for entry in entries if entry.arm}),
             "grippers": sorted({entry.gripper for entry in entries if entry.gripper}),
             "seeds": [entry.seed for entry in entries if entry.seed is not None],
             "left_out": sorted(self.footage.left_out.reasons),

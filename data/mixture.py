@@ -156,7 +156,7 @@ def load_mixture(
     short_side: int | None = None,
     only_episodes: bool = False,
 ) -> Mixture:
-    """Open data such as ``droid:PATH@0.5``, ``sim:PATH@0.5``, ``video:clips@0.3``, ``images:pictures``.
+    """Open data such as ``droid:PATH@0.5``, ``sim:PATH@0.5``, ``video:clips@0.3``, ``images:photos``.
 
     Args:
         texts: One or several FORMAT:PATH@WEIGHT; the default weight is 1.
@@ -195,7 +195,7 @@ def load_mixture(
 
 
 def look_through(texts: Iterable[str], on_progress: Callable[[int, int], None]) -> None:
-    """Build the indexes of data sets, so that opening them is quick; see :mod:`vjepa_sim.data.index`.
+    """Build the indexes of data sets, so that opening them is quick; see :mod:`vjepa_sim.data.formats.index`.
 
     Raises:
         UserError: See :func:`load_mixture`.

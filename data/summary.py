@@ -40,7 +40,7 @@ class Summary:
         successes, judged: Number of successful episodes, and of episodes with known success.
         tasks: Number of episodes by task, for the most frequent tasks.
         task_count: Number of different tasks.
-        grippers: Number of episodes by gripper.
+        arms, grippers: Numbers of episodes by arm and by gripper.
         sampled: Number of episodes measured.
         view: Camera that a measured episode must have.
         actions: By dimension, over one row as stored: ``mean``, ``std``, ``p1``, ``p99``, ``max_abs``; see
@@ -64,6 +64,7 @@ class Summary:
     judged: int
     tasks: dict[str, int]
     task_count: int
+    arms: dict[str, int]
     grippers: dict[str, int]
     sampled: int
     view: str
@@ -117,6 +118,7 @@ def summarize(
         judged=sum(entry.success is not None for entry in entries),
         tasks=dict(tasks.most_common(NAMED)),
         task_count=len(tasks),
+        arms=dict(Counter(entry.arm or "(unknown)" for entry in entries).most_common()),
         grippers=dict(Counter(entry.gripper or "(unknown)" for entry in entries).most_common()),
         sampled=len(measured),
         view=view,
@@ -219,6 +221,7 @@ def _facts(summary: Summary) -> list[tuple[str, str]]:
             f"{summary.successes / summary.judged:.1%} of {summary.judged} judged" if summary.judged else "unknown",
         ),
         ("tasks", f"{summary.task_count} different; " + _counted(summary.tasks) if summary.readable else ""),
+        ("arms", _counted(summary.arms)),
         ("grippers", _counted(summary.grippers)),
         ("idle steps", "" if summary.idle is None else f"{summary.idle:.1%} {of_sample}"),
         (

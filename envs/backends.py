@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import gymnasium
 
+from vjepa_sim.envs.arms import PANDA
 from vjepa_sim.envs.errors import UserError, unknown_name
 from vjepa_sim.envs.registry import Registry
 from vjepa_sim.envs.robot import Robot
@@ -25,8 +26,8 @@ from vjepa_sim.envs.safety import SafetyLimits, check_limits, default_limits
 
 if TYPE_CHECKING:
     from vjepa_sim.envs.robot_env import RobotEnv
+    from vjepa_sim.envs.start import Start
 
-PANDA = "panda"
 LIMITED = ("max_force", "max_camera_age")  # safety limits that the robot itself is given too
 LATE = 3.0  # s
 
@@ -40,15 +41,17 @@ class BackendSpec:
         robot: ``module:function`` that opens its :class:`.Robot`; imported only when it is used. Its parameters are the
             backend's settings.
         simulated: whether the robot is a simulated one.
+        arms: names of the arms that it drives, the usual one first; None for any, which its setting ``arm`` chooses.
         asks: whether a person must confirm before anything moves.
         repeats: whether every episode from one start is the same.
-        limits: maps the gripper's default safety limits to the backend's.
+        limits: maps the default safety limits of arm and gripper to the backend's.
     """
 
     name: str
     robot: str
     _: KW_ONLY
     simulated: bool
+    arms: tuple[str, ...] | None = (PANDA.name,)
     asks: bool = True
     repeats: bool = False
     limits: Callable[[SafetyLimits], SafetyLimits] = lambda limits: limits
@@ -62,6 +65,16 @@ class BackendSpec:
         """Settings of the backend, by name."""
         return dict(inspect.signature(self.opener()).parameters)
 
+    @property
+    def usual_arm(self) -> str:
+        """Name of the arm where none is chosen."""
+        return PANDA.name if self.arms is None else self.arms[0]
+
+    def check_arm(self, arm: str) -> None:
+        """Raise :class:`.UserError` for an arm that the backend does not drive."""
+        if self.arms is not None and arm not in self.arms:
+            raise UserError(f"Backend {self.name!r} drives {' or '.join(map(repr, self.arms))}; arm {arm!r} was given.")
+
 
 def _late(limits: SafetyLimits) -> SafetyLimits:
     """Wider limits of age: robot, camera and agent share one computer, so each is late now and then."""
@@ -70,8 +83,10 @@ def _late(limits: SafetyLimits) -> SafetyLimits:
 
 BACKENDS: Registry[BackendSpec] = Registry("backend")
 for _backend in (
-    BackendSpec("sim", "vjepa_sim.envs.simulation.sim_robot:SimRobot", simulated=True, asks=False, repeats=True),
-    BackendSpec("noisy-sim", "vjepa_sim.envs.simulation.noisy_robot:NoisyRobot", simulated=True, asks=False),
+    BackendSpec(
+        "sim", "vjepa_sim.envs.simulation.sim_robot:SimRobot", simulated=True, arms=None, asks=False, repeats=True
+    ),
+    BackendSpec("noisy-sim", "vjepa_sim.envs.simulation.noisy_robot:NoisyRobot", simulated=True, arms=None, asks=False),
     BackendSpec("loopback", "vjepa_sim.envs.loopback.twin:LoopbackArm", simulated=True, limits=_late),
     BackendSpec("franka", "vjepa_sim.envs.franka:open_arm", simulated=False),
 ):
@@ -79,14 +94,14 @@ for _backend in (
 
 
 def make(
-    task: str, backend: str = "sim", arm: str = PANDA, goal_conditioned: bool = False, **settings: Any
+    task: str, backend: str = "sim", arm: str | None = None, goal_conditioned: bool = False, **settings: Any
 ) -> gymnasium.Env:
     """The environment of a task.
 
     Args:
         task: name of one of :data:`.TASKS`.
         backend: name of one of :data:`BACKENDS`. With ``sim`` the environment samples its own episodes.
-        arm: name of one of :data:`.ARMS`.
+        arm: name of one of :data:`.ARMS`; the backend's usual one if not given.
         goal_conditioned: whether observations hold achieved and desired goals as vectors, see
             :class:`.GoalConditioned`.
         settings: arguments of :class:`.SimEnv` for ``sim``, else of :func:`make_robot`.
@@ -100,40 +115,42 @@ def make(
         return make_robot(task, backend, arm=arm, **settings)
     from vjepa_sim.envs.sim_env import SimEnv
 
-    env = SimEnv(task, arm=arm, **_known(settings, backend, SimEnv))
+    env = SimEnv(task, arm=arm or BACKENDS[backend].usual_arm, **_known(settings, backend, SimEnv))
     if not goal_conditioned:
         return env
     from vjepa_sim.envs.goal_conditioned import GoalConditioned
 
-    return GoalConditioned(env, settings.get("reward", "sparse"))
+    return GoalConditioned(env)
 
 
-def make_robot(task: str, backend: str, arm: str = PANDA, **settings: Any) -> RobotEnv:
+def make_robot(task: str, backend: str, arm: str | None = None, **settings: Any) -> RobotEnv:
     """The environment of a task on a backend's robot, the same for every backend.
 
     Args:
         task: name of one of :data:`.TASKS`.
         backend: name of one of :data:`BACKENDS`.
-        arm: name of the arm; most backends have only one.
+        arm: name of one of :data:`.ARMS`; the backend's usual one if not given.
         settings: arguments of :class:`.RobotEnv` except ``robot``, and the settings of the backend. A setting that is
             also a safety limit (``max_force``, ``max_camera_age``) is taken from ``limits``.
 
     Raises:
-        UserError: there is no such backend, or it has no such setting.
+        UserError: there is no such backend, it has no such setting or drives another arm, or the start is another
+            task's.
     """
     from vjepa_sim.envs.robot_env import RobotEnv
 
     chosen = BACKENDS[backend]
+    arm = arm or chosen.usual_arm
+    chosen.check_arm(arm)
+    _check_start(settings.get("start"), task)
     takes = chosen.takes()
     if "arm" in takes:
         settings["arm"] = arm
-    elif arm != PANDA:
-        raise UserError(f"Backend {backend!r} has the arm {PANDA!r} only; {arm!r} was given.")
     settings = _known(settings, backend, chosen.opener(), RobotEnv)
     about_robot = {name: settings.pop(name) for name in list(settings) if name in takes and name not in LIMITED}
     limits = settings.pop("limits", None)
     if limits is None:
-        limits = usual_limits(backend, about_robot.get("gripper", "robotiq"))
+        limits = usual_limits(backend, arm, about_robot.get("gripper", "robotiq"))
     check_limits(limits)
     about_robot |= {name: getattr(limits, name) for name in LIMITED if name in takes}
     missing = [
@@ -149,13 +166,21 @@ def make_robot(task: str, backend: str, arm: str = PANDA, **settings: Any) -> Ro
         raise
 
 
-def usual_limits(backend: str, gripper: str) -> SafetyLimits:
-    """Default safety limits of a backend with a gripper.
+def usual_limits(backend: str, arm: str, gripper: str) -> SafetyLimits:
+    """Default safety limits of a backend with an arm and a gripper.
 
     Raises:
-        UserError: there is no such backend or gripper.
+        UserError: there is no such backend, arm or gripper.
     """
-    return BACKENDS[backend].limits(default_limits(gripper))
+    return BACKENDS[backend].limits(default_limits(arm, gripper))
+
+
+def _check_start(start: Start | None, task: str) -> None:
+    """Refuse a start of another task: its own test would judge the episodes."""
+    if start is not None and start.task != task:
+        raise UserError(
+            f"Task {task!r} was given, but the start was sampled for {start.task!r}. Give that task, or another start."
+        )
 
 
 def _names(made: Callable) -> list[str]:

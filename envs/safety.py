@@ -8,6 +8,7 @@ import numpy as np
 
 from vjepa_sim.envs import pose
 from vjepa_sim.envs.arm import Arm
+from vjepa_sim.envs.arms import ARMS, PANDA
 from vjepa_sim.envs.errors import UserError
 from vjepa_sim.envs.faults import (
     AgentSilent,
@@ -50,8 +51,8 @@ class SafetyLimits:
     max_translation: float = 0.075
     max_rotation: float = 0.2
     max_gripper: float = 0.75
-    workspace_low: tuple[float, float, float] = (0.28, -0.35, 0.158)
-    workspace_high: tuple[float, float, float] = (0.70, 0.35, 0.60)
+    workspace_low: tuple[float, float, float] = (*PANDA.workspace_low, 0.158)
+    workspace_high: tuple[float, float, float] = PANDA.workspace_high
     workspace_margin: float = 0.03
     max_force: float = 25.0
     joint_margin: float = 0.03
@@ -85,14 +86,20 @@ def check_limits(limits: object) -> SafetyLimits:
     return limits
 
 
-def default_limits(gripper: str) -> SafetyLimits:
-    """The limits for a gripper: its closed fingertips just stay above the table.
+def default_limits(arm: str, gripper: str) -> SafetyLimits:
+    """The limits for an arm with a gripper: the arm's workspace, in which closed fingertips just stay above the table.
 
     Args:
+        arm: name of one of :data:`.ARMS`.
         gripper: name of one of :data:`.GRIPPERS`.
+
+    Raises:
+        UserError: there is no such arm or gripper.
     """
-    x, y, _ = SafetyLimits().workspace_low
-    return SafetyLimits(workspace_low=(x, y, GRIPPERS[gripper].lowest_flange))
+    spec = ARMS[arm]
+    return SafetyLimits(
+        workspace_low=(*spec.workspace_low, GRIPPERS[gripper].lowest_flange), workspace_high=spec.workspace_high
+    )
 
 
 class SafetyEnvelope:

@@ -13,8 +13,7 @@ import numpy as np
 
 from vjepa_sim.envs.arms import ARMS, ArmSpec
 from vjepa_sim.envs.grippers import GRIPPERS, GripperSpec
-from vjepa_sim.envs.grippers.coupling import add_gripper_actuator, firm_pad, follow_joint
-from vjepa_sim.envs.grippers.gripper_spec import PREFIX
+from vjepa_sim.envs.grippers.coupling import couple_linkage
 
 if TYPE_CHECKING:
     import mujoco
@@ -39,6 +38,8 @@ ARMS.register(
         torque=np.array([150.0, 150.0, 150.0, 60.0, 60.0, 60.0]),
         armature=0.3,
         colliding=("robot0_wrist_2_link", "robot0_wrist_3_link"),
+        workspace_low=(0.28, -0.35),
+        workspace_high=(0.70, 0.35, 0.60),
     )
 )
 
@@ -53,22 +54,8 @@ FOLLOWERS = {
 
 
 def couple(spec: mujoco.MjSpec) -> None:
-    """Drive one joint and couple the linkage, so that the pads stay parallel."""
-    for joint in ("finger_joint", *FOLLOWERS):
-        element = spec.joint(PREFIX + joint)
-        element.armature = 0.002
-        element.damping = [0.02, 0, 0]
-        element.range = [-1.0, 1.0]
-    for follower, ratio in FOLLOWERS.items():
-        follow_joint(spec, PREFIX + follower, PREFIX + "finger_joint", ratio)
-    for side in ("left", "right"):
-        for geom in list(spec.body(f"{PREFIX}{side}_inner_finger").geoms):
-            firm_pad(geom)
-        for name in ("outer_knuckle", "inner_knuckle"):
-            for geom in list(spec.body(f"{PREFIX}{side}_{name}").geoms):
-                if geom.contype:
-                    spec.delete(geom)
-    add_gripper_actuator(spec, PREFIX + "finger_joint", gain=20.0, span=CLOSED, start=0.0, damping=0.6, force=3.0)
+    """Couple the linkage's joints, with a range beyond both ends: robosuite's ends where the fingers are closed."""
+    couple_linkage(spec, ratios=FOLLOWERS, closed=CLOSED, joint_range=(-1.0, 1.0))
 
 
 GRIPPERS.register(

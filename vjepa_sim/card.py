@@ -12,7 +12,7 @@ from vjepa_sim.envs.errors import UserError
 from vjepa_sim.envs.registry import Registry
 from vjepa_sim.models.goal_policy import GoalPolicyConfig
 from vjepa_sim.models.mask_predictor import PredictorConfig
-from vjepa_sim.parts import ENCODERS, OURS, PREDICTORS
+from vjepa_sim.networks import ENCODERS, OURS, PREDICTORS
 from vjepa_sim.transform import ImageTransform
 
 STATE_CONVENTION = "flange x y z [m], extrinsic xyz Euler [rad], closedness"
@@ -71,16 +71,22 @@ class Card:
         """Grippers in the training data; empty if unknown."""
         return {name for source in self.data for name in source.get("grippers", [])}
 
-    def misfits(self, period: float, size: int, gripper: str) -> dict[str, str]:
+    def arms(self) -> set[str]:
+        """Arms in the training data; empty if unknown."""
+        return {name for source in self.data for name in source.get("arms", [])}
+
+    def misfits(self, period: float, size: int, *, arm: str, gripper: str) -> dict[str, str]:
         """Find differences between an arm with its camera and the requirements of this model.
 
         Args:
             period: Control period of the arm in seconds.
             size: Shorter side of the camera's images in pixels.
-            gripper: Gripper of the arm.
+            arm: Name of the arm.
+            gripper: Name of its gripper.
 
         Returns:
-            Messages by ``step``, ``picture`` and ``gripper``; empty if everything fits.
+            Messages by ``step``, ``picture``, ``arm`` and ``gripper``; empty if everything fits. Data whose arm or
+            gripper is unknown fit any.
         """
         found = {}
         if self.period is None or abs(self.period - period) > 0.01 * period:
@@ -92,6 +98,10 @@ class Card:
                 f"Checkpoint {self.name!r} needs images of {self.transform.size} pixels; the camera's have {size}. "
                 f"Give --size {self.transform.size} or more."
             )
+        if self.arms() and arm not in self.arms():
+            found["arm"] = (
+                f"Checkpoint {self.name!r} was trained with the arm {', '.join(sorted(self.arms()))}; this is {arm}."
+            )
         if self.grippers() and gripper not in self.grippers():
             found["gripper"] = (
                 f"Checkpoint {self.name!r} was trained with {', '.join(sorted(self.grippers()))}; the arm has "
@@ -99,13 +109,13 @@ class Card:
             )
         return found
 
-    def check_fit(self, period: float, size: int, gripper: str) -> None:
+    def check_fit(self, period: float, size: int, *, arm: str, gripper: str) -> None:
         """Check that an arm and its camera meet the requirements of this model; see :meth:`misfits`.
 
         Raises:
             UserError: They don't; the error names both sides.
         """
-        for misfit in self.misfits(period, size, gripper).values():
+        for misfit in self.misfits(period, size, arm=arm, gripper=gripper).values():
             raise UserError(misfit)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated
 
-from vjepa_sim.agents.registry import AGENTS
+from vjepa_sim.agents.registry import AGENTS, DEFAULT_PLANNER, AgentName, PlannerName
+from vjepa_sim.envs.arms import ARMS
 from vjepa_sim.envs.backends import BACKENDS
 from vjepa_sim.envs.errors import UserError
 from vjepa_sim.envs.grippers import GRIPPERS
@@ -28,6 +29,7 @@ class DeployConfig:
         task: task: its success test in simulation, its step budget for goals without one, and its name in the table;
             that of the goals if not given.
         object: object, for its name in the table; that of the goals if not given.
+        arm: arm; that of the goals if not given.
         gripper: gripper; that of the goals if not given.
         goals: folder of goal images, see capture-goal.
         episodes: number of episodes; 5 if not given, and 1 on sim, where all would be equal.
@@ -40,11 +42,12 @@ class DeployConfig:
 
     goals: str
     backend: Annotated[str, OneOf(BACKENDS)] = "franka"
-    agent: Annotated[str, OneOf(AGENTS)] = "mpc"
+    agent: AgentName = "mpc"
     checkpoint: str | None = None
-    planner: Annotated[str, OneOf("vjepa_sim.agents.planning.presets:PLANNERS")] = "default"
+    planner: PlannerName = DEFAULT_PLANNER
     task: Annotated[str | None, OneOf(TASKS)] = None
     object: Annotated[str | None, OneOf(OBJECTS)] = None
+    arm: Annotated[str | None, OneOf(ARMS)] = None
     gripper: Annotated[str | None, OneOf(GRIPPERS)] = None
     episodes: int | None = None
     dry_run: bool = False
@@ -64,10 +67,13 @@ class DeployConfig:
             raise UserError(
                 f"--planner, --view: no effect with --agent {self.agent}, which has no planner. Leave them out."
             )
-        for registry, name in ((TASKS, self.task), (OBJECTS, self.object), (GRIPPERS, self.gripper)):
+        parts = ((TASKS, self.task), (OBJECTS, self.object), (ARMS, self.arm), (GRIPPERS, self.gripper))
+        for registry, name in parts:
             if name is not None:
                 registry.check(name)
         backend = BACKENDS[self.backend]
+        if self.arm is not None:
+            backend.check_arm(self.arm)
         if self.imperfections != Imperfections() and "imperfections" not in backend.takes():
             raise UserError(
                 f"--imperfections: no effect with --backend {self.backend}, only with noisy-sim. Leave it out."

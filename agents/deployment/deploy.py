@@ -97,6 +97,7 @@ def deploy(
         **asdict(config),
         "limits": asdict(env.arm.limits),
         "period": env.robot.period,
+        "arm": env.arm_name,
         "gripper": env.gripper,
         "camera": env.robot.camera_card,
         "checkpoint_crc32": None if card is None or config.checkpoint is None else _checksum(config.checkpoint, view),
@@ -115,7 +116,7 @@ def deploy(
         raise UserError(f"{REFUSAL} The operator did not agree.")
     with claimed(out, CONFIG_FILE, settings):
         env.reset(options={"goals": goals})
-        require([check_control(env)], operator.show, REFUSAL)
+        require(check_control(env), operator.show, REFUSAL)
         if config.home:
             env.robot.go_home()
         return _run(out, config, settings, env, agent, goals, operator)

@@ -16,10 +16,9 @@ from vjepa_sim.envs.robot_env import RobotEnv
 if TYPE_CHECKING:
     from vjepa_sim.agents.calibration import ViewCalibration
 
-READY_MODES = ("Idle", "Move")
 WATCHING_TIME = 1.0  # s for which the camera is observed
 HOLDING_TIME = 1.0  # s for which the arm is held still
-MIN_SUCCESS_RATE = 0.9  # share of control packets that must arrive in time
+MIN_LINK_QUALITY = 0.9  # share of control packets that must arrive in time
 
 
 def preflight(
@@ -64,16 +63,25 @@ def require(checks: list[Check], show: Callable[[str], None], refusal: str) -> N
         raise UserError(" ".join([refusal, *failed]))
 
 
-def check_control(env: RobotEnv) -> Check:
-    """Check that control packets reach the robot in time while it holds still. The arm must be under control."""
-    rate = env.robot.held_success_rate(HOLDING_TIME)
-    return Check(
-        "control",
-        rate >= MIN_SUCCESS_RATE or env.robot.simulated,  # a simulated robot shares the computer with the agent
-        f"{rate:.0%} of the control packets arrive in time, {MIN_SUCCESS_RATE:.0%} are needed"
-        + (" on a real robot: this computer is busy, and the run may be stopped" if rate < MIN_SUCCESS_RATE else ""),
-        "Use a direct network cable and a real-time kernel.",
-    )
+def check_control(env: RobotEnv) -> list[Check]:
+    """Check that control packets reach the robot in time while it holds still. The arm must be under control.
+
+    Returns:
+        The check; none for a robot that doesn't count its control packets.
+    """
+    quality = env.robot.held_link_quality(HOLDING_TIME)
+    if quality is None:
+        return []
+    low = quality < MIN_LINK_QUALITY
+    return [
+        Check(
+            "control",
+            not low or env.robot.simulated,  # a simulated robot shares the computer with the agent
+            f"{quality:.0%} of the control packets arrive in time, {MIN_LINK_QUALITY:.0%} are needed"
+            + (" on a real robot: this computer is busy, and the run may be stopped" if low else ""),
+            "Use a direct network cable and a real-time kernel.",
+        )
+    ]
 
 
 def _robot(env: RobotEnv) -> list[Check]:
@@ -84,15 +92,15 @@ def _robot(env: RobotEnv) -> list[Check]:
     return [
         Check(
             "robot",
-            state.mode in READY_MODES,
-            f"{env.robot.description}, mode {state.mode}",
-            "Unlock the joints and activate FCI in Desk.",
+            not state.needs,
+            f"{env.robot.description}, mode {state.mode}" if state.mode else env.robot.description,
+            f"Before it accepts motions: {state.needs}.",
         ),
         Check(
             "errors",
             not state.errors,
             ", ".join(state.errors) or "none",
-            "Find the cause, then clear the errors in Desk.",
+            "Find the cause, then clear the errors in the robot's own interface.",
         ),
         Check(
             "workspace",
@@ -138,7 +146,7 @@ def _camera(env: RobotEnv, goals: list[Goal], camera: dict[str, Any] | None) -> 
 
 def _model(env: RobotEnv, card: Card, view: ViewCalibration | None) -> list[Check]:
     height, width, _ = env.image_shape
-    misfits = card.misfits(env.robot.period, min(height, width), env.gripper)
+    misfits = card.misfits(env.robot.period, min(height, width), arm=env.arm_name, gripper=env.gripper)
     aspect = card.transform.max_aspect
     seen_width, seen_height = min(width, round(height * aspect)), min(height, round(width * aspect))
     return [
@@ -161,6 +169,12 @@ def _model(env: RobotEnv, card: Card, view: ViewCalibration | None) -> list[Chec
             "Calibrate this camera: vjepa-sim calibrate-view; or leave out --view.",
         ),
         Check("crop", True, f"the model uses the center {seen_width} × {seen_height} of {width} × {height} pixels", ""),
+        Check(
+            "arm",
+            "arm" not in misfits,
+            f"{env.arm_name}, the model was trained with {', '.join(sorted(card.arms())) or 'any'}",
+            "Train or fine-tune with this arm.",
+        ),
         Check(
             "gripper",
             "gripper" not in misfits,

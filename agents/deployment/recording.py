@@ -36,6 +36,7 @@ class Recording:
         self._env = env
         self._task, self._behavior = task, behavior
         self._details = {
+            "arm": env.arm_name,
             "gripper": env.gripper,
             "rung": backend,
             "robot": env.robot.description,

@@ -27,7 +27,7 @@ class Entry:
         success: Whether the task was achieved; None if unknown.
         task: Task description in words.
         seed: Seed of a simulated scene, or None.
-        gripper: Name of the gripper, or "" if unknown.
+        arm, gripper: Names of arm and gripper, or "" if unknown.
         error: Why it can't be read, or "".
     """
 
@@ -41,6 +41,7 @@ class Entry:
     success: bool | None = None
     task: str = ""
     seed: int | None = None
+    arm: str = ""
     gripper: str = ""
     error: str = ""
 
@@ -59,6 +60,7 @@ class Entry:
             success=episode.success,
             task=episode.task,
             seed=episode.seed,
+            arm=str(episode.details.get("arm", "")),
             gripper=str(episode.details.get("gripper", "")),
         )
 

@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 
 from vjepa_sim.data.lint.finding import ERROR, WARNING, Finding
 from vjepa_sim.data.lint.subject import Subject
-from vjepa_sim.envs.arms.panda import flange_poses
+from vjepa_sim.envs.arms import ARMS, PANDA
 from vjepa_sim.envs.pose import GRIPPER, POSITION, ROTATION
 
 REACH = 2.0  # m: the arm reaches 0.855 m; the rest allows for the base's place in its frame
@@ -91,9 +91,16 @@ def jumps(subject: Subject) -> list[Finding]:
 
 
 def kinematics(subject: Subject) -> list[Finding]:
-    """Poses that aren't the flange's, by the recorded joints (of a Panda or FR3)."""
+    """Poses that aren't the flange's, by the recorded joints and the arm's forward kinematics.
+
+    Without a recorded arm, seven joints are taken for a Panda's or FR3's, as DROID's are.
+    """
     episode = subject.episode
-    if episode.joints is None or not np.ptp(episode.joints, axis=0).any() or units(subject):
+    arm = ARMS.get(str(episode.details.get("arm", PANDA.name)))
+    flange_poses = None if arm is None else arm.flange_poses
+    if episode.joints is None or arm is None or flange_poses is None or episode.joints.shape[1] != len(arm.joints):
+        return []
+    if not np.ptp(episode.joints, axis=0).any() or units(subject):
         return []
     rows = np.unique(np.linspace(0, len(episode) - 1, 20).astype(int))
     expected = flange_poses(episode.joints[rows])
@@ -112,15 +119,14 @@ def kinematics(subject: Subject) -> list[Finding]:
         f"{np.degrees(radians):.0f}°{'' if steady else ', by another angle in each row'}"
     )
     remedy = (
-        "It is the pose of a tool or fingertip: remove that offset (O_T_EE · F_T_EE⁻¹) to get panda_link8's."
+        "It is the pose of a tool or fingertip: remove that offset (O_T_EE · F_T_EE⁻¹) to get the flange's (of a "
+        "Panda: panda_link8's)."
         if steady
         else 'The Euler convention is another one: angles must be extrinsic "xyz", in radians.'
     )
-    return [
-        subject.finding(
-            "kinematics", WARNING, what, remedy=remedy + " If the arm is no Panda or FR3, ignore this.", row=rows[0]
-        )
-    ]
+    if "arm" not in episode.details:
+        remedy += " If the arm is no Panda or FR3, ignore this."
+    return [subject.finding("kinematics", WARNING, what, remedy=remedy, row=rows[0])]
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
-"""Specification of a simulated arm, and the registry of arms."""
+"""Specification of an arm, and the registry of arms."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +28,11 @@ class ArmSpec:
         stiffness, damping, torque: gains and torque limits of the servos [J]: Nm/rad, Nms/rad, Nm.
         armature: rotor inertia of the joints, kg m².
         colliding: names of the bodies whose contacts are simulated; the others can't reach the table.
+        workspace_low: lower corner [2] of the box of commanded flange positions: x and y, metres, base frame; its
+            lowest height is the gripper's, see :func:`.default_limits`.
+        workspace_high: upper corner [3] of that box: x, y and z, metres, base frame.
+        flange_poses: forward kinematics without a simulator, by which recordings are checked: flange poses [T, 6]
+            (metres and extrinsic "xyz" Euler radians, base frame) at joints [T, J]; None if there are none.
     """
 
     name: str
@@ -43,6 +49,9 @@ class ArmSpec:
     torque: np.ndarray
     armature: float
     colliding: tuple[str, ...]
+    workspace_low: tuple[float, float]
+    workspace_high: tuple[float, float, float]
+    flange_poses: Callable[[np.ndarray], np.ndarray] | None = None
 
     def home_joints(self, mount_yaw: float = 0.0) -> np.ndarray:
         """Joints [J] in radians at which the flange points straight down and the fingers open along the base frame's y.

@@ -15,26 +15,6 @@ JOINTS_LOW = np.array([-2.7501, -1.7628, -2.8973, -3.0481, -2.8101, 0.5409, -2.8
 JOINTS_HIGH = np.array([2.7501, 1.7628, 2.8973, -0.1458, 2.8101, 3.7525, 2.8973])
 JOINT_SPEEDS = np.array([2.175, 2.175, 2.175, 2.175, 2.61, 2.61, 2.61])  # rad/s, maxima of the Panda
 
-PANDA = ARMS.register(
-    ArmSpec(
-        name="panda",
-        title="Franka",
-        robosuite="Panda",
-        joints=tuple(f"robot0_joint{i}" for i in range(1, 8)),
-        flange=("robot0_link7", (0.0, 0.0, 0.107)),
-        end_effector_quaternion=(1.0, 0.0, 0.0, 0.0),
-        home=HOME_JOINTS,
-        joints_low=JOINTS_LOW,
-        joints_high=JOINTS_HIGH,
-        # Stiff, so that a step of 7.5 cm ends within 2 mm of its target.
-        stiffness=np.array([8000.0, 8000.0, 7000.0, 7000.0, 4000.0, 4000.0, 3000.0]),
-        damping=np.array([310.0, 310.0, 255.0, 255.0, 100.0, 100.0, 70.0]),
-        torque=np.array([87.0, 87.0, 87.0, 87.0, 60.0, 60.0, 60.0]),
-        armature=0.3,
-        colliding=("robot0_link6", "robot0_link7"),
-    )
-)
-
 # Denavit-Hartenberg parameters (a [m], d [m], alpha [rad]) of each joint and of the flange, in Craig's convention.
 PARAMETERS = (
     (0.0, 0.333, 0.0),
@@ -66,3 +46,27 @@ def _flange_pose(joints: np.ndarray) -> np.ndarray:
             ]
         )
     return np.concatenate([pose[:3, 3], matrix_to_euler(pose[:3, :3])])
+
+
+PANDA = ARMS.register(
+    ArmSpec(
+        name="panda",
+        title="Franka",
+        robosuite="Panda",
+        joints=tuple(f"robot0_joint{i}" for i in range(1, 8)),
+        flange=("robot0_link7", (0.0, 0.0, 0.107)),
+        end_effector_quaternion=(1.0, 0.0, 0.0, 0.0),
+        home=HOME_JOINTS,
+        joints_low=JOINTS_LOW,
+        joints_high=JOINTS_HIGH,
+        # Stiff, so that a step of 7.5 cm ends within 2 mm of its target.
+        stiffness=np.array([8000.0, 8000.0, 7000.0, 7000.0, 4000.0, 4000.0, 3000.0]),
+        damping=np.array([310.0, 310.0, 255.0, 255.0, 100.0, 100.0, 70.0]),
+        torque=np.array([87.0, 87.0, 87.0, 87.0, 60.0, 60.0, 60.0]),
+        armature=0.3,
+        colliding=("robot0_link6", "robot0_link7"),
+        workspace_low=(0.28, -0.35),
+        workspace_high=(0.70, 0.35, 0.60),
+        flange_poses=flange_poses,
+    )
+)

@@ -6,9 +6,10 @@ from collections import deque
 
 import numpy as np
 
+from vjepa_sim.envs.engine import mujoco
 from vjepa_sim.envs.observation import Observation
 from vjepa_sim.envs.pose import POSITION, ROTATION
-from vjepa_sim.envs.simulation.engine import mujoco
+from vjepa_sim.envs.scene.cameras import Viewpoint
 from vjepa_sim.envs.simulation.imperfections import Imperfections, SlowActuators, add_image_noise
 from vjepa_sim.envs.simulation.sim_robot import SimRobot
 from vjepa_sim.envs.simulation.simulation import PERIOD
@@ -34,14 +35,23 @@ class NoisyRobot(SimRobot):
         size: int = 256,
         period: float = PERIOD,
         start: Start | None = None,
+        viewpoint: Viewpoint | None = None,
         imperfections: Imperfections | None = None,
     ):
         """
         Args:
-            gripper, object_name, arm, size, period, start: see :class:`.SimRobot`.
+            gripper, object_name, arm, size, period, start, viewpoint: see :class:`.SimRobot`.
             imperfections: imperfections, or None for the defaults.
         """
-        super().__init__(gripper=gripper, object_name=object_name, arm=arm, size=size, period=period, start=start)
+        super().__init__(
+            gripper=gripper,
+            object_name=object_name,
+            arm=arm,
+            size=size,
+            period=period,
+            start=start,
+            viewpoint=viewpoint,
+        )
         self.imperfections = imperfections or Imperfections()
         self._rng = np.random.default_rng(self.imperfections.seed)
         self._past_data = mujoco.MjData(self.simulation.model)

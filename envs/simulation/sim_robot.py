@@ -8,6 +8,7 @@ from vjepa_sim.envs import pose
 from vjepa_sim.envs.errors import UserError
 from vjepa_sim.envs.observation import Observation
 from vjepa_sim.envs.robot import RobotState, simulated_camera
+from vjepa_sim.envs.scene.cameras import LEFT, Viewpoint
 from vjepa_sim.envs.simulation.renderer import Renderer
 from vjepa_sim.envs.simulation.scenario import Scenario
 from vjepa_sim.envs.simulation.sim_arm import SimArm
@@ -20,7 +21,7 @@ class SimRobot(SimArm):
     """A :class:`.Robot` in the simulator, without latency or noise; physics waits for the agent.
 
     Attributes:
-        gripper: name of the gripper.
+        arm_name, gripper: names of arm and gripper.
     """
 
     simulated = True
@@ -36,6 +37,7 @@ class SimRobot(SimArm):
         size: int = 256,
         period: float = PERIOD,
         start: Start | None = None,
+        viewpoint: Viewpoint | None = None,
     ):
         """
         Args:
@@ -46,12 +48,16 @@ class SimRobot(SimArm):
             period: control period, seconds.
             start: start of every episode; None for the arm at home, the object in the middle of the table, and no test
                 of success.
+            viewpoint: the agents' camera, or None for the nominal one; see :func:`.left_at`.
         """
         simulation = Simulation(gripper, object_name, period, arm)
-        self.gripper = gripper
+        self.arm_name, self.gripper = arm, gripper
         self._scenario = None if start is None else Scenario(simulation, start)
         super().__init__(simulation, Renderer(simulation.model, size))
         self.camera_card = simulated_camera(gripper, size)
+        if viewpoint is not None and viewpoint != LEFT.viewpoint:  # the viewpoint of all backends
+            viewpoint.place(simulation.model, LEFT.name)
+            self.camera_card["simulated"]["azimuth"] = viewpoint.azimuth
 
     def reset(self) -> Observation:
         """Put arm and object back to the start; returns the first observation."""
@@ -66,7 +72,7 @@ class SimRobot(SimArm):
         return self.observe()
 
     def robot_state(self) -> RobotState:
-        """The state as a robot would report it, without external force or lost packets."""
+        """The state as a robot would report it, without external force."""
         matrix = np.eye(4)
         state = self.simulation.state().astype(np.float64)
         matrix[:3, :3], matrix[:3, 3] = pose.euler_to_matrix(state[pose.ROTATION]), state[pose.POSITION]
@@ -75,17 +81,15 @@ class SimRobot(SimArm):
             pose=matrix,
             joints=self.simulation.joints(),
             force=np.zeros(3),
-            mode="Idle",
-            success_rate=1.0,
         )
 
     def camera_pace(self, seconds: float) -> tuple[float, float]:
         """Images per second and the longest wait: an image is always available."""
         return float("inf"), 0.0
 
-    def held_success_rate(self, seconds: float) -> float:
-        """1: no control packets are lost."""
-        return 1.0
+    def held_link_quality(self, seconds: float) -> None:
+        """None: the simulator has no control packets."""
+        return None
 
     def set_speed(self, share: float) -> None:
         """Accept the usual speed only.

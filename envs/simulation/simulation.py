@@ -10,13 +10,13 @@ import numpy as np
 
 from vjepa_sim.envs import pose
 from vjepa_sim.envs.arms import ARMS
+from vjepa_sim.envs.engine import mujoco
 from vjepa_sim.envs.errors import UserError
 from vjepa_sim.envs.grippers import GRIPPERS, GripperSpec
 from vjepa_sim.envs.grippers.gripper_spec import PREFIX
 from vjepa_sim.envs.objects import OBJECTS
 from vjepa_sim.envs.scene.build import load_model
 from vjepa_sim.envs.scene.names import FLANGE_SITE, OBJECT_BODY, OBJECT_JOINT
-from vjepa_sim.envs.simulation.engine import mujoco
 from vjepa_sim.envs.simulation.kinematics import Kinematics
 
 PERIOD = 0.25  # s between two observations, by default

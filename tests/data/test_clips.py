@@ -205,6 +205,14 @@ def test_the_record_has_the_seeds(clips):
     assert clips.record["frames"] == len(clips) == 54
     assert len(set(clips.record["seeds"])) == 6
     assert clips.record["grippers"] == ["robotiq"]
+    assert clips.record["arms"] == ["panda"]
+
+
+def test_the_record_leaves_out_arms_that_are_unknown():
+    arms = ("", "ur5e", "ur5e", "panda")
+    reader = Memory([at_rate(4.0, seed=number) for number in range(len(arms))])
+    reader.entries = [replace(entry, arm=arm) for entry, arm in zip(reader.entries, arms, strict=True)]
+    assert Clips(reader, 0.25).record["arms"] == ["panda", "ur5e"]
 
 
 @pytest.mark.parametrize("text", ["paper", "released", "0.5"])

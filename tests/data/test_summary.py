@@ -65,6 +65,7 @@ def test_counts():
     assert (summary.successes, summary.judged) == (1, 2)
     assert summary.tasks == {"pick up the box": 2, "open the box": 1}
     assert summary.grippers == {"robotiq": 3}
+    assert summary.arms == {"(unknown)": 3}
 
 
 def test_action_statistics_are_of_measured_differences():

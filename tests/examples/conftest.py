@@ -13,10 +13,10 @@ EXAMPLES = ROOT / "examples"
 
 def commands(cache: Path, lines: list[list[str]]) -> int:
     """Run commands one after another; returns the largest of their exit statuses."""
-    import vjepa_sim.data.index
+    import vjepa_sim.data.formats.index
     from vjepa_sim.cli import main
 
-    vjepa_sim.data.index.cache_folder = lambda: cache
+    vjepa_sim.data.formats.index.cache_folder = lambda: cache
     return max(main(line) for line in lines)
 
 

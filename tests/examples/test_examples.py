@@ -24,12 +24,14 @@ def test_bottle(vjepa_sim, successes):
 def test_push_and_what_falls_over(vjepa_sim, successes):
     said = vjepa_sim(
         f"{EVAL} --agent expert --task push --episodes 4 --out table",
+        "eval --baselines none --videos 0 --size 64 --agent still --task push --episodes 1 --out without-bottle",
         "eval --agent expert --task push --object bottle --episodes 1 --out refused",
         plugins=("push.py", "bottle.py"),
         status=2,
     )
     assert successes("table") >= 3
-    assert "'bottle' has 13 cm and falls over" in said
+    assert "Left out: push with bottle. Task 'push' needs" in said
+    assert "vjepa-sim: Task 'push' needs an object that stays upright" in said
 
 
 def test_camera_in_worker_processes_and_a_format_of_ones_own(vjepa_sim, tmp_path):
@@ -81,16 +83,36 @@ def test_world_model_trained_from_ones_own_format(vjepa_sim, tmp_path, episodes_
     assert "--plugin" in said
 
 
-def test_arm(vjepa_sim, tmp_path, successes):
+def test_arm(vjepa_sim, tmp_path):
     arm = "--arm ur5e --gripper robotiq_140"
     vjepa_sim(
         f"{COLLECT} {arm} --episodes 2 --steps 6 --workers 1 --out episodes",
         "baseline cnn --data sim:episodes --steps 3 --batch 2 --out model",
         f"{EVAL} {arm} --checkpoint model --task reach --episodes 1 --out table",
-        f"{EVAL} {arm} --agent expert --task grasp --episodes 1 --out expert",
+        "lint episodes",
         plugins=("ur5e.py", "cnn_world_model.py"),
     )
-    assert successes("expert") == 1
-    episode = open_reader(tmp_path / "episodes").read(0)
-    assert episode.details["arm"] == "ur5e"
-    assert episode.joints.shape[1] == 6
+    reader = open_reader(tmp_path / "episodes")
+    assert [entry.arm for entry in reader.entries] == ["ur5e", "ur5e"]
+    assert reader.read(0).joints.shape[1] == 6
+    card = json.loads((tmp_path / "model/checkpoints/last/card.json").read_text())
+    assert card["data"][0]["arms"] == ["ur5e"]
+
+
+def test_expert_on_another_arm(vjepa_sim, successes):
+    expert = f"{EVAL} --arm ur5e --gripper robotiq_140 --agent expert --episodes 2"
+    vjepa_sim(
+        f"{expert} --task grasp --out grasp", f"{expert} --task pick-and-place --out placed", plugins=("ur5e.py",)
+    )
+    assert successes("grasp") == successes("placed") == 2
+
+
+def test_a_checkpoint_of_another_arm_is_refused_with_both_named(vjepa_sim):
+    options = "--arm ur5e --checkpoint tiny --task reach --episodes 1 --out refused"
+    said = vjepa_sim(
+        f"{EVAL} {options}",
+        f"collect --size 128 --object box --mix planner=1 {options}",
+        plugins=("ur5e.py",),
+        status=2,
+    )
+    assert said.count("Checkpoint 'tiny' was trained with the arm panda; this is ur5e.") == 2

@@ -30,7 +30,7 @@ def detect(path: Path) -> bool:
 
 
 def open_reader(path: Path, on_progress: Progress = no_progress) -> DroidReader:
-    """Open a data set; its episodes are indexed once, see :mod:`vjepa_sim.data.index`."""
+    """Open a data set; its episodes are indexed once, see :mod:`vjepa_sim.data.formats.index`."""
     return DroidReader(path, on_progress)
 
 

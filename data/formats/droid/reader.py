@@ -18,8 +18,8 @@ from vjepa_sim.data.formats.droid.layout import TRAJECTORY, find_episodes
 from vjepa_sim.data.formats.droid.trajectory import check_rows, read_rows
 from vjepa_sim.data.formats.format import Entry, Progress, Reader, no_progress
 from vjepa_sim.data.formats.hdf5 import opened
+from vjepa_sim.data.formats.index import indexed
 from vjepa_sim.data.frames import LazyFrames
-from vjepa_sim.data.index import indexed
 from vjepa_sim.data.video import Video
 from vjepa_sim.envs.errors import UserError
 
@@ -58,6 +58,7 @@ def describe(root: Path, name: str) -> Entry:
             videos = _videos(folder, find_serials(file, metadata, ours, folder))
             rows = min(rows, *(len(video) for video in videos.values()))
             stamps = stamps[:rows]
+            details = _details(metadata, ours)
             _, height, width, _ = next(iter(videos.values())).shape
             return Entry(
                 name=name,
@@ -70,7 +71,8 @@ def describe(root: Path, name: str) -> Entry:
                 success=_success(folder, metadata, ours),
                 task=_task(metadata),
                 seed=ours.get("seed"),
-                gripper=str(_details(metadata, ours).get("gripper", "")),
+                arm=str(details.get("arm", "")),
+                gripper=str(details.get("gripper", "")),
             )
     except UserError as error:
         return Entry(name=name, error=str(error))

@@ -19,10 +19,11 @@ from vjepa_sim.data.formats.droid.layout import LAB, RATE, TRAJECTORY, VERSION_F
 from vjepa_sim.data.formats.format import Writer
 from vjepa_sim.data.video import write_video
 from vjepa_sim.envs import pose
+from vjepa_sim.envs.arms import PANDA
 from vjepa_sim.envs.errors import UserError
 
 DROID_VERSION = "1.3"
-SIMULATED = {"user": "vjepa-sim", "building": "mujoco", "robot_serial": "panda-sim"}
+SIMULATED = {"user": "vjepa-sim", "building": "mujoco"}
 BESIDE = 1  # value in observation/camera_type
 # Divisors of DROID's velocity actions, per step of its control loop: m, rad, closedness.
 MAX_LINEAR_DELTA, MAX_ROTATION_DELTA, MAX_GRIPPER_DELTA = 0.075, 0.15, 0.25
@@ -243,7 +244,9 @@ def _source(episode: Episode, name: str) -> str:
     source = episode.details.get("source")
     if isinstance(source, dict) and name in source:
         return str(source[name])
-    return SIMULATED[name] if episode.seed is not None else "unknown"
+    if episode.seed is None:
+        return "unknown"
+    return {**SIMULATED, "robot_serial": f"{episode.details.get('arm', PANDA.name)}-sim"}[name]
 
 
 def _metadata(root: Path, folder: Path, origin: _Origin, episode: Episode) -> dict:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 ROWS = ("episode_index", "length", "dataset_from_index", "dataset_to_index")
+LABELS = (layout.DURATION, layout.PERIOD, layout.SEED, layout.ARM_NAME, layout.GRIPPER_NAME)
 SUCCESS_COLUMNS = (layout.OWN_SUCCESS, f"stats/{layout.NEXT_SUCCESS}/max", f"stats/{layout.SUCCESS}/max")
 
 
@@ -46,7 +47,7 @@ class Catalog:
             self._problems(info),
             self.labels["task"],
             self.labels["success"],
-            *(self.labels[name] for name in (layout.DURATION, layout.PERIOD, layout.SEED, layout.GRIPPER_NAME)),
+            *(self.labels[name] for name in LABELS),
             strict=True,
         )
         return [
@@ -61,10 +62,11 @@ class Catalog:
                 success=success,
                 task=task or "",
                 seed=seed,
+                arm=arm or "",
                 gripper=gripper or "",
                 error=problem,
             )
-            for index, rows, problem, task, success, duration, period, seed, gripper in columns
+            for index, rows, problem, task, success, duration, period, seed, arm, gripper in columns
         ]
 
     def rows(self, number: int) -> tuple[int, int, int]:

@@ -37,13 +37,19 @@ INDICES = ("timestamp", "frame_index", "episode_index", "index", "task_index")  
 # Our own columns: LeRobot keeps unknown columns and features.
 NOTE = "vjepa_sim/note"  # JSON, see Note
 DURATION, PERIOD = "vjepa_sim/duration", "vjepa_sim/period"  # s
-OWN_SUCCESS, SEED, GRIPPER_NAME = "vjepa_sim/success", "vjepa_sim/seed", "vjepa_sim/gripper"
+OWN_SUCCESS, SEED, ARM_NAME, GRIPPER_NAME = (
+    "vjepa_sim/success",
+    "vjepa_sim/seed",
+    "vjepa_sim/arm",
+    "vjepa_sim/gripper",
+)
 OWN_COLUMNS = {
     NOTE: "string",
     DURATION: "double",
     PERIOD: "double",
     OWN_SUCCESS: "bool",
     SEED: "int64",
+    ARM_NAME: "string",
     GRIPPER_NAME: "string",
 }
 STAMP = "vjepa_sim.stamp"
@@ -245,6 +251,7 @@ def own_columns(episode: Episode) -> dict[str, Any]:
         PERIOD: episode.period,
         OWN_SUCCESS: None if episode.success is None else bool(episode.success),
         SEED: seed,
+        ARM_NAME: str(episode.details.get("arm", "")),
         GRIPPER_NAME: str(episode.details.get("gripper", "")),
     }
 

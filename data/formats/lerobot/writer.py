@@ -17,6 +17,7 @@ from vjepa_sim.data.formats.lerobot.layout import Feature
 from vjepa_sim.data.formats.lerobot.rolling import LIMITS, Limits, RollingTables, RollingVideos
 from vjepa_sim.data.formats.lerobot.statistics import NAMES, ImageCounter, Statistics, describe, merge
 from vjepa_sim.data.formats.lerobot.tables import to_arrow
+from vjepa_sim.envs.arms import ARMS, PANDA
 from vjepa_sim.envs.errors import UserError
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ class LeRobotWriter(Writer):
         if differences:
             raise UserError(f"{where} differs from those before: {differences}. Write it to a new set.")
         if self._kind is None:
-            self._kind, self._robot = kind, str(episode.details.get("arm", "franka"))
+            self._kind, self._robot = kind, _robot_type(episode)
         # Videos first: frames in a video are not part of the set until meta/episodes lists them.
         statistics = {name: describe(column) for name, column in columns.items() if column.dtype.kind in "biuf"}
         for camera in episode.cameras:
@@ -212,6 +213,12 @@ class LeRobotWriter(Writer):
             "data_path": layout.DATA_PATH,
             "video_path": layout.VIDEO_PATH,
         }
+
+
+def _robot_type(episode: Episode) -> str:
+    """LeRobot's name of the robot: ``franka`` for the Panda, as in DROID's own sets, and where no arm is recorded."""
+    name = str(episode.details.get("arm", PANDA.name))
+    return ARMS[name].title.lower() if name in ARMS else name
 
 
 def _listed(statistics: Statistics) -> dict[str, list]:

@@ -17,5 +17,5 @@ def detect(path: Path) -> bool:
 
 
 def open_reader(path: Path, on_progress: Progress = no_progress) -> RLDSReader:
-    """Open a data set; its episodes are indexed once, see :mod:`vjepa_sim.data.index`."""
+    """Open a data set; its episodes are indexed once, see :mod:`vjepa_sim.data.formats.index`."""
     return RLDSReader(Path(path), on_progress)

@@ -13,9 +13,9 @@ from vjepa_sim.data.encoded_frames import EncodedFrames
 from vjepa_sim.data.episode import Camera, Episode
 from vjepa_sim.data.files import read_json_object
 from vjepa_sim.data.formats.format import Entry, Progress, Reader, no_progress
+from vjepa_sim.data.formats.index import indexed
 from vjepa_sim.data.formats.rlds.example import Features, parse_example, peek_example
 from vjepa_sim.data.formats.rlds.tfrecord import SMALLEST, find_records, find_span, read_record
-from vjepa_sim.data.index import indexed
 from vjepa_sim.envs.errors import UserError
 
 RATE = 15.0  # Hz of DROID's control loop; the files hold no time stamps

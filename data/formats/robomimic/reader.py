@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 from vjepa_sim.data.episode import Episode
 from vjepa_sim.data.formats.format import Entry, Progress, Reader, no_progress
 from vjepa_sim.data.formats.hdf5 import HDF5_ERRORS, attribute_text, find_group, names_in, opened
+from vjepa_sim.data.formats.index import indexed
 from vjepa_sim.data.formats.robomimic.foreign import foreign_episode
 from vjepa_sim.data.formats.robomimic.ours import our_episode
 from vjepa_sim.data.formats.robomimic.writer import OURS
-from vjepa_sim.data.index import indexed
 from vjepa_sim.envs.errors import UserError
 
 if TYPE_CHECKING:

@@ -104,6 +104,7 @@ def _begin(file: h5py.File, episode: Episode) -> h5py.Group:
             "type": GYM,
             "env_kwargs": {
                 "control_freq": round(1 / episode.period, 6),
+                "arm": episode.details.get("arm", ""),
                 "gripper": episode.details.get("gripper", ""),
                 "action_scale": ACTION_SCALE.tolist(),
                 "gripper_qpos": "closedness, 0 open to 1 closed",

@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
 from tests.data.lint.changes import with_states
 from tests.data.lint.check import check, names
+from vjepa_sim.envs.arms import ARMS, PANDA
 
 
 def _scale(columns, factor):
@@ -62,6 +65,22 @@ def test_another_euler_convention(good):
 
     findings = check([with_states(each, change, joints=each.joints) for each in good])
     assert sum(each.check == "kinematics" for each in findings) == len(good)
+
+
+def test_joints_are_those_of_the_recorded_arm(good, monkeypatch):
+    """Six joints are no Panda's; they are compared with the kinematics of the recorded arm, if it has any."""
+
+    def kinematics(**details):
+        episode = replace(good[0], joints=good[0].joints[:, :6], details=details)
+        return [each for each in check([episode]) if each.check == "kinematics"]
+
+    six = replace(PANDA, name="six", joints=PANDA.joints[:6], flange_poses=lambda joints: np.zeros((len(joints), 6)))
+    for part in (six, replace(six, name="unchecked", flange_poses=None)):
+        monkeypatch.setitem(ARMS._parts, part.name, part)
+    for details in ({}, {"arm": "panda"}, {"arm": "unregistered"}, {"arm": "unchecked"}):
+        assert not kinematics(**details), details
+    (found,) = kinematics(arm="six")
+    assert "no Panda" not in found.remedy
 
 
 def test_jumps_of_rotation_and_position(good):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.data.samples import make_episode, smooth_frames
 from vjepa_sim.data.episode import Camera
-from vjepa_sim.data.formats.droid import episode_folder, find_episodes, read_episode, write_episode
+from vjepa_sim.data.formats.droid import describe, episode_folder, find_episodes, read_episode, write_episode
 from vjepa_sim.data.video import write_video
 from vjepa_sim.envs.errors import UserError
 
@@ -96,6 +96,20 @@ def test_the_layout_is_droids(tmp_path):
         assert leaves["action/joint_position"].shape == (6, 7)
         assert file.attrs["success"] == False  # noqa: E712  (h5py's own bool)
         assert file.attrs["version_number"] == "1.3"
+
+
+@pytest.mark.parametrize("arm", [None, "panda", "ur5e"])
+def test_the_robot_of_a_simulated_episode_is_the_recorded_arm(tmp_path, arm):
+    """Episodes of older collections have no arm, which then stays unknown."""
+    details = {"gripper": "robotiq", **({} if arm is None else {"arm": arm})}
+    folder = write_episode(tmp_path, 0, make_episode(details=details))
+    serial = "panda-sim" if arm is None else f"{arm}-sim"
+    assert json.loads(next(folder.glob("metadata_*.json")).read_text())["robot_serial"] == serial
+    with h5py.File(folder / "trajectory.h5") as file:
+        assert file.attrs["robot_serial_number"] == serial
+    entry = describe(tmp_path, folder.relative_to(tmp_path).as_posix())
+    assert (entry.arm, entry.gripper) == (arm or "", "robotiq")
+    assert read_episode(folder).details == details
 
 
 def test_a_real_episode_is_filed_under_its_own_lab_and_time(tmp_path):

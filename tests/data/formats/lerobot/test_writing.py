@@ -8,11 +8,21 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from tests.data.formats.lerobot.sets import DATA, EPISODES, GOLDEN, VIDEO, all_of, assert_same, rich_episode, write
+from tests.data.formats.lerobot.sets import (
+    DATA,
+    EPISODES,
+    GOLDEN,
+    VIDEO,
+    all_of,
+    assert_same,
+    drop_column,
+    rich_episode,
+    write,
+)
 from tests.data.samples import make_episode, smooth_frames
 from vjepa_sim.data.formats.lerobot import detect, open_reader, open_writer
 from vjepa_sim.data.formats.lerobot.content import columns_of
-from vjepa_sim.data.formats.lerobot.layout import INFO
+from vjepa_sim.data.formats.lerobot.layout import ARM_NAME, INFO
 from vjepa_sim.data.formats.lerobot.rolling import Limits
 from vjepa_sim.envs.errors import UserError
 from vjepa_sim.envs.pose import difference
@@ -30,6 +40,18 @@ def test_reading_gives_back_what_was_written(tmp_path):
         assert entry.period == episode.period
         assert entry.cameras == ("ext1", "ext2", "wrist")
     assert open_reader(root).read(0).extras == {}
+
+
+@pytest.mark.parametrize(("arm", "robot"), [(None, "franka"), ("panda", "franka"), ("ur5e", "ur5e")])
+def test_the_robot_is_the_recorded_arm(tmp_path, arm, robot):
+    details = {"gripper": "robotiq", **({} if arm is None else {"arm": arm})}
+    root = write(tmp_path / "set", rich_episode(0, details=details))
+    assert json.loads((root / INFO).read_text())["robot_type"] == robot
+    (entry,) = open_reader(root).entries
+    assert (entry.arm, entry.gripper) == (arm or "", "robotiq")
+    if arm is None:  # as sets of older versions, which have no such column
+        drop_column(root, EPISODES, ARM_NAME)
+        assert open_reader(root).entries[0].arm == ""
 
 
 @pytest.mark.parametrize("source", ["ours", "golden"])
