@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from vjepa_sim.agents.agent import Agent
 from vjepa_sim.envs.errors import UserError
+from vjepa_sim.envs.options import OneOf, described
 from vjepa_sim.envs.registry import Registry
 from vjepa_sim.envs.safety import SafetyLimits
 
 if TYPE_CHECKING:
     from vjepa_sim.agents.calibration import ViewCalibration
+    from vjepa_sim.agents.planning.mpc import MPCConfig
     from vjepa_sim.envs.sim_env import SimEnv
     from vjepa_sim.protocols import LatentDynamics
 
@@ -93,6 +95,17 @@ class AgentSpec:
 
 
 AGENTS: Registry[AgentSpec] = Registry("agent")
+DEFAULT_PLANNER = "default"
+
+# Types of configuration fields; planners are imported only when needed, as they need PyTorch.
+_PLANNERS = "vjepa_sim.agents.planning.presets:PLANNERS"
+AgentName = Annotated[str, OneOf(AGENTS), described(AGENTS)]
+PlannerName = Annotated[str, OneOf(_PLANNERS), described(_PLANNERS)]
+
+
+def reference_policies() -> tuple[str, ...]:
+    """Names of the reference policies, in the order of tables."""
+    return tuple(name for name, spec in AGENTS.items() if spec.reference)
 
 
 def checkpoint_of(agent: str, named: str | None = None) -> str | None:
@@ -128,13 +141,43 @@ def check_view(agent: str, view: object | None) -> None:
         )
 
 
+def check_planner(agent: str, planner: str, config: MPCConfig | None = None) -> None:
+    """Refuse a planner that an agent does not support.
+
+    Args:
+        agent: name of one of :data:`AGENTS`.
+        planner: name of one of :data:`.PLANNERS`.
+        config: settings resolved for the agent's model, see :func:`.planner_for`; None before the model is loaded.
+
+    Raises:
+        UserError: there is no such planner, the agent has no planner, or it lacks what the planner needs.
+    """
+    spec = AGENTS[agent]
+    if not spec.planning:
+        if planner != DEFAULT_PLANNER:
+            raise UserError(f"--planner: no effect with --agent {agent}, which has no planner. Leave it out.")
+        return
+    from vjepa_sim.agents.planning.presets import PLANNERS
+
+    config = config or PLANNERS[planner].config
+    if config.gradient and not spec.differentiable:
+        raise UserError(
+            f"Planner {planner!r} needs gradients, which the rollouts of agent {agent!r} lack. Choose another planner."
+        )
+    if spec.privileged and not config.search:
+        raise UserError(
+            f"Planner {planner!r} does not search, so agent {agent!r} would never use the simulator. Choose another "
+            "planner."
+        )
+
+
 def load_agent(
     name: str,
     checkpoint: str | None = None,
     *,
     seed: int = 0,
     limits: SafetyLimits | None = None,
-    planner: str = "default",
+    planner: str = DEFAULT_PLANNER,
     view: ViewCalibration | None = None,
     env: SimEnv | None = None,
 ) -> Agent:
@@ -146,7 +189,7 @@ def load_agent(
         seed: random seed of the agent.
         limits: safety limits of the arm; None for the defaults.
         planner: planner of an agent that plans, see :func:`.planner_for`.
-        view: calibration of the camera for this checkpoint, see :func:`.load_view`; for ``mpc`` only.
+        view: calibration of the camera for this checkpoint, see :func:`.load_view`; for calibrated agents only.
         env: environment whose state a privileged agent reads; other agents are never given it.
 
     Raises:
@@ -155,6 +198,7 @@ def load_agent(
     """
     spec = AGENTS[name]
     checkpoint = checkpoint_of(name, checkpoint)
+    check_planner(name, planner)
     check_view(name, view)
     if spec.privileged and env is None:
         raise UserError(f"Agent {name!r} reads the simulator's state: pass env=, an unwrapped SimEnv.")
@@ -172,7 +216,7 @@ def load_agent(
 def _plan_with(setup: AgentSetup, name: str, model: LatentDynamics) -> Agent:
     """Model-predictive control with a world model."""
     from vjepa_sim.agents.planning.mpc import MPCAgent
-    from vjepa_sim.agents.planning.presets import check_planner, planner_for
+    from vjepa_sim.agents.planning.presets import planner_for
 
     config = planner_for(model, setup.planner)
     check_planner(name, setup.planner, config)
@@ -181,28 +225,22 @@ def _plan_with(setup: AgentSetup, name: str, model: LatentDynamics) -> Agent:
 
 
 def _mpc(setup: AgentSetup) -> Agent:
-    from vjepa_sim.agents.planning.presets import check_planner
     from vjepa_sim.registry import load_world_model
 
-    check_planner("mpc", setup.planner)
     return _plan_with(setup, "mpc", load_world_model(setup.required_checkpoint()))
 
 
 def _oracle(setup: AgentSetup) -> Agent:
-    from vjepa_sim.agents.planning.presets import check_planner
     from vjepa_sim.agents.policies.oracle import SimulatedRollouts
-    from vjepa_sim.world_model import WorldModel
+    from vjepa_sim.registry import load_world_model
 
-    check_planner("oracle", setup.planner)
-    model = WorldModel.from_pretrained(setup.required_checkpoint())
+    model = load_world_model(setup.required_checkpoint())
     return _plan_with(setup, "oracle", SimulatedRollouts(model, setup.privileged_env()))
 
 
 def _cosmos(setup: AgentSetup) -> Agent:
-    from vjepa_sim.agents.planning.presets import check_planner
     from vjepa_sim.agents.policies.cosmos import CosmosWorld
 
-    check_planner("cosmos", setup.planner)
     return _plan_with(setup, "cosmos", CosmosWorld(setup.required_checkpoint()))
 
 

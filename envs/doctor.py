@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
-from vjepa_sim.envs.simulation.gl import APT_LINES, LIBRARIES, has_library, select_backend
+from vjepa_sim.envs.gl import APT_LINES, LIBRARIES, has_library, select_backend
 
 PYTHONS = ((3, 11), (3, 13))  # oldest, newest
 INSTALL_GL = f"`{APT_LINES['egl']}`, or `{APT_LINES['osmesa']}` and MUJOCO_GL=osmesa"
@@ -50,7 +50,7 @@ def examine(image_path: Path) -> Iterator[Check]:
         present = [f"{name} ({library})" for name, library in LIBRARIES.items() if has_library(name)]
         yield Check("OpenGL libraries", bool(present), ", ".join(present) or "none", INSTALL_GL)
     yield _check("OpenGL backend", select_backend, INSTALL_GL)
-    remedy = f"give a writable --picture; if OpenGL is at fault, {INSTALL_GL}"
+    remedy = f"give a writable --image; if OpenGL is at fault, {INSTALL_GL}"
     yield _check("rendered image", lambda: _render(image_path), remedy)
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
+import tyro
 from tyro.constructors import PrimitiveConstructorSpec
 
 from vjepa_sim.envs.errors import UserError
@@ -17,12 +18,13 @@ class OneOf(PrimitiveConstructorSpec[Any]):
     nargs = 1
     choices = None
     _action = None
-    _names: Iterable[str] | str
+    _names: Iterable[str] | Callable[[], Iterable[str]] | str
 
-    def __init__(self, names: Iterable[str] | str):
+    def __init__(self, names: Iterable[str] | Callable[[], Iterable[str]] | str):
         """
         Args:
-            names: registry, or ``module:name`` of one that is imported only when needed.
+            names: registry, ``module:name`` of one that is imported only when needed, or a function that returns the
+                names.
         """
         object.__setattr__(self, "_names", names)  # the base class is frozen
 
@@ -30,10 +32,7 @@ class OneOf(PrimitiveConstructorSpec[Any]):
     def names(self) -> tuple[str, ...]:
         """All names that are valid now."""
         names = self._names
-        if isinstance(names, str):
-            module, _, name = names.partition(":")
-            names = getattr(importlib.import_module(module), name)
-        return tuple(names)
+        return tuple(_found(names) if isinstance(names, str) else names if isinstance(names, Iterable) else names())
 
     @property
     def metavar(self) -> str:
@@ -51,6 +50,28 @@ class OneOf(PrimitiveConstructorSpec[Any]):
     def str_from_instance(self, instance: Any) -> list[str]:
         """Command-line form of a default value."""
         return [str(instance)]
+
+
+def _found(path: str) -> Any:
+    """The object of a module, by ``module:name``."""
+    module, _, name = path.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def descriptions(registry: Mapping[str, Any] | str, text: str = "about") -> str:
+    """Each part of a registry with its description, for help texts.
+
+    Args:
+        registry: registry, or ``module:name`` of one that is imported only now.
+        text: attribute of the parts with the description; parts with an empty one are left out.
+    """
+    parts = _found(registry) if isinstance(registry, str) else registry
+    return "; ".join(f"{name}: {getattr(part, text)}" for name, part in parts.items() if getattr(part, text))
+
+
+def described(registry: Mapping[str, Any] | str) -> object:
+    """Annotation of a field with a default whose help text ends with the :func:`descriptions` of a registry's parts."""
+    return tyro.conf.arg(help_behavior_hint=lambda default: f"(default: {default}) {descriptions(registry)}")
 
 
 class SeveralOf(OneOf):

@@ -23,8 +23,9 @@ class RobotState:
         pose: flange pose in the base frame [4, 4], metres.
         joints: joint positions [J], radians.
         force: external force on the flange [3], newtons, base frame.
-        mode: the robot's mode, such as ``Idle`` or ``Move``.
-        success_rate: share of the last control packets that arrived in time, 0 to 1.
+        mode: the robot's own name for its mode, "" if it has none.
+        needs: in words, what a person must do before the robot accepts motions; "" if nothing.
+        link_quality: share of the last control packets that arrived in time, 0 to 1; None if the robot doesn't count.
         errors: names of the errors that the robot reports now.
     """
 
@@ -32,13 +33,19 @@ class RobotState:
     pose: np.ndarray
     joints: np.ndarray
     force: np.ndarray
-    mode: str
-    success_rate: float
+    mode: str = ""
+    needs: str = ""
+    link_quality: float | None = None
     errors: tuple[str, ...] = ()
 
 
 class Robot(Arm, Protocol):
     """An :class:`.Arm` with what a deployment needs besides moving it."""
+
+    @property
+    def arm_name(self) -> str:
+        """Name of the arm, one of :data:`.ARMS`."""
+        ...
 
     @property
     def gripper(self) -> str:
@@ -81,8 +88,11 @@ class Robot(Arm, Protocol):
         """Measure the camera for some seconds: images per second, and the longest wait for an image in seconds."""
         ...
 
-    def held_success_rate(self, seconds: float) -> float:
-        """Hold the arm still for some seconds; returns the share of control packets that arrived in time."""
+    def held_link_quality(self, seconds: float) -> float | None:
+        """Hold the arm still for some seconds; returns the share of control packets that arrived in time.
+
+        None, at once, from a robot that doesn't count them.
+        """
         ...
 
     def set_speed(self, share: float) -> None:
@@ -96,7 +106,8 @@ class Robot(Arm, Protocol):
     def judge(self) -> Progress | None:
         """Progress by the task's own test; None where a person decides.
 
-        Some tests count control steps: call this once after each reset and once after each command.
+        Some tests count control steps: call this once after each reset and once after each command. Before the first
+        reset it may be called at any time; None then means that there will be none.
         """
         ...
 

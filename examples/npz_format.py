@@ -24,7 +24,7 @@ from vjepa_sim.data.episode import Camera, Episode
 from vjepa_sim.data.files import lacking
 from vjepa_sim.data.formats import FORMATS, Entry, Format, Reader, Writer
 from vjepa_sim.data.formats.format import Progress
-from vjepa_sim.data.index import indexed
+from vjepa_sim.data.formats.index import indexed
 from vjepa_sim.envs.errors import UserError
 
 PATTERN = "episode-*.npz"

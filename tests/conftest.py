@@ -23,7 +23,7 @@ def own_cache(tmp_path_factory):
     """Indexes of data sets that come and go are kept out of the user's cache; compiled scenes stay there."""
     with pytest.MonkeyPatch.context() as patch:
         folder = tmp_path_factory.mktemp("cache")
-        patch.setattr("vjepa_sim.data.index.cache_folder", lambda: folder)
+        patch.setattr("vjepa_sim.data.formats.index.cache_folder", lambda: folder)
         yield
 
 
@@ -72,3 +72,13 @@ def stopping():
             signal.raise_signal(signal.SIGINT)
 
     return report
+
+
+@pytest.fixture
+def slide(monkeypatch):
+    """Registers the task ``slide`` for one test."""
+    from tests.slide import Slide
+    from vjepa_sim.envs.tasks import TASKS
+
+    tuple(TASKS)  # plugins first
+    monkeypatch.setitem(TASKS._parts, "slide", Slide)

@@ -192,15 +192,15 @@ def test_data_may_be_given_several_times(tmp_path, capsys):
 
 
 def test_a_data_set_is_inspected_linted_and_converted(episodes_folder, tmp_path, capsys):
-    picture, numbers = tmp_path / "sheet.png", tmp_path / "numbers.json"
-    assert main(["inspect", str(episodes_folder), "--picture", str(picture), "--json", str(numbers)]) == 0
+    image, numbers = tmp_path / "sheet.png", tmp_path / "numbers.json"
+    assert main(["inspect", str(episodes_folder), "--image", str(image), "--json", str(numbers)]) == 0
     assert "episodes:         6" in capsys.readouterr().out
-    assert picture.stat().st_size > 1000
+    assert image.stat().st_size > 1000
     assert json.loads(numbers.read_text())["episodes"] == 6
     assert main(["lint", str(episodes_folder), "--json", str(tmp_path / "findings.json")]) == 0
     assert main(["convert", "data", str(episodes_folder), "--to", "lerobot", "--out", str(tmp_path / "lerobot")]) == 0
     assert "6 episodes are in" in capsys.readouterr().out
-    assert main(["inspect", str(tmp_path / "lerobot"), "--picture", str(picture)]) == 0
+    assert main(["inspect", str(tmp_path / "lerobot"), "--image", str(image)]) == 0
     assert "(lerobot)" in capsys.readouterr().out
 
 

@@ -48,6 +48,7 @@ def test_imperfections_are_options(goals, tmp_path):
     options = ["--imperfections.camera-latency", "0.2", "--imperfections.seed", "7"]
     assert main(["deploy", *arguments, *options, "--out", str(tmp_path / "out")]) == 0
     config = json.loads((tmp_path / "out" / "deploy_config.json").read_text())["config"]
+    assert (config["arm"], config["gripper"]) == ("panda", "robotiq")  # those of the goals
     assert (config["imperfections"]["camera_latency"], config["imperfections"]["seed"]) == (0.2, 7)
     assert (tmp_path / "out" / "dry_run.json").exists()
 
@@ -58,6 +59,7 @@ def test_imperfections_are_options(goals, tmp_path):
         (["--task", "reach"], "are for grasp"),
         (["--object", "box"], "are for cup"),
         (["--gripper", "panda_hand"], "are for robotiq"),
+        (["--arm", "pander"], "Did you mean 'panda'"),
         (["--backend", "noisysim"], "Did you mean 'noisy-sim'"),
         (["--backend", "franka"], "--host"),
         (["--slow-first"], "one speed"),
@@ -83,6 +85,11 @@ def test_mistakes_are_answered_with_status_2(goals, arguments, message, tmp_path
         (["--host", "172.16.0.2"], "--host: no effect without --camera"),
         (["--steps", "5", "--name", "done"], "--steps, --name: no effect"),
         (["--camera", "0", "--task", "grasp", "--seed", "3"], "--task, --seed: no effect with --camera"),
+        (["--camera", "0", "--driver", "nonsense"], "--driver: no effect with --camera alone"),
+        (["--camera", "0", "--gripper", "panda_hand"], "--gripper: no effect with --camera alone"),
+        (["--backend", "nonsense"], "Unknown backend 'nonsense'"),
+        (["--backend", "franka", "--camera", "0"], "--host HOST"),
+        (["--backend", "sim", "--camera", "0"], "--camera: no effect with --backend sim"),
     ],
 )
 def test_a_goal_is_from_the_camera_or_from_the_simulator(arguments, message, tmp_path, capsys):
@@ -115,13 +122,21 @@ def test_a_goal_is_taken_when_the_camera_has_found_its_exposure(tmp_path, monkey
     assert goal.rgb.min() >= 149  # 1.5 s
 
 
+def test_a_goal_is_taken_on_any_backend_with_the_robots_state(tmp_path):
+    assert main(["capture-goal", "--out", str(tmp_path / "goals"), "--backend", "sim", "--steps", "4"]) == 0
+    (goal,) = load_goals(tmp_path / "goals")
+    assert goal.steps == 4
+    assert goal.state.shape == (7,)
+
+
 def test_limits_are_options_and_hold_for_the_planner_too(goals, tmp_path):
     arguments = ["--goals", str(goals), "--backend", "sim", "--agent", "random", "--dry-run"]
     limits = ["--limits.max-translation", "0.01", "--limits.workspace-high", "0.8", "0.3", "0.5"]
     assert main(["deploy", *arguments, *limits, "--out", str(tmp_path / "out")]) == 0
     told = json.loads((tmp_path / "out" / "deploy_config.json").read_text())["config"]["limits"]
-    assert told == {**asdict(default_limits("robotiq")), "max_translation": 0.01, "workspace_high": [0.8, 0.3, 0.5]} | {
-        "workspace_low": list(default_limits("robotiq").workspace_low)
+    usual = default_limits("panda", "robotiq")
+    assert told == {**asdict(usual), "max_translation": 0.01, "workspace_high": [0.8, 0.3, 0.5]} | {
+        "workspace_low": list(usual.workspace_low)
     }
     (log,) = json.loads((tmp_path / "out" / "dry_run.json").read_text())["planned"]
     assert max(map(abs, log["action"][:3])) <= 0.01
@@ -130,10 +145,12 @@ def test_limits_are_options_and_hold_for_the_planner_too(goals, tmp_path):
 def test_limits_that_are_not_given_are_the_grippers():
     options = LimitOptions(max_force=10.0)
     for gripper in ("robotiq", "panda_hand"):
-        assert chosen_limits(options, "franka", gripper) == replace(default_limits(gripper), max_force=10.0)
-    assert chosen_limits(options, "loopback", "robotiq").max_camera_age > default_limits("robotiq").max_camera_age
-    given = LimitOptions(workspace_low=default_limits("robotiq").workspace_low)
-    assert chosen_limits(given, "franka", "panda_hand").workspace_low == given.workspace_low
+        usual = default_limits("panda", gripper)
+        assert chosen_limits(options, "franka", "panda", gripper) == replace(usual, max_force=10.0)
+    usual = default_limits("panda", "robotiq")
+    assert chosen_limits(options, "loopback", "panda", "robotiq").max_camera_age > usual.max_camera_age
+    given = LimitOptions(workspace_low=usual.workspace_low)
+    assert chosen_limits(given, "franka", "panda", "panda_hand").workspace_low == given.workspace_low
 
 
 def test_what_was_typed_before_a_question_is_no_yes(monkeypatch):

@@ -15,7 +15,7 @@ from vjepa_sim.agents.bench.timing import in_turn
 from vjepa_sim.data.clips import Clips
 from vjepa_sim.data.formats import Entry, open_reader
 from vjepa_sim.data.formats.droid import DroidReader, episode_folder, find_episodes
-from vjepa_sim.data.index import indexed
+from vjepa_sim.data.formats.index import indexed
 from vjepa_sim.data.mixture import Mixture, load_mixture, parse_source
 from vjepa_sim.envs import pose
 

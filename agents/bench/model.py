@@ -13,7 +13,7 @@ from torch import nn
 from vjepa_sim.agents.bench.timing import in_turn
 from vjepa_sim.card import ModelCard
 from vjepa_sim.models.ac_predictor import ACPredictor
-from vjepa_sim.training.presets import PRESETS, get_preset
+from vjepa_sim.training.presets import PRESETS
 from vjepa_sim.transform import ImageTransform
 from vjepa_sim.world_model import WorldModel
 
@@ -41,7 +41,7 @@ def bench_model(checkpoint: str, presets: tuple[str, ...], report: Callable[[int
         GFLOP/s, parameters and peak memory in GB.
     """
     for preset in presets:
-        get_preset(preset)
+        PRESETS.check(preset)
     a, b = torch.randn(MATRIX, MATRIX), torch.randn(MATRIX, MATRIX)
     seconds = np.median(in_turn({"product": lambda: a @ b}, rounds=5)["product"])
     result: dict = {"threads": torch.get_num_threads(), "machine_gflops": 2 * MATRIX**3 / seconds / 1e9}

@@ -14,7 +14,7 @@ from vjepa_sim.agents.planning.presets import PLANNERS, REFERENCE
 from vjepa_sim.envs.observation import Goal, Observation
 from vjepa_sim.envs.sim_env import SimEnv
 from vjepa_sim.envs.tasks import TASKS
-from vjepa_sim.world_model import WorldModel
+from vjepa_sim.registry import load_world_model
 
 STARTS = 3  # per task
 EQUAL = 1e-5  # energies that differ by less are equal
@@ -45,7 +45,7 @@ def bench_plan(checkpoint: str) -> dict:
         seconds, after each iteration and after the descent; and for all but the reference its speed relative to the
         reference, the share of starts in which its energy is no higher, and its mean energy less the reference's.
     """
-    model = WorldModel.from_pretrained(checkpoint)
+    model = load_world_model(checkpoint)
     found: dict[str, list[_Decision]] = {name: [] for name in SEARCHES}
     for task in TASKS:
         env = SimEnv(task, "box")

@@ -25,7 +25,7 @@ WARM_UP = 20.0  # s in which memory may still grow; at most a third of the durat
 SAMPLING = 2.0  # s between two samples of a process
 SPAN = np.array([0.003, 0.003, 0.003, 0.0, 0.0, 0.01, 0.0])  # metres and radians; larger steps take more than a period
 CLOSEDNESS = 0.5  # closedness to which the gripper sometimes closes
-COLUMNS = ("seconds", "off_mm", "off_rad", "success_rate", "stamp", "lead")
+COLUMNS = ("seconds", "off_mm", "off_rad", "link_quality", "stamp", "lead")
 
 
 def bench_robot(minutes: float, report: Callable[[int, int], None], host: str = "127.0.0.1") -> dict:
@@ -89,8 +89,8 @@ def _drive(env: RobotEnv, pid: int, seconds: float, report: Callable[[int, int],
         "settling_error_mm": _spread(steps["off_mm"]),
         "settling_error_rad": _spread(steps["off_rad"]),
         "control_success_rate": {
-            "median": float(np.median(steps["success_rate"])),
-            "min": float(steps["success_rate"].min()),
+            "median": float(np.median(steps["link_quality"])),
+            "min": float(steps["link_quality"].min()),
         },
         "frames": len(np.unique(steps["stamp"])),
         "stamps_out_of_order": int(np.sum(np.diff(steps["stamp"], prepend=first_stamp) <= 0)),
@@ -111,10 +111,15 @@ def _step(env: RobotEnv, action: np.ndarray) -> tuple[float, ...]:
         passed,
         1000 * float(np.linalg.norm(off[POSITION])),
         float(np.linalg.norm(off[ROTATION])),
-        env.robot.robot_state().success_rate,
+        _link_quality(env),
         stamp,
         stamp - start,
     )
+
+
+def _link_quality(env: RobotEnv) -> float:
+    quality = env.robot.robot_state().link_quality
+    return math.nan if quality is None else quality
 
 
 def _spread(values: np.ndarray) -> dict[str, float]:

@@ -85,7 +85,7 @@ def _compile_robosuite() -> None:
 
 def _make_robosuite():
     """robosuite's lifting task with the same gripper, camera and control period."""
-    from vjepa_sim.envs.simulation.gl import select_backend
+    from vjepa_sim.envs.gl import select_backend
 
     select_backend()
     import contextlib

@@ -9,8 +9,8 @@ none, as the arm's measured state and the image from another place contradict ea
 """
 
 from vjepa_sim.agents.calibration.calibration import VIEW_FILE, ViewCalibration, fit_view, load_view
+from vjepa_sim.agents.calibration.config import CalibrationConfig
 from vjepa_sim.agents.calibration.moves import (
-    OVER_TABLE,
     Moves,
     approach,
     check_moves,
@@ -20,8 +20,8 @@ from vjepa_sim.agents.calibration.moves import (
 )
 
 __all__ = [
-    "OVER_TABLE",
     "VIEW_FILE",
+    "CalibrationConfig",
     "Moves",
     "ViewCalibration",
     "approach",

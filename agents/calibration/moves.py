@@ -14,7 +14,7 @@ from vjepa_sim.envs.errors import UserError
 from vjepa_sim.envs.observation import Observation
 from vjepa_sim.envs.pose import ACTION_DIM, POSITION
 from vjepa_sim.envs.safety import SafetyEnvelope, SafetyLimits
-from vjepa_sim.world_model import WorldModel
+from vjepa_sim.protocols import LatentDynamics
 
 LENGTHS = (0.8, 1.2)  # range of a motion's length, as a share of the nominal one
 ROOM = 2.0  # maximum distance from the start, in nominal lengths
@@ -22,7 +22,6 @@ MAX_DRAWS = 1000
 MIN_MOVES = 6
 GRID, ROUNDS = 13, 2  # candidates along each axis; grids, from coarse to fine around the best
 REACH = 0.075  # m, half of the first grid's width
-OVER_TABLE = (0.46, 0.0, 0.25)  # m: flange in the middle of the simulator's images, the fingers above any object
 MAX_STEPS, ARRIVED = 60, 0.005  # maximum steps of an approach; tolerance in m
 
 
@@ -46,7 +45,7 @@ class Moves:
 
 
 @torch.inference_mode()
-def infer_move(model: WorldModel, before: Observation, after: np.ndarray) -> np.ndarray:
+def infer_move(model: LatentDynamics, before: Observation, after: np.ndarray) -> np.ndarray:
     """Infer a horizontal motion: the one whose predicted outcome is nearest to the image after it, by features.
 
     Args:
@@ -71,7 +70,7 @@ def infer_move(model: WorldModel, before: Observation, after: np.ndarray) -> np.
 
 
 def infer_moves(
-    model: WorldModel,
+    model: LatentDynamics,
     observations: list[Observation],
     on_move: Callable[[int, int], None] = lambda done, total: None,
 ) -> Moves:
@@ -124,7 +123,7 @@ def make_moves(
     The model infers them afterwards: a large one takes long, and the arm should not wait in the air.
 
     Args:
-        arm: arm in its safety envelope, the gripper over the table and in the camera's view.
+        arm: arm under control, in its safety envelope; the gripper over the table and in the camera's view.
         count: number of motions.
         size: nominal length of a motion in metres; lengths vary by ± 20 %.
         seed: random seed of the directions and lengths.
@@ -139,7 +138,7 @@ def make_moves(
     """
     check_moves(count, size, arm.limits)
     rng = np.random.default_rng(seed)
-    observations = [arm.reset()]
+    observations = [arm.observe()]
     start = observations[0].state[:2].astype(np.float64)
     for number in range(count):
         action = np.zeros(ACTION_DIM)
@@ -154,14 +153,13 @@ def approach(arm: SafetyEnvelope, place: tuple[float, float, float]) -> None:
     """Move the flange to a position on a straight line, within the safety envelope; the way must be free.
 
     Args:
-        arm: arm in its safety envelope.
+        arm: arm under control, in its safety envelope.
         place: position of the flange [3], metres, base frame.
 
     Raises:
         UserError: the envelope keeps the arm from reaching the position.
         ArmFault: a fault stopped the arm.
     """
-    arm.reset()
     longest = arm.limits.max_translation
     for _ in range(MAX_STEPS):
         away = np.subtract(place, arm.target[POSITION])

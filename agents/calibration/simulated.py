@@ -6,76 +6,79 @@ import csv
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from vjepa_sim.agents.calibration.calibration import COLUMNS, ViewCalibration, fit_view
-from vjepa_sim.agents.calibration.moves import OVER_TABLE, Moves, approach, infer_moves, make_moves
+from vjepa_sim.agents.calibration.config import OVER_TABLE, CalibrationConfig
+from vjepa_sim.agents.calibration.moves import Moves, approach, infer_moves, make_moves
 from vjepa_sim.checkpoint import fingerprint
+from vjepa_sim.envs.backends import make_robot
 from vjepa_sim.envs.errors import UserError
-from vjepa_sim.envs.robot import simulated_camera
 from vjepa_sim.envs.scene.cameras import LEFT, Viewpoint, left_at
 from vjepa_sim.envs.seeds import evaluation_seed
 from vjepa_sim.envs.sim_env import SimEnv
+from vjepa_sim.envs.simulation.scenario import start_of
 from vjepa_sim.envs.simulation.simulation import PERIOD
-from vjepa_sim.world_model import WorldModel
+from vjepa_sim.envs.start import Start
+from vjepa_sim.protocols import LatentDynamics
 
 AZIMUTHS = tuple(range(35, 86, 10))  # degrees, as in the V-JEPA 2 paper
+TASK = "reach"
+START_SIZE = 64  # pixels of images that are not used
 FIRST_SEED = 2_000_000  # of the scenes, apart from those of evaluations
 
 
-@dataclass(frozen=True, kw_only=True)
-class SimulatedView:
-    """Settings of a calibration in the simulator.
+def observe_moves(
+    config: CalibrationConfig,
+    model: LatentDynamics,
+    viewpoint: Viewpoint,
+    on_move: Callable[[int, int], None] = lambda done, total: None,
+) -> tuple[Moves, dict[str, Any]]:
+    """Make the motions in front of a simulated camera, and let the model infer them.
 
-    Attributes:
-        checkpoint: bundled name or folder of the world model.
-        gripper, object_name, size: settings of the environment, see :class:`.SimEnv`.
-        seed: random seed of the scene and the motions.
-        moves: number of motions.
-        move_size: nominal length of a motion in metres; lengths vary by ± 20 %.
-        start: first position of the flange [3], metres, base frame.
+    Args:
+        config: settings, of a backend whose camera can be moved.
+        model: model of the checkpoint.
+        viewpoint: pose of the camera.
+        on_move: called with the number of motions inferred so far and in all.
+
+    Returns:
+        The motions, and the description of the camera.
+
+    Raises:
+        UserError: the model does not fit the environment, or the motions don't fit into the workspace.
     """
+    period = PERIOD if model.card.period is None else round(model.card.period, 4)
+    model.card.check_fit(period, config.size, arm=config.arm_name, gripper=config.gripper)
+    env = make_robot(
+        TASK,
+        config.backend,
+        config.arm_name,
+        gripper=config.gripper,
+        period=period,
+        start=_sample_start(config, period),
+        viewpoint=viewpoint,
+        **config.scene_settings(),
+    )
+    try:
+        env.arm.reset()
+        approach(env.arm, config.start or OVER_TABLE)
+        observations = make_moves(env.arm, count=config.moves, size=config.move_size, seed=config.seed)
+        camera = env.robot.camera_card
+    finally:
+        env.close()
+    return infer_moves(model, observations, on_move), camera
 
-    checkpoint: str = "tiny"
-    gripper: str = "robotiq"
-    object_name: str = "box"
-    size: int = 256
-    seed: int = 0
-    moves: int = 30
-    move_size: float = 0.05
-    start: tuple[float, float, float] = OVER_TABLE
 
-    def observe(
-        self, model: WorldModel, viewpoint: Viewpoint, on_move: Callable[[int, int], None] = lambda done, total: None
-    ) -> Moves:
-        """Make the motions in front of a camera, and let the model infer them.
-
-        Args:
-            model: model of the checkpoint.
-            viewpoint: pose of the camera.
-            on_move: called with the number of motions inferred so far and in all.
-
-        Raises:
-            UserError: the model does not fit the environment, or the motions don't fit into the workspace.
-        """
-        period = PERIOD if model.card.period is None else round(model.card.period, 4)
-        model.card.check_fit(period, self.size, self.gripper)
-        env = SimEnv(
-            "reach", self.object_name, gripper=self.gripper, size=self.size, period=period, viewpoint=viewpoint
-        )
-        try:
-            env.reset(seed=evaluation_seed(FIRST_SEED, self.seed))
-            approach(env.arm, self.start)
-            observations = make_moves(env.arm, count=self.moves, size=self.move_size, seed=self.seed)
-        finally:
-            env.close()
-        return infer_moves(model, observations, on_move)
-
-    def fit(self, moves: Moves, viewpoint: Viewpoint) -> ViewCalibration:
-        """Fit the calibration to motions in front of a camera; see :func:`.fit_view`."""
-        camera = simulated_camera(self.gripper, self.size)
-        if viewpoint != LEFT.viewpoint:  # the viewpoint of all backends
-            camera["simulated"]["azimuth"] = viewpoint.azimuth
-        return fit_view(moves, self.checkpoint, fingerprint(self.checkpoint), camera)
+def _sample_start(config: CalibrationConfig, period: float) -> Start:
+    """The scene of the seed."""
+    env = SimEnv(TASK, config.object, arm=config.arm_name, gripper=config.gripper, size=START_SIZE, period=period)
+    try:
+        seed = evaluation_seed(FIRST_SEED, config.seed)
+        env.reset(seed=seed)
+        return start_of(env.simulation, TASK, seed)
+    finally:
+        env.close()
 
 
 @dataclass(frozen=True)
@@ -99,12 +102,14 @@ class SweepRow:
 
 
 def sweep(
-    settings: SimulatedView, model: WorldModel, on_move: Callable[[int, int], None] = lambda done, total: None
+    config: CalibrationConfig,
+    model: LatentDynamics,
+    on_move: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[SweepRow]:
     """Calibrate cameras at all :data:`AZIMUTHS` with the same scene and motions.
 
     Args:
-        settings: settings of the calibrations.
+        config: settings of the calibrations.
         model: model of the checkpoint.
         on_move: called with the number of motions inferred so far and in all.
 
@@ -117,9 +122,10 @@ def sweep(
         def on_one(done: int, total: int, earlier: int = number) -> None:
             on_move(earlier * total + done, len(AZIMUTHS) * total)
 
-        moves = settings.observe(model, left_at(azimuth), on_one)
+        moves, camera = observe_moves(config, model, left_at(azimuth), on_one)
         try:
-            rows.append(SweepRow(azimuth, settings.fit(moves, left_at(azimuth))))
+            view = fit_view(moves, config.checkpoint, fingerprint(config.checkpoint), camera)
+            rows.append(SweepRow(azimuth, view))
         except UserError as error:  # a result of the sweep, not its end
             rows.append(SweepRow(azimuth, None, str(error)))
     return rows

@@ -11,7 +11,7 @@ from dataclasses import KW_ONLY, dataclass, field
 import numpy as np
 
 from vjepa_sim.agents.agent import Agent
-from vjepa_sim.agents.policies.expert import Expert
+from vjepa_sim.agents.policies.expert import Expert, skill_for
 from vjepa_sim.envs import pose
 from vjepa_sim.envs.errors import UserError
 from vjepa_sim.envs.observation import Goal, Observation
@@ -65,11 +65,13 @@ class BehaviorSpec:
         make: makes the behavior of a freshly reset environment, with a random generator and, if ``needs_agent``, an
             agent, else None.
         needs_agent: whether it acts with an agent that has a checkpoint.
+        check_task: raises :class:`.UserError` for the name of a task that the behavior does not support.
     """
 
     name: str
     make: Callable[[SimEnv, np.random.Generator, Agent | None], Behavior]
     needs_agent: bool = False
+    check_task: Callable[[str], object] = lambda task: None
 
 
 BEHAVIORS: Registry[BehaviorSpec] = Registry("behavior")
@@ -172,10 +174,10 @@ def _planner(env: SimEnv, rng: np.random.Generator, agent: Agent | None) -> Beha
 
 
 for _spec in (
-    BehaviorSpec("expert", lambda env, rng, agent: _expert(env)),
-    BehaviorSpec("noisy-expert", lambda env, rng, agent: _expert(env, _noise(env, rng))),
+    BehaviorSpec("expert", lambda env, rng, agent: _expert(env), check_task=skill_for),
+    BehaviorSpec("noisy-expert", lambda env, rng, agent: _expert(env, _noise(env, rng)), check_task=skill_for),
     BehaviorSpec("explore", lambda env, rng, agent: Behavior(Explore(env, rng))),
     BehaviorSpec("random", lambda env, rng, agent: Behavior(_random(env, rng))),
-    BehaviorSpec("planner", _planner, needs_agent=True),
+    BehaviorSpec("planner", _planner, needs_agent=True, check_task=skill_for),
 ):
     BEHAVIORS.register(_spec)

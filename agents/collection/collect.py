@@ -84,9 +84,9 @@ def collect(
         from vjepa_sim.checkpoint import fingerprint
 
         # Checked here, so that the error is not raised in a worker.
-        card = card_of(load_agent(config.agent, config.checkpoint, planner=config.planner))
+        card = card_of(load_agent(config.agent, config.checkpoint, planner=config.agent_planner))
         if card is not None:
-            card.check_fit(PERIOD, config.size, config.gripper)
+            card.check_fit(PERIOD, config.size, arm=config.arm, gripper=config.gripper)
         settings["checkpoint_crc32"] = fingerprint(config.checkpoint)  # the checkpoint at a path may be replaced
     # Settings of collections that were made before these could be chosen.
     assumed = {
@@ -163,20 +163,19 @@ _ENVIRONMENTS: dict[tuple, SimEnv] = {}  # of this worker process: loading a sce
 
 
 @cache
-def _load_acting(name: str, checkpoint: str, planner: str, gripper: str) -> Agent:
+def _load_acting(name: str, checkpoint: str, planner: str, *, arm: str, gripper: str) -> Agent:
     """Load the agent once per worker process, and use one core: the others are for the other workers."""
     import torch
 
     torch.set_num_threads(1)
-    return load_agent(name, checkpoint, limits=default_limits(gripper), planner=planner)
+    return load_agent(name, checkpoint, limits=default_limits(arm, gripper), planner=planner)
 
 
 def _collect_one(out: Path, index: int, config: CollectConfig) -> tuple[str, bool, int]:
     """Collect and write one episode; return its behavior, its success and its number of frames."""
     seed = training_seed(config.seed, index)
     rng = np.random.default_rng([seed, 1])
-    task = config.tasks[index % len(config.tasks)]
-    object_name = config.objects[index // len(config.tasks) % len(config.objects)]
+    task, object_name = config.turn(index)
     names, shares = list(config.mix), np.array(list(config.mix.values()), float)
     name = str(rng.choice(names, p=shares / shares.sum()))
     strength = config.randomize * max(0.0, 2 * rng.random() - 1)
@@ -185,7 +184,9 @@ def _collect_one(out: Path, index: int, config: CollectConfig) -> tuple[str, boo
     _, info = env.reset(seed=seed, options={"randomize": strength})
     agent = None
     if BEHAVIORS[name].needs_agent and config.checkpoint is not None:
-        agent = _load_acting(config.agent, config.checkpoint, config.planner, config.gripper)
+        agent = _load_acting(
+            config.agent, config.checkpoint, config.agent_planner, arm=config.arm, gripper=config.gripper
+        )
     behavior = BEHAVIORS[name].make(env, rng, agent)
     builder = SimEpisodeBuilder(env, config.cameras)
     builder.add_row(info)
@@ -196,9 +197,13 @@ def _collect_one(out: Path, index: int, config: CollectConfig) -> tuple[str, boo
 
     with suppress(ArmFault):  # the episode ends where the arm was stopped
         rollout(env, behavior, on_step, config.steps)
-    details = {"task": task, "object": object_name, "randomize": strength, "gripper": config.gripper}
-    if config.arm != CollectConfig.arm:
-        details["arm"] = config.arm
+    details = {
+        "task": task,
+        "object": object_name,
+        "randomize": strength,
+        "arm": config.arm,
+        "gripper": config.gripper,
+    }
     episode = builder.build(success=builder.success_ever, behavior=name, seed=seed, details=details)
     write_episode(out, index, episode)
     return name, builder.success_ever, len(episode)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated
 
-from vjepa_sim.agents.registry import AGENTS
+from vjepa_sim.agents.registry import AGENTS, DEFAULT_PLANNER, AgentName, PlannerName, check_planner
 from vjepa_sim.envs.episode_config import EpisodeConfig
 from vjepa_sim.envs.errors import UserError
-from vjepa_sim.envs.options import OneOf, SeveralOf, Shares
+from vjepa_sim.envs.options import SeveralOf, Shares
 from vjepa_sim.envs.scene.cameras import CAMERAS, LEFT
 from vjepa_sim.envs.seeds import training_seed
 
@@ -30,9 +30,9 @@ class CollectConfig(EpisodeConfig):
             strength of the others is uniform up to this value.
         mix: share of each behavior, such as expert=0.5,random=0.5.
         cameras: recorded cameras.
-        checkpoint: checkpoint of the agent in the behavior planner (DAgger): it acts first, then the expert, whose
-            actions are recorded at every step.
-        agent: agent in the behavior planner.
+        checkpoint: checkpoint of the agent that acts in some behaviors, such as planner (DAgger): it acts first, then
+            the expert, whose actions are recorded at every step.
+        agent: agent of these behaviors.
         planner: planner of that agent; policy is the fastest.
     """
 
@@ -46,29 +46,35 @@ class CollectConfig(EpisodeConfig):
     )
     cameras: Annotated[tuple[str, ...], SeveralOf(CAMERAS)] = (LEFT.name,)
     checkpoint: str | None = None
-    agent: Annotated[str, OneOf(AGENTS)] = "mpc"
-    planner: Annotated[str, OneOf("vjepa_sim.agents.planning.presets:PLANNERS")] = "policy"
+    agent: AgentName = "mpc"
+    planner: PlannerName = "policy"
 
     def __post_init__(self) -> None:
         from vjepa_sim.agents.collection.behaviors import BEHAVIORS
 
+        BEHAVIORS.check(*self.mix)
         super().__post_init__()
         CAMERAS.check(*self.cameras)
         if not self.cameras or len(set(self.cameras)) < len(self.cameras):
             raise UserError(f"cameras={self.cameras}: give at least one, and each once.")
         for name, share in self.mix.items():
-            BEHAVIORS.check(name)
             if not 0 <= share < float("inf"):
                 raise UserError(f"The share of behavior {name!r} is {share}; it must be a number and not negative.")
         if not sum(self.mix.values()) > 0:
             raise UserError(
                 f"The shares of the mix {self.mix} add up to 0; give at least one behavior a positive share."
             )
-        acting = [name for name, share in self.mix.items() if share > 0 and BEHAVIORS[name].needs_agent]
-        if bool(acting) != (self.checkpoint is not None):
+        acting = any(share > 0 and BEHAVIORS[name].needs_agent for name, share in self.mix.items())
+        with_agent = ", ".join(name for name, each in BEHAVIORS.items() if each.needs_agent)
+        if acting != (self.checkpoint is not None):
             raise UserError(
-                f"mix={self.mix} and checkpoint={self.checkpoint}: the behavior 'planner', and no other, needs a "
-                "checkpoint."
+                f"mix={self.mix} and checkpoint={self.checkpoint}: a behavior with an agent ({with_agent}), and no "
+                "other, needs a checkpoint."
+            )
+        if not acting and (self.agent, self.planner) != (CollectConfig.agent, CollectConfig.planner):
+            raise UserError(
+                f"--agent {self.agent}, --planner {self.planner}: no effect without a behavior in which an agent acts. "
+                f"Leave them out, or give {with_agent} a share in --mix."
             )
         spec = AGENTS[self.agent]
         if not spec.ours or spec.privileged:
@@ -77,12 +83,8 @@ class CollectConfig(EpisodeConfig):
                 f"Agent {self.agent!r} can't act in a collection: expected one with a checkpoint in this project's "
                 f"format that isn't privileged: {able}."
             )
-        if self.planner != CollectConfig.planner:
-            if not spec.planning:
-                raise UserError(f"--planner {self.planner}: no effect with --agent {self.agent}, which has no planner.")
-            from vjepa_sim.agents.planning.presets import PLANNERS  # imports PyTorch, which most collections don't need
-
-            PLANNERS.check(self.planner)
+        if acting:  # the planners need PyTorch, which most collections don't
+            check_planner(self.agent, self.agent_planner)
         if self.episodes < 1 or self.steps < 1:
             raise UserError(f"episodes={self.episodes} and steps={self.steps} must both be at least 1.")
         if not 16 <= self.size <= 1024 or self.size % 2:
@@ -90,3 +92,24 @@ class CollectConfig(EpisodeConfig):
         if not 0 <= self.randomize <= 1:
             raise UserError(f"randomize={self.randomize} is outside 0..1.")
         training_seed(self.seed, self.episodes - 1)
+
+    def check_pair(self, task: str, object_name: str) -> None:
+        """See :meth:`.EpisodeConfig.check_pair`; every behavior of the mix must be able to do the task, too."""
+        from vjepa_sim.agents.collection.behaviors import BEHAVIORS
+
+        super().check_pair(task, object_name)
+        for name, share in self.mix.items():
+            if share > 0:
+                BEHAVIORS[name].check_task(task)
+
+    def turn(self, index: int) -> tuple[str, str]:
+        """Task and object of an episode, by its number."""
+        left_out = self.left_out
+        turns = [(task, name) for name in self.objects for task in self.tasks if (task, name) not in left_out]
+        return turns[index % len(turns)]
+
+    @property
+    def agent_planner(self) -> str:
+        """Planner of the agent; ``default`` for an agent without one, unless another is given."""
+        without = not AGENTS[self.agent].planning and self.planner == CollectConfig.planner
+        return DEFAULT_PLANNER if without else self.planner

@@ -11,6 +11,7 @@ from vjepa_sim.agents.comparison.conditions import condition_of
 from vjepa_sim.agents.comparison.run_folder import RunFolder
 from vjepa_sim.agents.evaluation.action_score import JSON_FILE as SCORE_FILE
 from vjepa_sim.agents.plotting.panel import Sheet
+from vjepa_sim.agents.registry import AGENTS
 from vjepa_sim.data.files import lacking, read_json_object
 from vjepa_sim.envs.errors import UserError
 
@@ -86,9 +87,9 @@ def rank(runs: list[RunFolder], folders: list[Path]) -> Comparison:
 
 def _unscored(runs: list[RunFolder]) -> str:
     """The scores that are missing, and the command for the first of them."""
-    planning = [run for run in runs if run.config["agent"] == "mpc"]
+    planning = [run for run in runs if _plans(run.config["agent"])]
     if not planning:
-        return "Only evaluations of mpc can have one."
+        return f"Only evaluations of an agent that plans can have one: {', '.join(filter(_plans, AGENTS))}."
     config = planning[0].config
     return (
         f"Missing: {', '.join(run.name for run in planning)}. Make the first with: vjepa-sim score --checkpoint "
@@ -107,9 +108,15 @@ def _read(folder: Path) -> dict:
     return score
 
 
+def _plans(agent: str) -> bool:
+    """Whether an agent plans with the checkpoint's own predictor, which a score measures; an oracle doesn't."""
+    spec = AGENTS.get(agent)  # None for an agent of a plugin that is not loaded
+    return spec is not None and spec.planning and spec.ours and not spec.privileged
+
+
 def _score_of(run: RunFolder, scores: list[tuple[Path, dict]]) -> tuple[Path, dict] | None:
-    """Folder and score of a run's checkpoint and planner; None for other agents than mpc."""
-    if run.config["agent"] != "mpc":
+    """Folder and score of a run's checkpoint and planner; None for an agent that can't have one."""
+    if not _plans(run.config["agent"]):
         return None
     wanted = ("checkpoint_crc32", "planner")
     same = [(f, s) for f, s in scores if all(s["config"].get(name) == run.config.get(name) for name in wanted)]

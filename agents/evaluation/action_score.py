@@ -73,7 +73,7 @@ def score_actions(
         clips and of distinct clips; and the motions of each clip in metres.
 
     Raises:
-        UserError: the period or the gripper of the model differs from the clips'.
+        UserError: the period, the arm or the gripper of the model differs from the clips'.
     """
     card = agent.model.card
     period = card.period
@@ -82,12 +82,13 @@ def score_actions(
             f"Checkpoint {config.checkpoint} was trained for steps of {period} s; the clips' are {mixture.period} s. "
             f"Give --period {period}."
         )
-    grippers = {name for record in mixture.records for name in record["grippers"]}
-    if card.grippers() and not grippers <= card.grippers():
-        raise UserError(
-            f"Checkpoint {config.checkpoint} was trained with {', '.join(sorted(card.grippers()))}; these were "
-            f"recorded with {', '.join(sorted(grippers))}."
-        )
+    for part, known in (("arms", card.arms()), ("grippers", card.grippers())):
+        recorded = {name for record in mixture.records for name in record[part]}
+        if known and not recorded <= known:
+            raise UserError(
+                f"Checkpoint {config.checkpoint} was trained with {', '.join(sorted(known))}; these were recorded with "
+                f"{', '.join(sorted(recorded))}."
+            )
     seen = learned_from(card, mixture)  # if so, only held-out episodes are used
     drawn = [[SEED, row] for row in range(config.clips)]
     clips = mixture.draw_motion(drawn, config.horizon + 1, held_out=bool(seen), images=True)

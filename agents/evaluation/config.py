@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
-from vjepa_sim.agents.registry import AGENTS, check_view, checkpoint_of
+from vjepa_sim.agents.registry import (
+    AGENTS,
+    DEFAULT_PLANNER,
+    AgentName,
+    PlannerName,
+    check_planner,
+    check_view,
+    checkpoint_of,
+    reference_policies,
+)
 from vjepa_sim.envs.episode_config import EpisodeConfig
 from vjepa_sim.envs.errors import UserError, unknown_name
 from vjepa_sim.envs.options import OneOf, SeveralOf
 from vjepa_sim.envs.scene.variation import ASPECTS, check_aspects
 from vjepa_sim.envs.seeds import evaluation_seed
 from vjepa_sim.envs.tasks import PROTOCOLS
-
-REFERENCES = ("expert", "random", "still")  # reference policies: an upper bound and two lower bounds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +29,8 @@ class EvaluationConfig(EpisodeConfig):
 
     Attributes:
         agent: agent to evaluate.
-        baselines: reference policies to evaluate on the same seeds; none if another run in compare has them.
+        baselines: reference policies to evaluate on the same seeds; none if another run in compare has them. Of all,
+            those that can't do a task are left out there.
         checkpoint: checkpoint of the agent: a bundled name, a folder, or a released .pt file; octo and cosmos take
             their own formats. The agent's default if not given.
         planner: planner of an agent that plans, see docs/planning.md.
@@ -38,10 +46,10 @@ class EvaluationConfig(EpisodeConfig):
         view: calibration of the camera by calibrate-view, for mpc: a folder or its view.json.
     """
 
-    agent: Annotated[str, OneOf(AGENTS)] = "mpc"
-    baselines: Annotated[tuple[str, ...], SeveralOf(REFERENCES)] = REFERENCES
+    agent: AgentName = "mpc"
+    baselines: Annotated[tuple[str, ...], SeveralOf(reference_policies)] = field(default_factory=reference_policies)
     checkpoint: str | None = None
-    planner: Annotated[str, OneOf("vjepa_sim.agents.planning.presets:PLANNERS")] = "default"
+    planner: PlannerName = DEFAULT_PLANNER
     episodes: int = 20
     seed: int = 0
     goals: Annotated[str, OneOf(PROTOCOLS)] = "paper"
@@ -54,15 +62,16 @@ class EvaluationConfig(EpisodeConfig):
     view: str | None = None
 
     def __post_init__(self) -> None:
+        AGENTS.check(self.agent)
         super().__post_init__()
-        spec = AGENTS[self.agent]
+        references = reference_policies()
         for name in self.baselines:
-            if name not in REFERENCES:
-                raise unknown_name("baseline", name, REFERENCES)
-        for name in self.agents:
-            for task in self.tasks:
-                AGENTS[name].check_task(task)
-        self._check_planner(spec.planning)
+            if name not in references:
+                raise unknown_name("baseline", name, references)
+            if self.baselines != references:
+                for task, _ in self.pairs:
+                    AGENTS[name].check_task(task)
+        check_planner(self.agent, self.planner)
         check_aspects(self.vary)
         object.__setattr__(self, "vary", tuple(name for name in ASPECTS if name in self.vary))  # in a fixed order
         object.__setattr__(self, "checkpoint", checkpoint_of(self.agent, self.checkpoint))
@@ -77,15 +86,29 @@ class EvaluationConfig(EpisodeConfig):
             raise UserError(f"--videos {self.videos}: give 0 or more.")
         evaluation_seed(self.seed, self.episodes)
 
-    def _check_planner(self, planning: bool) -> None:
-        if not planning and self.planner != EvaluationConfig.planner:
-            raise UserError(f"--planner: no effect with --agent {self.agent}, which has no planner. Leave it out.")
-        if planning:
-            from vjepa_sim.agents.planning.presets import check_planner
+    def check_pair(self, task: str, object_name: str) -> None:
+        """See :meth:`.EpisodeConfig.check_pair`; the agent must be able to do the task, too."""
+        super().check_pair(task, object_name)
+        AGENTS[self.agent].check_task(task)
 
-            check_planner(self.agent, self.planner)
+    def agents_for(self, task: str) -> list[str]:
+        """Agents to evaluate on a task, in the order of the table."""
+        unable = self._unable
+        return [name for name in dict.fromkeys((self.agent, *self.baselines)) if (name, task) not in unable]
 
     @property
-    def agents(self) -> list[str]:
-        """All agents to evaluate, in the order of the table."""
-        return list(dict.fromkeys((self.agent, *self.baselines)))
+    def notes(self) -> list[str]:
+        """See :attr:`.EpisodeConfig.notes`; baselines that can't do a task are left out, too."""
+        return [*super().notes, *(f"Left out: {name} on {task}. {why}" for (name, task), why in self._unable.items())]
+
+    @property
+    def _unable(self) -> dict[tuple[str, str], str]:
+        """Baselines and tasks that they can't do, with the reason."""
+        reasons = {}
+        for name in self.baselines:
+            for task in dict.fromkeys(task for task, _ in self.pairs):
+                try:
+                    AGENTS[name].check_task(task)
+                except UserError as error:
+                    reasons[name, task] = str(error)
+        return reasons

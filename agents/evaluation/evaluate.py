@@ -54,14 +54,15 @@ def evaluate(out: Path, config: EvaluationConfig, on_episode: Callable[[str, str
     settings = asdict(config)
     fitted, method = _fitted(config, settings)
     # Checks that the model fits before anything is written.
-    env = make_env(config, config.tasks[0], config.objects[0], fitted)
+    env = make_env(config, *config.pairs[0], fitted)
     settings["period"] = env.arm.period
     env.close()
     with claimed(out, CONFIG_FILE, settings, assumed={"arm": DEFAULT_ARM}):
         info = {**read_unfinished(out, settings), "method": method}
-        for task in config.tasks:
-            for object_name in config.objects:
-                _evaluate_condition(out, info, config, task, object_name, fitted, on_episode)
+        if config.notes:
+            info["left_out"] = config.notes
+        for task, object_name in config.pairs:
+            _evaluate_condition(out, info, config, task, object_name, fitted, on_episode)
         info["complete"] = True
         write_report(out, info)
     return info
@@ -70,15 +71,26 @@ def evaluate(out: Path, config: EvaluationConfig, on_episode: Callable[[str, str
 def _fitted(config: EvaluationConfig, settings: dict[str, Any]) -> tuple[Agent | None, dict]:
     """The evaluated agent and its method, if it has a checkpoint.
 
-    A privileged agent is made anew for each environment; here ``mpc`` stands in for it, to check that the model fits.
+    A privileged agent is made anew for each environment; the one returned is only to check that its model fits.
     """
     spec = AGENTS[config.agent]
     if not spec.learned or config.checkpoint is None:
         return None, {}
     view = None if config.view is None else load_view(config.view, config.checkpoint)
-    limits = default_limits(config.gripper)
-    name = "mpc" if spec.privileged else config.agent
-    fitted = load_agent(name, config.checkpoint, seed=config.seed, limits=limits, view=view, planner=config.planner)
+    env = make_env(config, *config.pairs[0], None) if spec.privileged else None
+    try:
+        fitted = load_agent(
+            config.agent,
+            config.checkpoint,
+            seed=config.seed,
+            limits=default_limits(config.arm, config.gripper),
+            planner=config.planner,
+            view=view,
+            env=env,
+        )
+    finally:
+        if env is not None:
+            env.close()
     if spec.ours:
         _move(fitted, config.device)
         # The checkpoint or the calibration at a path may be replaced.
@@ -115,7 +127,7 @@ def make_env(config: EvaluationConfig, task: str, object_name: str, fitted: Agen
     )
     try:
         if card is not None:
-            card.check_fit(env.arm.period, env.renderer.size, env.gripper)
+            card.check_fit(env.arm.period, env.renderer.size, arm=env.arm_name, gripper=env.gripper)
     except UserError:
         env.close()
         raise
@@ -147,7 +159,7 @@ def _evaluate_condition(
 ) -> None:
     """Evaluate all agents on one task with one object, continuing earlier results."""
     done = {cell["agent"] for cell in info["cells"] if (cell["task"], cell["object"]) == (task, object_name)}
-    names = config.agents
+    names = config.agents_for(task)
     for name in names:
         if name in done:
             for _ in range(config.episodes):

@@ -104,7 +104,8 @@ def write_report(out: Path, info: dict) -> None:
         info: contents of ``eval_info.json``.
     """
     write_json(out / INFO_FILE, info)
-    write_text(out / "table.md", f"{agent_in_words(info['config'])}\n\n{markdown_table(info['cells'])}")
+    notes = "".join(f"\n{note}\n" for note in info.get("left_out", []))
+    write_text(out / "table.md", f"{agent_in_words(info['config'])}\n\n{markdown_table(info['cells'])}{notes}")
     text = io.StringIO()
     writer = csv.writer(text)
     header = ["agent", "task", "object", *(field.name for field in fields(EpisodeScore))]

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
 
+from vjepa_sim.agents.registry import DEFAULT_PLANNER, PlannerName
 from vjepa_sim.envs.errors import UserError
-from vjepa_sim.envs.options import OneOf
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +21,7 @@ class ScoreConfig:
     """
 
     checkpoint: str = "tiny"
-    planner: Annotated[str, OneOf("vjepa_sim.agents.planning.presets:PLANNERS")] = "default"
+    planner: PlannerName = DEFAULT_PLANNER
     clips: int = 100
     horizon: int = 3
 

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
 import torch
 
-from vjepa_sim.agents.planning.perception import Percept, Situation
+from vjepa_sim.agents.planning.perception import Percept, Perception, Situation
 from vjepa_sim.envs.errors import UserError
 from vjepa_sim.envs.pose import ACTION_DIM
 from vjepa_sim.envs.registry import Registry
@@ -64,10 +65,12 @@ class EnergyTerm:
         name: name of the term, the key of its weight.
         distance: maps predicted outcomes to distances [N] on the CPU; returns None where the model lacks what the term
             needs, and the term is then left out.
+        check: raises :class:`.UserError` for a model that must not be planned with by this term, not even without it.
     """
 
     name: str
     distance: Callable[[Imagined], torch.Tensor | None]
+    check: Callable[[LatentDynamics], object] = lambda model: None
 
 
 ENERGY_TERMS: Registry[EnergyTerm] = Registry("energy term")
@@ -103,11 +106,23 @@ class Energy:
         self._proposal, self._bound = proposal, bound
 
     def __call__(self, actions: torch.Tensor) -> torch.Tensor:
-        """Energies [N] of action sequences [N, H, 7]."""
+        """Energies [N] of action sequences [N, H, 7].
+
+        Raises:
+            UserError: the model lacks what every term needs.
+        """
         situation = self._situation
-        end = situation.model.rollout(situation.z, situation.state, actions)[:, -1]
+        return self.of(actions, situation.model.rollout(situation.z, situation.state, actions)[:, -1])
+
+    def of(self, actions: torch.Tensor, end: torch.Tensor) -> torch.Tensor:
+        """Energies [N] of action sequences [N, H, 7] that end at latents [N, tokens, dim]; raises as a call does."""
         imagined = Imagined(
-            situation=situation, goal=self._goal, actions=actions, end=end, proposal=self._proposal, bound=self._bound
+            situation=self._situation,
+            goal=self._goal,
+            actions=actions,
+            end=end,
+            proposal=self._proposal,
+            bound=self._bound,
         )
         energy: torch.Tensor | None = None
         for term, weight in self._terms:
@@ -115,7 +130,12 @@ class Energy:
             if distance is not None:
                 energy = weight * distance if energy is None else energy + weight * distance
         if energy is None:
-            return actions.new_zeros(len(actions))
+            names = ", ".join(term.name for term, _ in self._terms)
+            raise UserError(
+                f"The planner has nothing to minimise: checkpoint {self._situation.model.card.name!r} or the planner "
+                f"lacks what the energy's terms need ({names or 'there are none'}). Choose another planner, or give "
+                f"another term of {', '.join(ENERGY_TERMS)} a weight."
+            )
         return energy
 
 
@@ -137,29 +157,33 @@ def feature_distance(
     return (model.rollout(z, state, actions)[:, -1] - goal).abs().mean((1, 2)).cpu()
 
 
-def check_terms(model: LatentDynamics, weights: Weights) -> None:
-    """Refuse terms that a model does not support.
+def check_terms(model: LatentDynamics, weights: Weights, guided: bool) -> None:
+    """Refuse an energy that a model does not support.
+
+    Args:
+        model: world model; it encodes one image.
+        weights: weight of each term.
+        guided: whether the search starts from the goal policy's proposal.
 
     Raises:
-        UserError: there is no such term, or the model lacks the decoder or policy that a term needs.
+        UserError: there is no such term, the model must not be planned with by one of them (:attr:`EnergyTerm.check`),
+            or it lacks what every term needs.
     """
     ENERGY_TERMS.check(*weights)
-    if weights.get("pixels") and model.decode(model.encode(_blank(model))) is None:
-        raise UserError(
-            f"Checkpoint {model.card.name!r} has no pixel decoder for predicted latents; choose another planner than "
-            "pixels."
-        )
-    policy = model.goal_policy
-    if weights.get("steps") and policy is not None and policy.config.inverse:
-        raise UserError(
-            f"Checkpoint {model.card.name!r} is an inverse model, which does not predict the steps left to a goal; "
-            "choose another planner."
-        )
+    for name, weight in weights.items():
+        if weight:
+            ENERGY_TERMS[name].check(model)
+    with torch.no_grad():
+        situation = Perception(model, correct=False).perceive(_blank(model), torch.zeros(ACTION_DIM))
+        still = torch.zeros(1, 1, ACTION_DIM)
+        proposal = still[0] if guided and model.goal_policy is not None else None
+        goal = situation.percept(situation.z)
+        energy = Energy(weights, situation=situation, goal=goal, proposal=proposal, bound=torch.ones(ACTION_DIM))
+        energy.of(still, situation.z[None])  # a rollout may take long, and any latents do
 
 
-def _blank(model: LatentDynamics):
-    import numpy as np
-
+def _blank(model: LatentDynamics) -> np.ndarray:
+    """A black image of the model's size, uint8 [H, W, 3]."""
     size = model.card.transform.size
     return np.zeros((size, size, 3), np.uint8)
 
@@ -225,14 +249,31 @@ def _steps(imagined: Imagined) -> torch.Tensor | None:
     return policy(imagined.end, readings, state, goal_z, goal_readings).steps.cpu()
 
 
-for _name, _distance in {
-    "features": _features,
-    "squared-features": _squared_features,
-    "pixels": _pixels,
-    "end-effector": _end_effector,
-    "grip": _grip,
-    "object": _object,
-    "proposal": _proposal,
-    "steps": _steps,
-}.items():
-    ENERGY_TERMS.register(EnergyTerm(_name, _distance))
+def _check_decodes(model: LatentDynamics) -> None:
+    if model.decode(model.encode(_blank(model))) is None:
+        raise UserError(
+            f"Checkpoint {model.card.name!r} has no pixel decoder for predicted latents; choose another planner than "
+            "pixels."
+        )
+
+
+def _check_predicts_steps(model: LatentDynamics) -> None:
+    policy = model.goal_policy
+    if policy is not None and policy.config.inverse:
+        raise UserError(
+            f"Checkpoint {model.card.name!r} is an inverse model, which does not predict the steps left to a goal; "
+            "choose another planner."
+        )
+
+
+for _term in (
+    EnergyTerm("features", _features),
+    EnergyTerm("squared-features", _squared_features),
+    EnergyTerm("pixels", _pixels, _check_decodes),
+    EnergyTerm("end-effector", _end_effector),
+    EnergyTerm("grip", _grip),
+    EnergyTerm("object", _object),
+    EnergyTerm("proposal", _proposal),
+    EnergyTerm("steps", _steps, _check_predicts_steps),
+):
+    ENERGY_TERMS.register(_term)

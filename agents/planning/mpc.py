@@ -109,7 +109,7 @@ class MPCAgent:
             )
         self._predicts_steps = policy is not None and not policy.config.inverse
         if self.config.search:
-            check_terms(model, self.config.energy)
+            check_terms(model, self.config.energy, self.config.guided)
         limits = limits or SafetyLimits()
         bound, free = torch.zeros(ACTION_DIM), list(self.config.searched)
         bound[free] = torch.tensor(limits.step, dtype=torch.float32)[free]

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from vjepa_sim.agents.planning.cem import CEMConfig
 from vjepa_sim.agents.planning.energy import Weights
 from vjepa_sim.agents.planning.mpc import DEFAULT_WEIGHTS, MPCConfig
-from vjepa_sim.agents.registry import AGENTS
 from vjepa_sim.envs.errors import UserError
 from vjepa_sim.envs.registry import Registry
 from vjepa_sim.protocols import LatentDynamics
@@ -85,32 +84,9 @@ for _spec in (
         replace(UNGUIDED, cem=replace(WIDE, iterations=1), gradient=18),
         "a search without the goal policy, improved by gradients",
     ),
-    *(PlannerSpec(name, config, "ablation of the default") for name, config in _ablations(DEFAULT).items()),
+    *(PlannerSpec(name, config) for name, config in _ablations(DEFAULT).items()),
 ):
     PLANNERS.register(_spec)
-
-
-def check_planner(agent: str, name: str, config: MPCConfig | None = None) -> None:
-    """Refuse a planner that an agent does not support.
-
-    Args:
-        agent: name of one of :data:`.AGENTS`.
-        name: name of one of :data:`PLANNERS`.
-        config: settings resolved for the agent's model, see :func:`planner_for`; None before the model is loaded.
-
-    Raises:
-        UserError: there is no such planner, or the agent lacks what it needs.
-    """
-    planner, spec = config or PLANNERS[name].config, AGENTS[agent]
-    if planner.gradient and not spec.differentiable:
-        raise UserError(
-            f"Planner {name!r} needs gradients, which the rollouts of agent {agent!r} lack. Choose another planner."
-        )
-    if spec.privileged and not planner.search:
-        raise UserError(
-            f"Planner {name!r} does not search, so agent {agent!r} would never use the simulator. Choose another "
-            "planner."
-        )
 
 
 def planner_for(model: LatentDynamics, name: str) -> MPCConfig:

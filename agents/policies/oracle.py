@@ -2,30 +2,72 @@
 
 from __future__ import annotations
 
-import torch
+from typing import Any
 
+import numpy as np
+import torch
+from torch import nn
+
+from vjepa_sim.card import Card
 from vjepa_sim.envs.faults import ArmFault
 from vjepa_sim.envs.sim_env import SimEnv
-from vjepa_sim.world_model import WorldModel
+from vjepa_sim.models.goal_policy import GoalPolicy
+from vjepa_sim.protocols import LatentDynamics
 
 
-class SimulatedRollouts(WorldModel):
+class SimulatedRollouts(nn.Module, LatentDynamics):
     """A world model whose rollouts are simulated: its encoder and heads with the simulator's dynamics.
 
     Each plan is executed in the environment, rendered and encoded, then the environment is restored. It is privileged
     like the scripted expert: an upper bound in tables, and not for robots.
     """
 
-    def __init__(self, model: WorldModel, env: SimEnv):
+    def __init__(self, model: LatentDynamics, env: SimEnv):
         """
         Args:
             model: world model that encodes and decodes.
             env: environment whose present state every plan starts from.
         """
-        super().__init__(model.card)
-        self.load_state_dict(model.state_dict())
-        self.to(model.device).eval()
+        super().__init__()
+        self._model = model
         self._env = env
+
+    @property
+    def card(self) -> Card:
+        """Card of the model."""
+        return self._model.card
+
+    @property
+    def goal_policy(self) -> GoalPolicy | None:
+        """Goal policy of the model."""
+        return self._model.goal_policy
+
+    @property
+    def imagines(self) -> bool:
+        """Whether the model itself predicts: a checkpoint of stage one is refused here too."""
+        return self._model.imagines
+
+    @property
+    def device(self) -> torch.device:
+        """Device of the model."""
+        return self._model.device
+
+    def to(self, device: Any) -> SimulatedRollouts:
+        """Move the model to a device."""
+        self._model.to(device)
+        return self
+
+    def encode(self, rgb: np.ndarray) -> torch.Tensor:
+        """See :meth:`.LatentDynamics.encode`."""
+        return self._model.encode(rgb)
+
+    def read(self, z: torch.Tensor) -> torch.Tensor | None:
+        """See :meth:`.LatentDynamics.read`."""
+        return self._model.read(z)
+
+    def decode(self, z: torch.Tensor) -> torch.Tensor | None:
+        """See :meth:`.LatentDynamics.decode`."""
+        return self._model.decode(z)
 
     def rollout(self, z: torch.Tensor, state: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
         """Execute N plans from the environment's present state and encode the images after each step.
@@ -49,8 +91,8 @@ class SimulatedRollouts(WorldModel):
                             env.arm.command(action)
                         except ArmFault:  # the arm stays where it stopped, as in an episode
                             stopped = True
-                    images.append(torch.from_numpy(env.arm.observe().rgb))
+                    images.append(env.arm.observe().rgb)
         finally:
             env.simulation.restore(before)
-        z = self.encode(torch.stack(images))
+        z = self.encode(np.stack(images))
         return z.unflatten(0, (len(actions), -1))

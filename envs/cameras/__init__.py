@@ -1,4 +1,4 @@
-"""Real cameras: webcams, network streams, RealSense and ZED behind one class.
+"""Real cameras: webcams, network streams, RealSense, ZED and those of plugins behind one class.
 
 Importing this package loads no camera library; a library is imported when its camera is opened.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from vjepa_sim.envs.cameras.camera_kind import CAMERA_KINDS, CameraKind
 from vjepa_sim.envs.cameras.grabber import EndOfVideo, FrameSource, Grabber
 from vjepa_sim.envs.cameras.opencv import OpenCVSource, without_password
 from vjepa_sim.envs.cameras.realsense import RealSenseSource
@@ -14,28 +15,15 @@ from vjepa_sim.envs.cameras.zed import ZedSource
 from vjepa_sim.envs.errors import UserError, unknown_name
 from vjepa_sim.envs.safety import SafetyLimits
 
-FORMS = (
-    "0",
-    "/dev/v4l/by-id/…",
-    "http://…",
-    "https://…",
-    "rtsp://…",
-    "file.mp4",
-    "realsense",
-    "realsense:SERIAL",
-    "zed",
-    "zed:SERIAL",
-    "zed-uvc:0",
-    "zed-uvc:/dev/v4l/by-id/…",
-)
+PLAIN_FORMS = ("0", "/dev/v4l/by-id/…", "http://…", "https://…", "rtsp://…", "file.mp4")  # those of no named kind
 
 
 def open_camera(text: str, max_age: float = SafetyLimits.max_camera_age) -> Grabber:
     """Open a camera and start to grab from it.
 
     Args:
-        text: number or path of a device, address of a stream, video file, or ``realsense`` or ``zed`` with or without a
-            serial number; see :data:`FORMS`.
+        text: number or path of a device, address of a stream, video file, or one of :data:`.CAMERA_KINDS` with or
+            without an address, such as ``realsense:SERIAL``; see :func:`camera_forms`.
         max_age: seconds after which an image is too old to act on.
 
     Raises:
@@ -49,19 +37,26 @@ def open_camera(text: str, max_age: float = SafetyLimits.max_camera_age) -> Grab
         raise
 
 
+def camera_forms() -> tuple[str, ...]:
+    """All forms in which a camera can be given."""
+    return (*PLAIN_FORMS, *(form for kind in CAMERA_KINDS.values() for form in kind.forms))
+
+
 def _open_source(text: str) -> FrameSource:
-    kind, _, rest = text.partition(":")
-    if kind == "realsense":
-        return RealSenseSource(rest)
-    if kind == "zed":
-        return ZedSource(rest)
-    if kind == "zed-uvc" and _is_device(rest):
-        return OpenCVSource(_address(rest), left_half=True)
+    kind, _, address = text.partition(":")
+    if kind in CAMERA_KINDS:
+        return CAMERA_KINDS[kind].open(address)
     if _is_device(text) or text.startswith(("http://", "https://", "rtsp://")):
         return OpenCVSource(_address(text))
     if "://" not in text and (Path(text).suffix or Path(text).is_file()):
         return OpenCVSource(text)
-    raise unknown_name("camera", without_password(text), FORMS)
+    raise unknown_name("camera", without_password(text), camera_forms())
+
+
+def _open_left_half(device: str) -> OpenCVSource:
+    if not _is_device(device):
+        raise unknown_name("camera", f"zed-uvc:{device}", camera_forms())
+    return OpenCVSource(_address(device), left_half=True)
 
 
 def _is_device(text: str) -> bool:
@@ -72,14 +67,23 @@ def _address(text: str) -> int | str:
     return int(text) if text.isdecimal() else text
 
 
+for _kind in (
+    CameraKind("realsense", RealSenseSource, ("realsense", "realsense:SERIAL")),
+    CameraKind("zed", ZedSource, ("zed", "zed:SERIAL")),
+    CameraKind("zed-uvc", _open_left_half, ("zed-uvc:0", "zed-uvc:/dev/v4l/by-id/…")),
+):
+    CAMERA_KINDS.register(_kind)
+
 __all__ = [
-    "FORMS",
+    "CAMERA_KINDS",
+    "CameraKind",
     "EndOfVideo",
     "FrameSource",
     "Grabber",
     "OpenCVSource",
     "RealSenseSource",
     "ZedSource",
+    "camera_forms",
     "open_camera",
     "without_password",
 ]

@@ -5,31 +5,30 @@ from __future__ import annotations
 from typing import Any
 
 from vjepa_sim.envs.cameras import open_camera
-from vjepa_sim.envs.errors import UserError, unknown_name
+from vjepa_sim.envs.errors import UserError
 from vjepa_sim.envs.franka.arm import FrankaArm, check_period
-from vjepa_sim.envs.franka.driver import Driver
+from vjepa_sim.envs.franka.driver import DRIVERS, Driver, DriverSpec
 from vjepa_sim.envs.franka.franka_rs_driver import FrankaRsDriver
 from vjepa_sim.envs.franka.franky_driver import FrankyDriver
 from vjepa_sim.envs.grippers import GRIPPERS, open_gripper
 from vjepa_sim.envs.safety import SafetyLimits
 
-DRIVERS = {"franky": FrankyDriver, "franka-rs": FrankaRsDriver}
+for _spec in (DriverSpec("franky", FrankyDriver), DriverSpec("franka-rs", FrankaRsDriver)):
+    DRIVERS.register(_spec)
 
 
 def open_driver(kind: str, host: str) -> Driver:
     """Connect to a robot without moving it.
 
     Args:
-        kind: ``franky`` or ``franka-rs``.
+        kind: name of one of :data:`.DRIVERS`: ``franky``, ``franka-rs``, or one of a plugin.
         host: address of the robot's control box.
 
     Raises:
         UserError: there is no such driver, it is not installed, or it does not speak this robot's protocol version.
         ArmFault: the robot does not answer.
     """
-    if kind not in DRIVERS:
-        raise unknown_name("driver", kind, DRIVERS)
-    return DRIVERS[kind](host)
+    return DRIVERS[kind].connect(host)
 
 
 def open_arm(
@@ -74,4 +73,4 @@ def open_arm(
         raise
 
 
-__all__ = ["DRIVERS", "FrankaArm", "FrankaRsDriver", "FrankyDriver", "open_arm", "open_driver"]
+__all__ = ["DRIVERS", "DriverSpec", "FrankaArm", "FrankaRsDriver", "FrankyDriver", "open_arm", "open_driver"]

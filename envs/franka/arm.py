@@ -49,6 +49,7 @@ class FrankaArm:
 
     Attributes:
         period: control period, seconds.
+        arm_name: ``panda``, also for an FR3.
         gripper: ``robotiq`` or ``panda_hand``.
         simulated: whether the robot is simulated.
         description: software that talks to the robot.
@@ -56,6 +57,7 @@ class FrankaArm:
     """
 
     simulated = False
+    arm_name = PANDA.name
 
     def __init__(
         self,
@@ -219,11 +221,11 @@ class FrankaArm:
         self._settle_time = SETTLE_TIME / share
         self._servo.settings = replace(usual, speed=share * usual.speed, turning_speed=share * usual.turning_speed)
 
-    def held_success_rate(self, seconds: float) -> float:
+    def held_link_quality(self, seconds: float) -> float | None:
         """Hold the arm still for some seconds; returns the share of control packets that arrived in time."""
         until = time.monotonic() + seconds
         self._servo.wait(lambda: time.monotonic() >= until, seconds + 1.0)
-        return self._servo.state.success_rate
+        return self._servo.state.link_quality
 
     def camera_pace(self, seconds: float) -> tuple[float, float]:
         """Measure the camera for some seconds: images per second, and the longest wait for an image in seconds."""

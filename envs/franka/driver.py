@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
 from vjepa_sim.envs.faults import ArmFault, NotFinite, Reflex, UserStopped
+from vjepa_sim.envs.registry import Registry
 from vjepa_sim.envs.robot import RobotState
 
 COLLISION_TORQUE, COLLISION_FORCE = 40.0, 40.0  # Nm and N at which the robot's own reflex stops it, as in DROID
@@ -56,6 +59,27 @@ class Driver(Protocol):
     def close(self) -> None:
         """Bring the arm to rest and disconnect."""
         ...
+
+
+@dataclass(frozen=True)
+class DriverSpec:
+    """A client library of the robot.
+
+    Attributes:
+        name: name on the command line.
+        connect: connects to the control box at an address without moving the robot; returns its :class:`Driver`.
+    """
+
+    name: str
+    connect: Callable[[str], Driver]
+
+
+DRIVERS: Registry[DriverSpec] = Registry("driver")
+
+
+def needs_in(mode: str) -> str:
+    """What a person must do before a robot in this mode accepts motions, see :attr:`.RobotState.needs`."""
+    return "" if mode in (IDLE, MOVING) else "unlock the joints and activate FCI in Desk"
 
 
 def check_mode(mode: str) -> None:

@@ -12,9 +12,17 @@ from scipy.spatial.transform import Rotation
 
 from vjepa_sim.envs.errors import UserError
 from vjepa_sim.envs.faults import ArmFault, ConnectionLost, ForceExceeded, Reflex, UserStopped
-from vjepa_sim.envs.franka.connecting import connect_in_time
+from vjepa_sim.envs.franka.connecting import Connected, connect_in_time
 from vjepa_sim.envs.franka.connection import Connection
-from vjepa_sim.envs.franka.driver import COLLISION_FORCE, COLLISION_TORQUE, check_joints, check_mode, check_pose, rigid
+from vjepa_sim.envs.franka.driver import (
+    COLLISION_FORCE,
+    COLLISION_TORQUE,
+    check_joints,
+    check_mode,
+    check_pose,
+    needs_in,
+    rigid,
+)
 from vjepa_sim.envs.robot import RobotState
 
 # The library smooths every step of a reference. Its speeds must exceed the servo's, or the arm stops late. They are
@@ -31,7 +39,7 @@ ANY_JOINTS = 6.3  # rad from the start
 MODES = {"idle": "Idle", "move": "Move", "reflex": "Reflex", "user_stopped": "UserStopped"}  # to libfranka's names
 
 
-class FrankaRsDriver:
+class FrankaRsDriver(Connected):
     """See :class:`.Driver`.
 
     The library's loop has no force limit, but the robot has one per axis: so a force along an axis ends the motion by
@@ -53,7 +61,7 @@ class FrankaRsDriver:
         self._max_force = COLLISION_FORCE
         self._tool = np.eye(4)
         with self._faults():
-            self._robot: Any = connect_in_time(lambda: self._franka.Robot(host, realtime="ignore"), host)
+            self._robot = connect_in_time(lambda: self._franka.Robot(host, realtime="ignore"), host)
         self._connection = Connection(host)
         self.description = f"franka-rs {version('franka-rs')}"
 
@@ -67,7 +75,8 @@ class FrankaRsDriver:
                 joints=np.array(state.q),
                 force=np.array(state.O_F_ext_hat_K[:3]),
                 mode=_mode(state),
-                success_rate=float(state.control_command_success_rate),
+                needs=needs_in(_mode(state)),
+                link_quality=float(state.control_command_success_rate),
                 errors=tuple(state.current_errors),
             )
 
@@ -158,13 +167,6 @@ class FrankaRsDriver:
             return motion.state()
         self._connected.read_once()  # an old state that was queued since the last call
         return self._connected.read_once()
-
-    @property
-    def _connected(self) -> Any:
-        """franka-rs's robot. Raises :class:`.UserError` after :meth:`close`."""
-        if self._robot is None:
-            raise UserError(f"The connection to the robot at {self._host} was closed; open a new one.")
-        return self._robot
 
     @contextmanager
     def _faults(self) -> Iterator[None]:

@@ -13,7 +13,7 @@ from scipy.spatial.transform import Rotation
 
 from vjepa_sim.envs.errors import UserError
 from vjepa_sim.envs.faults import ArmFault, ConnectionLost, ForceExceeded, Reflex, UserStopped
-from vjepa_sim.envs.franka.connecting import connect_in_time
+from vjepa_sim.envs.franka.connecting import Connected, connect_in_time
 from vjepa_sim.envs.franka.connection import Connection
 from vjepa_sim.envs.franka.driver import (
     COLLISION_FORCE,
@@ -22,6 +22,7 @@ from vjepa_sim.envs.franka.driver import (
     check_joints,
     check_mode,
     check_pose,
+    needs_in,
     rigid,
 )
 from vjepa_sim.envs.franka.newest import Newest
@@ -42,7 +43,7 @@ OLD_ROBOT = (
 )
 
 
-class FrankyDriver:
+class FrankyDriver(Connected):
     """See :class:`.Driver`."""
 
     def __init__(self, host: str):
@@ -61,7 +62,7 @@ class FrankyDriver:
         self._states: Newest[Any] | None = None  # franky's states during a motion
         self._pushes: list[float] = []  # newtons; filled from franky's own thread
         self._tool = np.eye(4)
-        self._robot: Any = self._connect()
+        self._robot = self._connect()
         with self._faults():
             self._robot.set_collision_behavior(COLLISION_TORQUE, COLLISION_FORCE)
         self._connection = Connection(host)
@@ -77,7 +78,8 @@ class FrankyDriver:
                 joints=np.array(state.q),
                 force=np.array(state.O_F_ext_hat_K[:3]),
                 mode=state.robot_mode.name,
-                success_rate=float(state.control_command_success_rate),
+                needs=needs_in(state.robot_mode.name),
+                link_quality=float(state.control_command_success_rate),
                 errors=_names(state.current_errors),
             )
 
@@ -211,13 +213,6 @@ class FrankyDriver:
                 raise UserError(_version_text(str(error), host)) from error
             except franky.NetworkException as error:
                 raise ConnectionLost(f"The robot at {host} can't be reached ({error}).") from error
-
-    @property
-    def _connected(self) -> Any:
-        """franky's robot. Raises :class:`.UserError` after :meth:`close`."""
-        if self._robot is None:
-            raise UserError(f"The connection to the robot at {self._host} was closed; open a new one.")
-        return self._robot
 
     @contextmanager
     def _faults(self) -> Iterator[None]:

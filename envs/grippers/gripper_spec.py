@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from vjepa_sim.envs.errors import UserError
 from vjepa_sim.envs.registry import Registry
@@ -15,20 +15,31 @@ if TYPE_CHECKING:
     import mujoco
 
     from vjepa_sim.envs.grippers.gripper import GripperDriver
-    from vjepa_sim.envs.loopback.robotiq import LoopbackRobotiq
 
 PREFIX = "gripper0_right_"  # of the names of all parts of robosuite's grippers
 
 
 def side_of_finger(body: str) -> str | None:
-    """The finger (``left`` or ``right``) of a body of robosuite's two-finger grippers, None for other bodies.
+    """The finger (``left`` or ``right``) of a body whose name has ``finger`` and its side in it, None for others.
 
     Args:
         body: name of the body without :data:`PREFIX`.
     """
     if "finger" not in body:
         return None
-    return "left" if "left" in body or "joint1" in body else "right"
+    return next((side for side in ("left", "right") if side in body), None)
+
+
+class LoopbackGripper(Protocol):
+    """A simulated gripper on a serial device of its own, for the real driver."""
+
+    def block(self, closedness: float | None) -> None:
+        """Stop closing fingers at a closedness, where an object is between them; None for no object."""
+        ...
+
+    def close(self) -> None:
+        """Remove the serial device."""
+        ...
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -49,8 +60,8 @@ class GripperSpec:
         finger_side: maps a body to its finger, see :func:`side_of_finger`.
         driver: ``module:class`` of the real gripper's :class:`.GripperDriver`; "" if there is none.
         serial: whether the real gripper is a serial device; else it is reached at the robot's host.
-        loopback: creates, at a path, the simulated serial device that the driver talks to on the loopback backend; None
-            if the loopback robot has the gripper itself.
+        loopback: creates, at a path, the serial device of a simulated gripper, for the driver on the loopback backend;
+            None if the loopback robot has the gripper itself.
     """
 
     name: str
@@ -64,7 +75,7 @@ class GripperSpec:
     finger_side: Callable[[str], str | None] = side_of_finger
     driver: str = ""
     serial: bool = False
-    loopback: Callable[[Path], LoopbackRobotiq] | None = None
+    loopback: Callable[[Path], LoopbackGripper] | None = None
 
     def open_driver(self, address: str) -> GripperDriver:
         """Connect to the real gripper without moving its fingers.

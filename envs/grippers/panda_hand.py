@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vjepa_sim.envs.grippers.coupling import add_gripper_actuator, firm_pad, follow_joint
-from vjepa_sim.envs.grippers.gripper_spec import PREFIX, GripperSpec
+from vjepa_sim.envs.grippers.gripper_spec import PREFIX, GripperSpec, side_of_finger
 
 if TYPE_CHECKING:
     import mujoco
@@ -28,6 +28,11 @@ def couple(spec: mujoco.MjSpec) -> None:
     add_gripper_actuator(spec, PREFIX + "finger_joint1", gain=4000.0, span=-OPEN, start=OPEN, damping=150.0, force=60.0)
 
 
+def finger_side(body: str) -> str | None:
+    """The finger of a body, see :attr:`.GripperSpec.finger_side`; the fingertips are named after the joints."""
+    return {"finger_joint1_tip": "left", "finger_joint2_tip": "right"}.get(body) or side_of_finger(body)
+
+
 PANDA_HAND = GripperSpec(
     name="panda_hand",
     robosuite="PandaGripper",
@@ -37,5 +42,6 @@ PANDA_HAND = GripperSpec(
     lowest_flange=0.113,
     mount_yaw=-np.pi / 4,
     mount_quaternion=(0.924, 0.0, 0.0, -0.383),  # as in robosuite
+    finger_side=finger_side,
     driver="vjepa_sim.envs.grippers.franka_hand_driver:FrankaHand",
 )

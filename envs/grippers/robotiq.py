@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vjepa_sim.envs.grippers.coupling import add_gripper_actuator, firm_pad, follow_joint
-from vjepa_sim.envs.grippers.gripper_spec import PREFIX, GripperSpec
+from vjepa_sim.envs.grippers.coupling import couple_linkage
+from vjepa_sim.envs.grippers.gripper_spec import GripperSpec
 
 if TYPE_CHECKING:
     import mujoco
@@ -24,24 +24,8 @@ FOLLOWERS = {
 
 
 def couple(spec: mujoco.MjSpec) -> None:
-    """Drive one joint and couple the linkage, so that the pads stay parallel.
-
-    robosuite drives its two fingers independently: a cube slips out in two of three grasps.
-    """
-    for joint in ("finger_joint", *FOLLOWERS):
-        element = spec.joint(PREFIX + joint)
-        element.armature = 0.002
-        element.damping = [0.02, 0, 0]
-    for follower, ratio in FOLLOWERS.items():
-        follow_joint(spec, PREFIX + follower, PREFIX + "finger_joint", ratio)
-    for side in ("left", "right"):
-        for geom in list(spec.body(f"{PREFIX}{side}_inner_finger").geoms):
-            firm_pad(geom)
-        for name in ("outer_knuckle", "inner_knuckle"):
-            for geom in list(spec.body(f"{PREFIX}{side}_{name}").geoms):
-                if geom.contype:
-                    spec.delete(geom)
-    add_gripper_actuator(spec, PREFIX + "finger_joint", gain=20.0, span=CLOSED, start=0.0, damping=0.6, force=3.0)
+    """Couple the linkage's joints."""
+    couple_linkage(spec, ratios=FOLLOWERS, closed=CLOSED)
 
 
 def _loopback(port: Path) -> LoopbackRobotiq:

@@ -77,6 +77,10 @@ class LoopbackRobotiq:
         os.close(self._slave)
         self.link.unlink()
 
+    def block(self, closedness: float | None) -> None:
+        """See :meth:`.LoopbackGripper.block`."""
+        self.object_at = None if closedness is None else round(closedness * CLOSED)
+
     def lose_power(self) -> None:
         """Lose the activation, as after a loss of power."""
         self._registers, self._active_at = [0, 0, 0], None

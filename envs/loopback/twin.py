@@ -18,7 +18,7 @@ from vjepa_sim.envs.errors import UserError
 from vjepa_sim.envs.franka import FrankaArm, open_driver
 from vjepa_sim.envs.franka.arm import check_period
 from vjepa_sim.envs.grippers import GRIPPERS, open_gripper
-from vjepa_sim.envs.loopback.robotiq import CLOSED, LoopbackRobotiq
+from vjepa_sim.envs.grippers.gripper_spec import LoopbackGripper
 from vjepa_sim.envs.loopback.server import LoopbackRobot
 from vjepa_sim.envs.observation import Observation
 from vjepa_sim.envs.robot import simulated_camera
@@ -169,7 +169,7 @@ class LoopbackArm(FrankaArm):
 
     Attributes:
         robot: simulated robot, with methods that cause faults.
-        robotiq: simulated Robotiq on its serial device, None with the Franka Hand.
+        serial_gripper: simulated gripper on its serial device, None with the Franka Hand.
     """
 
     simulated = True
@@ -202,7 +202,7 @@ class LoopbackArm(FrankaArm):
         spec = GRIPPERS[gripper]
         check_period(period)
         self._episodes_start = start
-        self.robotiq: LoopbackRobotiq | None = None
+        self.serial_gripper: LoopbackGripper | None = None
         self._simulated = ExitStack()  # the simulated robot and gripper
         with ExitStack() as parts:  # parts that are open are closed again if the next one fails
             parts.callback(self._simulated.close)
@@ -210,7 +210,7 @@ class LoopbackArm(FrankaArm):
             address = host
             if spec.loopback is not None:
                 address = str(Path(folder) / spec.name)
-                self.robotiq = self._simulated.enter_context(closing(spec.loopback(Path(address))))
+                self.serial_gripper = self._simulated.enter_context(closing(spec.loopback(Path(address))))
             joints = PANDA.home_joints(spec.mount_yaw) if start is None else np.array(start.joints)
             self.robot = self._simulated.enter_context(LoopbackRobot(host, joints, hand=spec.loopback is None))
             connected = parts.enter_context(closing(open_driver(driver, host)))
@@ -257,8 +257,8 @@ class LoopbackArm(FrankaArm):
 
     def _meet(self, closedness: float | None) -> None:
         """Stop the simulated gripper at the object that is held in the camera's scene."""
-        if self.robotiq is not None:
-            self.robotiq.object_at = None if closedness is None else round(closedness * CLOSED)
+        if self.serial_gripper is not None:
+            self.serial_gripper.block(closedness)
 
     def close(self) -> None:
         """Bring the arm to rest, and end the simulated robot."""

@@ -88,11 +88,14 @@ def test_what_was_learned_from_is_known_by_place_seeds_or_size(changed, seen, mi
     assert learned_from(card, mixture) == seen
 
 
-def test_recordings_of_another_gripper_are_refused(mixture, tmp_path):
+@pytest.mark.parametrize(
+    ("part", "name", "recorded"), [("grippers", "panda_hand", "robotiq"), ("arms", "ur5e", "panda")]
+)
+def test_recordings_of_another_arm_or_gripper_are_refused(part, name, recorded, mixture, tmp_path):
     (record,) = mixture.records
-    model = WorldModel.from_pretrained("tiny").with_card(data=({**record, "grippers": ["panda_hand"]},))
+    model = WorldModel.from_pretrained("tiny").with_card(data=({**record, part: [name]},))
     config = ScoreConfig(planner="policy", clips=2)
-    with pytest.raises(UserError, match="trained with panda_hand; these were recorded with robotiq"):
+    with pytest.raises(UserError, match=f"trained with {name}; these were recorded with {recorded}"):
         score_actions(agent_for(model, config), mixture, out=tmp_path / "out", config=config)
     assert not (tmp_path / "out").exists()
 

@@ -41,6 +41,11 @@ def read_all(out: Path) -> list[Episode]:
     return [read_episode(out / name) for name in find_episodes(out)]
 
 
+def test_the_arm_is_recorded(made):
+    for episode in read_all(made):
+        assert (episode.details["arm"], episode.details["gripper"]) == ("panda", "robotiq")
+
+
 def test_the_number_of_processes_makes_no_difference(made, tmp_path):
     collect(tmp_path / "two", SMALL, workers=2)
     for first, second in zip(read_all(made), read_all(tmp_path / "two"), strict=True):

@@ -18,6 +18,7 @@ from vjepa_sim.data.formats.droid import find_episodes, read_episode
 from vjepa_sim.envs.backends import make
 from vjepa_sim.envs.errors import UserError
 from vjepa_sim.envs.faults import Reflex
+from vjepa_sim.envs.franka.driver import needs_in
 from vjepa_sim.envs.observation import Goal
 
 pytestmark = pytest.mark.slow
@@ -54,7 +55,7 @@ def test_an_episode_is_done_judged_and_recorded(env, goals, tmp_path):
     episode = read_episode(out / "episodes" / name)
     assert len(episode) == 3
     assert episode.success
-    assert episode.details["gripper"] == "robotiq"
+    assert (episode.details["arm"], episode.details["gripper"]) == ("panda", "robotiq")
     moved = np.linalg.norm(episode.states[-1, :3] - episode.states[0, :3])
     commanded = np.linalg.norm(episode.commands[-1, :3] - episode.states[0, :3])
     assert moved > 0.01
@@ -111,7 +112,11 @@ def test_everything_is_looked_at_first(env, goals, monkeypatch):
     assert "franky-control 2.0.0" in checks["robot"].found
     assert "a second" in checks["camera"].found
     state = env.robot.robot_state()
-    monkeypatch.setattr(env.robot, "robot_state", lambda: replace(state, mode="Reflex", errors=("cartesian_reflex",)))
+    monkeypatch.setattr(
+        env.robot,
+        "robot_state",
+        lambda: replace(state, mode="Reflex", needs=needs_in("Reflex"), errors=("cartesian_reflex",)),
+    )
     failed = {check.name: check.found for check in preflight(env, goals) if not check.ok}
     assert failed == {
         "robot": checks["robot"].found.replace("Idle", "Reflex").replace("Move", "Reflex"),

@@ -164,7 +164,7 @@ def test_agents_are_not_told_the_goals_state(name):
 
 
 def check_fit(agent, env):
-    agent.model.card.check_fit(env.arm.period, env.renderer.size, env.gripper)
+    agent.model.card.check_fit(env.arm.period, env.renderer.size, arm=env.arm_name, gripper=env.gripper)
 
 
 def test_a_model_of_another_period_is_refused():

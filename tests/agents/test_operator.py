@@ -15,7 +15,7 @@ from vjepa_sim.agents.comparison.motion import read_episodes
 from vjepa_sim.agents.comparison.run_folder import read_runs
 from vjepa_sim.agents.deployment.config import DeployConfig
 from vjepa_sim.agents.deployment.deploy import Operator, deploy
-from vjepa_sim.agents.deployment.preflight import preflight
+from vjepa_sim.agents.deployment.preflight import check_control, preflight
 from vjepa_sim.agents.policies.trivial import StillAgent
 from vjepa_sim.data.formats.droid import find_episodes, read_episode
 from vjepa_sim.envs.backends import make_robot
@@ -240,3 +240,25 @@ def test_a_view_of_another_camera_is_refused_with_both_named(watched):
         checks = {check.name: check for check in preflight(env, goals, camera=None, card=card, view=view)}
         assert checks["calibration"].ok == fits
     assert "camera 7" in checks["calibration"].found and "size 64, simulated" in checks["calibration"].found
+
+
+def test_a_model_of_another_arm_fails_the_check(watched):
+    env, goals, _ = watched
+    model = WorldModel.from_pretrained("tiny")
+    (arm,) = [check for check in preflight(env, goals, card=model.card) if check.name == "arm"]
+    assert arm.ok and arm.found == "panda, the model was trained with panda"
+    (record, *_) = model.card.data
+    model.with_card(data=({**record, "arms": ["ur5e"]},))
+    (arm,) = [check for check in preflight(env, goals, card=model.card) if check.name == "arm"]
+    assert not arm.ok and "trained with ur5e" in arm.found
+
+
+def test_a_robot_without_modes_and_control_packets_passes_the_checks(watched, monkeypatch):
+    env, goals, _ = watched
+    checks = {check.name: check for check in preflight(env, goals)}
+    assert checks["robot"].ok and checks["robot"].found == env.robot.description
+    assert check_control(env) == []
+    state = env.robot.robot_state()
+    monkeypatch.setattr(env.robot, "robot_state", lambda: replace(state, needs="release the brakes"))
+    (robot,) = [check for check in preflight(env, goals) if not check.ok]
+    assert robot.name == "robot" and "release the brakes" in robot.remedy

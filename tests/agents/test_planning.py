@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from vjepa_sim.agents.planning.cem import APART, CEM, STARTS, CEMConfig, Plan
-from vjepa_sim.agents.planning.energy import Energy, feature_distance
+from vjepa_sim.agents.planning.energy import ENERGY_TERMS, Energy, EnergyTerm, feature_distance
 from vjepa_sim.agents.planning.gradient import TOGETHER, descend
 from vjepa_sim.agents.planning.mpc import MPCAgent, MPCConfig
 from vjepa_sim.agents.planning.perception import Perception
@@ -67,7 +67,7 @@ def test_features_alone_are_the_papers_energy(model):
 
 def test_each_term_measures_what_it_says(model):
     actions = some_actions()
-    _, present, goal, state = energy(model, actions)
+    _, present, goal, state = energy(model, actions, features=1.0)
     with torch.no_grad():
         end = model.rollout(present.z, state, actions)[:, -1]
         place = state[:3] + actions[..., :3].sum(1)
@@ -85,7 +85,8 @@ def test_each_term_measures_what_it_says(model):
     proposal = some_actions(1)[0]
     away = ((actions - proposal) / BOUND.where(BOUND > 0, torch.inf)).square().sum(-1).mean(1)
     torch.testing.assert_close(energy(model, actions, proposal, proposal=1.0)[0], away)
-    assert torch.all(energy(model, actions, proposal=1.0)[0] == 0)  # there is none
+    both = energy(model, actions, features=1.0, proposal=1.0)[0]  # there is none
+    torch.testing.assert_close(both, energy(model, actions, features=1.0)[0])
 
 
 def test_the_search_begins_at_what_the_goal_policy_proposes(model):
@@ -341,3 +342,27 @@ def test_an_energy_that_is_no_number_is_an_error(model):
     agent.begin([Goal(picture(1), 1)])
     with pytest.raises(UserError, match="finite costs"):
         agent.act(Observation(picture(0), STATE, 0.0))
+
+
+@pytest.mark.parametrize("weights", [{}, {"features": 0.0}, {"proposal": 1.0}])
+def test_an_energy_that_would_always_be_zero_is_refused(model, weights):
+    given = [name for name, weight in weights.items() if weight]
+    with pytest.raises(UserError, match=rf"nothing to minimise.*\({', '.join(given) or 'there are none'}\)"):
+        MPCAgent(model, MPCConfig(energy=weights, guided=False))
+    MPCAgent(model, MPCConfig(energy={**weights, "grip": 1.0}, guided=False))
+
+
+def test_terms_that_a_model_lacks_are_named(model):
+    blind = deepcopy(model)
+    blind.state_decoder = blind.goal_policy = None
+    with pytest.raises(UserError, match=r"\(grip, object\)"):
+        MPCAgent(blind, MPCConfig(energy={"grip": 1.0, "object": 1.0}))
+
+
+def test_a_term_may_refuse_a_model(model, monkeypatch):
+    def refuse(model):
+        raise UserError("not this one")
+
+    monkeypatch.setitem(ENERGY_TERMS._parts, "picky", EnergyTerm("picky", lambda imagined: None, refuse))
+    with pytest.raises(UserError, match="not this one"):
+        MPCAgent(model, MPCConfig(energy={"features": 1.0, "picky": 1.0}))

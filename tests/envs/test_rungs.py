@@ -7,8 +7,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from vjepa_sim.agents.deployment.config import DeployConfig
 from vjepa_sim.envs import pose
-from vjepa_sim.envs.backends import BACKENDS, BackendSpec, make_robot
+from vjepa_sim.envs.arms import ARMS, PANDA
+from vjepa_sim.envs.backends import BACKENDS, BackendSpec, make_robot, usual_limits
 from vjepa_sim.envs.errors import UserError
 from vjepa_sim.envs.observation import Goal
 from vjepa_sim.envs.safety import default_limits
@@ -208,7 +210,7 @@ def test_the_robot_is_opened_with_the_limits_that_it_must_know(monkeypatch):
     monkeypatch.setitem(sys.modules, "a_robot", module)
     spec = BackendSpec("franka", "a_robot:open_robot", simulated=False)
     monkeypatch.setitem(BACKENDS._parts, "franka", spec)
-    usual = default_limits("robotiq")
+    usual = default_limits("panda", "robotiq")
     for limits in (None, replace(usual, max_force=10.0, max_camera_age=0.3)):
         with pytest.raises(UserError, match="nobody"):
             make_robot("reach", "franka", host="there", limits=limits)
@@ -217,6 +219,43 @@ def test_the_robot_is_opened_with_the_limits_that_it_must_know(monkeypatch):
         make_robot("reach", "franka", host="there", max_force=10.0)
     with pytest.raises(UserError, match="SafetyLimits"):
         make_robot("reach", "franka", host="there", limits={"max_force": 10.0})
+
+
+def test_a_backend_drives_the_arms_that_it_names(monkeypatch):
+    """A real arm of one's own takes no setting ``arm``, and its workspace is its own."""
+    opened = []
+
+    def open_robot(gripper: str = "robotiq"):
+        opened.append(gripper)
+        raise UserError("nobody is there")
+
+    monkeypatch.setitem(sys.modules, "a_robot", SimpleNamespace(open_robot=open_robot))
+    monkeypatch.setitem(ARMS._parts, "other", replace(PANDA, name="other", workspace_high=(0.6, 0.3, 0.5)))
+    spec = BackendSpec("real-other", "a_robot:open_robot", simulated=False, arms=("other",))
+    monkeypatch.setitem(BACKENDS._parts, "real-other", spec)
+    for arm in (None, "other"):
+        with pytest.raises(UserError, match="nobody"):
+            make_robot("reach", "real-other", arm)
+    assert usual_limits("real-other", spec.usual_arm, "robotiq").workspace_high == (0.6, 0.3, 0.5)
+    with pytest.raises(UserError, match="Backend 'real-other' drives 'other'; arm 'panda' was given"):
+        make_robot("reach", "real-other", "panda")
+    for backend in ("franka", "loopback"):
+        with pytest.raises(UserError, match=f"Backend '{backend}' drives 'panda'; arm 'other' was given"):
+            make_robot("reach", backend, "other", host="there", camera="0")
+        with pytest.raises(UserError, match=f"Backend '{backend}' drives 'panda'; arm 'other' was given"):
+            DeployConfig(goals="goals", backend=backend, arm="other")
+    assert len(opened) == 2
+    env = make_robot("reach", "sim", "other", size=SIZE)
+    try:
+        assert (env.arm_name, env.arm.limits.workspace_high) == ("other", (0.6, 0.3, 0.5))
+    finally:
+        env.close()
+
+
+def test_a_task_that_contradicts_the_start_is_refused_with_both_named(episode):
+    start, _ = episode
+    with pytest.raises(UserError, match=r"'grasp'.*'reach'"):
+        make_robot("grasp", "sim", size=SIZE, start=start)
 
 
 def test_unknown_settings_of_a_rung_are_named():

@@ -4,14 +4,16 @@ import numpy as np
 import pytest
 
 from vjepa_sim.envs import faults, pose
+from vjepa_sim.envs.arms import ARMS, PANDA
 from vjepa_sim.envs.arms.panda import JOINTS_HIGH, JOINTS_LOW
 from vjepa_sim.envs.errors import UserError
 from vjepa_sim.envs.grippers import ROBOTIQ
 from vjepa_sim.envs.leash import gripper_target
 from vjepa_sim.envs.observation import Observation
-from vjepa_sim.envs.safety import SafetyEnvelope, SafetyLimits
+from vjepa_sim.envs.safety import SafetyEnvelope, SafetyLimits, default_limits
 from vjepa_sim.envs.sim_env import SimEnv
 from vjepa_sim.envs.status import ArmStatus
+from vjepa_sim.envs.tasks import TASKS
 from vjepa_sim.envs.tasks.grasping import pointing_down
 
 
@@ -109,6 +111,37 @@ def test_nothing_is_sent_when_the_action_is_not_a_number():
         with pytest.raises(faults.NotFinite):
             ask(np.full(7, np.nan))
     assert np.array_equal(arm.state, before)
+
+
+def test_the_workspace_is_the_arms_above_the_grippers_lowest_flange(monkeypatch):
+    small = replace(PANDA, name="small", workspace_low=(0.3, -0.25), workspace_high=(0.6, 0.25, 0.5))
+    monkeypatch.setitem(ARMS._parts, "small", small)
+    limits = default_limits("small", "robotiq")
+    assert limits.workspace_low == (0.3, -0.25, ROBOTIQ.lowest_flange)
+    assert limits.workspace_high == (0.6, 0.25, 0.5)
+    assert replace(default_limits("panda", "robotiq"), workspace_high=(0.6, 0.25, 0.5)) != limits
+    env = SimEnv("reach", "box", arm="small", size=16)
+    assert env.arm.limits == limits
+    env.close()
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_an_arm_whose_workspace_lacks_starts_or_goals_is_refused(task):
+    TASKS[task].check_arm(PANDA)
+    for changes in (
+        {"workspace_low": (0.41, -0.35)},
+        {"workspace_high": (0.7, 0.1, 0.6)},
+        {"workspace_high": (0.7, 0.35, 0.3)},
+    ):
+        with pytest.raises(UserError, match=f"Arm 'small' can't do the task '{task}'"):
+            TASKS[task].check_arm(replace(PANDA, name="small", **changes))
+
+
+def test_an_arm_that_does_not_reach_is_refused_by_the_environment(monkeypatch):
+    monkeypatch.setitem(ARMS._parts, "short", replace(PANDA, name="short", workspace_high=(0.56, 0.35, 0.6)))
+    SimEnv("grasp", "box", arm="short", size=16).close()
+    with pytest.raises(UserError, match="Arm 'short' can't do the task 'reach'"):  # its goals lie further away
+        SimEnv("reach", "box", arm="short", size=16)
 
 
 def test_senseless_limits_are_refused():

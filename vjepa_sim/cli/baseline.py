@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import tyro
 
@@ -12,24 +12,26 @@ from vjepa_sim.baselines.registry import BASELINES, Stage, Trained, TrainingJob
 from vjepa_sim.cli.learning import Learning, print_measured
 from vjepa_sim.cli.options import refuse_unused
 from vjepa_sim.cli.progress import progress
-from vjepa_sim.envs.options import OneOf
+from vjepa_sim.envs.options import OneOf, descriptions
+
+
+def _methods() -> str:
+    """Help text of the methods; tyro calls it when help is asked for."""
+    return f"method to train. {descriptions(BASELINES)}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Baseline(Learning):
     """Train one of the methods that V-JEPA 2 is compared with. A stopped run continues with the same command.
 
-    Data are robot episodes: droid:PATH, sim:, lerobot:, rlds: or robomimic:, each with an optional weight.
+    Data are robot episodes.
 
     Attributes:
-        method: bc (behaviour cloning toward goal images, as Octo does it; 4000 steps), dino-wm (a predictor on frozen
-            patch features; 1600), lewm (one token per image, trained end to end; 3000), inverse (the action between two
-            images; 1600), or video (a tokeniser and a denoiser that generate the next image; 4000 and 12000: --steps
-            sets the denoiser's, the tokeniser has a third of it).
-        start: for inverse: the world model that it starts from; its goal policy is trained anew, the rest is kept.
+        method: method to train.
+        start: world model that the method starts from, for a method that starts from one.
     """
 
-    method: Annotated[tyro.conf.Positional[str], OneOf(BASELINES)]
+    method: Annotated[tyro.conf.Positional[str], OneOf(BASELINES), tyro.conf.arg(help=cast(str, _methods))]
     start: str = "tiny"
 
     def run(self) -> int:

@@ -4,34 +4,40 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from vjepa_sim.cli.options import refuse_unused
+from vjepa_sim.cli.robot import ConnectionOptions
 from vjepa_sim.cli.verb import Verb
 from vjepa_sim.envs.arms import ARMS
+from vjepa_sim.envs.backends import BACKENDS
 from vjepa_sim.envs.errors import UserError
 from vjepa_sim.envs.grippers import GRIPPERS
 from vjepa_sim.envs.objects import OBJECTS
 from vjepa_sim.envs.options import OneOf
 from vjepa_sim.envs.tasks import PROTOCOLS, TASKS
 
+if TYPE_CHECKING:
+    from vjepa_sim.envs.observation import Goal
+    from vjepa_sim.envs.start import Start
+
 EXPOSURE_TIME = 1.5  # s in which the exposure of a newly opened camera settles
 IMAGE_TIME = 3.0  # s to wait for an image
-CAMERAS_OWN = ("host", "gripper_address", "driver", "steps", "name")
+CONNECTION = ("host", "gripper_address", "driver")
 SIMULATORS_OWN = ("task", "object", "arm", "goals", "seed", "size")
 
 
 @dataclass(frozen=True, kw_only=True)
-class CaptureGoal(Verb):
-    """Save goal images: one from a camera, or those of a simulated task. An existing folder gets the next sub-goal.
+class CaptureGoal(Verb, ConnectionOptions):
+    """Save goal images: those of a simulated task, or with --camera or --backend one image.
+
+    With --backend, or --host for franka, the robot's state is saved with the image. An existing folder gets the next
+    sub-goal.
 
     Attributes:
         out: folder of goals, for deploy --goals.
-        camera: index, device, URL, realsense or zed; the simulator's camera if not given.
-        host: address of the robot, to save the arm's state with the image.
+        backend: backend of the robot whose state is saved with the image; franka if a host is given.
         gripper: gripper.
-        gripper_address: serial device of a Robotiq, to read its closedness.
-        driver: client library of the robot.
         steps: control steps of the goal, with a camera.
         name: name of the goal, with a camera.
         task: task, in the simulator.
@@ -43,11 +49,8 @@ class CaptureGoal(Verb):
     """
 
     out: Path
-    camera: str | None = None
-    host: str | None = None
+    backend: Annotated[str | None, OneOf(BACKENDS)] = None
     gripper: Annotated[str, OneOf(GRIPPERS)] = "robotiq"
-    gripper_address: str | None = None
-    driver: Annotated[str, OneOf("vjepa_sim.envs.franka:DRIVERS")] = "franky"
     steps: int = 10
     name: str = "goal"
     task: Annotated[str, OneOf(TASKS)] = "reach"
@@ -62,11 +65,7 @@ class CaptureGoal(Verb):
 
         if self.steps < 1:
             raise UserError(f"--steps {self.steps}: a goal needs at least one.")
-        if self.camera is None:
-            refuse_unused(self, CAMERAS_OWN, "without --camera, as the goals are simulated")
-        else:
-            refuse_unused(self, SIMULATORS_OWN, "with --camera, only in the simulator")
-        goals, camera, start = self._simulated() if self.camera is None else (*self._captured(self.camera), None)
+        goals, camera, start = self._goals()
         save_goals(self.out, goals, camera, start)
         number = len(load_goals(self.out))
         print(
@@ -75,7 +74,21 @@ class CaptureGoal(Verb):
         )
         return 0
 
-    def _simulated(self):
+    def _goals(self) -> tuple[list[Goal], dict[str, Any], Start | None]:
+        """Goals, the description of their camera, and the start of their episode if it was simulated."""
+        if self.backend is not None:
+            refuse_unused(self, SIMULATORS_OWN, "with --backend, only in the simulator")
+            return *self._of_robot(self.backend), None
+        if self.camera is None:
+            refuse_unused(self, (*CONNECTION, "steps", "name"), "without --camera, as the goals are simulated")
+            return self._simulated()
+        refuse_unused(self, SIMULATORS_OWN, "with --camera, only in the simulator")
+        if self.host is not None:
+            return *self._of_robot("franka"), None
+        refuse_unused(self, ("gripper", *CONNECTION), "with --camera alone, as no robot is connected")
+        return *self._of_camera(self.camera), None
+
+    def _simulated(self) -> tuple[list[Goal], dict[str, Any], Start]:
         from vjepa_sim.envs.robot import simulated_camera
         from vjepa_sim.envs.seeds import evaluation_seed
         from vjepa_sim.envs.sim_env import SimEnv
@@ -90,27 +103,32 @@ class CaptureGoal(Verb):
         finally:
             env.close()
 
-    def _captured(self, address: str):
-        """An image and, if a robot was given, the arm's state with it."""
+    def _of_camera(self, address: str) -> tuple[list[Goal], dict[str, Any]]:
+        """An image of a camera."""
         from vjepa_sim.envs.cameras import open_camera, without_password
         from vjepa_sim.envs.observation import Goal
 
-        card = {"address": without_password(address)}
-        if self.host is None:
-            with open_camera(address) as camera:
-                rgb, stamp = camera.latest()
-                exposed = stamp + EXPOSURE_TIME
-                while stamp < exposed:
-                    rgb, stamp = camera.wait_newer(stamp, IMAGE_TIME)
-                return [Goal(rgb, self.steps, None, self.name)], card
-        from vjepa_sim.envs.franka import open_arm
+        with open_camera(address) as camera:
+            rgb, stamp = camera.latest()
+            exposed = stamp + EXPOSURE_TIME
+            while stamp < exposed:
+                rgb, stamp = camera.wait_newer(stamp, IMAGE_TIME)
+            return [Goal(rgb, self.steps, None, self.name)], {"address": without_password(address)}
 
-        arm = open_arm(
-            self.host, address, gripper=self.gripper, gripper_address=self.gripper_address, driver=self.driver
-        )
+    def _of_robot(self, backend: str) -> tuple[list[Goal], dict[str, Any]]:
+        """An image of a robot's camera, with the robot's state."""
+        from vjepa_sim.envs.observation import Goal
+
+        GRIPPERS.check(self.gripper)
+        settings = self.robot_settings(backend)
+        if "gripper" in BACKENDS[backend].takes():
+            settings["gripper"] = self.gripper
+        else:
+            refuse_unused(self, ("gripper",), f"with --backend {backend}")
+        robot = BACKENDS[backend].opener()(**settings)
         try:
-            arm.camera_pace(EXPOSURE_TIME)
-            seen = arm.glimpse()
+            robot.camera_pace(EXPOSURE_TIME)
+            seen = robot.glimpse()
+            return [Goal(seen.rgb, self.steps, seen.state, self.name)], robot.camera_card
         finally:
-            arm.close()
-        return [Goal(seen.rgb, self.steps, seen.state, self.name)], card
+            robot.close()

@@ -33,6 +33,8 @@ class Collect(Verb, CollectConfig):
             result = collect(self.out, config, self.workers or os.cpu_count() or 1, bar)
         for name, count in sorted(result.behaviors.items()):
             print(f"{name}: {count} episodes, {result.successes[name]} successful")
+        for note in config.notes:
+            print(note)
         rate = result.frames / (time.monotonic() - started)
         print(f"{result.present} episodes are in {self.out} ({result.written} new, {rate:.0f} frames/s).")
         return 0

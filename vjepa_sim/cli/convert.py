@@ -16,9 +16,14 @@ from vjepa_sim.envs.errors import UserError, unknown_name
 from vjepa_sim.envs.options import OneOf, split_names
 
 
+def _writable() -> list[str]:
+    """Formats that can be written."""
+    return [name for name, format in FORMATS.items() if format.writable]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Data(Verb):
-    """Convert a data set to another format: droid, lerobot, rlds and robomimic can be read, all but rlds written.
+    """Convert a data set to another format.
 
     Attributes:
         source: data set to convert.
@@ -30,7 +35,7 @@ class Data(Verb):
 
     source: tyro.conf.Positional[Path]
     out: Path
-    to: Annotated[str, OneOf(FORMATS)]
+    to: Annotated[str, OneOf(_writable)]
     format: Annotated[str | None, OneOf(FORMATS)] = None
     cameras: str = "all"
 

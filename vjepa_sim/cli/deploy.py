@@ -25,7 +25,7 @@ class Deploy(Verb, RobotOptions, DeployConfig):
     Attributes:
         out: new folder for table, numbers, and episodes in DROID's format.
         yes: confirm everything beforehand, and count episodes that a person would judge as failed; not on a real robot.
-        limits: limits of the safety envelope; the gripper's defaults where not given.
+        limits: limits of the safety envelope; the defaults of arm and gripper where not given.
         threads: number of PyTorch threads; 0 for PyTorch's default.
     """
 
@@ -50,22 +50,24 @@ class Deploy(Verb, RobotOptions, DeployConfig):
         start = origin.start
         set_threads(self.threads)
         task = self._agreed("task", None if start is None else start.task, "reach")
+        arm = self._agreed("arm", None if start is None else start.arm, BACKENDS[self.backend].usual_arm)
         gripper = self._agreed("gripper", None if start is None else start.gripper, "robotiq")
         checkpoint = checkpoint_of(self.agent, self.checkpoint)
         config = replace(
             config,
             task=task,
             object=self._agreed("object", None if start is None else start.object_name, "box"),
+            arm=arm,
             gripper=gripper,
             checkpoint=checkpoint,
         )
         settings = self._settings(config, origin, goals[0].rgb.shape[0])
-        limits = chosen_limits(self.limits, self.backend, gripper)
+        limits = chosen_limits(self.limits, self.backend, arm, gripper)
         view = None if self.view is None or checkpoint is None else load_view(self.view, checkpoint)
         agent = load_agent(self.agent, checkpoint, limits=limits, view=view, planner=self.planner)
         card = card_of(agent)
         period = round(self.period or (None if card is None else card.period) or 1.0, 4)
-        env = make_robot(task, self.backend, gripper=gripper, period=period, limits=limits, **settings)
+        env = make_robot(task, self.backend, arm, gripper=gripper, period=period, limits=limits, **settings)
         operator = Operator(self._agrees, self._judges, print, "nobody" if self.yes else "operator")
         try:
             info = deploy(
@@ -95,12 +97,11 @@ class Deploy(Verb, RobotOptions, DeployConfig):
         return given or of_goals or default
 
     def _settings(self, config: DeployConfig, origin: Origin, size: int) -> dict[str, Any]:
-        """Settings of a backend besides gripper and period."""
+        """Settings of a backend besides arm, gripper and period."""
         takes = BACKENDS[self.backend].takes()
         known: dict[str, Any] = {"object_name": config.object, "size": size, "start": origin.start}
         known["imperfections"] = self.imperfections
-        settings = self.robot_settings(self.backend) | {name: known[name] for name in known if name in takes}
-        return settings if origin.start is None or "arm" not in takes else settings | {"arm": origin.start.arm}
+        return self.robot_settings(self.backend) | {name: known[name] for name in known if name in takes}
 
     def _agrees(self, question: str) -> bool:
         return self.yes or not BACKENDS[self.backend].asks or ask(question)

@@ -13,16 +13,16 @@ class Doctor(Verb):
     """Check this machine: OpenGL, package versions, and a rendered image.
 
     Attributes:
-        picture: file for the rendered image.
+        image: file for the rendered image.
     """
 
-    picture: Path = Path("doctor.png")
+    image: Path = Path("doctor.png")
 
     def run(self) -> int:
         from vjepa_sim.envs.doctor import examine
 
         failures = 0
-        for check in examine(self.picture):
+        for check in examine(self.image):
             print(f"{'ok  ' if check.ok else 'FAIL'}  {check.name}: {check.found}")
             if not check.ok:
                 failures += 1

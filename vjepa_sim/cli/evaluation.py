@@ -14,8 +14,8 @@ from vjepa_sim.cli.verb import Verb
 
 @dataclass(frozen=True, kw_only=True)
 class Eval(Verb, EvaluationConfig):
-    """Evaluate an agent, and the reference policies expert, random and still, on the same held-out episodes. A stopped
-    run continues with the same command.
+    """Evaluate an agent and the reference policies on the same held-out episodes. A stopped run continues with the same
+    command.
 
     Attributes:
         out: new folder for table.md, episodes.csv, eval_info.json and videos, or that of a stopped run.
@@ -32,7 +32,7 @@ class Eval(Verb, EvaluationConfig):
         config = self.configuration(EvaluationConfig)
         if AGENTS[config.agent].learned:
             set_threads(self.threads)
-        total = len(config.tasks) * len(config.objects) * config.episodes * len(config.agents)
+        total = config.episodes * sum(len(config.agents_for(task)) for task, _ in config.pairs)
         done = 0
         with progress("episodes") as bar:
 
@@ -44,5 +44,7 @@ class Eval(Verb, EvaluationConfig):
             bar(0, total)
             info = evaluate(self.out, config, on_episode)
         print(markdown_table(info["cells"]), end="")
+        for note in config.notes:
+            print(f"\n{note}")
         print(f"\nTable, numbers and videos are in {self.out}.")
         return 0

@@ -24,7 +24,7 @@ class Inspect(Verb):
         format: format of the data set; detected if not given.
         camera: left, right, ext1, ext2, wrist, or a serial.
         episodes: number of random episodes to read; counts are over all episodes.
-        picture: file for the thumbnails, .png.
+        image: file for the thumbnails, .png.
         json: file for the numbers.
     """
 
@@ -32,7 +32,7 @@ class Inspect(Verb):
     format: Annotated[str | None, OneOf(FORMATS)] = None
     camera: str = "left"
     episodes: int = 200
-    picture: Path = Path("contact-sheet.png")
+    image: Path = Path("contact-sheet.png")
     json: Path | None = None
 
     def run(self) -> int:
@@ -44,15 +44,15 @@ class Inspect(Verb):
 
         if self.episodes < 1:
             raise UserError(f"--episodes {self.episodes}: at least one must be read.")
-        if self.picture.suffix.lower() != ".png":
-            raise UserError(f"--picture {self.picture}: give a name that ends in .png.")
+        if self.image.suffix.lower() != ".png":
+            raise UserError(f"--image {self.image}: give a name that ends in .png.")
         with progress("opening") as bar:
             reader = open_reader(self.path, self.format, bar)
         with progress("reading episodes") as bar:
             summary = summarize(reader, self.camera, self.episodes, bar)
         print(text(summary))
-        write_image(self.picture, contact_sheet(reader, self.camera))
-        print(f"\nThumbnails of first, middle and last frames are in {self.picture}.")
+        write_image(self.image, contact_sheet(reader, self.camera))
+        print(f"\nThumbnails of first, middle and last frames are in {self.image}.")
         if self.json:
             write_json(self.json, {"inspect": str(self.path), **summary.to_dict(), "provenance": provenance()})
         return 0

@@ -9,9 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import tyro
-
-from vjepa_sim.cli.options import set_threads
+from vjepa_sim.cli.options import DataSets, set_threads
 from vjepa_sim.cli.verb import Verb
 from vjepa_sim.envs.errors import UserError
 
@@ -44,7 +42,7 @@ class Learning(Verb):
         threads: number of PyTorch threads; 0 for PyTorch's default.
     """
 
-    data: tyro.conf.UseAppendAction[tuple[str, ...]]
+    data: DataSets
     out: Path
     period: str = "paper"
     camera: str = "left"

@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import MISSING, Field, fields
-from typing import Any
+from typing import Annotated, Any
 
+import tyro
+
+from vjepa_sim.data.formats import FORMATS
 from vjepa_sim.envs.errors import UserError
+from vjepa_sim.envs.options import descriptions
+
+# Data sets that are read, with the formats of robot episodes in the help text.
+DataSets = Annotated[
+    tyro.conf.UseAppendAction[tuple[str, ...]],
+    tyro.conf.arg(help_behavior_hint=lambda _: f"(repeatable) {descriptions(FORMATS, 'title')}"),
+]
 
 
 def set_threads(threads: int) -> None:

@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import tyro
-
 from vjepa_sim.agents.evaluation.score_config import ScoreConfig
 from vjepa_sim.cli.learning import SPARE_DETAIL
-from vjepa_sim.cli.options import set_threads
+from vjepa_sim.cli.options import DataSets, set_threads
 from vjepa_sim.cli.progress import progress
 from vjepa_sim.cli.verb import Verb
 
@@ -30,7 +28,7 @@ class Score(Verb, ScoreConfig):
         threads: number of PyTorch threads; 0 for PyTorch's default.
     """
 
-    data: tyro.conf.UseAppendAction[tuple[str, ...]]
+    data: DataSets
     out: Path
     period: str | None = None
     camera: str = "left"

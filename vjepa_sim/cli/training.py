@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from vjepa_sim.cli.learning import Learning, print_measured
 from vjepa_sim.cli.progress import progress
 from vjepa_sim.envs.errors import UserError, unknown_name
+from vjepa_sim.envs.options import OneOf
 
 if TYPE_CHECKING:
     from vjepa_sim.card import Card
@@ -18,12 +19,12 @@ class _Stage(Learning):
     """Options of both stages.
 
     Attributes:
-        preset: sizes and schedule: tiny, small, base, large, huge, giant or giant-384.
+        preset: sizes and schedule.
         recompute: gradient checkpointing, which saves memory and takes about a quarter more time.
         shard: split the encoder's weights over torchrun's processes (FSDP2).
     """
 
-    preset: str = "tiny"
+    preset: Annotated[str, OneOf("vjepa_sim.training.presets:PRESETS")] = "tiny"
     recompute: bool = False
     shard: bool = False
 
@@ -32,31 +33,30 @@ class _Stage(Learning):
 class Pretrain(_Stage):
     """Stage one: train a video encoder by mask-denoising. A stopped run continues with the same command.
 
-    Data are robot episodes (droid:PATH, sim:, lerobot:, rlds:, robomimic:), videos (video:FOLDER) and images
-    (images:FOLDER), each with an optional weight. Several processes: torchrun --nproc-per-node N -m vjepa_sim.cli
-    pretrain …
+    Data are robot episodes, videos (video:FOLDER) and images (images:FOLDER). Several processes: torchrun
+    --nproc-per-node N -m vjepa_sim.cli pretrain …
 
     Attributes:
-        recipe: schedule of V-JEPA 2, constant or abbreviated; the preset's if not given.
+        recipe: schedule of V-JEPA 2; the preset's if not given.
         crop: square (center crop), or released (Meta's: center crop to an aspect ratio of at most 1.35, resized).
         start: checkpoint to initialise from, such as a released one: its encoder, and its mask predictor and decoders
             if it has them; random weights if not given.
     """
 
     crop: str = "square"
-    recipe: str | None = None
+    recipe: Annotated[str | None, OneOf("vjepa_sim.training.presets:RECIPES")] = None
     start: str | None = None
 
     def run(self) -> int:
         from vjepa_sim.data.output import check_output
-        from vjepa_sim.training.presets import get_preset, get_recipe
+        from vjepa_sim.training.presets import PRESETS, get_recipe
         from vjepa_sim.training.pretrain import pretrain
         from vjepa_sim.training.run import RUN_FILE
         from vjepa_sim.transform import CROPS
 
         if self.crop not in CROPS:
             raise unknown_name("crop", self.crop, CROPS)
-        preset = get_preset(self.preset)
+        preset = PRESETS[self.preset]
         if preset.pretrain is None:
             raise UserError(f"--preset {self.preset} has no stage one: its encoder is pretrained.")
         recipe = preset.pretrain if self.recipe is None else get_recipe(self.recipe, self.preset)
@@ -115,7 +115,7 @@ class Train(_Stage):
         from vjepa_sim.agents.evaluation.in_training import Trial
         from vjepa_sim.checkpoint import find_checkpoint
         from vjepa_sim.data.output import check_output
-        from vjepa_sim.training.presets import get_preset
+        from vjepa_sim.training.presets import PRESETS
         from vjepa_sim.training.run import RUN_FILE
         from vjepa_sim.training.train import train
         from vjepa_sim.world_model import input_size
@@ -126,7 +126,7 @@ class Train(_Stage):
             )
         if self.start is not None:
             find_checkpoint(self.start)
-        config = self.adjust(get_preset(self.preset).train)
+        config = self.adjust(PRESETS[self.preset].train)
         config = replace(config, heads_only=self.heads_only, first_release_rollout=self.first_release_rollout)
         check_output(self.out, RUN_FILE)  # before the data are read, which takes long
         plan = Trial(self.plan_every, self.plan_episodes) if self.plan_every else None
@@ -150,7 +150,7 @@ class Train(_Stage):
                 )
         if compute.is_main:
             _print_branch(model.card)
-            if model.goal_policy is None and get_preset(self.preset).goal_policy is not None:
+            if model.goal_policy is None and PRESETS[self.preset].goal_policy is not None:
                 print(
                     "The model has no goal policy, as decoders or commands in the data are missing: planners search "
                     "without its proposals."

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Protocol, TypeVar
 
-from vjepa_sim.baselines.patch_features import PatchFeaturesConfig
-from vjepa_sim.envs.errors import UserError, unknown_name
+from vjepa_sim.envs.errors import UserError
+from vjepa_sim.envs.registry import Registry
 from vjepa_sim.models.ac_predictor import ACPredictorConfig
 from vjepa_sim.models.encoder import EncoderConfig
 from vjepa_sim.models.goal_policy import GoalPolicyConfig
 from vjepa_sim.models.heads import ACTION_SCALE, SCALE, STATE_CENTER
 from vjepa_sim.models.mask_predictor import PredictorConfig
+from vjepa_sim.models.patch_features import PatchFeaturesConfig
 from vjepa_sim.training.augmentation import Augmentation
 from vjepa_sim.training.masks import LONG_RANGE, SHORT_RANGE, MaskConfig
 from vjepa_sim.training.schedule import Schedule, constant
@@ -183,6 +185,7 @@ class Preset:
     """Sizes and schedules under one name.
 
     Attributes:
+        name: Name on the command line.
         encoder: Sizes of the encoder.
         mask_predictor: Sizes of stage one's predictor; None if the encoder is already trained.
         ac_predictor: Sizes of the action-conditioned predictor.
@@ -191,6 +194,7 @@ class Preset:
         goal_policy: Sizes of the goal policy, or None.
     """
 
+    name: str
     encoder: EncoderConfig | PatchFeaturesConfig
     mask_predictor: PredictorConfig | None
     ac_predictor: ACPredictorConfig
@@ -199,9 +203,13 @@ class Preset:
     goal_policy: GoalPolicyConfig | None = None
 
 
-def _published(encoder: EncoderConfig) -> Preset:
+PRESETS: Registry[Preset] = Registry("preset")
+
+
+def _published(name: str, encoder: EncoderConfig) -> Preset:
     """A published size of V-JEPA 2, with its predictors and schedules."""
     return Preset(
+        name=name,
         encoder=encoder,
         mask_predictor=PredictorConfig(),
         ac_predictor=ACPredictorConfig(),
@@ -225,16 +233,21 @@ TINY_PREDICTOR = ACPredictorConfig(
 )
 
 PUBLISHED = {
-    "small": _published(EncoderConfig(dim=384, depth=12, heads=6, mlp_hidden=1536)),
-    "base": _published(EncoderConfig(dim=768, depth=12, heads=12, mlp_hidden=3072)),
-    "large": _published(EncoderConfig(dim=1024, depth=24, heads=16, mlp_hidden=4096)),
-    "huge": _published(EncoderConfig(dim=1280, depth=32, heads=16, mlp_hidden=5120)),
-    "giant": _published(EncoderConfig(dim=1408, depth=40, heads=22, mlp_hidden=6144)),
-    "giant-384": _published(EncoderConfig(image_size=384, dim=1408, depth=40, heads=22, mlp_hidden=6144)),
+    preset.name: preset
+    for preset in (
+        _published("small", EncoderConfig(dim=384, depth=12, heads=6, mlp_hidden=1536)),
+        _published("base", EncoderConfig(dim=768, depth=12, heads=12, mlp_hidden=3072)),
+        _published("large", EncoderConfig(dim=1024, depth=24, heads=16, mlp_hidden=4096)),
+        _published("huge", EncoderConfig(dim=1280, depth=32, heads=16, mlp_hidden=5120)),
+        _published("giant", EncoderConfig(dim=1408, depth=40, heads=22, mlp_hidden=6144)),
+        _published("giant-384", EncoderConfig(image_size=384, dim=1408, depth=40, heads=22, mlp_hidden=6144)),
+    )
 }
 
-PRESETS = PUBLISHED | {
-    "tiny": Preset(
+for _preset in (
+    *PUBLISHED.values(),
+    Preset(
+        name="tiny",
         encoder=EncoderConfig(image_size=128, dim=128, depth=6, heads=4, mlp_hidden=512, rope="correct"),
         mask_predictor=PredictorConfig(dim=96, depth=3, heads=3, mlp_hidden=384, mask_tokens=2, rope="correct"),
         ac_predictor=TINY_PREDICTOR,
@@ -269,7 +282,8 @@ PRESETS = PUBLISHED | {
     ),
     # As DINO-WM: frozen patch features, no merged tokens, teacher forcing only, and no gradient from the decoders to
     # the predictor. It is trained by `vjepa-sim baseline dino-wm`.
-    "dino-wm": Preset(
+    Preset(
+        name="dino-wm",
         encoder=PatchFeaturesConfig(),
         mask_predictor=None,
         ac_predictor=replace(TINY_PREDICTOR, merge=1),
@@ -288,21 +302,26 @@ PRESETS = PUBLISHED | {
             reading_guides=False,
         ),
     ),
-}
+):
+    PRESETS.register(_preset)
 
 
-def get_preset(name: str) -> Preset:
-    """Look up a preset.
+@dataclass(frozen=True)
+class Recipe:
+    """One of V-JEPA 2's schedules of stage one.
 
-    Raises:
-        UserError: There is no preset of this name.
+    Attributes:
+        name: Name on the command line.
+        make: Makes the configuration of stage one for an image size in pixels.
     """
-    if name not in PRESETS:
-        raise unknown_name("preset", name, PRESETS)
-    return PRESETS[name]
+
+    name: str
+    make: Callable[[int], PretrainConfig]
 
 
-RECIPES = {"constant": constant_recipe, "abbreviated": abbreviated_recipe}
+RECIPES: Registry[Recipe] = Registry("recipe")
+RECIPES.register(Recipe("constant", constant_recipe))
+RECIPES.register(Recipe("abbreviated", abbreviated_recipe))
 
 
 def get_recipe(name: str, preset: str) -> PretrainConfig:
@@ -311,9 +330,7 @@ def get_recipe(name: str, preset: str) -> PretrainConfig:
     Raises:
         UserError: There is no schedule or no preset of this name.
     """
-    if name not in RECIPES:
-        raise unknown_name("recipe", name, RECIPES)
-    return RECIPES[name](get_preset(preset).encoder.image_size)
+    return RECIPES[name].make(PRESETS[preset].encoder.image_size)
 
 
 class Scheduled(Protocol):

@@ -17,7 +17,7 @@ from vjepa_sim.models.encoder import Encoder, EncoderConfig, normalize_tokens
 from vjepa_sim.models.heads import object_target, reading_error, state_target
 from vjepa_sim.training.distributed import Compute
 from vjepa_sim.training.fit import Evaluation, MovingAverage, fit
-from vjepa_sim.training.presets import PretrainConfig, get_preset
+from vjepa_sim.training.presets import PRESETS, PretrainConfig
 from vjepa_sim.training.pretrain_batch import Batch, draw_batch
 from vjepa_sim.training.probe import feature_rank, probe_error
 from vjepa_sim.training.run import RUN_FILE, Report, Run
@@ -111,7 +111,7 @@ def pretrain(
             ``out`` holds a run with other settings.
     """
     compute = compute or Compute()
-    preset = get_preset(preset_name)
+    preset = PRESETS[preset_name]
     if not isinstance(preset.encoder, EncoderConfig):
         raise UserError(f"Preset {preset_name!r} has no stage one: its encoder is already trained.")
     encoder = preset.encoder

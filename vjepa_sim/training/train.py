@@ -17,11 +17,11 @@ from vjepa_sim.data.mixture import Mixture
 from vjepa_sim.envs.errors import UserError
 from vjepa_sim.models.goal_policy import GoalPolicy, imitation_loss
 from vjepa_sim.models.heads import object_target, reading_error, state_target, unshifted, view_shift
-from vjepa_sim.parts import make_predictor
+from vjepa_sim.networks import make_predictor
 from vjepa_sim.training.distributed import Compute
 from vjepa_sim.training.feature_cache import Features, forget_features, open_features
 from vjepa_sim.training.fit import Evaluation, fit
-from vjepa_sim.training.presets import TrainConfig, get_preset
+from vjepa_sim.training.presets import PRESETS, TrainConfig
 from vjepa_sim.training.run import RUN_FILE, Report, Run
 from vjepa_sim.training.train_batch import DrawnMotion, GoalPairs, MotionBatch, draw_motion
 from vjepa_sim.world_model import WorldModel, required
@@ -226,7 +226,7 @@ def train(
 
 
 def _card(start: ModelCard, mixture: Mixture, name: str, preset_name: str, seed: int, config: TrainConfig) -> ModelCard:
-    preset = get_preset(preset_name)
+    preset = PRESETS[preset_name]
     policy = start.goal_policy if config.heads_only else preset.goal_policy
     # The other entries describe a whole model, not its encoder.
     earlier = {k: v for k, v in start.training.items() if k in OF_ENCODERS or (isinstance(v, dict) and "seed" in v)}

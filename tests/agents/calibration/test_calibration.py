@@ -4,10 +4,12 @@ import json
 
 import numpy as np
 import pytest
+import torch
 
 from tests.agents.calibration.turned_model import TurnedModel, rotation
 from vjepa_sim.agents.calibration import (
     VIEW_FILE,
+    CalibrationConfig,
     Moves,
     ViewCalibration,
     approach,
@@ -18,7 +20,7 @@ from vjepa_sim.agents.calibration import (
     make_moves,
 )
 from vjepa_sim.agents.calibration.plot import draw_moves, draw_sweep
-from vjepa_sim.agents.calibration.simulated import SimulatedView, SweepRow, sweep_csv, sweep_markdown
+from vjepa_sim.agents.calibration.simulated import SweepRow, observe_moves, sweep_csv, sweep_markdown
 from vjepa_sim.checkpoint import fingerprint
 from vjepa_sim.envs.errors import UserError
 from vjepa_sim.envs.observation import Observation
@@ -26,6 +28,7 @@ from vjepa_sim.envs.robot import simulated_camera
 from vjepa_sim.envs.safety import SafetyEnvelope, SafetyLimits
 from vjepa_sim.envs.scene.cameras import LEFT, left_at
 from vjepa_sim.envs.status import ArmStatus
+from vjepa_sim.world_model import WorldModel
 
 pytestmark = pytest.mark.slow
 
@@ -178,11 +181,39 @@ def test_a_view_is_read_back_as_it_was_written(tmp_path):
     assert told["provenance"]["versions"]["torch"]
 
 
-def test_a_view_from_where_the_rungs_camera_stands_is_that_cameras():
-    moves, _ = calibrate()
-    settings = SimulatedView(size=128)
-    assert settings.fit(moves, LEFT.viewpoint).camera == simulated_camera("robotiq", 128)
-    assert settings.fit(moves, left_at(70)).camera != simulated_camera("robotiq", 128)
+class Idle(TurnedModel):
+    """A model with a card that sees nothing move."""
+
+    card = WorldModel.from_pretrained("tiny").card
+
+    def encode(self, rgb):
+        return torch.zeros(1, 1, 2)
+
+
+@pytest.mark.parametrize(("backend", "azimuth"), [("sim", None), ("noisy-sim", 70.0)])
+def test_every_simulators_camera_can_be_calibrated_where_it_stands(backend, azimuth):
+    config = CalibrationConfig(backend=backend, size=128, moves=6, azimuth=azimuth)
+    viewpoint = LEFT.viewpoint if azimuth is None else left_at(azimuth)
+    moves, camera = observe_moves(config, Idle(0.0), viewpoint)
+    lengths = np.linalg.norm(moves.true, axis=1)
+    assert lengths.min() > 0.03 and lengths.max() < 0.07
+    nominal = simulated_camera("robotiq", 128)["simulated"]
+    assert camera == {"simulated": nominal if azimuth is None else {**nominal, "azimuth": pytest.approx(azimuth)}}
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"backend": "simm"}, "Did you mean 'sim'"),
+        ({"arm": "pandda"}, "Did you mean 'panda'"),
+        ({"object": "boxx"}, "Did you mean 'box'"),
+        ({"gripper": "robotic"}, "Did you mean 'robotiq'"),
+        ({"backend": "loopback", "sweep": True}, "Only a simulated camera"),
+    ],
+)
+def test_settings_are_checked_by_name(settings, message):
+    with pytest.raises(UserError, match=message):
+        CalibrationConfig(**settings)
 
 
 @pytest.mark.parametrize(

@@ -8,16 +8,17 @@ import pytest
 from vjepa_sim.agents.comparison import compare
 from vjepa_sim.agents.comparison.ranking import rank
 from vjepa_sim.agents.comparison.run_folder import RunFolder
+from vjepa_sim.agents.registry import AGENTS
 from vjepa_sim.envs.errors import UserError
 
 
-def run_of(name, rates, crc=None, planner="latent"):
+def run_of(name, rates, crc=None, planner="latent", agent="mpc"):
     """An evaluation with these successes of a hundred, by task."""
     cells = [
-        {"agent": "mpc", "task": task, "object": "cup", "n_success": rate, "n_episodes": 100}
+        {"agent": agent, "task": task, "object": "cup", "n_success": rate, "n_episodes": 100}
         for task, rate in rates.items()
     ]
-    config = {"agent": "mpc", "checkpoint": "x", "checkpoint_crc32": crc or name, "planner": planner}
+    config = {"agent": agent, "checkpoint": "x", "checkpoint_crc32": crc or name, "planner": planner}
     return RunFolder(
         name=name, folder=None, kind="eval", config=config, cells=cells, method={}, complete=True, provenance={}
     )
@@ -130,3 +131,15 @@ def test_compare_puts_the_ranking_into_its_report(scores, tmp_path):
     assert numbers["ranking"]["success"]["all"] == [100, 100, 0, 0]
     assert [run["n_success"] for run in numbers["runs"]] == [1, 1, 0, 0]
     assert made.numbers["cells"]
+
+
+def test_agents_that_plan_with_their_predictor_are_ranked(scores, monkeypatch):
+    def given(agent):
+        return [run_of(name, {"reach": rate}, agent=agent) for name, rate in zip("abcd", (1, 5, 20, 90), strict=True)]
+
+    for agent in ("oracle", "bc", "of-a-plugin-that-is-not-loaded"):
+        with pytest.raises(UserError, match="Only evaluations of an agent that plans can have one: mpc"):
+            rank(given(agent), scores)
+    spec = replace(AGENTS["mpc"], name="mine")
+    monkeypatch.setitem(AGENTS._parts, "mine", spec)
+    assert rank(given("mine"), scores).numbers["ranking"]["runs"] == list("abcd")

@@ -6,7 +6,7 @@ from types import ModuleType
 
 import pytest
 
-from vjepa_sim.envs.cameras import OpenCVSource, open_camera
+from vjepa_sim.envs.cameras import CAMERA_KINDS, CameraKind, OpenCVSource, open_camera
 from vjepa_sim.envs.errors import UserError
 
 pytestmark = pytest.mark.slow
@@ -75,3 +75,12 @@ def test_importing_loads_no_camera_library():
     libraries = "{'cv2', 'pyrealsense2', 'pyzed', 'mujoco'}"
     program = f"import sys, vjepa_sim.envs.cameras; sys.exit(bool({libraries} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", program], timeout=60).returncode == 0
+
+
+def test_a_plugin_may_bring_a_kind_of_its_own(video, monkeypatch):
+    kind = CameraKind("gige", lambda address: OpenCVSource(video), ("gige:SERIAL",))
+    monkeypatch.setitem(CAMERA_KINDS._parts, kind.name, kind)
+    with open_camera("gige:17") as camera:
+        assert camera.latest()[0].ndim == 3
+    with pytest.raises(UserError, match="Did you mean 'gige:SERIAL'"):
+        open_camera("gig:SERIAL")

@@ -20,7 +20,7 @@ from vjepa_sim.envs.safety import SafetyEnvelope, default_limits
 FORWARD = np.array([0.02, 0, 0, 0, 0, 0, 0], np.float32)
 PERIOD = 1.0
 # A simulated robot on a busy machine is late now and then.
-LIMITS = replace(default_limits("robotiq"), max_clock_age=3.0, max_camera_age=3.0)
+LIMITS = replace(default_limits("panda", "robotiq"), max_clock_age=3.0, max_camera_age=3.0)
 
 
 def through_the_arm(host: str, camera: str, device: str) -> float:

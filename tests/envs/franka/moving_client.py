@@ -62,7 +62,7 @@ def command(driver: Driver) -> None:
     """The whole arm under its envelope, as a deployment has it."""
     with tempfile.TemporaryDirectory() as folder, closing(LoopbackRobotiq(Path(folder) / "robotiq")) as device:
         parts = driver, open_gripper("robotiq", str(device.link)), Grabber(GreySource(), max_age=3.0)
-        limits = replace(default_limits("robotiq"), max_clock_age=3.0, max_camera_age=3.0)
+        limits = replace(default_limits("panda", "robotiq"), max_clock_age=3.0, max_camera_age=3.0)
         with closing(SafetyEnvelope(FrankaArm(*parts), limits)) as arm:
             arm.reset()
             for step in itertools.cycle([-0.075, 0.075]):

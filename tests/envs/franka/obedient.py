@@ -31,7 +31,7 @@ class Obedient:
             joints=np.array(joints),
             force=np.zeros(3),
             mode="Move",
-            success_rate=1.0,
+            link_quality=1.0,
         )
         self.moving = self.closed = self.stuck = False
         self.step = 0.01

@@ -97,7 +97,7 @@ def test_home_is_where_the_fingers_open_sideways(robotiq, kind):
 
 
 # --- the whole arm: what stops it, and that it stays stopped ----------------------------------------------------------
-LIMITS = replace(default_limits("robotiq"), max_camera_age=1.0)
+LIMITS = replace(default_limits("panda", "robotiq"), max_camera_age=1.0)
 
 
 def outside(driver):

@@ -13,11 +13,12 @@ import pytest
 
 pytest.importorskip("pyrobotiqgripper")
 
+from tests.envs.franka.obedient import Obedient
 from tests.envs.loopback import free_address, wait_for_rest, wait_until
 from tests.envs.mjpeg import MjpegServer
 from vjepa_sim.envs.errors import UserError
 from vjepa_sim.envs.faults import StaleCamera
-from vjepa_sim.envs.franka import open_arm
+from vjepa_sim.envs.franka import DRIVERS, DriverSpec, open_arm, open_driver
 from vjepa_sim.envs.loopback import LoopbackRobot
 from vjepa_sim.envs.safety import SafetyEnvelope, default_limits
 
@@ -38,6 +39,13 @@ main(*sys.argv[1:])
 """
 
 
+def test_a_plugin_may_bring_a_driver_of_its_own(monkeypatch):
+    monkeypatch.setitem(DRIVERS._parts, "mine", DriverSpec("mine", lambda host: Obedient()))
+    assert isinstance(open_driver("mine", "127.0.0.1"), Obedient)
+    with pytest.raises(UserError, match="Did you mean 'mine'"):
+        open_driver("mien", "127.0.0.1")
+
+
 def test_an_impossible_period_is_found_before_anything_is_connected():
     with pytest.raises(UserError, match=r"period=0\.1"):
         open_arm(free_address(), "no such camera", gripper_address="/dev/null", period=0.1)
@@ -47,7 +55,7 @@ def test_an_arm_stops_when_its_camera_hangs_over_the_wire(robotiq):
     pytest.importorskip("franky", exc_type=ImportError)
     pytest.importorskip("franka_sim", exc_type=ImportError)
     with LoopbackRobot(free_address()) as robot, closing(MjpegServer()) as camera:
-        limits = replace(default_limits("robotiq"), max_camera_age=1.5, max_clock_age=3.0)
+        limits = replace(default_limits("panda", "robotiq"), max_camera_age=1.5, max_clock_age=3.0)
         arm = open_arm(robot.host, camera.url, gripper_address=str(robotiq.link), max_camera_age=1.5, period=0.25)
         with closing(SafetyEnvelope(arm, limits)) as envelope:
             envelope.reset()
