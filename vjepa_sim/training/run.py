@@ -11,13 +11,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import tempfile
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -35,6 +33,7 @@ from torch.distributed.checkpoint.state_dict import (
 from vjepa_sim.card import COMPUTE_SECONDS, read_card
 from vjepa_sim.checkpoint import CARD_FILE, WEIGHTS_FILE, CardedModule, write_checkpoint
 from vjepa_sim.data.files import write_json, write_text
+from vjepa_sim.data.interrupt import noted_interrupt
 from vjepa_sim.envs.errors import UserError
 from vjepa_sim.training.distributed import Compute
 from vjepa_sim.weights import load_tensors, read_safetensors
@@ -78,7 +77,6 @@ class Run:
         self.step = 0
         self._began = time.monotonic()
         self._earlier: dict[str, float] = {}
-        self._stop = False
         self._writer: SummaryWriter | None = None
         self._optimizer_tensors: dict[str, torch.Tensor] = {}
         checkpoints = _checkpoints(out / "checkpoints")
@@ -165,11 +163,11 @@ class Run:
         self._report = report if compute.is_main else lambda *_: None
         self._report(self.step, self.steps, {})
         saved_at = time.monotonic()
-        with self._writer or nullcontext(), self._interrupts_between_steps():
+        with self._writer or nullcontext(), noted_interrupt() as interrupt:
             while self.step < self.steps:
                 yield self.step
                 self.step += 1
-                stop = compute.any(self._stop)
+                stop = compute.any(interrupt.noted)
                 due = compute.any(time.monotonic() - saved_at > CHECKPOINT_SECONDS)
                 if stop or due or self.step == self.steps:
                     self.save()
@@ -177,24 +175,6 @@ class Run:
                 if stop:
                     raise KeyboardInterrupt
         self._report(self.step, self.steps, {})
-
-    @contextmanager
-    def _interrupts_between_steps(self) -> Iterator[None]:
-        """Note the first Ctrl-C instead of raising it; the loop stops after the current step."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        usual = signal.getsignal(signal.SIGINT)
-
-        def note(number, frame) -> None:
-            self._stop = True
-            signal.signal(signal.SIGINT, usual)
-
-        signal.signal(signal.SIGINT, note)
-        try:
-            yield
-        finally:
-            signal.signal(signal.SIGINT, usual)
 
     def log(self, scalars: dict[str, float]) -> None:
         """Write scalars of the current step, and the time, to TensorBoard and metrics.jsonl."""
