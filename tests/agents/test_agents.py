@@ -122,7 +122,7 @@ class Forbidden:
 
 
 @pytest.mark.parametrize("name", ["mpc", "bc", "random", "still"])
-def test_only_the_ceilings_look_at_an_environment(name):
+def test_only_upper_bounds_are_given_an_environment(name):
     agent = load_agent(name, env=Forbidden())
     agent.begin([goal()])
     agent.act(look())

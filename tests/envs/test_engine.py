@@ -1,0 +1,28 @@
+"""OpenGL and MuJoCo, before anything is rendered."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from vjepa_sim.envs import gl
+
+
+def test_no_opengl_names_the_apt_line(monkeypatch):
+    monkeypatch.delenv("MUJOCO_GL", raising=False)
+    monkeypatch.setattr(gl, "has_library", lambda backend: False)
+    monkeypatch.setattr(gl.sys, "platform", "linux")
+    with pytest.raises(gl.GLError, match=r"apt-get install -y libegl1.*apt-get install -y libosmesa6"):
+        gl.select_backend()
+    monkeypatch.setenv("MUJOCO_GL", "osmesa")
+    with pytest.raises(gl.GLError, match="apt-get install -y libosmesa6"):
+        gl.select_backend()
+
+
+def test_triton_is_loaded_before_the_renderer(tmp_path):
+    """Its LLVM crashes the process when that of Mesa's software renderer is loaded already."""
+    (tmp_path / "triton.py").write_text("import sys\nprint('mujoco' in sys.modules, 'OpenGL' in sys.modules)\n")
+    code, variables = "import vjepa_sim.envs.engine", {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], env=variables, capture_output=True, text=True)
+    assert done.stdout == "False False\n", done.stderr
