@@ -6,8 +6,8 @@ A plugin is found in two ways. An installed package declares it in its ``pyproje
     bottle = "my_package.bottle"
 
 Or the command line names a module or file: ``vjepa-sim VERB --plugin bottle.py``, which sets the environment variable
-``VJEPA_SIM_PLUGINS`` for this process and its child processes. Plugins are imported at the first look-up in a
-:class:`.Registry`.
+``VJEPA_SIM_PLUGINS`` for this process and its child processes. Plugins are imported with the package, or at
+the first look-up in a :class:`.Registry`.
 """
 
 from __future__ import annotations

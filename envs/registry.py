@@ -35,12 +35,14 @@ class Registry(Mapping[str, T]):
     UserError: Unknown object 'bottel'. Did you mean 'bottle'? Choose one of: bottle, box, cup.
     """
 
-    def __init__(self, kind: str):
+    def __init__(self, kind: str, check: Callable[[T], object] = lambda part: None):
         """
         Args:
             kind: singular noun for the parts in error messages, such as ``object``.
+            check: raises :class:`.UserError` for a part that can't be registered.
         """
         self.kind = kind
+        self._check = check
         self._parts: dict[str, T] = {}
         self._subscribers: list[Callable[[T], object]] = []
 
@@ -48,9 +50,10 @@ class Registry(Mapping[str, T]):
         """Add a part under its ``name``; returns it, so that this method can decorate a class.
 
         Raises:
-            UserError: the name is already taken, or has other characters than the value of an option may have.
+            UserError: the name is already taken, or has other characters than the value of an option may have; or the
+                part lacks something.
         """
-        name = part.name
+        name = getattr(part, "name", None)
         if not isinstance(name, str) or not NAME.fullmatch(name):
             raise UserError(
                 f"A {self.kind} can't be called {name!r}: expected lower-case letters and digits, with single hyphens "
@@ -58,6 +61,7 @@ class Registry(Mapping[str, T]):
             )
         if self._parts.get(name, part) is not part:
             raise UserError(f"There is a {self.kind} {name!r} already. Register yours under another name.")
+        self._check(part)
         self._parts[name] = part
         for subscriber in self._subscribers:
             subscriber(part)
@@ -81,7 +85,8 @@ class Registry(Mapping[str, T]):
         """
         load_plugins()
         if name not in self._parts:
-            raise unknown_name(self.kind, name, self._parts)
+            error = unknown_name(self.kind, name, self._parts)
+            raise error if "Did you mean" in str(error) else UserError(f"{error} A plugin's are found with --plugin.")
         return self._parts[name]
 
     def __contains__(self, name: object) -> bool:

@@ -159,7 +159,7 @@ class SimEnv(GoalImageEnv):
         self.variation = sample_variation(appearance_rng, strength, self._viewpoint, self._vary)
         self._stage.apply(self.variation)
         self.simulation.reset()
-        goals = self.task.reset(self.simulation, self.np_random, self._render_now)
+        goals = self.task.begin(self.simulation, self.np_random, self._render_now)
         return given or select_goals(goals, self._protocol)
 
     def _judge(self) -> Progress:

@@ -1,8 +1,11 @@
 """The world model: encoder, predictors, training. Importing this registers the Gymnasium environments."""
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import vjepa_sim.envs  # noqa: F401  (registers vjepa_sim/Franka…-v0; loads no simulator)
+from vjepa_sim.envs.errors import UserError
+from vjepa_sim.envs.plugins import load_plugins
 
 if TYPE_CHECKING:
     from vjepa_sim.world_model import WorldModel
@@ -18,3 +21,7 @@ def __getattr__(name: str):
 
         return WorldModel
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+with suppress(UserError):  # raised again at the first look-up in a registry, where a command can report it
+    load_plugins()  # their tasks and arms have ids of Gymnasium, too

@@ -11,6 +11,11 @@ from typing import Any
 import numpy as np
 
 PRIVILEGED = "truth"  # in files: the agent is given the simulator's state of the goal
+LEGEND = (
+    "Goal: what the agent is given of it. Success at the end of the step budget, with its 95 % interval (Wilson); "
+    "success ever: at any step. Steps: mean control steps until the first success, the whole budget without one. "
+    "Times and evaluations are medians."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,7 +158,7 @@ def format_rate(cells: Sequence[dict]) -> str:
 
 
 def markdown_table(cells: Sequence[dict]) -> str:
-    """Table of success rates in Markdown.
+    """Table of success rates in Markdown, with a legend.
 
     Args:
         cells: entries of ``eval_info.json``, a row for each.
@@ -190,4 +195,4 @@ def markdown_table(cells: Sequence[dict]) -> str:
             f"{cell['model_evaluations_per_action']:.0f}",
         ]
         lines.append(f"| {' | '.join(row)} |")
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines) + f"\n\n{LEGEND}\n"

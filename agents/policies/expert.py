@@ -159,7 +159,10 @@ class Expert:
         """The next action, float32 [7]."""
         if self._manipulator is None:
             raise UserError("Call begin(goals) before act(observation).")
-        return self._skill.act(self._manipulator)
+        action = self._skill.act(self._manipulator)
+        if np.shape(action) != (pose.ACTION_DIM,):
+            raise UserError(f"The expert's skill {self._skill.name!r} returned {action!r:.80}; expected an action [7].")
+        return action
 
 
 def share(off: float, ends: tuple[float, float]) -> float:

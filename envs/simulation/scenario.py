@@ -39,7 +39,7 @@ class Scenario:
         rng, _ = np_random(start.seed)
         Stage(simulation).apply(sample_variation(rng, 0.0))
         simulation.reset()
-        task.reset(simulation, rng, lambda: np.zeros((1, 1, 3), np.uint8))  # these goal images are not used
+        task.begin(simulation, rng, lambda: np.zeros((1, 1, 3), np.uint8))  # these goal images are not used
         self._task_at_start = task
         _check(start, start_of(simulation, start.task, start.seed))
         self._simulation = simulation

@@ -119,9 +119,29 @@ class Task(ABC):
         """Dense reward [...], at most 1: success (1 or 0) minus the error in metres."""
         return self.is_success(achieved, desired) - self.error(achieved, desired)
 
+    def begin(self, simulation: Simulation, rng: np.random.Generator, render: Callable[[], np.ndarray]) -> list[Goal]:
+        """Sample an episode with :meth:`reset`, and check what it has set and returned.
+
+        Raises:
+            UserError: there are no goals, or :attr:`desired` has not the size of :attr:`measures`.
+        """
+        self.desired = np.empty(0)
+        goals = self.reset(simulation, rng, render)
+        if not isinstance(goals, list) or not goals or not all(isinstance(goal, Goal) for goal in goals):
+            raise UserError(
+                f"reset() of task {self.name!r} returned {goals!r:.80}; expected a list of one Goal or more."
+            )
+        self._check_size("reset()", "desired", self.desired)
+        return goals
+
     def measure(self, simulation: Simulation) -> Progress:
-        """Test the present moment; see :meth:`achieved` for when to call it."""
+        """Test the present moment; see :meth:`achieved` for when to call it.
+
+        Raises:
+            UserError: the achieved goal has not the size of :attr:`measures`.
+        """
         achieved = self.achieved(simulation)
+        self._check_size("achieved()", "the achieved goal", achieved)
         return Progress(
             success=bool(self.is_success(achieved, self.desired)),
             error=float(self.error(achieved, self.desired)),
@@ -129,8 +149,25 @@ class Task(ABC):
             desired=self.desired,
         )
 
+    def _check_size(self, method: str, what: str, vector: np.ndarray) -> None:
+        if np.shape(vector) != (len(self.measures),):
+            raise UserError(
+                f"{method} of task {self.name!r}: {what} has shape {np.shape(vector)}; expected "
+                f"({len(self.measures)},), for its measures {', '.join(self.measures)}."
+            )
 
-TASKS: Registry[type[Task]] = Registry("task")
+
+def _check_task(task: type[Task]) -> None:
+    """Refuse what is no subclass of :class:`Task`, or lacks a member."""
+    if not isinstance(task, type) or not issubclass(task, Task):
+        raise UserError(f"A task is registered as a subclass of vjepa_sim.envs.tasks.Task; {task!r} was given.")
+    members = ("title", "budget", "instruction", "measures")
+    missing = [name for name in members if not hasattr(task, name)] + sorted(task.__abstractmethods__)
+    if missing:
+        raise UserError(f"Task {task.name!r} lacks {', '.join(missing)}; see docs/extending.md.")
+
+
+TASKS: Registry[type[Task]] = Registry("task", _check_task)
 
 
 def capture(simulation: Simulation, render: Callable[[], np.ndarray], steps: int, name: str) -> Goal:

@@ -25,3 +25,10 @@ def test_an_entry_point_is_found(tmp_path):
     env = {**os.environ, "PYTHONPATH": str(tmp_path)}
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
     assert done.stdout == "bottle {'glassware': 'glassware 1.0'}\n", done.stderr
+
+
+def test_its_tasks_are_environments_of_gymnasium(tmp_path):
+    code = "import gymnasium, vjepa_sim; print('vjepa_sim/FrankaPush-v0' in gymnasium.registry)"
+    env = {**os.environ, "VJEPA_SIM_PLUGINS": str(EXAMPLES / "push.py")}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
+    assert done.stdout == "True\n", done.stderr
