@@ -12,18 +12,10 @@ demo: install
 		--out outputs/demo-$$(date +%Y%m%d-%H%M%S)
 
 test: install
-	$(call run_tests,)
+	$(BIN)/pytest -n 2
 
 test-fast: install
-	$(call run_tests,not slow and)
-
-# Real-time tests wait most of the time, but not when something is due: they run beside the others, which give way.
-REAL_TIME_LOG := $(VENV)/real_time_tests.log
-define run_tests
-	@$(BIN)/pytest -m "$(1) real_time" >$(REAL_TIME_LOG) 2>&1 & real_time=$$!; \
-	nice $(BIN)/pytest -n 2 -m "$(1) not real_time"; others=$$?; \
-	wait $$real_time; code=$$?; cat $(REAL_TIME_LOG); exit $$((others | code))
-endef
+	$(BIN)/pytest -n 2 -m "not slow"
 
 lint: install
 	$(BIN)/ruff check .

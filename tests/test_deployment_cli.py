@@ -20,7 +20,7 @@ from vjepa_sim.envs.cameras import Grabber
 from vjepa_sim.envs.errors import UserError
 from vjepa_sim.envs.safety import default_limits
 
-pytestmark = [pytest.mark.slow, pytest.mark.real_time]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

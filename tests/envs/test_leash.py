@@ -6,8 +6,6 @@ import pytest
 from vjepa_sim.envs.leash import LEASH, TURNING_LEASH, leashed
 from vjepa_sim.envs.pose import integrate, rotation_vector
 
-pytestmark = pytest.mark.real_time
-
 MEASURED = np.array([0.45, 0.1, 0.3, np.pi, 0.1, -0.4, 0.5])
 
 

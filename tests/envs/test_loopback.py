@@ -16,7 +16,7 @@ pytest.importorskip("franka_sim", exc_type=ImportError)
 
 from vjepa_sim.envs.loopback import LoopbackRobot
 
-pytestmark = [pytest.mark.slow, pytest.mark.real_time]
+pytestmark = pytest.mark.slow
 
 OWNER = """
 import sys, time

@@ -11,7 +11,7 @@ from vjepa_sim.envs.backends import make_robot
 from vjepa_sim.envs.sim_env import SimEnv
 from vjepa_sim.envs.simulation.scenario import start_of
 
-pytestmark = [pytest.mark.slow, pytest.mark.real_time]
+pytestmark = pytest.mark.slow
 
 
 def test_each_episode_begins_at_the_goals_own_start():

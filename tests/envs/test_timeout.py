@@ -6,8 +6,6 @@ import pytest
 from tests.envs.waiting import PATIENCE, wait_for
 from vjepa_sim.envs.timeout import bounded
 
-pytestmark = pytest.mark.real_time
-
 
 def test_bounded_passes_on_results_and_exceptions():
     assert bounded(lambda: 3, PATIENCE) == 3

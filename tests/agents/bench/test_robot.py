@@ -9,7 +9,7 @@ from tests.envs.loopback import free_address
 from vjepa_sim.agents.bench import bench_robot
 from vjepa_sim.envs.loopback import LoopbackRobot
 
-pytestmark = [pytest.mark.slow, pytest.mark.real_time]
+pytestmark = pytest.mark.slow
 
 
 def test_a_driven_robot_is_measured():

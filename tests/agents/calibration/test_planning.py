@@ -64,7 +64,6 @@ def test_from_a_calibration_to_a_scored_plan(tmp_path, capsys):
     assert config["view_angle"] == pytest.approx(ViewCalibration.load(view).angle)
 
 
-@pytest.mark.real_time
 def test_it_works_on_the_loopback_robot(tmp_path, capsys):
     pytest.importorskip("franky")
     pytest.importorskip("franka_sim")

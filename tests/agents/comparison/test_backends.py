@@ -20,7 +20,7 @@ from vjepa_sim.envs.errors import UserError
 from vjepa_sim.envs.sim_env import SimEnv
 from vjepa_sim.envs.simulation.scenario import start_of
 
-pytestmark = [pytest.mark.slow, pytest.mark.real_time]
+pytestmark = pytest.mark.slow
 
 CONFIG = DeployConfig(
     backend="sim", agent="still", checkpoint="tiny", task="reach", object="box", goals="goals", episodes=1

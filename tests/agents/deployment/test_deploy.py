@@ -21,7 +21,7 @@ from vjepa_sim.envs.faults import Reflex
 from vjepa_sim.envs.franka.driver import needs_in
 from vjepa_sim.envs.observation import Goal
 
-pytestmark = [pytest.mark.slow, pytest.mark.real_time]
+pytestmark = pytest.mark.slow
 
 CONFIG = DeployConfig(
     backend="loopback", agent="random", checkpoint="", task="reach", object="box", goals="", episodes=1

@@ -24,7 +24,7 @@ from vjepa_sim.envs.faults import NotFinite, Reflex
 from vjepa_sim.envs.observation import Goal
 from vjepa_sim.world_model import WorldModel
 
-pytestmark = [pytest.mark.slow, pytest.mark.real_time]
+pytestmark = pytest.mark.slow
 
 BEGAN = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 

@@ -17,7 +17,7 @@ from vjepa_sim.envs.cameras import grabber as grabber_module
 from vjepa_sim.envs.errors import UserError
 from vjepa_sim.envs.faults import StaleCamera
 
-pytestmark = [pytest.mark.slow, pytest.mark.real_time]
+pytestmark = pytest.mark.slow
 
 
 class ScriptedSource:

@@ -9,7 +9,7 @@ import pytest
 from vjepa_sim.envs.cameras import CAMERA_KINDS, CameraKind, OpenCVSource, open_camera
 from vjepa_sim.envs.errors import UserError
 
-pytestmark = [pytest.mark.slow, pytest.mark.real_time]
+pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize(

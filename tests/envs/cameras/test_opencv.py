@@ -15,7 +15,7 @@ from vjepa_sim.envs.cameras import EndOfVideo, Grabber, OpenCVSource, open_camer
 from vjepa_sim.envs.cameras.opencv import without_password
 from vjepa_sim.envs.errors import UserError
 
-pytestmark = [pytest.mark.slow, pytest.mark.real_time]
+pytestmark = pytest.mark.slow
 
 
 def test_pictures_are_live_after_an_idle_second(server):

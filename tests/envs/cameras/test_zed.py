@@ -12,7 +12,7 @@ from vjepa_sim.envs.cameras import grabber as grabber_module
 from vjepa_sim.envs.cameras import open_camera
 from vjepa_sim.envs.errors import UserError
 
-pytestmark = [pytest.mark.slow, pytest.mark.real_time]
+pytestmark = pytest.mark.slow
 
 
 class FakeZed(ModuleType):

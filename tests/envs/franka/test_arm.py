@@ -33,7 +33,7 @@ from vjepa_sim.envs.leash import LEASH
 from vjepa_sim.envs.loopback.robotiq import LoopbackRobotiq
 from vjepa_sim.envs.safety import SafetyEnvelope, default_limits
 
-pytestmark = [pytest.mark.slow, pytest.mark.real_time]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ pytest.importorskip("franka_sim", exc_type=ImportError)
 from tests.envs.franka.motion import works_again
 from vjepa_sim.envs.franka import connecting, open_driver
 
-pytestmark = [pytest.mark.slow, pytest.mark.real_time]
+pytestmark = pytest.mark.slow
 
 
 def test_second_client_does_not_hang(robot, connect, library, monkeypatch):

@@ -14,7 +14,7 @@ pytest.importorskip("franka_sim", exc_type=ImportError)
 
 from tests.envs.franka.motion import MAX_FORCE, POSITION, close_to, moved, settle, start_moving, turned
 
-pytestmark = [pytest.mark.slow, pytest.mark.real_time]
+pytestmark = pytest.mark.slow
 
 
 def test_the_flange_is_reported_whatever_the_tool(robot, connect):

@@ -26,7 +26,7 @@ from vjepa_sim.envs.franka import FrankyDriver, open_driver
 from vjepa_sim.envs.franka.servo import Servo, ServoSettings
 from vjepa_sim.envs.loopback import LoopbackRobot
 
-pytestmark = [pytest.mark.slow, pytest.mark.real_time]
+pytestmark = pytest.mark.slow
 
 SILENCE = 1.0  # s in which a silent robot must be given up
 

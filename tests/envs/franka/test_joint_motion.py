@@ -16,7 +16,7 @@ pytest.importorskip("franka_sim", exc_type=ImportError)
 from tests.envs.franka.motion import MAX_FORCE, unwatched, works_again
 from vjepa_sim.envs.franka.joint_motion import move_joints
 
-pytestmark = [pytest.mark.slow, pytest.mark.real_time]
+pytestmark = pytest.mark.slow
 
 
 def test_moves_joints(robot, driver):

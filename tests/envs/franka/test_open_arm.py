@@ -22,7 +22,7 @@ from vjepa_sim.envs.franka import DRIVERS, DriverSpec, open_arm, open_driver
 from vjepa_sim.envs.loopback import LoopbackRobot
 from vjepa_sim.envs.safety import SafetyEnvelope, default_limits
 
-pytestmark = [pytest.mark.slow, pytest.mark.real_time]
+pytestmark = pytest.mark.slow
 
 WITHOUT_SIMULATOR_AND_MODEL = """
 import sys

@@ -21,8 +21,6 @@ from vjepa_sim.envs.franka.joint_motion import move_joints
 from vjepa_sim.envs.franka.newest import Newest
 from vjepa_sim.envs.franka.servo import Servo, ServoSettings
 
-pytestmark = pytest.mark.real_time
-
 
 def unwatched(state, clock_age):
     pass

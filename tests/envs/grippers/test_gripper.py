@@ -15,8 +15,6 @@ from vjepa_sim.envs.faults import GripperFault, NotFinite
 from vjepa_sim.envs.grippers import Gripper, gripper
 from vjepa_sim.envs.leash import gripper_target
 
-pytestmark = pytest.mark.real_time
-
 
 class FakeDriver:
     """Moves take until they are allowed; reads and moves fail or hang when told to."""

@@ -11,8 +11,6 @@ from vjepa_sim.envs.grippers.franka_hand_driver import FrankaHand
 from vjepa_sim.envs.grippers.gripper_spec import side_of_finger
 from vjepa_sim.envs.grippers.robotiq_driver import Robotiq2F85
 
-pytestmark = pytest.mark.real_time
-
 
 def test_every_gripper_of_the_scene_has_a_driver():
     for spec in GRIPPERS.values():

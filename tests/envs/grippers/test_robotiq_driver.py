@@ -11,8 +11,6 @@ from vjepa_sim.envs.grippers import open_gripper
 from vjepa_sim.envs.leash import gripper_target
 from vjepa_sim.envs.loopback.robotiq import OBJECT_MET
 
-pytestmark = pytest.mark.real_time
-
 
 @pytest.fixture
 def opened(robotiq):
