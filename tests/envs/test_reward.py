@@ -6,12 +6,13 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 from vjepa_sim.agents.policies.expert import Expert
-from vjepa_sim.envs import _register, env_id
+from vjepa_sim.envs import env_id
 from vjepa_sim.envs.arms import ARMS
 from vjepa_sim.envs.backends import make_robot
 from vjepa_sim.envs.errors import UserError
 from vjepa_sim.envs.goal_conditioned import GoalConditioned
 from vjepa_sim.envs.goal_image_env import REWARDS
+from vjepa_sim.envs.gymnasium_ids import register
 from vjepa_sim.envs.observation import Goal
 from vjepa_sim.envs.sim_env import SimEnv
 from vjepa_sim.envs.simulation.scenario import start_of
@@ -162,5 +163,5 @@ def test_two_tasks_with_one_title_are_refused():
         name = "far-reach"
 
     with pytest.raises(UserError, match=r"'far-reach'.*vjepa_sim/FrankaReach-v0, which task 'reach'.*another title"):
-        _register(FarReach, ARMS["panda"])
-    _register(Reach, ARMS["panda"])  # again is fine
+        register(FarReach, ARMS["panda"])
+    register(Reach, ARMS["panda"])  # again is fine
