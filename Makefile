@@ -80,11 +80,11 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 ifeq ($(TORCH),cpu)
 	@if $(REACHABLE) 2>/dev/null >/dev/null; then \
-		$(BIN)/pip install --constraint constraints.txt --index-url $(CPU_WHEELS) --no-deps torch; \
+		$(BIN)/pip install --no-compile --constraint constraints.txt --index-url $(CPU_WHEELS) --no-deps torch; \
 	else echo "$(CPU_WHEELS) can't be reached: PyTorch comes from the usual index, in the build that is there."; fi
 endif
-	$(BIN)/pip install --constraint constraints.txt --editable '.[dev]'
-	$(BIN)/pip install --no-deps franka-sim==1.1.7  # the tests' robot; its pins of numpy and mujoco are too old for us
+	$(BIN)/pip install --no-compile --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/pip install --no-compile --no-deps franka-sim==1.1.7  # the tests' robot; its pins of numpy and mujoco are too old for us
 	touch $@
 
 clean:
