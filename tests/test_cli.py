@@ -131,6 +131,7 @@ def test_benches_write_their_numbers(arguments, episodes_folder, small_model, tm
     small = replace(SEARCHES["reference"], cem=CEMConfig(samples=80, elites=10, iterations=2))
     monkeypatch.setitem(SEARCHES, "reference", small)  # the paper's takes ten seconds a decision
     monkeypatch.setattr("vjepa_sim.agents.bench.plan.STARTS", 1)
+    monkeypatch.setattr("vjepa_sim.agents.bench.plan.TASKS", ["reach"])
     path = tmp_path / "bench.json"
     arguments = [argument.format(episodes=episodes_folder, model=small_model) for argument in arguments]
     assert main(["bench", *arguments, "--json", str(path)]) == 0

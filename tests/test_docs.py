@@ -13,7 +13,11 @@ DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
 FENCED = re.compile(r"^(?P<fence>```+)(?P<info>[^\n]*)\n(?P<body>.*?)^(?P=fence)\s*$", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"\]\((?P<target>[^)\s]+)\)")
 NOT_RUN = re.compile(r"<!-- not run: [^>]+ -->\s*$")
-FEW_STEPS = (re.compile(r"total_timesteps=[\d_]+"), "total_timesteps=128")
+# What examples take minutes for, and what is enough to see that they run.
+SHORTER = {
+    r"total_timesteps=[\d_]+": "total_timesteps=128",
+    r"usable_seeds\(env, 10_000, 3\)": "usable_seeds(env, 10_000, 1)",
+}
 
 
 def anchors(text: str) -> set[str]:
@@ -71,7 +75,10 @@ def test_python_blocks_run(document, episodes_folder, tmp_path):
     for name in ("episodes", "DROID"):
         (tmp_path / name).symlink_to(episodes_folder)
     program = tmp_path / "program.py"
-    program.write_text(FEW_STEPS[0].sub(FEW_STEPS[1], runnable(document.read_text())))
+    text = runnable(document.read_text())
+    for long, short in SHORTER.items():
+        text = re.sub(long, short, text)
+    program.write_text(text)
     done = WarmProcess(run_program, program, folder=tmp_path).wait()
     assert done.returncode == 0, done.stderr
 

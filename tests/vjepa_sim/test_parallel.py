@@ -4,8 +4,6 @@ import json
 import os
 import signal
 import socket
-import subprocess
-import sys
 import time
 
 import pytest
@@ -77,23 +75,10 @@ def encoder(episodes_folder, tmp_path_factory):
     return out
 
 
-def test_torchrun_with_sharded_weights_gives_the_weights_of_one_in_stage_one(episodes_folder, encoder, tmp_path):
-    """The other tests start their processes warm, and replicate the weights."""
-    address = ["--master-addr", "127.0.0.1", "--master-port", str(free_port())]
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", *address]
-    command = [
-        "-m",
-        "tests.vjepa_sim.short_command",
-        "pretrain",
-        "--data",
-        f"sim:{episodes_folder}",
-        "--out",
-        str(tmp_path / "two"),
-        *STAGE_ONE,
-        "--shard",
-    ]
-    result = subprocess.run([*launcher, *command], capture_output=True, text=True)
-    assert result.returncode == 0, result.stderr[-3000:]
+def test_sharded_weights_give_the_weights_of_one_in_stage_one(episodes_folder, encoder, tmp_path):
+    """The other tests replicate the weights."""
+    arguments = ["pretrain", "--data", f"sim:{episodes_folder}", *STAGE_ONE, "--shard"]
+    run(2, *arguments, "--out", tmp_path / "two")
     assert_same_weights(encoder, tmp_path / "two")
 
 

@@ -20,12 +20,13 @@ AGENTS = {"still": "still", "clone": "bc", "ours": "mpc", "ceiling": "oracle", "
 @pytest.fixture(scope="module")
 def evaluations(tmp_path_factory):
     """Of one agent of each kind: without a model, cloned, planning, and planning with the truth."""
+    folder = tmp_path_factory.mktemp("evaluations")
+    config = EvaluationConfig(agent="still", baselines=(), tasks=("reach",), objects=("box",), episodes=1, videos=0)
+    evaluate(folder / "any", config, lambda agent, task, name: None)
     folders = []
     for name, agent in AGENTS.items():
-        folders.append(tmp_path_factory.mktemp("evaluations") / name)
-        config = EvaluationConfig(agent="still", baselines=(), tasks=("reach",), objects=("box",), episodes=1, videos=0)
-        evaluate(folders[-1], config, lambda agent, task, name: None)
         # What was scored doesn't matter here, and an oracle thinks for long.
+        folders.append(shutil.copytree(folder / "any", folder / name))
         told = json.loads((folders[-1] / "eval_info.json").read_text())
         told["config"] |= {"agent": agent, "checkpoint": EvaluationConfig(agent=agent).checkpoint, "planner": "default"}
         told["cells"] = [{**cell, "agent": agent} for cell in told["cells"]]

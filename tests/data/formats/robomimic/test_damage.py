@@ -152,7 +152,7 @@ def test_damaged_files_are_the_users_error(tmp_path, ours):
     count = iter(range(1000))
 
     @given(damage=damage())
-    @settings(max_examples=30, derandomize=True, deadline=None)
+    @settings(max_examples=20, derandomize=True, deadline=None)
     def check(damage):
         path = tmp_path / f"{next(count)}.hdf5"
         path.write_bytes(damage(source))
