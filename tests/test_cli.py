@@ -158,8 +158,13 @@ def test_released_weights_are_converted_and_planned_with(tmp_path, capsys):
         part: {f"module.{name}": value for name, value in module.state_dict().items()} for part, module in parts.items()
     }
     torch.save(content, tmp_path / "vjepa2-ac.pt")
-    assert main(["convert", "weights", str(tmp_path / "vjepa2-ac.pt"), "--out", str(tmp_path / "model")]) == 0
-    assert "Converted 'encoder' of vjepa2-ac.pt" in capsys.readouterr().out
+    convert = ["convert", "weights", str(tmp_path / "vjepa2-ac.pt"), "--out", str(tmp_path / "model")]
+    assert main(convert) == 2
+    assert "State it: `convert weights --heads N`" in capsys.readouterr().err
+    assert main([*convert, "--heads", "1", "--predictor-heads", "1"]) == 0
+    shown = capsys.readouterr().out
+    assert "Converted 'encoder' of vjepa2-ac.pt" in shown
+    assert "Assumed: the predictor wasn't trained with camera poses" in shown
     arguments = ["--task", "reach", "--object", "box", "--episodes", "1", "--videos", "0", "--threads", "1"]
     assert main(["eval", "--checkpoint", str(tmp_path / "model"), *arguments, "--out", str(tmp_path / "eval")]) == 0
     cells = json.loads((tmp_path / "eval" / "eval_info.json").read_text())["cells"]

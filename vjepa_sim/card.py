@@ -12,7 +12,7 @@ from vjepa_sim.envs.errors import UserError
 from vjepa_sim.envs.registry import Registry
 from vjepa_sim.models.goal_policy import GoalPolicyConfig
 from vjepa_sim.models.mask_predictor import PredictorConfig
-from vjepa_sim.networks import ENCODERS, OURS, PREDICTORS
+from vjepa_sim.networks import ENCODERS, MASK_PREDICTORS, OURS, PREDICTORS
 from vjepa_sim.transform import ImageTransform
 
 STATE_CONVENTION = "flange x y z [m], extrinsic xyz Euler [rad], closedness"
@@ -133,7 +133,11 @@ class ModelCard(Card):
     """
 
     what: ClassVar[str] = "world model"
-    kinds: ClassVar[dict[str, Registry]] = {"encoder": ENCODERS, "predictor": PREDICTORS}
+    kinds: ClassVar[dict[str, Registry]] = {
+        "encoder": ENCODERS,
+        "predictor": PREDICTORS,
+        "mask_predictor": MASK_PREDICTORS,
+    }
     encoder: Any
     predictor: Any = None
     mask_predictor: PredictorConfig | None = None

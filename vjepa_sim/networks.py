@@ -1,4 +1,4 @@
-"""Registries of the kinds of encoders and predictors of a :class:`.WorldModel`, by their names on cards."""
+"""Registries of the kinds of networks of a :class:`.WorldModel`, by their names on cards."""
 
 from __future__ import annotations
 
@@ -13,13 +13,16 @@ from vjepa_sim.envs.registry import Registry
 from vjepa_sim.models.ac_predictor import ACPredictor, ACPredictorConfig
 from vjepa_sim.models.denoiser import Denoiser, DenoiserConfig
 from vjepa_sim.models.encoder import Encoder, EncoderConfig
+from vjepa_sim.models.encoder_2_1 import Encoder21, Encoder21Config, Predictor21, Predictor21Config
 from vjepa_sim.models.heads import PixelDecoder
 from vjepa_sim.models.interfaces import ImageEncoder, LatentPredictor
+from vjepa_sim.models.mask_predictor import Predictor, PredictorConfig
 from vjepa_sim.models.one_token import OneTokenConfig, OneTokenEncoder, TokenPredictor, TokenPredictorConfig
 from vjepa_sim.models.patch_features import PatchFeatures, PatchFeaturesConfig
 from vjepa_sim.models.tokeniser import TokeniserConfig, TokeniserDecoder, TokeniserEncoder
 
 OURS = "v-jepa-2"  # kind on cards that name none
+NEWER = "v-jepa-2-1"
 
 
 @dataclass(frozen=True)
@@ -57,8 +60,24 @@ class PredictorSpec:
     encoders: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class MaskPredictorSpec:
+    """A kind of mask predictor.
+
+    Attributes:
+        name: Name on cards: ``kind`` of the configuration.
+        config: Dataclass of the sizes.
+        network: Makes the untrained mask predictor from its own and the encoder's configuration.
+    """
+
+    name: str
+    config: type
+    network: Callable[[Any, Any], Predictor]
+
+
 ENCODERS: Registry[EncoderSpec] = Registry("encoder")
 PREDICTORS: Registry[PredictorSpec] = Registry("predictor")
+MASK_PREDICTORS: Registry[MaskPredictorSpec] = Registry("mask predictor")
 
 
 def make_encoder(config: Any) -> ImageEncoder:
@@ -72,10 +91,15 @@ def make_predictor(config: Any, encoder: Any) -> LatentPredictor:
     Raises:
         UserError: The predictor doesn't fit the kind or the sizes of the encoder.
     """
-    spec = next(spec for spec in PREDICTORS.values() if isinstance(config, spec.config))
+    spec = next(spec for spec in PREDICTORS.values() if type(config) is spec.config)
     if encoder_spec(encoder).name not in spec.encoders:
         raise UserError(f"{type(config).__name__} can't predict latents of {type(encoder).__name__}.")
     return spec.network(config, encoder)
+
+
+def make_mask_predictor(config: PredictorConfig, encoder: Any) -> Predictor:
+    """Make an untrained mask predictor from its own and the encoder's configuration."""
+    return next(spec for spec in MASK_PREDICTORS.values() if type(config) is spec.config).network(config, encoder)
 
 
 def make_pixel_decoder(config: Any) -> nn.Module | None:
@@ -86,19 +110,25 @@ def make_pixel_decoder(config: Any) -> nn.Module | None:
 
 def encoder_spec(config: Any) -> EncoderSpec:
     """Find the kind of encoder that a configuration belongs to."""
-    return next(spec for spec in ENCODERS.values() if isinstance(config, spec.config))
+    return next(spec for spec in ENCODERS.values() if type(config) is spec.config)
 
 
 for _encoder in (
     EncoderSpec(OURS, EncoderConfig, Encoder, PixelDecoder),
+    EncoderSpec(NEWER, Encoder21Config, Encoder21, PixelDecoder),
     EncoderSpec("one-token", OneTokenConfig, OneTokenEncoder),
     EncoderSpec("patch-features", PatchFeaturesConfig, PatchFeatures),
     EncoderSpec("tokeniser", TokeniserConfig, TokeniserEncoder, TokeniserDecoder),
 ):
     ENCODERS.register(_encoder)
 for _predictor in (
-    PredictorSpec(OURS, ACPredictorConfig, ACPredictor, (OURS, "patch-features")),
+    PredictorSpec(OURS, ACPredictorConfig, ACPredictor, (OURS, NEWER, "patch-features")),
     PredictorSpec("one-token", TokenPredictorConfig, TokenPredictor, ("one-token",)),
     PredictorSpec("denoiser", DenoiserConfig, Denoiser, ("tokeniser",)),
 ):
     PREDICTORS.register(_predictor)
+for _mask_predictor in (
+    MaskPredictorSpec(OURS, PredictorConfig, Predictor),
+    MaskPredictorSpec(NEWER, Predictor21Config, Predictor21),
+):
+    MASK_PREDICTORS.register(_mask_predictor)

@@ -24,17 +24,22 @@ class ImageTransform:
         size: Height and width of the result in pixels.
         max_aspect: Largest aspect ratio; wider (or taller) images are cropped to it before they are resized to a
             square. 1.0 crops to a centred square; the released V-JEPA 2-AC was trained with 1.35.
+        antialias: Whether images are smoothed before they are reduced. Meta's code doesn't, so released models were
+            trained without.
         mean, std: Mean and standard deviation of red, green and blue, in 0..1.
     """
 
     size: int
     max_aspect: float = 1.0
+    antialias: bool = True
     mean: tuple[float, ...] = IMAGENET_MEAN
     std: tuple[float, ...] = IMAGENET_STD
 
     def __post_init__(self) -> None:
         check_positive(self, "size")
         check_numbers(self, "max_aspect", above=0)
+        if not isinstance(self.antialias, bool):
+            raise UserError(f"ImageTransform.antialias is {self.antialias!r}; expected true or false.")
         check_numbers(self, "mean", length=3)
         check_numbers(self, "std", length=3, above=0)
 
@@ -85,9 +90,10 @@ class ImageTransform:
         height, width = x.shape[-2:]
         if (height, width) == (self.size, self.size):
             return x
-        if height == width and height % self.size == 0:
+        if self.antialias and height == width and height % self.size == 0:
             return avg_pool2d(x, height // self.size)  # as the simulated camera reduces its images
-        return interpolate(x, (self.size, self.size), mode="bilinear", antialias=True, align_corners=False)
+        size = (self.size, self.size)
+        return interpolate(x, size, mode="bilinear", antialias=self.antialias, align_corners=False)
 
     @staticmethod
     def _channels(values: tuple[float, ...], like: torch.Tensor) -> torch.Tensor:

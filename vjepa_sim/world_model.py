@@ -14,9 +14,8 @@ from vjepa_sim.checkpoint import CARD_FILE, WEIGHTS_FILE, CardedModule, build, f
 from vjepa_sim.envs.errors import UserError
 from vjepa_sim.models.goal_policy import GoalPolicy
 from vjepa_sim.models.heads import ObjectDecoder, StateDecoder
-from vjepa_sim.models.mask_predictor import Predictor
-from vjepa_sim.networks import make_encoder, make_pixel_decoder, make_predictor
-from vjepa_sim.released import Branch, read_released
+from vjepa_sim.networks import make_encoder, make_mask_predictor, make_pixel_decoder, make_predictor
+from vjepa_sim.released import ReleaseOptions, read_released
 from vjepa_sim.weights import load_tensors, read_safetensors
 
 LARGEST_RELEASED = 384  # pixels
@@ -43,7 +42,7 @@ class WorldModel(CardedModule):
         super().__init__()
         self.card = card
         self.encoder = make_encoder(card.encoder)
-        self.mask_predictor = Predictor(card.mask_predictor, card.encoder) if card.mask_predictor else None
+        self.mask_predictor = make_mask_predictor(card.mask_predictor, card.encoder) if card.mask_predictor else None
         self.state_decoder = StateDecoder(card.encoder) if card.decoders else None
         self.object_decoder = ObjectDecoder(card.encoder) if card.object_decoder else None
         self.pixel_decoder = make_pixel_decoder(card.encoder) if card.decoders else None
@@ -131,26 +130,25 @@ class WorldModel(CardedModule):
     # --- loading ----------------------------------------------------------------------------------------------
 
     @classmethod
-    def from_pretrained(
-        cls, source: str | Path, branch: Branch | None = None, image_size: int | None = None
-    ) -> WorldModel:
+    def from_pretrained(cls, source: str | Path, release: ReleaseOptions | None = None) -> WorldModel:
         """Load a checkpoint, without a second copy of its weights in memory.
 
         Args:
             source: Name of a bundled checkpoint; folder of a model or of a training run; Meta's ``.pt`` file; or a
                 folder in Hugging Face's ``VJEPA2Model`` layout (see :mod:`vjepa_sim.released`).
-            branch, image_size: Encoder and input size of released weights, see :func:`.read_released`.
+            release: Facts that a file of released weights doesn't hold.
 
         Raises:
             UserError: There is no such checkpoint, a file is damaged, or tensors are missing, extra or misshapen.
         """
         path = find_checkpoint(source)
         if is_released(path):
-            card, tensors = read_released(path, branch, image_size)
+            card, tensors = read_released(path, release)
         else:
-            if branch is not None or image_size is not None:
+            if release is not None and release.given():
                 raise UserError(
-                    f"{source} holds one encoder of one size; give a branch and a size for released weights only."
+                    f"{source} has a card, which states {', '.join(release.given())} already: leave that out; it is "
+                    "for released weights only."
                 )
             card, tensors = read_card(path / CARD_FILE), read_safetensors(path / WEIGHTS_FILE)
         model = build(cls, card, path)

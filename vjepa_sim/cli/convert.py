@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
-from vjepa_sim.cli.options import refuse_unused
+from vjepa_sim.cli.options import data_set, refuse_unused
 from vjepa_sim.cli.progress import progress
 from vjepa_sim.cli.verb import Verb
 from vjepa_sim.data.formats import FORMATS
-from vjepa_sim.envs.errors import UserError, unknown_name
+from vjepa_sim.envs.errors import UserError, printable, unknown_name
 from vjepa_sim.envs.options import OneOf, split_names
+from vjepa_sim.release_options import ReleaseOptions
 
 
 def _writable() -> list[str]:
@@ -26,7 +27,7 @@ class Data(Verb):
     """Convert a data set to another format.
 
     Attributes:
-        source: data set to convert.
+        source: data set to convert, PATH or FORMAT:PATH.
         out: new folder (for robomimic, a new .hdf5 file).
         to: format of the new data set.
         format: format of the source; detected if not given.
@@ -42,15 +43,18 @@ class Data(Verb):
     def run(self) -> int:
         from vjepa_sim.data.convert import convert
 
+        source, format = data_set(self.source, self.format)
         views = None if self.cameras == "all" else split_names(self.cameras)
         try:
             with progress("converting") as bar:
-                result = convert(self.source, self.out, self.to, format=self.format, views=views, on_progress=bar)
+                result = convert(source, self.out, self.to, format=format, views=views, on_progress=bar)
         except KeyboardInterrupt:
             print(f"{self.out} is incomplete, as noted in its conversion.json; delete it, or give another --out.")
             raise
+        for sentence in result.unshared:
+            print(sentence)
         for reason in list(result.left_out.values())[:5]:
-            print(f"left out: {reason}")
+            print(f"left out: {printable(reason)}")
         print(
             f"{result.written} episodes are in {self.out}, {len(result.left_out)} were left out; see {result.record}."
         )
@@ -58,41 +62,35 @@ class Data(Verb):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Weights(Verb):
+class Weights(Verb, ReleaseOptions):
     """Convert weights to a checkpoint folder with a card, for --checkpoint of any verb.
 
     Attributes:
-        source: Meta's .pt file, a folder in Hugging Face's VJEPA2Model layout, or a training run, also of a cloned
-            policy.
+        source: Meta's .pt file of V-JEPA 2, 2-AC or 2.1, a folder in Hugging Face's VJEPA2Model layout, or a training
+            run, also of a cloned policy.
         out: new folder.
         half: store the weights in half precision, as in bundled checkpoints; they are float32 after loading.
-        branch: encoder of Meta's file: encoder, or target_encoder (the default if there is one).
-        image_size: height and width of the input in pixels; 256, or 384 if the file's name contains it.
         period: seconds between two frames; that of the release's training if not given.
     """
 
     source: tyro.conf.Positional[Path]
     out: Path
     half: bool = False
-    branch: str | None = None
-    image_size: int | None = None
     period: float | None = None
 
     def run(self) -> int:
         from vjepa_sim.baselines.cloned_policy import Policy, is_policy
-        from vjepa_sim.released import BRANCHES
         from vjepa_sim.world_model import WorldModel
 
         if self.out.exists():
             raise UserError(f"{self.out} exists already. Give a new folder as --out.")
+        release = self.configuration(ReleaseOptions)
         if is_policy(self.source):
-            refuse_unused(self, ("branch", "image_size", "period"), "on a cloned policy")
+            refuse_unused(self, (*(each.name for each in fields(ReleaseOptions)), "period"), "on a cloned policy")
             Policy.from_pretrained(self.source).save_pretrained(self.out, self.half)
             print(f"The policy is in {self.out}.")
             return 0
-        if self.branch is not None and self.branch not in BRANCHES:
-            raise unknown_name("branch", self.branch, BRANCHES)
-        model = WorldModel.from_pretrained(self.source, self.branch, self.image_size)
+        model = WorldModel.from_pretrained(self.source, release)
         if self.period is not None:
             if model.predictor is None or self.period <= 0:
                 raise UserError(f"--period {self.period}: expected seconds above 0, for an action-conditioned model.")
@@ -105,6 +103,8 @@ class Weights(Verb):
             + (f", steps of {model.card.period:.4g} s" if model.card.period else "")
             + "."
         )
+        for sentence in model.card.training.get("released", {}).get("assumed", ()):
+            print(f"Assumed: {sentence}")
         print(f"The checkpoint is in {self.out}.")
         return 0
 

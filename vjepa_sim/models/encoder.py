@@ -12,7 +12,7 @@ from vjepa_sim.checks import check_choice, check_positive
 from vjepa_sim.envs.errors import UserError
 from vjepa_sim.models.interfaces import ImageEncoder
 from vjepa_sim.models.rope import RopeMode, grid_positions, rope_table
-from vjepa_sim.models.transformer import init_weights, make_blocks, run_blocks
+from vjepa_sim.models.transformer import Rope, init_weights, make_blocks, run_blocks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,9 +56,14 @@ class EncoderConfig:
 class PatchEmbed(nn.Module):
     """Embedding of tubelets: a convolution whose stride is its kernel."""
 
-    def __init__(self, config: EncoderConfig):
+    def __init__(self, config: EncoderConfig, tubelet_size: int | None = None):
+        """
+        Args:
+            config: Sizes of the encoder.
+            tubelet_size: Frames per token, if they aren't the encoder's.
+        """
         super().__init__()
-        kernel = (config.tubelet_size, config.patch_size, config.patch_size)
+        kernel = (tubelet_size or config.tubelet_size, config.patch_size, config.patch_size)
         self.proj = nn.Conv3d(3, config.dim, kernel_size=kernel, stride=kernel)
 
     def forward(self, video: torch.Tensor) -> torch.Tensor:
@@ -96,10 +101,20 @@ class Encoder(ImageEncoder):
         Raises:
             UserError: The video isn't a whole number of tubelets.
         """
-        config = self.config
-        kernel = self.patch_embed.proj.kernel_size
-        frames, height, width = (n // k for n, k in zip(video.shape[2:], kernel, strict=True))
-        if min(frames, height, width) == 0:
+        x, rope = self._tokens(video, keep)
+        return self.norm(run_blocks(self.blocks, x, rope, recompute=self.recompute))
+
+    def _tokens(self, video: torch.Tensor, keep: torch.Tensor | None) -> tuple[torch.Tensor, Rope]:
+        """Embedded tokens [B, K or N, dim] of a video and their rotations; arguments as in :meth:`forward`."""
+        frames, height, width = self._grid(video, self.patch_embed)
+        x = self.patch_embed(video)  # [B, N, dim]
+        return self._kept(x, grid_positions(frames, height, width, x.device), keep)
+
+    def _grid(self, video: torch.Tensor, patch_embed: PatchEmbed) -> tuple[int, ...]:
+        """Tokens of a video over time, height and width."""
+        kernel = patch_embed.proj.kernel_size
+        grid = tuple(n // k for n, k in zip(video.shape[2:], kernel, strict=True))
+        if min(grid) == 0:
             raise UserError(
                 f"A clip of {tuple(video.shape[2:])} (frames, height, width) is smaller than one tubelet, {kernel}."
             )
@@ -108,15 +123,17 @@ class Encoder(ImageEncoder):
                 f"A clip of {tuple(video.shape[2:])} (frames, height, width) is not a whole number of tubelets, "
                 f"{kernel}."
             )
-        x = self.patch_embed(video)  # [B, N, dim]
-        positions = grid_positions(frames, height, width, x.device)  # [N, 3]
+        return grid
+
+    def _kept(self, x: torch.Tensor, positions: torch.Tensor, keep: torch.Tensor | None) -> tuple[torch.Tensor, Rope]:
+        """The tokens to encode, and their rotations, from all tokens [B, N, dim] and their positions [N, 3]."""
         if keep is not None:
             x = x.gather(1, keep[..., None].expand(-1, -1, x.shape[-1]))  # [B, K, dim]
             positions = positions[keep]  # [B, K, 3]
-        cosine, sine = rope_table(positions, config.dim // config.heads, config.rope)
+        cosine, sine = rope_table(positions, self.config.dim // self.config.heads, self.config.rope)
         if keep is not None:
             cosine, sine = cosine[:, None], sine[:, None]  # one table per sample, the same for all heads
-        return self.norm(run_blocks(self.blocks, x, (cosine, sine), recompute=self.recompute))
+        return x, (cosine, sine)
 
     def still(self, images: torch.Tensor) -> torch.Tensor:
         """Encode single images, each as a tubelet of equal frames, and layer-norm the tokens without parameters.

@@ -78,13 +78,28 @@ class Predictor(nn.Module):
         Returns:
             Predicted features [B, M, encoder dim].
         """
-        batch, seen = context_ids.shape
-        hidden = self.mask_tokens[mask_index].expand(batch, target_ids.shape[1], -1)
+        x = self._run(context, context_ids, target_ids, mask_index, grid=grid)
+        return self.predictor_proj(x[:, context_ids.shape[1] :])
+
+    def _run(
+        self,
+        context: torch.Tensor,
+        context_ids: torch.Tensor,
+        target_ids: torch.Tensor,
+        mask_index: int,
+        *,
+        grid: int | None,
+        added: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """Normed tokens [B, K + M, dim] of context and masked ones; ``added`` [1, 1, dim] is added to all at first."""
+        hidden = self.mask_tokens[mask_index].expand(*target_ids.shape, -1)
         x = torch.cat([self.predictor_embed(context), hidden], 1)  # [B, K + M, dim]
+        if added is not None:
+            x = x + added
         # The reference implementation sorts these by id; attention with rotary positions doesn't depend on the order.
         ids = torch.cat([context_ids, target_ids], 1)
         grid = grid or self.grid
         positions = torch.stack([ids // grid**2, ids % grid**2 // grid, ids % grid], -1)
         cosine, sine = rope_table(positions, self.config.dim // self.config.heads, self.config.rope)
         x = run_blocks(self.predictor_blocks, x, (cosine[:, None], sine[:, None]), recompute=self.recompute)
-        return self.predictor_proj(self.predictor_norm(x[:, seen:]))
+        return self.predictor_norm(x)

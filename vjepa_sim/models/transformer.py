@@ -151,6 +151,10 @@ class Blocks(nn.ModuleList):
         """The blocks, from the first to the last."""
         return cast("Iterator[Block]", super().__iter__())
 
+    def part(self, first: int, stop: int) -> Blocks:
+        """The blocks from number ``first`` up to ``stop``, without it; they share their parameters."""
+        return Blocks(list(self)[first:stop])
+
 
 def make_blocks(dim: int, depth: int, heads: int, mlp_hidden: int) -> Blocks:
     """Make ``depth`` blocks.
