@@ -94,7 +94,7 @@ class AgentSpec:
     check_task: Callable[[str], object] = lambda task: None
 
 
-AGENTS: Registry[AgentSpec] = Registry("agent")
+AGENTS: Registry[AgentSpec] = Registry("agent", AgentSpec)
 DEFAULT_PLANNER = "default"
 
 # Types of configuration fields; planners are imported only when needed, as they need PyTorch.

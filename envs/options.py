@@ -139,6 +139,8 @@ class Shares(OneOf):
         shares = {}
         for part in args[0].split(","):
             name, _, share = part.partition("=")
+            if name.strip() in shares:
+                raise UserError(f"{args[0]!r}: {name.strip()} has two shares; give it one.")
             try:
                 shares[name.strip()] = float(share)
             except ValueError:

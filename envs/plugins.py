@@ -16,6 +16,7 @@ import importlib
 import importlib.util
 import os
 import sys
+import traceback
 import zlib
 from collections.abc import Callable, Iterable
 from importlib.metadata import entry_points
@@ -23,7 +24,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TypeVar
 
-from vjepa_sim.envs.errors import UserError
+from vjepa_sim.envs.errors import UserError, printable
 
 GROUP = "vjepa_sim.plugins"
 VARIABLE = "VJEPA_SIM_PLUGINS"
@@ -31,10 +32,11 @@ T = TypeVar("T")
 FILE_PREFIX = "vjepa_sim_plugin_"  # of the names of modules that are loaded from a file
 
 _loaded: dict[str, str] | None = None  # version or CRC-32 of each plugin by name; None before the first look-up
+_undo: list[Callable[[], object]] = []  # takes back what the plugin that is being imported has registered
 
 
-def add_plugins(names: Iterable[str]) -> None:
-    """Add plugins to this process and its child processes, and import them.
+def add_plugins(names: Iterable[str | Path]) -> None:
+    """Add plugins to this process and its child processes, and import them. One that fails leaves nothing behind.
 
     Args:
         names: modules (``my_package.bottle``), or paths of Python files (``bottle.py``).
@@ -42,12 +44,18 @@ def add_plugins(names: Iterable[str]) -> None:
     Raises:
         UserError: a plugin can't be loaded.
     """
-    named = [os.path.abspath(name) if _is_file(name) else name for name in names]
-    earlier = _named()
-    os.environ[VARIABLE] = os.pathsep.join(dict.fromkeys([*earlier, *named]))
+    if isinstance(names, str):
+        raise UserError(f"add_plugins() takes a list of names; given {names!r}. Write add_plugins([{names!r}]).")
+    named = [_absolute(os.fspath(name)) for name in names]
     loaded = load_plugins()
     for name in named:
         _load(name, loaded)
+    os.environ[VARIABLE] = os.pathsep.join(dict.fromkeys([*_named(), *named]))
+
+
+def on_failure(undo: Callable[[], object]) -> None:
+    """Call a function if the import of the present plugin fails."""
+    _undo.append(undo)
 
 
 def load_plugins() -> dict[str, str]:
@@ -79,6 +87,18 @@ def _is_file(name: str) -> bool:
     return name.endswith(".py") or os.sep in name
 
 
+def _absolute(name: str) -> str:
+    """A plugin's name for child processes, which may run in another folder."""
+    if not _is_file(name):
+        if not all(part.isidentifier() for part in name.split(".")):
+            raise UserError(f"{name!r} is no plugin: expected a module such as my_package.bottle, or a file bottle.py.")
+        return name
+    path = os.path.realpath(name)
+    if os.pathsep in path:  # it separates the names in the variable
+        raise UserError(f"Plugin {path}: its path must not contain {os.pathsep!r}. Move or rename it.")
+    return path
+
+
 def _load(name: str, loaded: dict[str, str]) -> None:
     """Import a plugin by name, unless it is loaded already."""
     if name not in loaded:
@@ -90,7 +110,7 @@ def _load(name: str, loaded: dict[str, str]) -> None:
 def _load_file(path: Path) -> ModuleType:
     """Import a file under a module name of its own, so that it is loaded once."""
     if not path.is_file():
-        raise FileNotFoundError(f"there is no file {path}")
+        raise UserError(f"{'this is a folder' if path.is_dir() else 'there is no such file'}; expected a Python file.")
     name = FILE_PREFIX + path.stem
     if name in sys.modules and getattr(sys.modules[name], "__file__", None) == str(path):
         return sys.modules[name]
@@ -108,12 +128,30 @@ def _load_file(path: Path) -> ModuleType:
 
 def _import(name: str, load: Callable[[], T]) -> T:
     """Import a plugin; any failure becomes a :class:`.UserError` with the plugin's name."""
+    _undo.clear()
     try:
-        return load()
-    except UserError as error:
-        raise UserError(f"Plugin {name}: {error}") from error
-    except Exception as error:
+        loaded = load()
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        for undo in reversed(_undo):
+            undo()
+        if isinstance(error, UserError):
+            raise UserError(f"Plugin {name}: {error}") from error
+        if isinstance(error, ModuleNotFoundError) and error.name == name and Path(f"{name}.py").is_file():
+            raise UserError(f"There is no installed module {name}. For the file, give {name}.py.") from error
+        text = " ".join(printable(str(error)).split())
+        what = "it ends Python" if isinstance(error, SystemExit) else f"{type(error).__name__}: {text}"
         raise UserError(
-            f"Plugin {name} can't be loaded ({type(error).__name__}: {error}). Correct it, or leave it out: "
-            f"see --plugin, the environment variable {VARIABLE}, and the package that declares it."
+            f"Plugin {name} can't be loaded ({what}{_line(error)}). Correct it, or leave it out: see --plugin, the "
+            f"environment variable {VARIABLE}, and the package that declares it."
         ) from error
+    _undo.clear()
+    return loaded
+
+
+def _line(error: BaseException) -> str:
+    """Where a plugin's file failed, for its author."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "importlib" not in frame.filename]
+    own = [frame for frame in frames if frame.filename != __file__]
+    return f", line {own[-1].lineno} of {own[-1].filename}" if own else ""

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol, TypeVar
 
 from vjepa_sim.envs.errors import UserError, unknown_name
-from vjepa_sim.envs.plugins import load_plugins
+from vjepa_sim.envs.plugins import load_plugins, on_failure
 
 NAME = re.compile(r"[a-z0-9]+([_-][a-z0-9]+)*")  # names become options, file names and parts of ids
+LONGEST_NAME = 64
+PACKAGE = "vjepa_sim."
+RESERVED = ("all", "none")  # values of options that choose among names
 
 
 class Named(Protocol):
@@ -35,14 +39,15 @@ class Registry(Mapping[str, T]):
     UserError: Unknown object 'bottel'. Did you mean 'bottle'? Choose one of: bottle, box, cup.
     """
 
-    def __init__(self, kind: str, check: Callable[[T], object] = lambda part: None):
+    def __init__(self, kind: str, of: type | None = None, check: Callable[[T], object] = lambda part: None):
         """
         Args:
             kind: singular noun for the parts in error messages, such as ``object``.
+            of: class of every part; None for any.
             check: raises :class:`.UserError` for a part that can't be registered.
         """
         self.kind = kind
-        self._check = check
+        self._of, self._check = of, check
         self._parts: dict[str, T] = {}
         self._subscribers: list[Callable[[T], object]] = []
 
@@ -54,17 +59,32 @@ class Registry(Mapping[str, T]):
                 part lacks something.
         """
         name = getattr(part, "name", None)
-        if not isinstance(name, str) or not NAME.fullmatch(name):
+        if not isinstance(name, str) or not NAME.fullmatch(name) or len(name) > LONGEST_NAME or name in RESERVED:
             raise UserError(
-                f"A {self.kind} can't be called {name!r}: expected lower-case letters and digits, with single hyphens "
-                "or underscores between them."
+                f"{str(name)[: 2 * LONGEST_NAME]!r} can't be the name of one {self.kind}: expected lower-case letters "
+                f"and digits, with single hyphens or underscores between them, up to {LONGEST_NAME}, and not "
+                f"{' or '.join(RESERVED)}."
+            )
+        if self._of is not None and not isinstance(part, self._of):
+            given = part.__name__ if isinstance(part, type) else type(part).__name__
+            raise UserError(
+                f"{self.kind.capitalize()} {name!r} must be registered as {self._of.__name__}, not {given}."
             )
         if self._parts.get(name, part) is not part:
-            raise UserError(f"There is a {self.kind} {name!r} already. Register yours under another name.")
+            raise UserError(f"There is already one {self.kind} {name!r}. Register yours under another name.")
         self._check(part)
+        new = name not in self._parts
         self._parts[name] = part
-        for subscriber in self._subscribers:
-            subscriber(part)
+        try:
+            for subscriber in self._subscribers:
+                subscriber(part)
+        except BaseException:
+            if new:
+                del self._parts[name]
+            raise
+        # What a plugin that fails has registered is taken back, but nothing of the project that it imported first.
+        if new and not sys._getframe(1).f_globals.get("__name__", "").startswith(PACKAGE):
+            on_failure(lambda: self._parts.pop(name, None))
         return part
 
     def subscribe(self, subscriber: Callable[[T], object]) -> None:
@@ -84,7 +104,7 @@ class Registry(Mapping[str, T]):
             UserError: there is none; the message suggests the nearest name.
         """
         load_plugins()
-        if name not in self._parts:
+        if not isinstance(name, str) or name not in self._parts:
             error = unknown_name(self.kind, name, self._parts)
             raise error if "Did you mean" in str(error) else UserError(f"{error} A plugin's are found with --plugin.")
         return self._parts[name]

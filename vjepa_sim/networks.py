@@ -75,9 +75,9 @@ class MaskPredictorSpec:
     network: Callable[[Any, Any], Predictor]
 
 
-ENCODERS: Registry[EncoderSpec] = Registry("encoder")
-PREDICTORS: Registry[PredictorSpec] = Registry("predictor")
-MASK_PREDICTORS: Registry[MaskPredictorSpec] = Registry("mask predictor")
+ENCODERS: Registry[EncoderSpec] = Registry("encoder", EncoderSpec)
+PREDICTORS: Registry[PredictorSpec] = Registry("predictor", PredictorSpec)
+MASK_PREDICTORS: Registry[MaskPredictorSpec] = Registry("mask predictor", MaskPredictorSpec)
 
 
 def make_encoder(config: Any) -> ImageEncoder:

@@ -28,7 +28,7 @@ class WorldModelSpec:
     load: Callable[[Path], LatentDynamics]
 
 
-WORLD_MODELS: Registry[WorldModelSpec] = Registry("world model")
+WORLD_MODELS: Registry[WorldModelSpec] = Registry("world model", WorldModelSpec)
 WORLD_MODELS.register(WorldModelSpec(OURS, WorldModel.from_pretrained))
 
 

@@ -74,7 +74,7 @@ class BehaviorSpec:
     check_task: Callable[[str], object] = lambda task: None
 
 
-BEHAVIORS: Registry[BehaviorSpec] = Registry("behavior")
+BEHAVIORS: Registry[BehaviorSpec] = Registry("behavior", BehaviorSpec)
 
 
 class Explore:

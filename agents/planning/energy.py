@@ -73,7 +73,7 @@ class EnergyTerm:
     check: Callable[[LatentDynamics], object] = lambda model: None
 
 
-ENERGY_TERMS: Registry[EnergyTerm] = Registry("energy term")
+ENERGY_TERMS: Registry[EnergyTerm] = Registry("energy term", EnergyTerm)
 
 Weights = dict[str, float]  # weights of terms by name, in the order of the sum; 0 leaves a term out
 
@@ -128,6 +128,7 @@ class Energy:
         for term, weight in self._terms:
             distance = term.distance(imagined)
             if distance is not None:
+                _check_distance(term.name, distance, len(actions))
                 energy = weight * distance if energy is None else energy + weight * distance
         if energy is None:
             names = ", ".join(term.name for term, _ in self._terms)
@@ -137,6 +138,15 @@ class Energy:
                 f"another term of {', '.join(ENERGY_TERMS)} a weight."
             )
         return energy
+
+
+def _check_distance(name: str, distance: object, plans: int) -> None:
+    """Refuse what a term mustn't return, with its name."""
+    if not isinstance(distance, torch.Tensor) or distance.shape != (plans,):
+        given = tuple(distance.shape) if isinstance(distance, torch.Tensor) else type(distance).__name__
+        raise UserError(f"Energy term {name!r} returned {given}; expected a tensor of {plans} distances, or None.")
+    if not torch.isfinite(distance).all():
+        raise UserError(f"Energy term {name!r} returned a distance that is not finite.")
 
 
 def feature_distance(

@@ -27,7 +27,7 @@ class PlannerSpec:
     about: str = ""
 
 
-PLANNERS: Registry[PlannerSpec] = Registry("planner")
+PLANNERS: Registry[PlannerSpec] = Registry("planner", PlannerSpec)
 
 
 def without(weights: Weights, *terms: str) -> Weights:

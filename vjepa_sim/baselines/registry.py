@@ -97,7 +97,7 @@ class BaselineSpec:
     eval_options: tuple[str, ...] = ()
 
 
-BASELINES: Registry[BaselineSpec] = Registry("method")
+BASELINES: Registry[BaselineSpec] = Registry("method", BaselineSpec)
 
 
 # --- methods of the project, each imported when it is trained ----------------------------------------

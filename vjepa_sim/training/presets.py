@@ -203,7 +203,7 @@ class Preset:
     goal_policy: GoalPolicyConfig | None = None
 
 
-PRESETS: Registry[Preset] = Registry("preset")
+PRESETS: Registry[Preset] = Registry("preset", Preset)
 
 
 def _published(name: str, encoder: EncoderConfig) -> Preset:
@@ -319,7 +319,7 @@ class Recipe:
     make: Callable[[int], PretrainConfig]
 
 
-RECIPES: Registry[Recipe] = Registry("recipe")
+RECIPES: Registry[Recipe] = Registry("recipe", Recipe)
 RECIPES.register(Recipe("constant", constant_recipe))
 RECIPES.register(Recipe("abbreviated", abbreviated_recipe))
 
