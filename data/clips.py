@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ CHECKED = 8  # up to so many held-out episodes are all decoded beforehand, so th
 ENDINGS, TURNS = 0.45, 0.3
 NEAR_TURN = 8  # most periods to a goal at which the fingers start or stop moving: what matters happens there
 TRIES = 1000  # draws in a row that may meet bad episodes or gaps
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,7 @@ class Clips:
         self._durations = np.array([entry.duration for entry in entries])
         _check_period(float(np.median([entry.period for entry in entries])), period, self._source)
         self.held_out_episodes, self.training_episodes = self._hold_out()
+        self.leave_out_copies(self.held_out_digests)
         self._excluded: set[int] = set()
         self._rooms: dict[tuple[int, int, bool, bool], tuple[np.ndarray, np.ndarray]] = {}
 
@@ -137,6 +140,32 @@ class Clips:
     def exclude(self, names: set[str]) -> None:
         """Exclude the episodes with these names from drawing."""
         self._excluded = {episode for episode, entry in enumerate(self.footage.entries) if entry.name in names}
+
+    @property
+    def held_out_digests(self) -> set[str]:
+        """Digests of the held-out episodes, see :class:`.Entry`."""
+        return {self.footage.entries[episode].digest for episode in self.held_out_episodes} - {""}
+
+    def leave_out_copies(self, held_out: set[str]) -> None:
+        """Leave out training episodes that are copies of held-out ones, also of another data set's, with a warning.
+
+        Args:
+            held_out: Digests of held-out episodes.
+
+        Raises:
+            UserError: No training episode is left.
+        """
+        entries = self.footage.entries
+        copies = [episode for episode in self.training_episodes if entries[episode].digest in held_out]
+        if not copies:
+            return
+        log.warning(
+            "%s: %d training episodes are copies of held-out ones and left out, first %s.",
+            self._source, len(copies), entries[copies[0]].name,
+        )  # fmt: skip
+        self.training_episodes = np.setdiff1d(self.training_episodes, copies)
+        if not len(self.training_episodes):
+            raise UserError(f"{self._source}: every training episode is a copy of a held-out one. Remove the copies.")
 
     # --- drawing ----------------------------------------------------------------------------------------------
 

@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-import io
-import struct
-import warnings
-import zlib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vjepa_sim.data.frames import MAX_PIXELS, LazyFrames
+from vjepa_sim.data.frames import LazyFrames
+from vjepa_sim.data.image import open_image, to_rgb, upright_size
 from vjepa_sim.envs.errors import UserError
 
-if TYPE_CHECKING:
-    from PIL import Image
-
 KINDS = ("JPEG", "PNG")
-# Errors that Pillow raises for damaged images.
-IMAGE_ERRORS = (OSError, SyntaxError, ValueError, EOFError, IndexError, OverflowError, struct.error, zlib.error)
 
 
 class EncodedFrames(LazyFrames):
@@ -37,8 +28,7 @@ class EncodedFrames(LazyFrames):
         if not images:
             raise UserError(f"{where}: there are no images.")
         self._images = images
-        width, height = _open(images[0], f"{where}, frame 0").size
-        super().__init__(where, len(images), height, width)
+        super().__init__(where, len(images), *upright_size(open_image(images[0], f"{where}, frame 0", KINDS)))
 
     @property
     def held_bytes(self) -> int:
@@ -48,25 +38,8 @@ class EncodedFrames(LazyFrames):
     def _load(self, wanted: np.ndarray) -> Iterator[np.ndarray]:
         for number in wanted:
             where = f"{self.where}, frame {number}"
-            image = _open(self._images[number], where)
-            if image.size != self._stored[::-1]:
-                raise UserError(f"{where}: {image.size} pixels; the first frame has {self._stored[::-1]}.")
-            try:
-                yield np.asarray(image.convert("RGB"))
-            except (*IMAGE_ERRORS, MemoryError) as error:
-                raise UserError(f"{where}: the image can't be decoded ({error}).") from error
-
-
-def _open(encoded: bytes, where: str) -> Image.Image:
-    """An image of which only the header has been read."""
-    from PIL import Image
-
-    try:
-        with warnings.catch_warnings():  # large images are refused below
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(io.BytesIO(encoded), formats=KINDS)
-    except (*IMAGE_ERRORS, Image.DecompressionBombError) as error:
-        raise UserError(f"{where}: not a JPEG or PNG image ({error}).") from error
-    if image.width * image.height > MAX_PIXELS:
-        raise UserError(f"{where}: an image of {image.width} × {image.height} pixels; it is damaged.")
-    return image
+            image = open_image(self._images[number], where, KINDS)
+            size = upright_size(image)
+            if size != self._stored:
+                raise UserError(f"{where}: {size[1]} × {size[0]} pixels; the first frame has {self._stored[::-1]}.")
+            yield np.asarray(to_rgb(image, where))

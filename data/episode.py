@@ -16,6 +16,8 @@ EXOCENTRIC_ROLES = ("ext1", "ext2")  # DROID's two cameras beside the arm
 WRIST = "wrist"  # DROID's camera on the end effector; further ones are wrist-2, wrist-left, …
 ROLES = (*EXOCENTRIC_ROLES, WRIST)
 SIDES = ("left", "right")
+MAX_NAME = 64  # characters of a role or serial; they become parts of file names
+SERIAL = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,8 @@ class Camera:
     """One camera's video of an episode.
 
     Attributes:
-        serial: Name of the camera in files.
+        serial: Name of the camera in files: at most 64 letters, digits, dots, hyphens and underscores, beginning with
+            no dot or hyphen; see :func:`as_serial`.
         frames: uint8 [T, H, W, 3], in memory, or decoded when indexed.
         role: Place in the setup: DROID's ``ext1``, ``ext2`` and ``wrist``, or any other name in lower-case letters,
             digits, hyphens and underscores; one that begins with ``wrist`` moves with the end effector.
@@ -45,7 +48,7 @@ class Episode:
     """A trajectory: row t of every array is the same moment.
 
     Attributes:
-        cameras: At least one; roles differ.
+        cameras: At least one; roles differ, and so do serials.
         states: float64 [T, 7], measured, see :mod:`vjepa_sim.envs.pose`.
         stamps: float64 [T], seconds, increasing.
         commands: float64 [T, 7], target state commanded at row t (absolute), repeated in the last row; None if
@@ -104,6 +107,9 @@ class Episode:
             )
         for camera in self.cameras:
             _check_camera(camera, rows)
+        serials = [camera.serial for camera in self.cameras]
+        if len(set(serials)) < len(serials):
+            raise UserError(f"Episode cameras have the serials {serials}; each needs one of its own.")
 
     def __len__(self) -> int:
         return len(self.states)
@@ -133,7 +139,17 @@ class Episode:
 
 def is_role(name: object) -> bool:
     """Whether a name is valid as a camera role."""
-    return isinstance(name, str) and bool(NAME.fullmatch(name))
+    return isinstance(name, str) and len(name) <= MAX_NAME and bool(NAME.fullmatch(name))
+
+
+def is_serial(name: object) -> bool:
+    """Whether a name is valid as a camera serial, and so as a part of a file name."""
+    return isinstance(name, str) and len(name) <= MAX_NAME and bool(SERIAL.fullmatch(name))
+
+
+def as_serial(name: str) -> str:
+    """A camera's name in a foreign data set as a serial: other characters become hyphens."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).lstrip(".-")[:MAX_NAME] or "camera"
 
 
 def exocentric(roles: Iterable[str]) -> list[str]:
@@ -166,7 +182,7 @@ def assign_roles(beside: Iterable[str], wrist: Iterable[str], taken: Mapping[str
 
 
 def _own_role(name: str, prefix: str, found: Mapping[str, str]) -> str:
-    words = re.sub("[^a-z0-9]+", "-", name.rsplit(".", 1)[-1].lower()).strip("-") or "camera"
+    words = re.sub("[^a-z0-9]+", "-", name.rsplit(".", 1)[-1].lower())[: MAX_NAME // 2].strip("-") or "camera"
     role = words if words.startswith(prefix) else prefix + words
     if not prefix and role.startswith(WRIST):
         role = f"camera-{role}"
@@ -213,6 +229,11 @@ def _check(name: str, array: np.ndarray, shape: tuple[int, ...]) -> None:
 
 
 def _check_camera(camera: Camera, rows: int) -> None:
+    if not is_serial(camera.serial):
+        raise UserError(
+            f"The camera {camera.role} has the serial {camera.serial!r}; expected at most {MAX_NAME} letters, digits, "
+            "dots, hyphens and underscores, the first of them no dot or hyphen: it becomes the name of a file."
+        )
     shape, kind = camera.frames.shape, camera.frames.dtype
     if kind != np.uint8 or len(shape) != 4 or shape[0] != rows or shape[3] != 3:
         raise UserError(

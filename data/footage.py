@@ -12,8 +12,10 @@ import numpy as np
 from vjepa_sim.data.episode import ROLES, SIDES, exocentric
 from vjepa_sim.data.formats.format import Entry, Progress, Reader, no_progress
 from vjepa_sim.data.frames import LazyFrames
+from vjepa_sim.data.image_faults import find_image_fault
 from vjepa_sim.data.left_out import LeftOut
 from vjepa_sim.envs import pose
+from vjepa_sim.envs.cameras.image_check import reduced_grey
 from vjepa_sim.envs.errors import UserError
 from vjepa_sim.envs.pose import GRIPPER, POSITION, ROTATION
 
@@ -22,6 +24,9 @@ CLOSEDNESS = (-0.1, 1.1)  # bounds of closedness
 ON_PURPOSE = np.array(
     [0.01] * 3 + [0.1] * 3 + [0.25]
 )  # m, rad, closedness: largest accepted deviation from the intended command
+# Images of an episode that are looked at, evenly spaced: enough to find a camera that freezes or goes dark on the way,
+# and few enough for the first pass over many hours of video.
+LOOKED_AT = 12
 OPEN_EPISODES = 2048  # most episodes kept open
 OPEN_BYTES = 1 << 30  # most bytes of images held by open episodes
 
@@ -49,7 +54,7 @@ class Motion:
 
 class Footage:
     """The usable episodes of a data set, numbered from 0. Bad ones are left out: those with a fault in the index at
-    once, others when reading fails.
+    once, others when reading fails or the images show nothing.
 
     Attributes:
         entries: Entries of the usable episodes.
@@ -73,6 +78,7 @@ class Footage:
         self._open: OrderedDict[int, tuple[Motion, LazyFrames | np.ndarray]] = OrderedDict()
         self._held = 0
         self._loaded: dict[int, np.ndarray] = {}
+        self._looked: dict[int, str] = {}  # what is wrong with the images of an episode, "" if nothing is
         self._roles = sorted({role for entry in reader.entries for role in entry.cameras})
         self._numbers = self._usable()
         self.entries = [reader.entries[number] for number in self._numbers]
@@ -106,7 +112,10 @@ class Footage:
 
         def decode(episode: int) -> None:
             try:
-                self._loaded[episode] = np.asarray(self._episode(episode)[1][:])
+                motion, frames = self._read(episode)
+                decoded = np.asarray(frames[:])
+                self._look(episode, motion, decoded)
+                self._loaded[episode] = decoded
             except UserError as error:
                 self.leave_out(episode, error)
 
@@ -119,7 +128,7 @@ class Footage:
         """An episode's states and commands.
 
         Raises:
-            UserError: The episode can't be read.
+            UserError: The episode can't be read, or its images show nothing.
         """
         return self._episode(episode)[0]
 
@@ -188,6 +197,7 @@ class Footage:
                 self._open.move_to_end(episode)
                 return self._open[episode]
         opened = self._read(episode)
+        self._look(episode, *opened)
         with self._lock:
             if episode not in self._open:
                 self._open[episode] = opened
@@ -195,6 +205,21 @@ class Footage:
             while len(self._open) > max(OPEN_EPISODES, len(self._loaded)) or self._held > OPEN_BYTES:
                 self._held -= _held(self._open.popitem(last=False)[1])
         return opened
+
+    def _look(self, episode: int, motion: Motion, frames: LazyFrames | np.ndarray) -> None:
+        """Look at some images of an episode, once.
+
+        Raises:
+            UserError: They show nothing.
+        """
+        if episode not in self._looked:
+            rows = np.unique(np.linspace(0, len(motion.states) - 1, LOOKED_AT).round().astype(int))
+            grey = np.stack([reduced_grey(image) for image in frames[rows]])
+            fault = find_image_fault(grey, motion.states[rows])
+            self._looked[episode] = fault.what if fault is not None and fault.spoils else ""
+        if self._looked[episode]:
+            where = self._reader.where(self._numbers[episode])
+            raise UserError(f"{where}: camera {self._view}: {self._looked[episode]}.")
 
     def _read(self, episode: int) -> tuple[Motion, LazyFrames | np.ndarray]:
         number, rows = self._numbers[episode], self.entries[episode].rows

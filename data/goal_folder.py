@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from vjepa_sim.data.files import read_json_object, write_image, write_json
+from vjepa_sim.data.image import open_image, to_rgb
 from vjepa_sim.data.provenance import provenance
 from vjepa_sim.envs.errors import UserError
 from vjepa_sim.envs.observation import Goal
 from vjepa_sim.envs.start import Start
 
 GOALS_FILE = "goals.json"
+KINDS = ("PNG", "JPEG")  # formats of images that are read
+MAX_STEPS = 100_000  # of one goal
+PHOTO = "photo"  # key of a camera that is known by a photo's file name only
+PHOTO_SIDE = 720  # pixels of a photo's shorter side: more than any model takes
 
 
 @dataclass(frozen=True)
@@ -78,8 +83,6 @@ def load_goals(folder: Path) -> list[Goal]:
     Raises:
         UserError: The folder, an image or a field is missing or damaged, or the images differ in size.
     """
-    from PIL import Image
-
     folder = Path(folder)
     if not (folder / GOALS_FILE).is_file():
         raise UserError(f"{folder} holds no {GOALS_FILE}. `vjepa-sim capture-goal --out {folder}` takes goal images.")
@@ -87,8 +90,9 @@ def load_goals(folder: Path) -> list[Goal]:
     goals = []
     try:
         for entry in content["goals"]:
-            with Image.open(folder / entry["file"]) as image:
-                rgb = np.array(image.convert("RGB"))
+            path = _inside(folder, entry["file"])
+            with open_image(path, str(path), KINDS) as image:
+                rgb = np.array(to_rgb(image, str(path)))
             state = None if entry["state"] is None else np.array(entry["state"], np.float32)
             if state is not None and (state.shape != (7,) or not np.all(np.isfinite(state))):
                 raise UserError(f"{folder}: the state of goal {entry['file']} isn't 7 finite numbers.")
@@ -97,11 +101,55 @@ def load_goals(folder: Path) -> list[Goal]:
         if isinstance(error, UserError):
             raise
         raise UserError(f"{folder}: its goals can't be read ({error!r}).") from error
-    if not goals or any(goal.steps < 1 for goal in goals):
-        raise UserError(f"{folder}: expected at least one goal, each with 1 step or more.")
+    if not goals or any(not 1 <= goal.steps <= MAX_STEPS for goal in goals):
+        raise UserError(f"{folder}: expected at least one goal, each with 1 step or more, {MAX_STEPS:,} at most.")
     if len({goal.rgb.shape for goal in goals}) > 1:
         raise UserError(f"{folder}: the goal images have different sizes: {[goal.rgb.shape for goal in goals]}.")
     return goals
+
+
+def _inside(folder: Path, name: object) -> Path:
+    """The path of a goal's image, which lies in the folder itself.
+
+    Raises:
+        UserError: The name leads elsewhere.
+    """
+    path = folder / str(name)
+    if not isinstance(name, str) or path.name != name or path.resolve().parent != folder.resolve():
+        raise UserError(
+            f"{folder / GOALS_FILE}: {name!r} is no image in its folder. Give the name of a file beside it."
+        )
+    if not path.is_file():
+        raise UserError(f"{path}: the image of a goal can't be read: there is no such file.")
+    return path
+
+
+def photo_goal(path: Path, steps: int, name: str = "goal") -> tuple[Goal, dict[str, Any]]:
+    """A goal from a photo file, upright by its EXIF orientation, larger ones reduced to :data:`PHOTO_SIDE`.
+
+    Args:
+        path: JPEG or PNG file.
+        steps: Control steps of the goal.
+        name: Name of the goal.
+
+    Returns:
+        The goal, and the description of its camera; :func:`fit_photo` gives it the size of a robot's camera.
+
+    Raises:
+        UserError: The file is missing, of another format, damaged or too large.
+    """
+    with open_image(path, str(path), KINDS) as image:
+        rgb = to_rgb(image, str(path))
+    scale = min(1.0, PHOTO_SIDE / min(rgb.size))
+    size = (max(1, round(rgb.width * scale)), max(1, round(rgb.height * scale)))
+    return Goal(np.array(rgb.resize(size)), steps, None, name), {PHOTO: path.name}
+
+
+def fit_photo(goal: Goal, height: int, width: int) -> Goal:
+    """The goal with the centre of its image, cut and resized to the size of a camera's images."""
+    from PIL import Image, ImageOps
+
+    return replace(goal, rgb=np.array(ImageOps.fit(Image.fromarray(goal.rgb), (width, height))))
 
 
 def load_origin(folder: Path) -> Origin:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 
-from vjepa_sim.envs.errors import UserError
+from vjepa_sim.envs.errors import UserError, printable
 
 MAX_SHARE = 0.1  # largest share that may be left out; one part always may
 log = logging.getLogger(__name__)
@@ -18,15 +18,18 @@ class LeftOut:
         reasons: Reasons by name of the part.
     """
 
-    def __init__(self, where: str, what: str, total: int):
+    def __init__(
+        self, where: str, what: str, total: int, *, remedy: str = "`vjepa-sim lint` lists and moves such episodes"
+    ):
         """
         Args:
             where: Name of the data set.
             what: Word for its parts, such as ``episodes``.
             total: Number of parts.
+            remedy: What to do, besides restoring or removing them.
         """
         self.reasons: dict[str, str] = {}
-        self._where, self._what, self._total = where, what, total
+        self._where, self._what, self._total, self._remedy = where, what, total, remedy
         self._lock = threading.Lock()
 
     def __getstate__(self) -> dict:
@@ -46,7 +49,7 @@ class LeftOut:
             new = name not in self.reasons
             self.reasons[name] = str(reason)
         if new:
-            log.warning("Left out of %s: %s", self._where, reason)
+            log.warning("Left out of %s: %s", printable(self._where), printable(str(reason)))
         self.check()
 
     def update(self, reasons: dict[str, str]) -> None:
@@ -70,5 +73,5 @@ class LeftOut:
             first = "; ".join(list(self.reasons.values())[:3])
             raise UserError(
                 f"{count} of {self._total} {self._what} in {self._where} can't be used; at most {MAX_SHARE:.0%} may be "
-                f"bad. Restore or remove them; `vjepa-sim lint` lists and moves episodes. First ones: {first}"
+                f"bad. Restore or remove them; {self._remedy}. First ones: {first}"
             )

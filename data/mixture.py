@@ -185,13 +185,17 @@ def load_mixture(
                 )
             sources.append(PLAIN[kind](path, period, short_side))
         else:
-            source = text.rpartition("@")[0] if "@" in text else text
+            source = f"{kind}:{path}"
             clips = Clips(open_reader(path, kind, on_progress), period, view=view, short_side=short_side, source=source)
             if clips.load(budget, _threads(), on_progress):
                 budget -= clips.footage.bytes()
             sources.append(clips)
         weights.append(weight)
-    return Mixture(sources, weights, period)
+    mixture = Mixture(sources, weights, period)
+    held_out = set().union(*(clips.held_out_digests for clips in mixture.episodes))
+    for clips in mixture.episodes:
+        clips.leave_out_copies(held_out)
+    return mixture
 
 
 def look_through(texts: Iterable[str], on_progress: Callable[[int, int], None]) -> None:
@@ -214,7 +218,7 @@ def parse_source(text: str) -> tuple[str, Path, float]:
     """
     kind, separator, rest = text.partition(":")
     path, at, share = rest.rpartition("@")
-    if not at:
+    if not at or Path(rest).exists():  # a folder's name may contain @
         path, share = rest, "1"
     names = [*FORMATS, *PLAIN]
     if not separator or not path:

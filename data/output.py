@@ -43,21 +43,20 @@ def claimed(
     check_output(out, config_file)
     path = out / config_file
     config = json.loads(json.dumps(config))
-    theirs = _read(path) if path.exists() else None
-    if theirs is not None:
-        _compare(out, {**(assumed or {}), **theirs["config"]}, config, may_differ)
     out.mkdir(parents=True, exist_ok=True)
-    with open(out / LOCK_FILE, "w") as lock:
+    # The lock file stays: were it removed, a process that had opened it before and one that makes it anew would both
+    # hold a lock.
+    with open(out / LOCK_FILE, "a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise UserError(f"Another process is writing into {out}. Wait for it, or give another --out.") from None
+        theirs = _read(path) if path.exists() else None
+        if theirs is not None:
+            _compare(out, {**(assumed or {}), **theirs["config"]}, config, may_differ)
         if theirs is None or theirs["config"] != config:
             write_json(path, {"config": config, "provenance": provenance() if theirs is None else theirs["provenance"]})
-        try:
-            yield
-        finally:
-            (out / LOCK_FILE).unlink(missing_ok=True)
+        yield
 
 
 def check_output(out: Path, config_file: str) -> None:

@@ -10,15 +10,16 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from vjepa_sim.envs.cameras.opencv import without_password
 from vjepa_sim.envs.plugins import load_plugins
 
 PACKAGES = ("vjepa-sim", "torch", "mujoco", "gymnasium", "robosuite", "numpy", "h5py", "av")
 
 
 def provenance() -> dict[str, Any]:
-    """Versions, git commit, command line and machine, JSON-compatible."""
+    """Versions, git commit, command line without passwords, and machine, JSON-compatible."""
     return {
-        "command": sys.argv,
+        "command": [without_password(argument) for argument in sys.argv],
         "git_commit": git_commit(),
         "python": platform.python_version(),
         "platform": platform.platform(),

@@ -7,13 +7,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from vjepa_sim.agents.bench.timing import in_turn
 from vjepa_sim.data.clips import Clips
-from vjepa_sim.data.formats import Entry, open_reader
+from vjepa_sim.data.formats import open_reader
 from vjepa_sim.data.formats.droid import DroidReader, episode_folder, find_episodes
 from vjepa_sim.data.formats.index import indexed
 from vjepa_sim.data.mixture import Mixture, load_mixture, parse_source
@@ -112,7 +113,7 @@ def _imitate_droid(root: Path, sim: Path) -> None:
                 container.mux(stream.encode(frame))
             container.mux(stream.encode())
         with h5py.File(folder / "trajectory.h5", "w") as file:
-            positions = np.cumsum(np.full((ROWS, 6), 1e-3), axis=0)
+            positions = np.cumsum(np.full((ROWS, 6), 1e-3), axis=0) + 1e-3 * index
             file["observation/robot_state/cartesian_position"] = positions
             file["observation/robot_state/gripper_position"] = np.zeros(ROWS)
             file["action/cartesian_position"], file["action/gripper_position"] = positions, np.zeros(ROWS)
@@ -130,7 +131,7 @@ def _measure_many(root: Path, sim: Path) -> dict:
 
 
 def make_many(root: Path, sim: Path, count: int) -> None:
-    """Make an indexed data set of many episodes, all links to one simulated episode.
+    """Make an indexed data set of many episodes, all with links to one simulated episode's files.
 
     Args:
         root: folder of the data set.
@@ -141,10 +142,11 @@ def make_many(root: Path, sim: Path, count: int) -> None:
     entry, template = reader.entries[0], reader.folder(0).resolve()
     for index in range(count):
         folder = episode_folder(root, index, True)
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        folder.symlink_to(template)
-    values = {name: getattr(entry, name) for name in Entry.__dataclass_fields__}
-    indexed(root, find_episodes(root), lambda name: Entry(**{**values, "name": name}))
+        folder.mkdir(parents=True)
+        for item in template.iterdir():
+            (folder / item.name).symlink_to(item)
+    # Without the digest, by which they would be found to be copies.
+    indexed(root, find_episodes(root), lambda name: replace(entry, name=name, digest=""))
 
 
 def open_many(root: str) -> None:

@@ -12,8 +12,12 @@ from types import ModuleType
 from typing import Any, Protocol
 
 from vjepa_sim.data.formats.format import Entry, Progress, Reader, Writer, no_progress
+from vjepa_sim.data.formats.hdf5_layouts import describe_layout, is_hdf5
+from vjepa_sim.data.walk import find_files
 from vjepa_sim.envs.errors import UserError
 from vjepa_sim.envs.registry import Registry
+
+HDF5_SUFFIXES = (".hdf5", ".h5")
 
 __all__ = ["FORMATS", "Entry", "Format", "Reader", "Writer", "detect", "open_reader", "open_writer"]
 
@@ -55,7 +59,7 @@ class Format:
         return import_module(self.module) if isinstance(self.module, str) else self.module
 
 
-FORMATS: Registry[Format] = Registry("format")
+FORMATS: Registry[Format] = Registry("format", Format)
 for _format in (
     Format("sim", "our simulator's episodes, in DROID's raw layout", "vjepa_sim.data.formats.sim", writable=False),
     Format("droid", "DROID's raw layout", "vjepa_sim.data.formats.droid"),
@@ -78,11 +82,19 @@ def detect(path: Path) -> str:
     for name, format in FORMATS.items():
         if format.load().detect(path):
             return name
-    raise UserError(
-        f"{path} is not a data set in a known format. Known formats: "
-        + "; ".join(f"{format.title} ({name})" for name, format in FORMATS.items())
-        + "."
-    )
+    known = "; ".join(f"{format.title} ({name})" for name, format in FORMATS.items())
+    raise UserError(f"{path} is not a data set in a known format{_other_kind(path)}. Known formats: {known}.")
+
+
+def _other_kind(path: Path) -> str:
+    """What a file or folder in no known format is instead, or ""."""
+    if is_hdf5(path):
+        return f": {describe_layout(path).rstrip('.')}"
+    if path.is_file():
+        what = ", although its name ends so" if path.suffix.lower() in HDF5_SUFFIXES else ""
+        return f": a file of {path.stat().st_size:,} bytes that isn't HDF5{what}"
+    inside = find_files(path, HDF5_SUFFIXES)
+    return f": it has HDF5 files, each of which may be a data set; give one, such as {inside[0]}" if inside else ""
 
 
 def open_reader(path: Path, format: str | None = None, on_progress: Progress = no_progress) -> Reader:

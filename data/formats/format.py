@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import ClassVar
+
+import numpy as np
 
 from vjepa_sim.data.episode import Episode
 from vjepa_sim.envs.errors import UserError
@@ -28,6 +31,8 @@ class Entry:
         task: Task description in words.
         seed: Seed of a simulated scene, or None.
         arm, gripper: Names of arm and gripper, or "" if unknown.
+        digest: Digest of the states, by which copies of an episode are found; "" if unknown.
+        remark: What was inferred about it, or "".
         error: Why it can't be read, or "".
     """
 
@@ -43,6 +48,8 @@ class Entry:
     seed: int | None = None
     arm: str = ""
     gripper: str = ""
+    digest: str = ""
+    remark: str = ""
     error: str = ""
 
     @classmethod
@@ -62,7 +69,13 @@ class Entry:
             seed=episode.seed,
             arm=str(episode.details.get("arm", "")),
             gripper=str(episode.details.get("gripper", "")),
+            digest=digest_of(episode.states),
         )
+
+
+def digest_of(states: np.ndarray) -> str:
+    """Digest of an episode's states [T, 7], as no two recordings have the same."""
+    return hashlib.blake2b(np.ascontiguousarray(states, np.float64).tobytes(), digest_size=16).hexdigest()
 
 
 class Reader(ABC):
@@ -105,9 +118,26 @@ class Reader(ABC):
 
 
 class Writer(ABC):
-    """Appends episodes to a new data set; a context manager. After an interruption the part written is readable."""
+    """Appends episodes to a new data set; a context manager. After an interruption the part written is readable.
+
+    Attributes:
+        format: Name of the format.
+        alike: Whether all episodes of a data set must have the same cameras and arrays, see :meth:`prepare`.
+    """
 
     format: ClassVar[str]
+    alike: ClassVar[bool] = False
+
+    def prepare(self, episodes: Iterable[Episode]) -> list[str]:
+        """Look at all episodes that will be written, before the first of them, if they must be alike.
+
+        Args:
+            episodes: The readable episodes, made one by one.
+
+        Returns:
+            Sentences on what is left out of all episodes, since some lack it.
+        """
+        return []
 
     @abstractmethod
     def write(self, episode: Episode) -> None:

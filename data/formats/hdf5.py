@@ -1,7 +1,11 @@
-"""Reading HDF5 files that may be damaged: every failure is an error with the file's name, and sizes are checked."""
+"""Reading HDF5 files that may be damaged or malicious: every failure is an error with the file's name, sizes are
+checked, and nothing outside of the file is read: no links to other files, no data stored in other files.
+"""
 
 from __future__ import annotations
 
+import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,14 +20,23 @@ from vjepa_sim.envs.errors import UserError
 if TYPE_CHECKING:
     import h5py
 
-MAX_BYTES = 2**30  # most bytes of an array, and of a chunk of it; a file that claims more is damaged
+MAX_BYTES = 2**28  # most bytes of an array, and of a chunk of it; a file that claims more is damaged
+MAX_ROWS = 1_000_000  # most rows of an episode: 18 hours at 15 Hz
+MAX_LINKS = 8  # most links within a file on the way to an object
+MAX_TEXT = 2**24  # most bytes of a text
 PATIENCE = 20.0  # s for reading one attribute
-READ_TEXT = """
-import sys, h5py
-with h5py.File(sys.argv[1], "r") as file:
-    text = file[sys.argv[2]].attrs.get(sys.argv[3], "")
-sys.stdout.buffer.write(text if isinstance(text, bytes) else text.encode())
+READ_TEXTS = """
+import json, sys, h5py
+path, group, most, *names = sys.argv[1:]
+with h5py.File(path, "r") as file:
+    attributes = file[group].attrs
+    found = {name: attributes[name] for name in names if name in attributes}
+found = {name: each.decode() if isinstance(each, bytes) else str(each) for name, each in found.items()}
+if sum(map(len, found.values())) > int(most):
+    raise SystemExit("too long")
+print(json.dumps(found))
 """
+CUT_OFF = re.compile(r"truncated file: eof = (\d+).*stored_eof = (\d+)")
 # Errors that h5py raises for damaged or foreign files.
 HDF5_ERRORS = (
     OSError,
@@ -58,18 +71,73 @@ def opened(path: Path, where: str) -> Iterator[h5py.File]:
     except UserError as error:
         raise UserError(f"{where}: {error}") from error
     except HDF5_ERRORS as error:
-        raise UserError(f"{where}: can't be read as HDF5 ({error}). Is it complete?") from error
+        raise UserError(f"{where}: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    text = str(error)
+    if match := CUT_OFF.search(text):
+        have, whole = (int(number) for number in match.groups())
+        return f"the file is cut off: {have:,} of {whole:,} bytes. Download or copy it again."
+    if isinstance(error, BlockingIOError) or "unable to lock file" in text:
+        return "another program has the file open for writing. Close it there, and try again."
+    if "consistency flags" in text or "already open for write" in text:
+        return "the file is still being written, or its writer didn't close it; `h5clear -s FILE` marks it as closed."
+    return f"can't be read as HDF5 ({error}). Is it complete?"
+
+
+def has(group: h5py.Group, name: str) -> bool:
+    """Whether a group has an object with a path.
+
+    Raises:
+        UserError: A link on the way leaves the file.
+    """
+    return _find(group, name) is not None
+
+
+def has_group(group: h5py.Group, name: str) -> bool:
+    """Whether a group has a group with a path; see :func:`has`."""
+    import h5py
+
+    return isinstance(_find(group, name), h5py.Group)
+
+
+def _find(group: h5py.Group, name: str, links: int = 0) -> h5py.HLObject | None:
+    """An object by its path, or None; links within the file are followed."""
+    import h5py
+    from h5py import h5l  # pyright: ignore[reportAttributeAccessIssue]
+
+    found: h5py.HLObject = group
+    for part in filter(None, name.split("/")):
+        if not isinstance(found, h5py.Group):
+            return None
+        inside = found.id.links
+        if not inside.exists(part.encode()):
+            return None
+        kind = inside.get_info(part.encode()).type
+        if kind == h5l.TYPE_HARD:
+            found = found[part]
+            continue
+        if kind != h5l.TYPE_SOFT or links == MAX_LINKS:
+            fault = "a link to another file" if kind == h5l.TYPE_EXTERNAL else "a link without an end"
+            raise UserError(f"{found.name}/{part} is {fault}, which isn't followed; copy its content into this file")
+        target = inside.get_val(part.encode()).decode()
+        linked = _find(found.file if target.startswith("/") else found, target, links + 1)
+        if linked is None:
+            return None
+        found = linked
+    return found
 
 
 def find_group(parent: h5py.Group, name: str) -> h5py.Group:
     """A group by name.
 
     Raises:
-        UserError: It is missing or not a group.
+        UserError: It is missing, not a group, or in another file.
     """
     import h5py
 
-    found = parent.get(name)
+    found = _find(parent, name)
     if not isinstance(found, h5py.Group):
         raise UserError(f"no group {name!r} in {parent.name}.")
     return found
@@ -96,18 +164,22 @@ def readable(name: str | bytes) -> str:
 
 
 def find_array(group: h5py.Group, name: str) -> h5py.Dataset:
-    """An array by name, with chunks of a plausible size.
+    """An array by name, stored in the file itself, with chunks of a plausible size.
 
     Raises:
-        UserError: It is missing, not an array, or has chunks of more than :data:`MAX_BYTES`.
+        UserError: It is missing, not an array, in another file, or has chunks of more than :data:`MAX_BYTES`.
     """
     import h5py
 
-    if name not in group:
+    found = _find(group, name)
+    if found is None:
         raise UserError(f"no {name}; {group.name} holds {', '.join(sorted(names_in(group))) or 'nothing'}")
-    found = group[name]
     if not isinstance(found, h5py.Dataset) or found.shape is None:
         raise UserError(f"{group.name}/{name} is not an array")
+    if found.external or found.is_virtual:
+        raise UserError(
+            f"{group.name}/{name} is made of parts of other files, which aren't read; copy its content into this file"
+        )
     chunk = 1 if found.chunks is None else int(np.prod([int(side) for side in found.chunks], dtype=object))
     if chunk * found.dtype.itemsize > MAX_BYTES:
         raise UserError(f"{group.name}/{name} claims chunks of the shape {found.chunks}; the file is damaged")
@@ -128,11 +200,34 @@ def numbers(group: h5py.Group, name: str, rows: int | None = None) -> np.ndarray
     found = find_array(group, name)
     if found.dtype.kind not in "biufc":
         raise UserError(f"{group.name}/{name} holds {found.dtype}, not numbers")
-    if found.size * found.dtype.itemsize > MAX_BYTES:
-        raise UserError(f"{group.name}/{name} claims the shape {found.shape}; the file is damaged")
     if found.ndim == 0 or (rows is not None and found.shape[0] != rows):
         raise UserError(f"{group.name}/{name} has the shape {found.shape}; expected {rows or 'some'} rows")
+    if found.size * found.dtype.itemsize > MAX_BYTES or found.shape[0] > MAX_ROWS:
+        raise UserError(f"{group.name}/{name} claims the shape {found.shape}; the file is damaged")
     return found[()]
+
+
+def floats(group: h5py.Group, name: str, shape: tuple[int | None, ...]) -> np.ndarray:
+    """An array of real numbers by name, as float64.
+
+    Args:
+        group: Group of the array.
+        name: Name of the array.
+        shape: Expected shape; None for sides of any length up to 64.
+
+    Raises:
+        UserError: It is missing, holds no such numbers, or has another shape.
+    """
+    found = find_array(group, name)
+    fits = len(found.shape) == len(shape) and all(
+        side == wanted if wanted is not None else side <= 64 for side, wanted in zip(found.shape, shape, strict=True)
+    )
+    if found.dtype.kind not in "biuf" or not fits:
+        wanted = ", ".join("any" if side is None else str(side) for side in shape)
+        raise UserError(
+            f"{group.name}/{name} has the shape {found.shape} of {found.dtype}; expected numbers ({wanted})"
+        )
+    return numbers(group, name).astype(np.float64)
 
 
 def text(group: h5py.Group, name: str) -> bytes:
@@ -142,24 +237,29 @@ def text(group: h5py.Group, name: str) -> bytes:
         UserError: It is missing or not a text.
     """
     found = find_array(group, name)
-    if found.dtype.kind != "S" or found.shape != (1,) or found.dtype.itemsize > MAX_BYTES:
+    if found.dtype.kind != "S" or found.shape != (1,) or found.dtype.itemsize > MAX_TEXT:
         raise UserError(f"{group.name}/{name} is not a text")
     return bytes(found[0])
 
 
-def attribute_text(path: Path, group: str, name: str) -> bytes:
-    """A text attribute; empty if it is missing.
+def attribute_texts(path: Path, group: str, names: tuple[str, ...]) -> dict[str, str]:
+    """Text attributes by name; without those that are missing.
 
-    It is read in another process: texts of variable length are in HDF5's global heap, and if that is damaged, libhdf5
-    (2.0 still) loops for ever and can't be interrupted.
+    They are read in another process: texts of variable length are in HDF5's global heap, and if that is damaged,
+    libhdf5 (2.0 still) loops for ever and can't be interrupted.
+
+    Args:
+        path: Path of the file.
+        group: Name of a group that is no link.
+        names: Names of the attributes.
 
     Raises:
-        UserError: The file is damaged, or the attribute is not a text.
+        UserError: The file is damaged, or the texts are longer than :data:`MAX_TEXT`.
     """
-    command = [sys.executable, "-P", "-c", READ_TEXT, str(path), group, name]
+    command = [sys.executable, "-P", "-c", READ_TEXTS, str(path), group, str(MAX_TEXT), *names]
     try:
-        return subprocess.run(command, capture_output=True, timeout=PATIENCE, check=True).stdout
+        return json.loads(subprocess.run(command, capture_output=True, timeout=PATIENCE, check=True).stdout)
     except subprocess.TimeoutExpired as error:
-        raise UserError(f"{path}: reading the attribute {name} of {group} doesn't end; the file is damaged.") from error
-    except (OSError, subprocess.CalledProcessError) as error:
-        raise UserError(f"{path}: the attribute {name} of {group} can't be read ({error}).") from error
+        raise UserError(f"{path}: reading the attributes of {group} doesn't end; the file is damaged.") from error
+    except (OSError, ValueError, subprocess.CalledProcessError) as error:
+        raise UserError(f"{path}: the attributes {', '.join(names)} of {group} can't be read.") from error

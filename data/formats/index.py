@@ -15,11 +15,12 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, fields
 from pathlib import Path
+from typing import Any
 
 from vjepa_sim.data.formats.format import Entry, Progress, no_progress
 from vjepa_sim.envs.cache import cache_folder
 
-VERSION = 4  # version of the index; one of another version is rebuilt
+VERSION = 5  # version of the index; one of another version is rebuilt
 SAVE_EVERY = 30.0  # s between saves while an index is built
 AT_ONCE = 64  # episodes examined at a time
 LOOK_AGAIN = 100  # most bad episodes examined again
@@ -28,7 +29,7 @@ log = logging.getLogger(__name__)
 
 def index_file(root: Path) -> Path:
     """Path of a data set's index."""
-    digest = hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:24]
+    digest = hashlib.sha256(os.fsencode(root.resolve())).hexdigest()[:24]
     return cache_folder() / "index" / f"{digest}.parquet"
 
 
@@ -83,9 +84,20 @@ def _load(path: Path) -> dict[str, tuple[int, Entry]]:
     except (OSError, pa.ArrowException, KeyError, ValueError):
         return {}
     columns["cameras"] = [tuple(roles) for roles in columns["cameras"]]
+    columns["name"] = [os.fsdecode(name) for name in columns["name"]]
     stamps = columns.pop("stamp")
     entries = [Entry(**dict(zip(columns, row, strict=True))) for row in zip(*columns.values(), strict=True)]
     return {entry.name: (stamp, entry) for stamp, entry in zip(stamps, entries, strict=True)}
+
+
+def _encodable(entry: Entry) -> dict[str, Any]:
+    """An entry's values; what isn't UTF-8 in its texts is escaped, but for the name."""
+    values = asdict(entry)
+    escaped = {
+        name: value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
+        for name, value in values.items()
+    }
+    return {**escaped, "name": os.fsencode(entry.name)}
 
 
 def _save(path: Path, known: dict[str, tuple[int, Entry]]) -> None:
@@ -95,7 +107,7 @@ def _save(path: Path, known: dict[str, tuple[int, Entry]]) -> None:
     schema = pa.schema(
         [
             ("stamp", pa.int64()),
-            ("name", pa.string()),
+            ("name", pa.binary()),  # of a folder or file, which needn't be UTF-8
             ("rows", pa.int64()),
             ("duration", pa.float64()),
             ("period", pa.float64()),
@@ -107,11 +119,13 @@ def _save(path: Path, known: dict[str, tuple[int, Entry]]) -> None:
             ("seed", pa.int64()),
             ("arm", pa.string()),
             ("gripper", pa.string()),
+            ("digest", pa.string()),
+            ("remark", pa.string()),
             ("error", pa.string()),
         ],
         metadata={"version": str(VERSION)},
     )
-    rows = [{"stamp": stamp, **asdict(entry)} for stamp, entry in known.values()]
+    rows = [{"stamp": stamp, **_encodable(entry)} for stamp, entry in known.values()]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, partial = tempfile.mkstemp(dir=path.parent, prefix=".partial-")

@@ -14,6 +14,7 @@ from vjepa_sim.data.formats.format import Progress, Reader, no_progress
 from vjepa_sim.data.lint.finding import ERROR, WARNING, Finding
 from vjepa_sim.data.lint.frames import repeated_frames
 from vjepa_sim.data.lint.idle import clutch_released, idle_stretches
+from vjepa_sim.data.lint.images import images
 from vjepa_sim.data.lint.offset import measure_following, shifted_frames
 from vjepa_sim.data.lint.quarantine import plan_quarantine, quarantine
 from vjepa_sim.data.lint.report import findings_rows, findings_text
@@ -34,6 +35,7 @@ CHECKS: tuple[Callable[[Subject], list[Finding]], ...] = (
     camera_clock,
     idle_stretches,
     clutch_released,
+    images,
     repeated_frames,
 )
 POOLED: tuple[tuple[Callable[[Subject], Any], Callable[[list], list[Finding]]], ...] = (
@@ -42,7 +44,7 @@ POOLED: tuple[tuple[Callable[[Subject], Any], Callable[[list], list[Finding]]], 
     (measure_following, shifted_frames),
     (measure_fit, misplaced_cameras),
 )
-LOOKING = (repeated_frames, measure_following, measure_fit)
+LOOKING = (images, repeated_frames, measure_following, measure_fit)
 
 
 def lint(reader: Reader, view: str = "left", on_progress: Progress = no_progress) -> list[Finding]:

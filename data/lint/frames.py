@@ -16,6 +16,7 @@ SHARE_OF_USUAL = 0.05
 # Share of the usual change just before and after: a camera stops suddenly, an arm leaves the image gradually.
 SUDDEN = 0.7
 SEEN = 8.0  # grey levels: least usual change of the most changed percent; below it, the arm isn't visible
+SHARE_SEEN = 0.1  # least share of such changes while the arm moves: of a camera that repeats each frame up to ten times
 
 
 def repeated_frames(subject: Subject) -> list[Finding]:
@@ -24,9 +25,11 @@ def repeated_frames(subject: Subject) -> list[Finding]:
     if not moving.any():
         return []
     changed = np.percentile(subject.differences.reshape(len(moving), -1), 99, axis=1)
-    usual = float(np.median(changed[moving]))
-    if usual < SEEN:
+    # The usual change is that of frames that did change: where most are repeated, the median of all would be 0.
+    seen = changed[moving & (changed >= SEEN)]
+    if len(seen) <= SHARE_SEEN * moving.sum():
         return []
+    usual = float(np.median(seen))
     same = np.concatenate(
         [
             np.arange(first, last)

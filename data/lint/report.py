@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from vjepa_sim.data.lint.finding import ERROR, WARNING, Finding
+from vjepa_sim.envs.errors import printable
 
 SHOWN = 5  # most findings of each check in the text
 WIDTH = 120
@@ -33,7 +34,7 @@ def findings_text(findings: Sequence[Finding]) -> str:
             lines.append(f"  and {len(group) - SHOWN} more (--json FILE has them all)")
         for remedy in dict.fromkeys(finding.remedy for finding in group[:SHOWN]):
             lines += textwrap.wrap(f"→ {remedy}", WIDTH, initial_indent="  ", subsequent_indent="    ")
-    return "\n".join(lines)
+    return printable("\n".join(lines))
 
 
 def findings_rows(findings: Sequence[Finding]) -> list[dict[str, Any]]:

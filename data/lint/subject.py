@@ -45,9 +45,14 @@ class Subject:
         return np.linalg.norm(self.steps[:, POSITION], axis=1)
 
     @cached_property
+    def grey(self) -> np.ndarray:
+        """The reduced images in grey levels, uint8 [T, h, w]."""
+        return small_grey(self.camera.frames)
+
+    @cached_property
     def differences(self) -> np.ndarray:
         """Change of the reduced image from each row to the next [T - 1, h, w], grey levels."""
-        return frame_differences(small_grey(self.camera.frames))
+        return frame_differences(self.grey)
 
     @cached_property
     def energy(self) -> np.ndarray:

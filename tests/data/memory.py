@@ -46,6 +46,7 @@ class Memory(Reader):
 def at_rate(rate, rows=60, seed=0):
     """An episode whose pictures tell their row."""
     frames = np.broadcast_to((4 * np.arange(rows))[:, None, None, None], (rows, 32, 48, 3)).astype(np.uint8)
+    frames[:, 16:, 24:] = 255 - frames[:, 16:, 24:]  # a contrast, as images of a scene have
     episode = make_episode(rows, seed, stamps=100.0 + np.arange(rows) / rate)
     return replace(episode, cameras=(replace(episode.cameras[0], frames=frames),))
 

@@ -10,7 +10,7 @@ from vjepa_sim.data.episode import Camera, Episode
 
 def smooth_frames(rows: int, height: int = 32, width: int = 48, shade: int = 0) -> np.ndarray:
     """Pictures that a codec keeps: each row of an episode has a grey of its own."""
-    grey = (40 * np.arange(rows) + shade) % 240
+    grey = 36 + (34 * np.arange(rows) + shade) % 204  # neither black nor white
     return np.broadcast_to(grey[:, None, None, None], (rows, height, width, 3)).astype(np.uint8)
 
 

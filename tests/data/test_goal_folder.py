@@ -3,8 +3,18 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from vjepa_sim.data.goal_folder import Origin, fingerprint_goals, load_goals, load_origin, save_goals
+from vjepa_sim.cli import main
+from vjepa_sim.data.goal_folder import (
+    Origin,
+    fingerprint_goals,
+    fit_photo,
+    load_goals,
+    load_origin,
+    photo_goal,
+    save_goals,
+)
 from vjepa_sim.envs.errors import UserError
 from vjepa_sim.envs.observation import Goal
 from vjepa_sim.envs.start import Start
@@ -110,3 +120,62 @@ def test_what_is_no_folder_of_goals_is_named(tmp_path):
     (tmp_path / "thesis.txt").write_text("precious")
     with pytest.raises(UserError, match="not empty"):
         save_goals(tmp_path, [goal(1)], CAMERA)
+
+
+def with_file(folder, name):
+    save_goals(folder, [goal(1)], CAMERA)
+    path = folder / "goals.json"
+    content = json.loads(path.read_text())
+    content["goals"][0]["file"] = name
+    path.write_text(json.dumps(content))
+    return folder
+
+
+@pytest.mark.parametrize("name", ["../secret.png", "/etc/passwd", ".", "", 7, "link.png"])
+def test_a_goals_image_lies_in_its_folder(tmp_path, name):
+    Image.new("RGB", (16, 16)).save(tmp_path / "secret.png")
+    folder = with_file(tmp_path / "goals", name)
+    (folder / "link.png").symlink_to(tmp_path / "secret.png")
+    with pytest.raises(UserError, match="no image in its folder"):
+        load_goals(folder)
+
+
+@pytest.mark.parametrize("kind", ["GIF", "EPS"])
+def test_other_formats_are_refused(tmp_path, kind):
+    folder = with_file(tmp_path / "goals", "other.png")
+    Image.new("RGB", (16, 16)).save(folder / "other.png", kind)
+    with pytest.raises(UserError, match="not a PNG or JPEG"):
+        load_goals(folder)
+
+
+def test_a_huge_image_is_refused_before_it_is_decoded(tmp_path):
+    folder = with_file(tmp_path / "goals", "huge.png")
+    Image.new("1", (20_000, 20_000)).save(folder / "huge.png")
+    with pytest.raises(UserError, match="pixels"):
+        load_goals(folder)
+
+
+def test_a_photo_is_upright_bounded_and_cut_to_the_cameras_shape(tmp_path):
+    photo = Image.new("RGB", (2000, 1000), (200, 0, 0))
+    photo.paste((0, 0, 200), (1000, 0, 2000, 1000))  # the right half, which is the lower one once it is upright
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    photo.save(tmp_path / "photo.jpg", exif=turned)
+    taken, camera = photo_goal(tmp_path / "photo.jpg", 10, "there")
+    assert camera == {"photo": "photo.jpg"}
+    assert (taken.rgb.shape, taken.steps, taken.name, taken.state) == ((1440, 720, 3), 10, "there", None)
+    assert taken.rgb[100, 360, 0] > 150 and taken.rgb[1300, 360, 2] > 150
+    fitted = fit_photo(taken, 48, 64)
+    assert fitted.rgb.shape == (48, 64, 3) and fitted.steps == 10
+
+
+def test_the_command_takes_a_goal_from_a_photo(tmp_path, capsys):
+    rgb = np.random.default_rng(0).integers(0, 255, (48, 64, 3), np.uint8)
+    Image.fromarray(rgb).save(tmp_path / "photo.png")
+    out = str(tmp_path / "goals")
+    assert main(["capture-goal", "--image", str(tmp_path / "photo.png"), "--steps", "7", "--out", out]) == 0
+    (taken,) = load_goals(tmp_path / "goals")
+    assert taken.steps == 7
+    np.testing.assert_array_equal(taken.rgb, rgb)
+    assert main(["capture-goal", "--image", str(tmp_path / "photo.png"), "--seed", "1", "--out", out]) == 2
+    assert "--seed: no effect with --image" in capsys.readouterr().err

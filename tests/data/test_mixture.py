@@ -1,5 +1,6 @@
 """Plain videos and pictures beside episodes, real files all of them."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from vjepa_sim.data.clip import RobotClip
 from vjepa_sim.data.convert import convert
 from vjepa_sim.data.formats import FORMATS
 from vjepa_sim.data.formats.droid import write_episode
-from vjepa_sim.data.mixture import Mixture, load_mixture
+from vjepa_sim.data.mixture import Mixture, load_mixture, parse_source
 from vjepa_sim.data.video import write_video
 from vjepa_sim.data.videos import ImageFolder, VideoFolder
 from vjepa_sim.envs.errors import UserError
@@ -149,3 +150,37 @@ def test_memory_is_shared_with_the_other_processes(monkeypatch, tmp_path):
     assert mixture_module._memory() == 1_000_000
     limit.write_text("max\n")
     assert mixture_module._memory() == whole
+
+
+def in_use(clips, episodes):
+    return {clips.footage.entries[episode].digest for episode in episodes}
+
+
+def test_a_copy_of_a_held_out_episode_is_not_trained_on(tmp_path, caplog):
+    root, other = tmp_path / "set", tmp_path / "other"
+    for index in range(4):
+        write_episode(root, index, make_episode(rows=4, seed=index))
+    shutil.copytree(root / "1.0.1", root / "backup of 1.0.1")
+    shutil.copytree(root / "1.0.1", other / "1.0.1")
+    write_episode(other, 4, make_episode(rows=4, seed=4))
+    mixture = load_mixture([f"droid:{root}", f"droid:{other}"])
+    held_out = set().union(*(in_use(clips, clips.held_out_episodes) for clips in mixture.episodes))
+    for clips in mixture.episodes:
+        assert len(clips.training_episodes) and not in_use(clips, clips.training_episodes) & held_out
+    assert "copies of held-out ones and left out" in caplog.text
+
+
+def test_nothing_is_left_where_all_are_copies(tmp_path):
+    write_episode(tmp_path, 0, make_episode(rows=4))
+    shutil.copytree(tmp_path / "1.0.1", tmp_path / "again")
+    with pytest.raises(UserError, match="every training episode is a copy"):
+        load_mixture(f"droid:{tmp_path}")
+
+
+def test_a_folders_name_may_contain_an_at_sign(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "me@home").mkdir()
+    (tmp_path / "run@2").mkdir()
+    assert parse_source("sim:me@home") == ("sim", Path("me@home"), 1.0)
+    assert parse_source("sim:me@home@0.5") == ("sim", Path("me@home"), 0.5)
+    assert parse_source("sim:run@2") == ("sim", Path("run@2"), 1.0)

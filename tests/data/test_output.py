@@ -1,8 +1,9 @@
+import fcntl
 import json
 
 import pytest
 
-from vjepa_sim.data.output import claimed
+from vjepa_sim.data.output import LOCK_FILE, claimed
 from vjepa_sim.envs.errors import UserError
 
 
@@ -35,4 +36,13 @@ def test_other_peoples_things_are_left_alone(tmp_path):
 def test_a_damaged_note_is_named(tmp_path):
     (tmp_path / "run.json").write_text("{")
     with pytest.raises(UserError, match="damaged"), claimed(tmp_path, "run.json", {}):
+        pass
+
+
+def test_a_lock_is_never_removed_under_one_who_waits(tmp_path):
+    """One who opened the lock file before the first writer ended must lock the same file as one who comes later."""
+    with claimed(tmp_path / "run", "run.json", {}):
+        waiting = open(tmp_path / "run" / LOCK_FILE)  # noqa: SIM115  (closed below)
+    fcntl.flock(waiting, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with waiting, pytest.raises(UserError, match="Another process"), claimed(tmp_path / "run", "run.json", {}):
         pass

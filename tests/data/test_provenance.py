@@ -1,6 +1,7 @@
 """Provenance names the commit that made a result, and no other."""
 
 import subprocess
+import sys
 from pathlib import Path
 
 from vjepa_sim.data import provenance
@@ -20,3 +21,10 @@ def test_a_checkout_has_its_commit_and_a_package_in_anothers_repository_has_none
     assert provenance.git_commit() is None
     monkeypatch.setattr(provenance, "__file__", str(tmp_path / "data" / installed.name))
     assert len(provenance.git_commit().removesuffix("-dirty")) == 40
+
+
+def test_no_password_is_written_down(monkeypatch):
+    camera = "--camera=rtsp://admin:s3cret@10.0.0.2/stream?token=s3cret&size=4"
+    monkeypatch.setattr(sys, "argv", ["vjepa-sim", "deploy", "--camera", "http://me:s3@cret@cam/", camera])
+    command = provenance.provenance()["command"]
+    assert command[-2:] == ["http://cam/", "--camera=rtsp://10.0.0.2/stream?token=…&size=4"]

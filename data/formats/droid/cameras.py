@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vjepa_sim.data.episode import EXOCENTRIC_ROLES, ROLES, WRIST, Camera, is_role, role_of_view
+from vjepa_sim.data.episode import EXOCENTRIC_ROLES, ROLES, WRIST, Camera, as_serial, is_role, role_of_view
 from vjepa_sim.data.formats.droid.layout import VIDEOS
-from vjepa_sim.data.formats.hdf5 import find_group, names_in, numbers
+from vjepa_sim.data.formats.hdf5 import find_group, floats, has, names_in, numbers
 from vjepa_sim.data.video import Video
+from vjepa_sim.data.walk import Folder
 from vjepa_sim.envs.errors import UserError
 
 if TYPE_CHECKING:
@@ -19,39 +20,66 @@ if TYPE_CHECKING:
 
 ON_END_EFFECTOR = 0  # value in observation/camera_type
 TYPES = "observation/camera_type"
+EXTRINSICS, INTRINSICS = "observation/camera_extrinsics", "observation/camera_intrinsics"
+CAMERA_GROUPS = (TYPES, EXTRINSICS, INTRINSICS, "observation/timestamp/cameras")  # groups of arrays named by camera
 MAX_MISSING_FRAMES = 1  # some of DROID's videos lack the last frame
 
 
 def find_serials(file: h5py.File, metadata: dict, ours: dict, folder: Path) -> dict[str, str]:
-    """Serial by role of every camera with a video.
+    """Serial by role of every known camera, also of those without a video; serials differ.
 
     They are those that our writer stored, or the metadata's, or follow from camera_type (0 on the end effector, others
-    sorted), or from the names of the videos.
+    sorted), or from the names of the videos: the first of these sources with a video that is there.
 
     Raises:
         UserError: There is no video.
     """
-    fields = {role: f"{role}_cam_serial" for role in ROLES}
+    for serials in _sources(file, metadata, ours, folder):
+        ordered = [*(role for role in ROLES if role in serials), *(role for role in serials if role not in ROLES)]
+        # Where a camera is missing, collections without stored roles name another one in its place.
+        first = {serial: role for role, serial in reversed([(role, serials[role]) for role in ordered])}
+        found = {role: serials[role] for role in ordered if first[serials[role]] == role}
+        if with_video(folder, found):
+            return found
+    raise UserError(_no_video(folder))
+
+
+def _sources(file: h5py.File, metadata: dict, ours: dict, folder: Path) -> Iterator[dict[str, str]]:
     noted = ours.get("roles")
     if isinstance(noted, dict) and all(is_role(role) and isinstance(serial, str) for role, serial in noted.items()):
-        serials = noted
-    elif all(isinstance(metadata.get(field), str) for field in fields.values()):
-        serials = {role: metadata[field] for role, field in fields.items()}
-        if len(set(serials.values())) == 1:
-            # Older collections of ours, without stored roles: one camera in all three, as DROID's readers reject gaps.
-            serials = {"ext1": serials["ext1"]}
-    elif TYPES in file:
+        yield noted
+    fields = {role: f"{role}_cam_serial" for role in ROLES}
+    if all(isinstance(metadata.get(field), str) for field in fields.values()):
+        yield {role: metadata[field] for role, field in fields.items()}
+    if has(file, TYPES):
         known = sorted(names_in(find_group(file, TYPES)))
         moving = [serial for serial in known if _moves_with_end_effector(file, serial)]
         others = [serial for serial in known if serial not in moving]
-        serials = dict(zip(EXOCENTRIC_ROLES, others, strict=False)) | dict(zip((WRIST,), moving, strict=False))
-    else:
-        serials = dict(zip(EXOCENTRIC_ROLES, sorted(_recorded(folder)), strict=False))
-    ordered = [*(role for role in ROLES if role in serials), *(role for role in serials if role not in ROLES)]
-    found = {role: serials[role] for role in ordered if _video(folder, serials[role])}
-    if not found:
-        raise UserError(_no_video(folder))
-    return found
+        yield dict([*zip(EXOCENTRIC_ROLES, others, strict=False), *zip((WRIST,), moving, strict=False)])
+    recorded = {name.removesuffix(".mp4").removesuffix("-stereo") for name in _recorded(folder)}
+    yield dict(zip(EXOCENTRIC_ROLES, sorted(recorded), strict=False))
+
+
+def with_video(folder: Path, serials: dict[str, str]) -> dict[str, str]:
+    """Those cameras, serial by role, that have a video."""
+    return {role: serial for role, serial in serials.items() if _video(folder, serial)}
+
+
+def rename_leaf(name: str, names: dict[str, str]) -> str:
+    """The path of an array with a camera's other name; unchanged if it isn't named by a camera in ``names``.
+
+    An episode's arrays are named by role, since all labs' cameras have other serials.
+
+    Args:
+        name: Path such as ``observation/camera_type/<camera>``.
+        names: Roles by serial, or serials by role.
+    """
+    group, _, leaf = name.rpartition("/")
+    if group in CAMERA_GROUPS:
+        for camera in sorted(names, key=len, reverse=True):
+            if leaf == camera or leaf.startswith(f"{camera}_"):
+                return f"{group}/{names[camera]}{leaf.removeprefix(camera)}"
+    return name
 
 
 def _moves_with_end_effector(file: h5py.File, serial: str) -> bool:
@@ -65,7 +93,7 @@ def read_cameras(
 
     Args:
         file: Open trajectory.h5.
-        serials: Serials by role, see :func:`find_serials`.
+        serials: Serials by role of the cameras with a video, see :func:`with_video`.
         folder: Folder of the episode.
         rows: Rows of the episode; a video may lack one frame.
         views: Cameras to return, see :meth:`.Episode.view`; None means all.
@@ -73,8 +101,10 @@ def read_cameras(
     Raises:
         UserError: There is no such camera, or a video doesn't fit.
     """
-    poses = {role: _leaf(file, f"observation/camera_extrinsics/{serial}_left") for role, serial in serials.items()}
-    chosen = list(serials) if views is None else [role_of_view(view, serials, poses) for view in views]
+    poses: dict[str, np.ndarray | None] = dict.fromkeys(serials)
+    poses |= read_poses(file, serials, rows)
+    shown = {role: as_serial(serial) for role, serial in serials.items()}
+    chosen = list(serials) if views is None else [role_of_view(view, shown, poses) for view in views]
     cameras = []
     for role in dict.fromkeys(chosen):
         video = open_video(folder, serials[role])
@@ -82,10 +112,10 @@ def read_cameras(
             raise UserError(
                 f"{len(video)} frames in {video.path.name} for {rows} rows; at most one frame may be missing."
             )
-        matrices = _leaf(file, f"observation/camera_intrinsics/{serials[role]}_left")
+        matrices = _leaf(file, f"{INTRINSICS}/{serials[role]}_left", (rows, 3, 3))
         cameras.append(
             Camera(
-                serials[role],
+                shown[role],
                 video,
                 role=role,
                 extrinsics=poses[role],
@@ -93,6 +123,17 @@ def read_cameras(
             )
         )
     return cameras
+
+
+def read_poses(file: h5py.File, serials: dict[str, str], rows: int) -> dict[str, np.ndarray | None]:
+    """Poses [T, 6] by role of the cameras that have them; None where they aren't finite, and so unknown.
+
+    Raises:
+        UserError: They have another shape.
+    """
+    names = {role: f"{EXTRINSICS}/{serial}_left" for role, serial in serials.items()}
+    found = {role: floats(file, name, (rows, 6)) for role, name in names.items() if has(file, name)}
+    return {role: pose if np.all(np.isfinite(pose)) else None for role, pose in found.items()}
 
 
 def open_video(folder: Path, serial: str) -> Video:
@@ -104,22 +145,24 @@ def open_video(folder: Path, serial: str) -> Video:
     path = _video(folder, serial)
     if path is None:
         raise UserError(f"no video {serial}.mp4 or {serial}-stereo.mp4 in {VIDEOS}.")
-    return Video(path, left_half=path.stem.endswith("-stereo"))
+    return Video(path, left_half=path.stem == f"{serial}-stereo")
 
 
-def _leaf(file: h5py.File, name: str) -> np.ndarray | None:
-    return numbers(file, name).astype(np.float64) if name in file else None
+def _leaf(file: h5py.File, name: str, shape: tuple[int, ...]) -> np.ndarray | None:
+    return floats(file, name, shape) if has(file, name) else None
 
 
-def _recorded(folder: Path) -> set[str]:
+def _recorded(folder: Path) -> list[str]:
+    """Names of the video files."""
     path = folder / VIDEOS
-    names = os.listdir(path) if path.is_dir() else []
-    return {name.removesuffix(".mp4").removesuffix("-stereo") for name in names if name.endswith(".mp4")}
+    return [item.name for item in Folder(path).files if item.name.endswith(".mp4")] if path.is_dir() else []
 
 
 def _video(folder: Path, serial: str) -> Path | None:
-    paths = [folder / VIDEOS / f"{serial}.mp4", folder / VIDEOS / f"{serial}-stereo.mp4"]
-    return next((path for path in paths if path.is_file()), None)
+    """A camera's video; only a file of the episode's, whatever the serial is."""
+    recorded = _recorded(folder)
+    names = (f"{serial}.mp4", f"{serial}-stereo.mp4")
+    return next((folder / VIDEOS / name for name in names if name in recorded), None)
 
 
 def _no_video(folder: Path) -> str:

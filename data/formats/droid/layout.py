@@ -8,13 +8,14 @@ Row i of the HDF5 file and frame i of each video belong together. Times are the 
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
-from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from vjepa_sim.data.walk import Folder, walk
 from vjepa_sim.envs.errors import UserError
 
 VERSION_FOLDER = "1.0.1"
@@ -51,7 +52,8 @@ def episode_folder(root: Path, index: int, success: bool, *, lab: str = LAB, whe
 def find_episodes(root: Path) -> dict[str, int]:
     """Folders of episodes, relative to ``root``, by date and time, each with a number that changes with its files.
 
-    Folders with an episode's name are not searched, so that 100,000 of them take seconds.
+    Which folders are searched is the rule of :mod:`vjepa_sim.data.walk`. Folders with an episode's name are not
+    searched, so that 100,000 of them take seconds.
 
     Raises:
         UserError: There is no such folder, or no episode in it.
@@ -61,10 +63,7 @@ def find_episodes(root: Path) -> dict[str, int]:
         raise UserError(
             f"{root} is not a folder. Collect episodes first: `vjepa-sim collect --out {root} --episodes 100 --seed 0`."
         )
-    try:
-        found = dict(_search(root, "", set()))
-    except OSError as error:
-        raise UserError(f"{root} can't be searched for episodes ({error}).") from error
+    found = {folder.inside or ".": _fingerprint(folder) for folder in walk(root, _is_episode) if _is_episode(folder)}
     if not found:
         raise UserError(
             f"No episode (a folder with {TRAJECTORY}) was found below {root}. Is it a data set in DROID's raw layout?"
@@ -75,38 +74,31 @@ def find_episodes(root: Path) -> dict[str, int]:
 def has_episodes(root: Path) -> bool:
     """Whether a folder has an episode below it; the search ends at the first."""
     try:
-        return next(_search(root, "", set()), None) is not None
-    except OSError:
+        return any(_is_episode(folder) for folder in walk(root, _is_episode))
+    except UserError:
         return False
 
 
-def _search(folder: Path, inside: str, entered: set[tuple[int, int]]) -> Iterator[tuple[str, int]]:
-    status = os.stat(folder)
-    if (status.st_dev, status.st_ino) in entered:  # a link back to a folder of this search
-        return
-    entered.add((status.st_dev, status.st_ino))
-    with os.scandir(folder) as entries:
-        items = list(entries)
-    if any(item.name == TRAJECTORY for item in items):
-        yield inside or ".", _changed(folder)
-        return
-    for item in items:
-        if item.name.startswith(".") or not item.is_dir():
-            continue
-        name = f"{inside}/{item.name}" if inside else item.name
-        if EPISODE_NAME.fullmatch(item.name):
-            yield name, _changed(Path(item.path))
-        else:
-            yield from _search(Path(item.path), name, entered)
+def _is_episode(folder: Folder) -> bool:
+    return bool(EPISODE_NAME.fullmatch(folder.name)) or any(item.name == TRAJECTORY for item in folder.files)
 
 
-def _changed(folder: Path) -> int:
-    """Sum of the times of change of an episode's folder, rows and videos, ns."""
-    times = []
-    for path in (folder, folder / TRAJECTORY, folder / VIDEOS):
-        with suppress(OSError):
-            times.append(os.stat(path).st_mtime_ns)
-    return sum(times)  # changes also if a file is replaced by an older one
+def _fingerprint(folder: Folder) -> int:
+    """A number that changes with the names, sizes and times of the files that an episode's entry depends on."""
+    digest = hashlib.blake2b(digest_size=8)
+    for part in (folder.path, folder.path / VIDEOS):
+        for item in sorted(_files(part), key=lambda item: item.name):
+            with suppress(OSError):
+                status = item.stat()
+                digest.update(os.fsencode(f"{item.name}/{status.st_size}/{status.st_mtime_ns}/"))
+    return int.from_bytes(digest.digest(), "big", signed=True)
+
+
+def _files(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        return Folder(folder).files
+    except UserError:  # no videos: an error when the episode is read
+        return []
 
 
 def _order(name: str) -> tuple[str, list[str], str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import os
+import logging
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,14 +14,22 @@ import numpy as np
 
 from vjepa_sim.data.episode import Camera, Episode
 from vjepa_sim.data.files import read_json_object
-from vjepa_sim.data.formats.droid.cameras import find_serials, open_video, read_cameras
+from vjepa_sim.data.formats.droid.cameras import (
+    find_serials,
+    open_video,
+    read_cameras,
+    read_poses,
+    rename_leaf,
+    with_video,
+)
 from vjepa_sim.data.formats.droid.layout import TRAJECTORY, find_episodes
-from vjepa_sim.data.formats.droid.trajectory import check_rows, read_rows
-from vjepa_sim.data.formats.format import Entry, Progress, Reader, no_progress
+from vjepa_sim.data.formats.droid.trajectory import check_rows, read_rows, read_states
+from vjepa_sim.data.formats.format import Entry, Progress, Reader, digest_of, no_progress
 from vjepa_sim.data.formats.hdf5 import opened
 from vjepa_sim.data.formats.index import indexed
 from vjepa_sim.data.frames import LazyFrames
 from vjepa_sim.data.video import Video
+from vjepa_sim.data.walk import Folder
 from vjepa_sim.envs.errors import UserError
 
 if TYPE_CHECKING:
@@ -29,6 +38,7 @@ if TYPE_CHECKING:
 MAX_SEED = 2**63
 # Metadata that is kept in an episode's details.
 SOURCE = ("uuid", "lab", "user", "user_id", "date", "timestamp", "building", "scene_id", "robot_serial")
+log = logging.getLogger(__name__)
 
 
 class DroidReader(Reader):
@@ -39,6 +49,8 @@ class DroidReader(Reader):
     def __init__(self, root: Path, on_progress: Progress = no_progress):
         root = Path(root)
         super().__init__(root, indexed(root, find_episodes(root), lambda name: describe(root, name), on_progress))
+        for remark, count in Counter(entry.remark for entry in self.entries if entry.remark).items():
+            log.warning("%s: in %d of %d episodes, %s.", root, count, len(self.entries), remark)
 
     def folder(self, number: int) -> Path:
         """Folder of an episode."""
@@ -54,9 +66,13 @@ def describe(root: Path, name: str) -> Entry:
     folder = root / name
     try:
         with _opened(folder) as (file, metadata, ours):
-            rows, stamps = check_rows(file)
-            videos = _videos(folder, find_serials(file, metadata, ours, folder))
-            rows = min(rows, *(len(video) for video in videos.values()))
+            count, stamps, remark = check_rows(file)
+            serials = with_video(folder, find_serials(file, metadata, ours, folder))
+            videos = _videos(folder, serials)
+            lost = [role for role, pose in read_poses(file, serials, count).items() if pose is None]
+            if lost and not remark:
+                remark = f"the pose of the camera {', '.join(lost)} isn't finite in all rows and is taken as unknown"
+            rows = min(count, *(len(video) for video in videos.values()))
             stamps = stamps[:rows]
             details = _details(metadata, ours)
             _, height, width, _ = next(iter(videos.values())).shape
@@ -73,6 +89,8 @@ def describe(root: Path, name: str) -> Entry:
                 seed=ours.get("seed"),
                 arm=str(details.get("arm", "")),
                 gripper=str(details.get("gripper", "")),
+                digest=digest_of(read_states(file, count)),
+                remark=remark,
             )
     except UserError as error:
         return Entry(name=name, error=str(error))
@@ -94,9 +112,14 @@ def read_episode(folder: Path, views: tuple[str, ...] | None = None, extras: boo
     """
     folder = Path(folder)
     with _opened(folder) as (file, metadata, ours):
-        rows = read_rows(file, extras)
+        serials = find_serials(file, metadata, ours, folder)
+        roles = {serial: role for role, serial in serials.items()}
+        rows = read_rows(file, roles if extras else None)
         count = len(rows["states"])
-        cameras = read_cameras(file, find_serials(file, metadata, ours, folder), folder, rows=count, views=views)
+        cameras = read_cameras(file, with_video(folder, serials), folder, rows=count, views=views)
+        if views is not None:  # arrays of the other cameras are left out as their videos are
+            others = {role: "" for role in serials if role not in {camera.role for camera in cameras}}
+            rows["extras"] = {name: each for name, each in rows["extras"].items() if rename_leaf(name, others) == name}
         length = min(count, *(len(camera.frames) for camera in cameras))  # a missing frame is the last one
         if "commands" in _unknown(ours):
             rows["commands"] = None
@@ -114,10 +137,7 @@ def read_episode(folder: Path, views: tuple[str, ...] | None = None, extras: boo
 @contextmanager
 def _opened(folder: Path) -> Iterator[tuple[h5py.File, dict[str, Any], dict[str, Any]]]:
     """trajectory.h5, the metadata (empty in partial downloads), and our writer's entries in it."""
-    try:
-        names = os.listdir(folder)
-    except OSError as error:
-        raise UserError(f"{folder}: the folder can't be read ({error.strerror}).") from error
+    names = [item.name for item in Folder(folder).files]
     if TRAJECTORY not in names:
         raise UserError(f"{folder}: no {TRAJECTORY}. The episode is incomplete; restore or remove the folder.")
     files = sorted(name for name in names if name.startswith("metadata_") and name.endswith(".json"))

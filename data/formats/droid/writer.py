@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -14,7 +15,7 @@ import numpy as np
 
 from vjepa_sim.data.episode import EXOCENTRIC_ROLES, WRIST, Camera, Episode, exocentric
 from vjepa_sim.data.files import write_json
-from vjepa_sim.data.formats.droid.cameras import ON_END_EFFECTOR
+from vjepa_sim.data.formats.droid.cameras import ON_END_EFFECTOR, rename_leaf
 from vjepa_sim.data.formats.droid.layout import LAB, RATE, TRAJECTORY, VERSION_FOLDER, VIDEOS, episode_folder, moment
 from vjepa_sim.data.formats.format import Writer
 from vjepa_sim.data.video import write_video
@@ -99,17 +100,20 @@ def write_episode(root: Path, index: int, episode: Episode, *, lab: str = LAB, w
     try:
         os.chmod(partial, 0o755)
         (partial / VIDEOS).mkdir(parents=True)
+        extras = _extras(episode)
         for camera in episode.cameras:
             write_video(partial / VIDEOS / f"{camera.serial}.mp4", camera.frames, rate=1 / episode.period)
-            received = episode.extras.get(_received(camera), _milliseconds(origin, episode))
+            received = extras.get(_received(camera.serial), _milliseconds(origin, episode))
             write_json(partial / VIDEOS / f"{camera.serial}_timestamps.json", received.tolist())
-        with h5py.File(partial / TRAJECTORY, "w") as file:
-            _write_rows(file, origin, episode)
+        rows = io.BytesIO()  # not a file: on a full disk, HDF5 can't close one, and prints tracebacks
+        with h5py.File(rows, "w") as file:
+            _write_rows(file, origin, episode, extras)
             file.attrs.update(_attributes(origin, episode))
+        (partial / TRAJECTORY).write_bytes(rows.getbuffer())
         metadata = _metadata(root, folder, origin, episode)
         try:
             text = json.dumps(metadata, indent=2)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, RecursionError) as error:
             raise UserError(f"The episode's details can't be written as JSON ({error}).") from error
         (partial / f"metadata_{metadata['uuid']}.json").write_text(text + "\n")
         os.replace(partial, folder)
@@ -119,9 +123,18 @@ def write_episode(root: Path, index: int, episode: Episode, *, lab: str = LAB, w
     return folder
 
 
-def _received(camera: Camera) -> str:
-    """Name of the stamps that DROID's MP4 reader compares with the file beside the video."""
-    return f"observation/timestamp/cameras/{camera.serial}_frame_received"
+def _received(serial: str) -> str:
+    """Path of the stamps that DROID's MP4 reader compares with the file beside the video."""
+    return f"observation/timestamp/cameras/{serial}_frame_received"
+
+
+def _extras(episode: Episode) -> dict[str, np.ndarray]:
+    """Extras by their paths: those that were read from this layout go back to their place; others have a group."""
+    serials = {camera.role: camera.serial for camera in episode.cameras}
+    return {
+        rename_leaf(name, serials) if name.startswith(("observation/", "action/")) else f"vjepa_sim/extras/{name}": each
+        for name, each in episode.extras.items()
+    }
 
 
 def _milliseconds(origin: _Origin, episode: Episode) -> np.ndarray:
@@ -129,7 +142,7 @@ def _milliseconds(origin: _Origin, episode: Episode) -> np.ndarray:
     return np.round((origin.begin + episode.stamps) * 1000).astype(np.int64)
 
 
-def _write_rows(file, origin: _Origin, episode: Episode) -> None:
+def _write_rows(file, origin: _Origin, episode: Episode, extras: dict[str, np.ndarray]) -> None:
     """Write every low-dimensional key of DROID's recorder; values that a simulator lacks are zero."""
     rows = len(episode)
     milliseconds = _milliseconds(origin, episode)
@@ -181,13 +194,13 @@ def _write_rows(file, origin: _Origin, episode: Episode) -> None:
         leaves |= _joint_leaves(episode.joints, episode.stamps)
     for camera in episode.cameras:
         leaves |= _camera_leaves(camera, rows, milliseconds)
-    leaves |= {f"vjepa_sim/privileged/{name}": values for name, values in episode.privileged.items()}
-    # Extras that were read from this layout go back to their place; others have a group of their own.
-    for name, values in episode.extras.items():
-        leaves[name if name.startswith(("observation/", "action/")) else f"vjepa_sim/extras/{name}"] = values
+    leaves |= {f"vjepa_sim/privileged/{name}": values for name, values in episode.privileged.items()} | extras
     for name, values in leaves.items():
         values = np.ascontiguousarray(values)
-        file.create_dataset(name, data=values, maxshape=(None, *values.shape[1:]), chunks=(1, *values.shape[1:]))
+        try:
+            file.create_dataset(name, data=values, maxshape=(None, *values.shape[1:]), chunks=(1, *values.shape[1:]))
+        except (TypeError, ValueError, KeyError) as error:  # a name of a data set's that HDF5 can't have twice
+            raise UserError(f"The array {name!r} can't be written ({error}).") from error
 
 
 def _commands(episode: Episode) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from vjepa_sim.data.formats.format import Progress, no_progress
-from vjepa_sim.data.formats.lerobot.layout import INFO
+from vjepa_sim.data.formats.lerobot.layout import INFO, OLD_INFO
 from vjepa_sim.data.formats.lerobot.reader import LeRobotReader
 from vjepa_sim.data.formats.lerobot.writer import LeRobotWriter
 
@@ -14,7 +14,7 @@ __all__ = ["LeRobotReader", "LeRobotWriter", "detect", "open_reader", "open_writ
 
 def detect(path: Path) -> bool:
     """Whether a folder is a LeRobot data set of any version, even a damaged one, which is then an error when opened."""
-    return (Path(path) / INFO).is_file()
+    return any((Path(path) / info).is_file() for info in (INFO, OLD_INFO))
 
 
 def open_reader(path: Path, on_progress: Progress = no_progress) -> LeRobotReader:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -32,11 +32,26 @@ class Kind:
     fps: int
     features: dict[str, Feature]
 
+    def shared(self, episode: Episode) -> Episode:
+        """An episode without the cameras that the set doesn't have.
+
+        Raises:
+            UserError: None is left.
+        """
+        kept = [each for each in episode.cameras if layout.IMAGES + layout.camera_name(each.role) in self.features]
+        if not kept:
+            have = ", ".join(name for name in self.features if name.startswith(layout.IMAGES))
+            raise UserError(
+                f"none of its cameras is the set's, which has {have or 'none, as no camera is in most episodes'}. "
+                "Choose one that they have (--cameras), or write droid or robomimic, whose episodes may differ."
+            )
+        return replace(episode, cameras=tuple(kept))
+
     def differences(self, episode: Episode, columns: dict[str, np.ndarray]) -> str:
         """Differences of an episode with these :func:`columns_of` from this kind, its own value first; "" if none."""
         rate = 1 / episode.period
         found = [] if _fits(rate, self.fps, RATE_TOLERANCE) else [f"{rate:.3g} rows per second, not {self.fps}"]
-        features = _features(episode, columns, self.fps)
+        features = features_of(episode, columns)
         for name in {**features, **self.features}:
             theirs, ours = features.get(name), self.features.get(name)
             if theirs != ours:
@@ -50,8 +65,7 @@ def kind_of(episode: Episode, columns: dict[str, np.ndarray]) -> Kind:
     Raises:
         UserError: Its rate is neither near a usual one nor near a whole number.
     """
-    fps = _nominal_rate(1 / episode.period)
-    return Kind(fps, _features(episode, columns, fps))
+    return Kind(nominal_rate(1 / episode.period), features_of(episode, columns))
 
 
 def columns_of(episode: Episode) -> dict[str, np.ndarray]:
@@ -84,7 +98,12 @@ def columns_of(episode: Episode) -> dict[str, np.ndarray]:
     return columns
 
 
-def _nominal_rate(rate: float) -> int:
+def nominal_rate(rate: float) -> int:
+    """The set's rate for an episode's.
+
+    Raises:
+        UserError: It is neither near a usual rate nor near a whole number.
+    """
     usual, whole = int(USUAL_RATES[np.abs(np.log(rate / USUAL_RATES)).argmin()]), round(rate)
     if _fits(rate, usual, RATE_TOLERANCE):
         return usual
@@ -100,10 +119,11 @@ def _fits(rate: float, nominal: int, tolerance: float) -> bool:
     return abs(rate / nominal - 1) <= tolerance
 
 
-def _features(episode: Episode, columns: dict[str, np.ndarray], fps: int) -> dict[str, Feature]:
+def features_of(episode: Episode, columns: dict[str, np.ndarray]) -> dict[str, Feature]:
+    """Features of an episode with these :func:`columns_of`; videos without their rate."""
     features = {name: _feature(name, column) for name, column in columns.items()}
     for camera in episode.cameras:
-        features[layout.IMAGES + layout.camera_name(camera.role)] = _video_feature(camera, fps)
+        features[layout.IMAGES + layout.camera_name(camera.role)] = _video_feature(camera)
     return features
 
 
@@ -115,10 +135,9 @@ def _feature(name: str, column: np.ndarray) -> Feature:
     return Feature(column.dtype.name, column.shape[1:] or (1,), None if axes is None else {"axes": axes})
 
 
-def _video_feature(camera: Camera, fps: int) -> Feature:
+def _video_feature(camera: Camera) -> Feature:
     height, width = (size + size % 2 for size in camera.frames.shape[1:3])  # the codec's sizes are even
     info = {
-        "video.fps": fps,
         "video.height": height,
         "video.width": width,
         "video.channels": 3,

@@ -17,6 +17,8 @@ from vjepa_sim.data.files import read_json_object
 from vjepa_sim.envs.errors import UserError
 
 INFO = "meta/info.json"
+OLD_INFO = "meta_data/info.json"  # of version 1
+CONVERTERS = ("convert_dataset_v1_to_v2", "convert_dataset_v20_to_v21", "convert_dataset_v21_to_v30")
 STATS = "meta/stats.json"
 TASKS = "meta/tasks.parquet"
 EPISODES = "meta/episodes"
@@ -145,12 +147,14 @@ def read_info(root: Path) -> Info:
         UserError: It is missing or damaged, or of another version of the format.
     """
     path = root / INFO
+    if not path.exists() and (root / OLD_INFO).exists():
+        path = root / OLD_INFO
     content = read_json_object(path)
     version = content.get("codebase_version")
     if not isinstance(version, str) or not version.startswith("v3."):
         raise UserError(
-            f"{path}: codebase_version is {version!r}; vjepa-sim reads v3.0. Older sets are converted by lerobot's "
-            "convert_dataset_v21_to_v30."
+            f"{path}: codebase_version is {version!r}; vjepa-sim reads v3.0. Convert the set with lerobot's scripts, "
+            f"one after another: {', '.join(_converters(str(version)))}."
         )
     fps, chunks, robot = content.get("fps"), content.get("chunks_size", 1000), content.get("robot_type")
     if isinstance(fps, bool) or not isinstance(fps, (int, float)) or not 0 < fps <= 100_000:
@@ -169,6 +173,12 @@ def read_info(root: Path) -> Info:
         chunks_size=chunks,
         robot=robot if isinstance(robot, str) else "",
     )
+
+
+def _converters(version: str) -> tuple[str, ...]:
+    """Names of LeRobot's scripts that convert a set of a version to version 3."""
+    first = 2 if version == "v2.1" else 1 if version == "v2.0" else 0
+    return CONVERTERS[first:]
 
 
 def _read_feature(path: Path, name: str, entry: object) -> Feature:

@@ -10,25 +10,29 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vjepa_sim.data.encoded_frames import EncodedFrames
-from vjepa_sim.data.episode import Camera, Episode
+from vjepa_sim.data.episode import Camera, Episode, as_serial
 from vjepa_sim.data.formats.format import Reader
 from vjepa_sim.data.formats.lerobot import layout
-from vjepa_sim.data.formats.lerobot.catalog import read_catalog
+from vjepa_sim.data.formats.lerobot.catalog import as_success, read_catalog
+from vjepa_sim.data.formats.lerobot.clock import measured_times, nominal_times
+from vjepa_sim.data.formats.lerobot.closedness import check_closedness
 from vjepa_sim.data.formats.lerobot.layout import Feature, Note
 from vjepa_sim.data.formats.lerobot.states import find_states
-from vjepa_sim.data.formats.lerobot.tables import read_rows, reading, to_numpy
+from vjepa_sim.data.formats.lerobot.tables import open_table, read_rows, reading, to_numpy
 from vjepa_sim.data.video import Video
 from vjepa_sim.envs.errors import UserError
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+TIME = "timestamp"
 
 # Expected row shapes of features with a fixed meaning.
 SIZES = {
     layout.POSE_COMMAND: (6,),
     layout.GRIPPER_COMMAND: (1,),
     layout.STAMP: (1,),
+    TIME: (1,),
     layout.NEXT_SUCCESS: (1,),
     layout.SUCCESS: (1,),
 }
@@ -39,8 +43,9 @@ class LeRobotReader(Reader):
 
     Opening reads the table of episodes, never the episodes; ``meta/tasks.parquet`` and ``meta/stats.json`` are not
     needed. Paths are those in ``meta/info.json``. Roles of cameras are assigned by :func:`.camera_roles`, states are
-    found by :func:`.find_states`. Rows are ``1 / fps`` seconds apart, unless the set has our stamps. Success is
-    ``next.success`` in any row, or ``is_episode_successful``.
+    found by :func:`.find_states`. Stamps are our own, or those of ``timestamp``, which is usually ``row / fps``; frames
+    of videos are found by them, see :class:`.Claims`. Success is ``next.success`` in any row, or
+    ``is_episode_successful``, where these are 0 and 1. Poses of a camera that aren't finite are unknown.
 
     Raises:
         UserError: The data set's description is missing or damaged, or it has no camera or no states.
@@ -60,6 +65,8 @@ class LeRobotReader(Reader):
         videos = [name for name in self._roles.values() if self._info.features[name].dtype == "video"]
         self._sizes = SIZES | {_extrinsics(name): (6,) for name in self._roles.values()}
         self._catalog = read_catalog(root, self._info, videos)
+        self.root = root
+        self._check_gripper()
         super().__init__(root, self._catalog.entries(self._info, self._roles))
 
     def read(self, number: int, views: tuple[str, ...] | None = None, extras: bool = False) -> Episode:
@@ -83,10 +90,11 @@ class LeRobotReader(Reader):
             rows = {name: self._array(table, name, path) for name in table.column_names}
             self._check_indices(number, rows, path)
             states, joints = self._source.take(rows)
+            times = self._times(rows)
         episode = Episode(
             cameras=self._cameras(note, rows),
             states=states,
-            stamps=rows.get(layout.STAMP, np.arange(len(states)) / self._info.fps).astype(np.float64).reshape(-1),
+            stamps=rows.get(layout.STAMP, times).astype(np.float64).reshape(-1),
             commands=_commands(rows),
             joints=joints,
             task=self.entries[number].task,
@@ -101,7 +109,35 @@ class LeRobotReader(Reader):
         if views is not None:  # selected before a video is opened
             chosen = {episode.view(view).role for view in views}
             wanted = tuple(camera for camera in wanted if camera.role in chosen)
-        return replace(episode, cameras=tuple(self._with_frames(camera, number) for camera in wanted))
+        return replace(episode, cameras=tuple(self._with_frames(camera, number, times) for camera in wanted))
+
+    def _times(self, rows: dict[str, np.ndarray]) -> np.ndarray:
+        """Seconds [T] of rows since the first."""
+        if TIME in rows:
+            return measured_times(rows[TIME], self._info.fps)
+        return nominal_times(len(rows["index"]), self._info.fps)
+
+    def _check_gripper(self) -> None:
+        """Look at the gripper's numbers in the first data file of a foreign set.
+
+        Raises:
+            UserError: They aren't closedness.
+        """
+        if self._catalog.labels[layout.NOTE][0] is not None:
+            return
+        name, component = self._source.gripper
+        path = self.root / layout.INFO
+        try:
+            path = self.root / self._catalog.data_file(self._info, 0)
+            with reading(path), open_table(path) as file:
+                values = to_numpy(file.read([name]).column(name))
+                values = values.reshape(len(values), -1)[:, component].astype(np.float64)
+        except UserError:  # an error of its episodes, when they are read
+            return
+        try:
+            check_closedness(values, name)
+        except UserError as error:
+            raise UserError(f"{path}: {error}") from error
 
     def _table(self, number: int, extras: Iterable[str]) -> tuple[pa.Table, Path]:
         """The needed columns of an episode's rows, and their file."""
@@ -110,7 +146,7 @@ class LeRobotReader(Reader):
         path = self.root / self._catalog.data_file(self._info, number)
         wanted = {
             *self._source.columns,
-            *(name for name in (layout.POSE_COMMAND, layout.GRIPPER_COMMAND, layout.STAMP) if name in features),
+            *(name for name in (layout.POSE_COMMAND, layout.GRIPPER_COMMAND, layout.STAMP, TIME) if name in features),
             *(name for name in (layout.NEXT_SUCCESS, layout.SUCCESS) if name in features),
             *(name for name in map(_extrinsics, self._roles.values()) if name in features),
             *self._own_names(layout.PRIVILEGED),
@@ -174,13 +210,13 @@ class LeRobotReader(Reader):
         cameras = []
         for role in roles:
             feature = self._roles[role]
-            serial, intrinsics = noted.get(role, (feature.removeprefix(layout.IMAGES), None))
+            serial, intrinsics = noted.get(role, (as_serial(feature.removeprefix(layout.IMAGES)), None))
             extrinsics = rows.get(_extrinsics(feature))
-            pose = None if extrinsics is None else extrinsics.astype(np.float64)
+            pose = None if extrinsics is None or not np.isfinite(extrinsics).all() else extrinsics.astype(np.float64)
             cameras.append(Camera(serial, blank, role=role, extrinsics=pose, intrinsics=intrinsics))
         return tuple(cameras)
 
-    def _with_frames(self, camera: Camera, number: int) -> Camera:
+    def _with_frames(self, camera: Camera, number: int, times: np.ndarray) -> Camera:
         name = self._roles[camera.role]
         _, start, stop = self._catalog.rows(number)
         if self._info.features[name].dtype == "image":
@@ -191,9 +227,8 @@ class LeRobotReader(Reader):
             if not all(isinstance(image, bytes) for image in images):
                 raise UserError(f"{path}: images of {name} aren't in the table.")
             return replace(camera, frames=EncodedFrames(f"{self.where(number)}, {name}", images))
-        first = round(float(self._catalog.starts[name][number]) * self._info.fps)
         video = self.root / self._catalog.video_file(self._info, number, name)
-        return replace(camera, frames=Video(video, first, stop - start))
+        return replace(camera, frames=Video(video, self._catalog.claims[name].frames(number, video, times)))
 
 
 def _extrinsics(camera: str) -> str:
@@ -208,4 +243,4 @@ def _commands(rows: dict[str, np.ndarray]) -> np.ndarray | None:
 
 def _success(rows: dict[str, np.ndarray]) -> bool | None:
     found = [rows[name] for name in (layout.NEXT_SUCCESS, layout.SUCCESS) if name in rows]
-    return bool((found[0] > 0).any()) if found else None
+    return as_success(found[0].max()) if found else None

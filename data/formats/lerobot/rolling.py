@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
@@ -43,7 +43,7 @@ class RollingTables:
     def __init__(self, root: Path, template: str, limits: Limits):
         self._root, self._template, self._limits = root, template, limits
         self._number = -1
-        self._open: tuple[pq.ParquetWriter, pa.NativeFile] | None = None
+        self._open: tuple[pq.ParquetWriter, BinaryIO] | None = None
         self._schema: pa.Schema | None = None
 
     def begin(self, size: int) -> dict[str, int]:
@@ -55,14 +55,13 @@ class RollingTables:
 
     def append(self, table: pa.Table) -> None:
         """Append a table to the file of :meth:`begin`."""
-        import pyarrow as pa
         import pyarrow.parquet as pq
 
         schema = self._schema = self._schema or table.schema
         if self._open is None:
             path = self._root / fill(self._template, _place(self._number, self._limits))
             path.parent.mkdir(parents=True, exist_ok=True)
-            sink = pa.OSFile(str(path), "wb")
+            sink = open(path, "wb")  # noqa: SIM115  (pyarrow opens no paths that aren't UTF-8)
             self._open = (pq.ParquetWriter(sink, schema, compression="snappy", write_page_checksum=True), sink)
         self._open[0].write_table(table.select(schema.names).cast(schema))
 
@@ -108,8 +107,9 @@ class RollingVideos:
 
     def _expected_size(self, writer: VideoWriter, rows: int) -> float:
         """Bytes of the file with so many more frames, if they are as large as those before."""
-        frames = writer.count
-        return self._path.stat().st_size * (1 + rows / frames) if frames else 0.0
+        if not self._path.exists():  # until the encoder returns the first of the frames that it holds back
+            return 0.0
+        return self._path.stat().st_size * (1 + rows / max(1, writer.count))
 
 
 def _place(number: int, limits: Limits) -> dict[str, int]:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+MAX_ROWS = 10_000_000  # of a file: repeated values take space in memory only
+
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
@@ -104,7 +106,12 @@ def open_table(path: Path) -> pq.ParquetFile:
     """An open Parquet file with verification of its checksums, if any. Raises errors that :func:`reading` catches."""
     import pyarrow.parquet as pq
 
-    return pq.ParquetFile(path, page_checksum_verification=True)
+    file = pq.ParquetFile(path, page_checksum_verification=True)
+    if file.metadata.num_rows > MAX_ROWS:
+        rows = file.metadata.num_rows
+        file.close()
+        raise UserError(f"{path}: it claims {rows:,} rows; at most {MAX_ROWS:,} are read from a file.")
+    return file
 
 
 def read_rows(path: Path, start: int, stop: int, columns: list[str]) -> pa.Table:

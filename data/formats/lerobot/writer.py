@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +18,7 @@ from vjepa_sim.data.formats.lerobot.content import Kind, columns_of, kind_of
 from vjepa_sim.data.formats.lerobot.layout import Feature
 from vjepa_sim.data.formats.lerobot.rolling import LIMITS, Limits, RollingTables, RollingVideos
 from vjepa_sim.data.formats.lerobot.statistics import NAMES, ImageCounter, Statistics, describe, merge
+from vjepa_sim.data.formats.lerobot.survey import Survey
 from vjepa_sim.data.formats.lerobot.tables import to_arrow
 from vjepa_sim.envs.arms import ARMS, PANDA
 from vjepa_sim.envs.errors import UserError
@@ -42,10 +45,12 @@ class LeRobotWriter(Writer):
     """
 
     format = "lerobot"
+    alike = True
 
     def __init__(self, path: Path, limits: Limits = LIMITS):
         self._root, self._limits = path, limits
         self._kind: Kind | None = None
+        self._surveyed = False
         self._robot = ""
         self._data = RollingTables(path, layout.DATA_PATH, limits)
         self._episodes = RollingTables(path, layout.EPISODES_PATH, limits)
@@ -56,8 +61,15 @@ class LeRobotWriter(Writer):
         self._count, self._frames = 0, 0
         self._closed = False
 
+    def prepare(self, episodes: Iterable[Episode]) -> list[str]:
+        """See :meth:`.Writer.prepare`; the set gets the features of :class:`.Survey`."""
+        survey = Survey(episodes)
+        self._kind = survey.kind()
+        self._surveyed = self._kind is not None
+        return [] if self._kind is None else survey.missing(self._kind)
+
     def write(self, episode: Episode) -> None:
-        """Append an episode.
+        """Append an episode; of a set that was prepared, only what the set has.
 
         Raises:
             UserError: Its rate, cameras, sizes or optional parts differ from those of the episodes before, it is the
@@ -65,7 +77,11 @@ class LeRobotWriter(Writer):
         """
         where = f"Episode {self._count} of {self._root}"
         try:
+            if self._kind is not None and self._surveyed:
+                episode = self._kind.shared(episode)
             columns = columns_of(episode)
+            if self._kind is not None and self._surveyed:
+                columns = {name: column for name, column in columns.items() if name in self._kind.features}
             kind = kind_of(episode, columns) if self._kind is None else self._kind
             described: dict[str, Any] = layout.own_columns(episode)
             arrays = {name: to_arrow(name, column) for name, column in columns.items()}
@@ -73,9 +89,12 @@ class LeRobotWriter(Writer):
             raise UserError(f"{where}: {error}") from error
         differences = kind.differences(episode, columns)
         if differences:
-            raise UserError(f"{where} differs from those before: {differences}. Write it to a new set.")
-        if self._kind is None:
-            self._kind, self._robot = kind, _robot_type(episode)
+            others = "the others" if self._surveyed else "those before"
+            raise UserError(
+                f"{where} differs from {others}: {differences}. Write it to a new set, or keep only cameras that all "
+                "episodes have, or write droid or robomimic, whose episodes may differ."
+            )
+        self._kind, self._robot = kind, self._robot or _robot_type(episode)
         # Videos first: frames in a video are not part of the set until meta/episodes lists them.
         statistics = {name: describe(column) for name, column in columns.items() if column.dtype.kind in "biuf"}
         for camera in episode.cameras:
@@ -194,15 +213,20 @@ class LeRobotWriter(Writer):
             "creator": {"library": "pyarrow", "version": pa.__version__},
             "pandas_version": "2.3.3",
         }
-        pq.write_table(table.replace_schema_metadata({"pandas": json.dumps(pandas)}), self._root / layout.TASKS)
+        with open(self._root / layout.TASKS, "wb") as file:  # pyarrow opens no paths that aren't UTF-8
+            pq.write_table(table.replace_schema_metadata({"pandas": json.dumps(pandas)}), file)
 
     def _info(self, kind: Kind) -> dict[str, Any]:
         counted = {name: Feature("float32" if name == "timestamp" else "int64", (1,)) for name in layout.INDICES}
+        features = {
+            name: replace(each, info={"video.fps": kind.fps, **each.info}) if each.is_camera else each
+            for name, each in kind.features.items()
+        }
         return {
             "codebase_version": "v3.0",
             "robot_type": self._robot,
             "fps": kind.fps,
-            "features": {name: feature.entry() for name, feature in (kind.features | counted).items()},
+            "features": {name: feature.entry() for name, feature in (features | counted).items()},
             "total_episodes": self._count,
             "total_frames": self._frames,
             "total_tasks": len(self._tasks),

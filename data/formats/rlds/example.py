@@ -43,7 +43,7 @@ def peek_example(path: Path, start: int, length: int, wanted: Callable[[str], bo
         wanted: Function from a feature's name to whether it is read.
 
     Returns:
-        Every feature by name; None for features that aren't wanted.
+        Every feature by name; for those that aren't wanted, the bytes that it takes.
 
     Raises:
         UserError: The bytes are not such a message, or the file can't be read.
@@ -74,7 +74,7 @@ def _walk(file: int, start: int, length: int, wanted: Callable[[str], bool]) -> 
         value_size, inside = _field(head, inside + name_size, SECOND)
         if place + inside + value_size != following or following > end:
             raise ValueError(f"its feature {name!r} has another length than its entry")
-        found[name] = None
+        found[name] = value_size
         if wanted(name):
             found[name] = _values(_message("Feature").FromString(os.pread(file, value_size, place + inside)))
         place = following

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -12,10 +13,11 @@ import numpy as np
 from vjepa_sim.data.encoded_frames import EncodedFrames
 from vjepa_sim.data.episode import Camera, Episode
 from vjepa_sim.data.files import read_json_object
-from vjepa_sim.data.formats.format import Entry, Progress, Reader, no_progress
+from vjepa_sim.data.formats.format import Entry, Progress, Reader, digest_of, no_progress
 from vjepa_sim.data.formats.index import indexed
 from vjepa_sim.data.formats.rlds.example import Features, parse_example, peek_example
 from vjepa_sim.data.formats.rlds.tfrecord import SMALLEST, find_records, find_span, read_record
+from vjepa_sim.data.walk import Folder
 from vjepa_sim.envs.errors import UserError
 
 RATE = 15.0  # Hz of DROID's control loop; the files hold no time stamps
@@ -26,7 +28,11 @@ COMMANDS = (f"{SENT}cartesian_position", f"{SENT}gripper_position")
 JOINTS = f"{SEEN}joint_position"
 TASKS = ("steps/language_instruction", "steps/language_instruction_2", "steps/language_instruction_3")
 SOURCES = ("episode_metadata/file_path", "episode_metadata/recording_folderpath")
+EMPTY_IMAGE, HEAD = 2, 16  # bytes of a missing image in a list, and most bytes before the first one
+ENDS = 4096  # bytes at both ends of a shard that are compared to find copies
 SHARD = re.compile(r".+-(?P<split>[^-]+)\.tfrecord-(?P<number>\d{5})-of-(?P<count>\d{5})")
+
+log = logging.getLogger(__name__)
 
 
 class RLDSReader(Reader):
@@ -62,11 +68,13 @@ class RLDSReader(Reader):
         """
         where = self.where(number)
         try:
-            episode = _to_episode(parse_example(read_record(*self._place(self.entries[number].name))), where, extras)
-            if views is None:
-                return episode
-            cameras = {camera.role: camera for camera in (episode.view(view) for view in views)}
-            return replace(episode, cameras=tuple(cameras.values()))
+            features = parse_example(read_record(*self._place(self.entries[number].name)))
+            episode = _to_episode(features, extras)
+            cameras = {camera.role: camera for camera in episode.cameras}
+            if views is not None:  # selected before an image is looked at
+                cameras = {camera.role: camera for camera in (episode.view(view) for view in views)}
+            with_frames = [_with_frames(camera, features, len(episode), where) for camera in cameras.values()]
+            return replace(episode, cameras=tuple(with_frames))
         except UserError as error:
             raise UserError(f"{where}: {error}") from error
 
@@ -79,8 +87,11 @@ class RLDSReader(Reader):
         path, record = self._place(name)
         try:
             features = peek_example(path, *find_span(path, record), _is_indexed)
-            rows = len(_states(features))
-            cameras = tuple(role for role, camera in CAMERAS.items() if SEEN + camera in features)
+            states = _states(features)
+            rows = len(states)
+            cameras = tuple(
+                role for role, camera in CAMERAS.items() if features.get(SEEN + camera, 0) > rows * EMPTY_IMAGE + HEAD
+            )
             if rows < 2 or not cameras:
                 raise UserError(f"{rows} rows and {len(cameras)} cameras; an episode has at least 2 and 1")
             return Entry(
@@ -94,6 +105,7 @@ class RLDSReader(Reader):
                 success=_success(features),
                 task=_task(features),
                 gripper="robotiq",
+                digest=digest_of(states),
             )
         except UserError as error:
             return Entry(name=name, error=f"{self.root}: {name}: {error}")
@@ -109,16 +121,20 @@ def find_folder(root: Path) -> Path | None:
             return None
         versions = [path for path in root.iterdir() if re.fullmatch(r"\d+\.\d+\.\d+", path.name)]
         versions.sort(key=lambda path: [int(part) for part in path.name.split(".")], reverse=True)
-        return next((folder for folder in (root, *versions) if any(folder.glob("*.tfrecord*"))), None)
-    except OSError:
+        return next((folder for folder in (root, *versions) if _shards(folder)), None)
+    except (OSError, UserError):
         return None
+
+
+def _shards(folder: Path) -> list[Path]:
+    return [Path(item.path) for item in Folder(folder).files if ".tfrecord" in item.name]
 
 
 def _find_episodes(folder: Path) -> dict[str, int]:
     """Episodes by name, ``<shard's file>:<number of the record>``, with a number that changes with the shard."""
     lengths = _shard_lengths(folder)
     found = {}
-    for path in sorted(folder.glob("*.tfrecord*")):
+    for path in _without_copies(_shards(folder)):
         try:
             status = path.stat()
         except OSError as error:
@@ -135,6 +151,31 @@ def _find_episodes(folder: Path) -> dict[str, int]:
         stamp = (status.st_mtime_ns * 1_000_003 + status.st_size) % 2**63
         found.update({f"{path.name}:{number}": stamp for number in range(count)})
     return found
+
+
+def _without_copies(paths: list[Path]) -> list[Path]:
+    """Shards without those that a browser or a person copied: held-out episodes would be in training, too.
+
+    These have the same first and last bytes as another one, or aren't named as a shard where others are.
+    """
+    named = [path for path in paths if SHARD.fullmatch(path.name)]
+    kept: dict[tuple[int, bytes], Path] = {}
+    for path in named or paths:
+        try:
+            size = path.stat().st_size
+            with open(path, "rb") as file:
+                ends = file.read(ENDS)
+                file.seek(max(0, size - ENDS))
+                mark = (size, ends + file.read(ENDS))
+        except OSError as error:
+            raise UserError(f"{path}: the file can't be read ({error.strerror}).") from error
+        if mark in kept:
+            log.warning("%s is passed over: it is a copy of %s.", path, kept[mark].name)
+        kept.setdefault(mark, path)
+    for path in paths if named else ():
+        if path not in named:
+            log.warning("%s is passed over: its name is none of a shard, as %s is.", path, named[0].name)
+    return list(kept.values())
 
 
 def _shard_lengths(folder: Path) -> dict[str, list[int]]:
@@ -176,11 +217,12 @@ def _image_size(folder: Path) -> tuple[int, int]:
 # --- one episode ----------------------------------------------------------------------------------------------
 
 
-def _to_episode(features: Features, where: str, extras: bool) -> Episode:
+def _to_episode(features: Features, extras: bool) -> Episode:
+    """An episode, its cameras with blank frames."""
     states = _states(features)
     rows = len(states)
     return Episode(
-        cameras=_cameras(features, rows, where),
+        cameras=_cameras(features, rows),
         states=states,
         stamps=np.arange(rows) / RATE,
         commands=_columns(features, *COMMANDS) if COMMANDS[0] in features else None,
@@ -192,16 +234,22 @@ def _to_episode(features: Features, where: str, extras: bool) -> Episode:
     )
 
 
-def _cameras(features: Features, rows: int, where: str) -> tuple[Camera, ...]:
-    cameras = []
-    for role, serial in CAMERAS.items():
-        images = features.get(SEEN + serial)
-        if images is None:
-            continue
-        if not isinstance(images, list) or len(images) != rows:
-            raise UserError(f"{len(images)} images of {serial} for {rows} rows")
-        cameras.append(Camera(serial, EncodedFrames(f"{where}, {serial}", images), role=role))
-    return tuple(cameras)
+def _cameras(features: Features, rows: int) -> tuple[Camera, ...]:
+    """The cameras that have images, with blank frames."""
+    blank = np.broadcast_to(np.zeros((1, 1, 1, 3), np.uint8), (rows, 1, 1, 3))
+    return tuple(Camera(serial, blank, role=role) for role, serial in CAMERAS.items() if any(_images(features, serial)))
+
+
+def _with_frames(camera: Camera, features: Features, rows: int, where: str) -> Camera:
+    images = _images(features, camera.serial)
+    if len(images) != rows:
+        raise UserError(f"{len(images)} images of {camera.serial} for {rows} rows")
+    return replace(camera, frames=EncodedFrames(f"{where}, {camera.serial}", images))
+
+
+def _images(features: Features, serial: str) -> list[bytes]:
+    images = features.get(SEEN + serial)
+    return images if isinstance(images, list) else []
 
 
 def _extras(features: Features, rows: int) -> dict[str, np.ndarray]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from vjepa_sim.data.episode import Camera, Episode, assign_roles
-from vjepa_sim.data.formats.hdf5 import find_array, find_group, names_in, numbers
+from vjepa_sim.data.episode import Camera, Episode, as_serial, assign_roles
+from vjepa_sim.data.files import parse_json_object
+from vjepa_sim.data.formats.hdf5 import attribute_texts, find_array, find_group, has, names_in, numbers
 from vjepa_sim.data.formats.robomimic.frames import demo_frames, has_next
 from vjepa_sim.data.formats.robomimic.writer import ENV_NAME
 from vjepa_sim.envs.errors import UserError
@@ -20,69 +22,168 @@ if TYPE_CHECKING:
 CONTROL_FREQUENCY = 20.0  # Hz, robosuite's default
 PANDA_WIDTH = 0.08  # m between the open fingers of panda_hand
 WRIST_NAMES = ("hand", "wrist")  # parts of wrist cameras' names
-POSITION, TURN, FINGERS, JOINTS = "robot0_eef_pos", "robot0_eef_quat", "robot0_gripper_qpos", "robot0_joint_pos"
+CONVENTIONS = {"opengl": True, "opencv": False}  # macros_image_convention, and whether images are upside down
 
 
-def foreign_episode(demo: h5py.Group, path: Path, *, where: str, env: dict[str, Any], extras: bool) -> Episode:
+@dataclass(frozen=True, kw_only=True)
+class Names:
+    """Names of the observations in a demo.
+
+    Attributes:
+        position: End-effector position [T, 3], metres.
+        turn: Its rotation: quaternions [T, 4], x y z w, or rotation vectors [T, 3], radians.
+        fingers: Finger positions.
+        joints: Joint angles, optional.
+        image: End of cameras' names.
+    """
+
+    position: str
+    turn: str
+    fingers: str
+    joints: str
+    image: str
+
+
+ROBOSUITE = Names(
+    position="robot0_eef_pos",
+    turn="robot0_eef_quat",
+    fingers="robot0_gripper_qpos",
+    joints="robot0_joint_pos",
+    image="_image",
+)
+LIBERO = Names(position="ee_pos", turn="ee_ori", fingers="gripper_states", joints="joint_states", image="_rgb")
+
+
+@dataclass(frozen=True)
+class About:
+    """What a file's attributes have on all of its demos.
+
+    Attributes:
+        env: robomimic's ``env_args``.
+        problem: LIBERO's ``problem_info``.
+        convention: robosuite's ``macros_image_convention``, which LIBERO keeps; "" if missing.
+    """
+
+    env: dict[str, Any] = field(default_factory=dict)
+    problem: dict[str, Any] = field(default_factory=dict)
+    convention: str = ""
+
+
+def read_about(path: Path) -> About:
+    """The attributes of a file's group ``data``.
+
+    Raises:
+        UserError: They are damaged.
+    """
+    names = ("env_args", "problem_info", "macros_image_convention")
+    texts = attribute_texts(path, "data", names)
+    about = About(
+        env=parse_json_object(texts.get("env_args", "{}").encode(), f"{path}: data's attribute env_args"),
+        problem=parse_json_object(texts.get("problem_info", "{}").encode(), f"{path}: data's attribute problem_info"),
+        convention=texts.get("macros_image_convention", ""),
+    )
+    if not isinstance(about.env.get("env_kwargs", {}), dict):
+        raise UserError(f"{path}: env_kwargs in data's attribute env_args must be a JSON object")
+    return about
+
+
+def foreign_episode(demo: h5py.Group, path: Path, *, where: str, about: About, extras: bool) -> Episode:
     """An episode from a demo's observations; see :class:`.RobomimicReader`.
 
     Args:
         demo: Group of an open file.
         path: Path of the file, for frames.
         where: Name of the demo in messages.
-        env: robomimic's ``env_args``.
+        about: The file's attributes.
         extras: Also read further observations.
 
     Raises:
         UserError: An array is missing, or contents are inconsistent.
     """
+    if not has(demo, "obs"):
+        raise UserError(
+            "no group 'obs', as in a raw recording of robosuite. Make the observations with robomimic's "
+            "dataset_states_to_obs.py"
+        )
     observations = find_group(demo, "obs")
-    cameras = _cameras(observations)
-    missing = [name for name in (POSITION, TURN, FINGERS) if name not in observations]
+    names = LIBERO if has(observations, LIBERO.position) else ROBOSUITE
+    cameras = _cameras(observations, names)
+    missing = [name for name in (names.position, names.turn, names.fingers) if not has(observations, name)]
     if missing or not cameras:
-        lacks = [*missing, *([] if cameras else ["<camera>_image"])]
+        lacks = [*missing, *([] if cameras else [f"<camera>{names.image}"])]
         have = ", ".join(sorted(names_in(observations))) or "nothing"
-        raise UserError(f"its obs lack {', '.join(lacks)}; they have {have}. Extract the observations with robomimic")
-    turns = _rows(demo, TURN, 4)
-    if not np.allclose(np.clip(turns, -2, 2) ** 2 @ np.ones(4), 1, atol=0.02):
-        raise UserError(f"obs/{TURN} holds quaternions whose length isn't 1")
-    closedness, gripper = _closedness(demo, env)
-    states = np.column_stack([_rows(demo, POSITION, 3), Rotation.from_quat(turns).as_euler("xyz"), closedness])
-    used = {POSITION, TURN, FINGERS, JOINTS}
+        raise UserError(
+            f"its obs lack {', '.join(lacks)}; they have {have}. Make them with robomimic's dataset_states_to_obs.py, "
+            "from the raw recording"
+        )
+    upside_down = names is LIBERO and _is_upside_down(about)
+    closedness, gripper = _closedness(demo, about.env, names)
+    states = np.column_stack([_rows(demo, names.position, 3), _angles(demo, names), closedness])
+    used = {names.position, names.turn, names.fingers, names.joints}
     return Episode(
         cameras=tuple(
-            Camera(name.removesuffix("_image"), demo_frames(demo, name, path, where), role=role)
+            Camera(
+                as_serial(name.removesuffix(names.image)),
+                demo_frames(demo, name, path=path, where=where, upside_down=upside_down),
+                role=role,
+            )
             for role, name in cameras.items()
         ),
         states=states,
-        stamps=np.arange(len(states)) / _frequency(env),
-        joints=_rows(demo, JOINTS, 7) if JOINTS in observations else None,
-        task=str(env.get("env_name", "")),
+        stamps=np.arange(len(states)) / _frequency(about.env),
+        joints=_rows(demo, names.joints, 7) if has(observations, names.joints) else None,
+        task=_task(about),
         success=_success(demo),
-        extras={f"obs/{name}": _both(demo, name) for name in _others(observations, used)} if extras else {},
+        extras={f"obs/{name}": _both(demo, name) for name in _others(observations, used, names)} if extras else {},
         details={"gripper": gripper},
     )
 
 
-def _cameras(observations: h5py.Group) -> dict[str, str]:
+def _task(about: About) -> str:
+    instruction = about.problem.get("language_instruction", "")
+    if isinstance(instruction, list):  # LIBERO's own readers join it
+        instruction = "".join(map(str, instruction))
+    return str(instruction or about.env.get("env_name", ""))
+
+
+def _is_upside_down(about: About) -> bool:
+    if about.convention not in CONVENTIONS:
+        raise UserError(
+            f"data's attribute macros_image_convention is {about.convention or 'missing'}, so it is unknown whether "
+            f"LIBERO's images are upside down; set it to {' or '.join(CONVENTIONS)}"
+        )
+    return CONVENTIONS[about.convention]
+
+
+def _cameras(observations: h5py.Group, names: Names) -> dict[str, str]:
     """Names of image observations by role."""
-    names = sorted(name for name in names_in(observations) if name.endswith("_image"))
-    wrist = [name for name in names if any(word in name for word in WRIST_NAMES)]
-    others = sorted((name for name in names if name not in wrist), key=lambda name: ("agentview" not in name, name))
+    found = sorted(name for name in names_in(observations) if name.endswith(names.image))
+    wrist = [name for name in found if any(word in name for word in WRIST_NAMES)]
+    others = sorted((name for name in found if name not in wrist), key=lambda name: ("agentview" not in name, name))
     return {
-        role: f"{camera}_image"
+        role: f"{camera}{names.image}"
         for role, camera in assign_roles(
-            [name.removesuffix("_image") for name in others], [name.removesuffix("_image") for name in wrist]
+            [name.removesuffix(names.image) for name in others], [name.removesuffix(names.image) for name in wrist]
         ).items()
     }
 
 
-def _others(observations: h5py.Group, used: set[str]) -> list[str]:
+def _angles(demo: h5py.Group, names: Names) -> np.ndarray:
+    """Rotations [T, 3] as extrinsic "xyz" Euler angles."""
+    if names is LIBERO:
+        return Rotation.from_rotvec(_rows(demo, names.turn, 3)).as_euler("xyz")
+    turns = _rows(demo, names.turn, 4)
+    if not np.allclose(np.clip(turns, -2, 2) ** 2 @ np.ones(4), 1, atol=0.02):
+        raise UserError(f"obs/{names.turn} holds quaternions whose length isn't 1")
+    return Rotation.from_quat(turns).as_euler("xyz")
+
+
+def _others(observations: h5py.Group, used: set[str], names: Names) -> list[str]:
     """Names of further observations that are numbers."""
     return [
         name
         for name in names_in(observations)
-        if name not in used and not name.endswith("_image") and find_array(observations, name).dtype.kind in "biufc"
+        if name not in used and not name.endswith(names.image) and find_array(observations, name).dtype.kind in "biufc"
     ]
 
 
@@ -105,23 +206,27 @@ def _rows(demo: h5py.Group, name: str, width: int) -> np.ndarray:
     return rows.astype(np.float64)
 
 
-def _closedness(demo: h5py.Group, env: dict[str, Any]) -> tuple[np.ndarray, str]:
+def _closedness(demo: h5py.Group, env: dict[str, Any], names: Names) -> tuple[np.ndarray, str]:
     """Closedness [T], 0 open to 1 closed, and the name of the gripper."""
-    fingers = _both(demo, FINGERS)
+    fingers = _both(demo, names.fingers)
     if env.get("env_name") == ENV_NAME:
-        return _rows(demo, FINGERS, 1)[:, 0], str(env.get("env_kwargs", {}).get("gripper", ""))
+        return _rows(demo, names.fingers, 1)[:, 0], str(env.get("env_kwargs", {}).get("gripper", ""))
     if fingers.ndim != 2 or fingers.shape[1] != 2:
-        raise UserError(f"obs/{FINGERS} has the shape {fingers.shape}; only panda_hand's (T, 2) is supported")
-    width = np.abs(_rows(demo, FINGERS, 2)).sum(1)
+        raise UserError(f"obs/{names.fingers} has the shape {fingers.shape}; only panda_hand's (T, 2) is supported")
+    width = np.abs(_rows(demo, names.fingers, 2)).sum(1)
     if np.any(width > 1.25 * PANDA_WIDTH):
-        raise UserError(f"obs/{FINGERS} holds a width of {width.max():.3f} m; panda_hand opens to {PANDA_WIDTH} m")
+        raise UserError(
+            f"obs/{names.fingers} holds a width of {width.max():.3f} m; panda_hand opens to {PANDA_WIDTH} m"
+        )
     return np.clip(1 - width / PANDA_WIDTH, 0, 1), "panda_hand"
 
 
 def _success(demo: h5py.Group) -> bool | None:
-    if "rewards" not in demo:
+    """Whether a reward is 1, if all are 0 or 1; None for others, such as dense ones, which are no success."""
+    if not has(demo, "rewards"):
         return None
-    return bool(np.any(np.real(numbers(demo, "rewards")) > 0))
+    rewards = numbers(demo, "rewards")
+    return bool(np.any(rewards == 1)) if np.isin(rewards, (0, 1)).all() else None
 
 
 def _frequency(env: dict[str, Any]) -> float:

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from vjepa_sim.data.episode import Episode
 from vjepa_sim.data.formats.format import Entry, Progress, Reader, no_progress
-from vjepa_sim.data.formats.hdf5 import HDF5_ERRORS, attribute_text, find_group, names_in, opened
+from vjepa_sim.data.formats.hdf5 import find_group, has, has_group, names_in, opened
+from vjepa_sim.data.formats.hdf5_layouts import describe_layout, is_hdf5
 from vjepa_sim.data.formats.index import indexed
-from vjepa_sim.data.formats.robomimic.foreign import foreign_episode
+from vjepa_sim.data.formats.robomimic.foreign import About, foreign_episode, read_about
 from vjepa_sim.data.formats.robomimic.ours import our_episode
 from vjepa_sim.data.formats.robomimic.writer import OURS
 from vjepa_sim.envs.errors import UserError
-
-if TYPE_CHECKING:
-    import h5py
 
 DEMO = re.compile(r"demo_\d+")
 
@@ -34,10 +30,13 @@ class RobomimicReader(Reader):
     - Closedness is computed for the two fingers of panda_hand (0 to 0.04 m each, closed to open); other grippers
       are errors.
     - There are no time stamps: rows have the rate ``control_freq`` of ``env_args``, by default 20 Hz.
-    - ``next_obs``, if present, has the last row. Success is a reward above 0; commands are unknown.
+    - ``next_obs``, if present, has the last row. Success is a reward of 1 where all are 0 or 1; other rewards are not
+      success, which is then unknown, as commands are.
     - Of the ``<camera>_image`` in uint8, the one with "hand" or "wrist" in its name is ``wrist``, ``agentview`` or the
       first is ``ext1``, the next ``ext2``; roles of further ones are made from their names (:func:`.assign_roles`).
       ``extras`` are the other observations, by name (``obs/object``).
+    - LIBERO's files have other names: ``ee_pos``, ``ee_ori`` (a rotation vector), ``gripper_states``, and
+      ``<camera>_rgb``, upside down if ``macros_image_convention`` is ``opengl``. The task is its instruction.
     """
 
     format = "robomimic"
@@ -52,14 +51,11 @@ class RobomimicReader(Reader):
             UserError: It is missing, damaged, or holds no demos.
         """
         self.root = root = Path(root)  # set before the index is built, which reads demos
-        with opened(root, str(root)) as file:
-            data = find_group(file, "data")
-            names = sorted(
-                (name for name in names_in(data) if DEMO.fullmatch(name)), key=lambda name: (len(name), name)
-            )
-            foreign = bool(names) and not _is_ours(data, names[0])
-            status = os.stat(root)
-        self._env = _env_args(root) if foreign else {}
+        names, foreign = _demos(root)
+        if not names:
+            raise UserError(f"{root}: {describe_layout(root)}")
+        self._about = read_about(root) if foreign else About()
+        status = os.stat(root)
         stamp = (status.st_mtime_ns * 1_000_003 + status.st_size) % 2**63
         super().__init__(root, indexed(root, dict.fromkeys(names, stamp), self._describe, on_progress))
 
@@ -78,9 +74,9 @@ class RobomimicReader(Reader):
         where = f"{self.root}: {name}"
         with opened(self.root, where) as file:
             demo = find_group(find_group(file, "data"), name)
-            if OURS in demo:
+            if has(demo, OURS):
                 return our_episode(demo, self.root, where, extras)
-            return foreign_episode(demo, self.root, where=where, env=self._env, extras=extras)
+            return foreign_episode(demo, self.root, where=where, about=self._about, extras=extras)
 
     def _describe(self, name: str) -> Entry:
         """The index entry of a demo; an unreadable one has an error in it."""
@@ -92,31 +88,24 @@ class RobomimicReader(Reader):
 
 
 def is_robomimic(path: Path) -> bool:
-    """Whether a file is HDF5 with ``data/demo_<i>``."""
-    import h5py
-
-    try:
-        if not path.is_file() or not h5py.is_hdf5(path):
-            return False
-        with h5py.File(path, "r") as file:
-            return any(DEMO.fullmatch(name) for name in names_in(find_group(file, "data")))
-    except HDF5_ERRORS:
+    """Whether a file is HDF5 with ``data/demo_<i>``, or HDF5 that can't be opened: reading it gives the reason."""
+    if not is_hdf5(path):
         return False
-
-
-def _is_ours(data: h5py.Group, name: str) -> bool:
     try:
-        return f"{name}/{OURS}" in data
-    except HDF5_ERRORS:
-        return False
+        return bool(_demos(path)[0])
+    except UserError:
+        return True
 
 
-def _env_args(path: Path) -> dict[str, Any]:
-    """The environment of the demos; empty if unknown."""
-    try:
-        env = json.loads(attribute_text(path, "data", "env_args") or "{}")
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path}: the attribute env_args of data can't be read ({error})") from error
-    if not isinstance(env, dict) or not isinstance(env.get("env_kwargs", {}), dict):
-        raise UserError(f"{path}: the attribute env_args of data must be a JSON object, and so must its env_kwargs")
-    return env
+def _demos(path: Path) -> tuple[list[str], bool]:
+    """Names of the demos in order, and whether another writer made them; none if it isn't robomimic's layout.
+
+    Raises:
+        UserError: The file can't be read.
+    """
+    with opened(path, str(path)) as file:
+        if not has_group(file, "data"):
+            return [], True
+        data = find_group(file, "data")
+        names = sorted((name for name in names_in(data) if DEMO.fullmatch(name)), key=lambda name: (len(name), name))
+        return names, not (names and has(data, f"{names[0]}/{OURS}"))

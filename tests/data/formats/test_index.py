@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 import pytest
 
-from tests.data.samples import make_episode
+from tests.data.samples import make_episode, smooth_frames
 from vjepa_sim.agents.bench.data import make_many
 from vjepa_sim.data.clips import Clips
 from vjepa_sim.data.formats import open_reader
@@ -15,6 +15,7 @@ from vjepa_sim.data.formats.droid import DroidReader, describe, write_episode
 from vjepa_sim.data.formats.format import Entry
 from vjepa_sim.data.formats.index import index_file, indexed
 from vjepa_sim.data.mixture import Mixture
+from vjepa_sim.data.video import write_video
 
 pytestmark = pytest.mark.slow
 
@@ -39,13 +40,29 @@ def test_only_new_and_changed_episodes_are_looked_into(tmp_path, looked_up):
     assert DroidReader(tmp_path).entries == entries
     assert len(looked_up) == 2
     third = write_episode(tmp_path, 2, make_episode(seed=2, task="put it down"))
-    os.utime(second, ns=(1, 1))
+    os.utime(second / "trajectory.h5", ns=(1, 1))
     entries = DroidReader(tmp_path).entries
     assert sorted(looked_up[2:]) == sorted(str(folder.relative_to(tmp_path)) for folder in (second, third))
     assert [entry.task for entry in entries] == ["pick up the box", "pick up the box", "put it down"]
     first.rename(tmp_path / "elsewhere")
     assert len(DroidReader(tmp_path)) == 3  # found where it lies now
     assert [entry.name for entry in DroidReader(tmp_path).entries].count("elsewhere") == 1
+
+
+def test_a_file_that_is_changed_in_place_is_looked_into_again(tmp_path):
+    folder = write_episode(tmp_path, 0, make_episode())
+    assert DroidReader(tmp_path).entries[0].success is True
+    times = os.stat(folder).st_mtime_ns
+    path = next(folder.glob("metadata_*.json"))
+    content = {**json.loads(path.read_text()), "success": False, "current_task": "put the fork in the cup"}
+    path.write_text(json.dumps(content))
+    (entry,) = DroidReader(tmp_path).entries
+    assert (entry.success, entry.task) == (False, "put the fork in the cup")
+    write_video(tmp_path / "small.mp4", smooth_frames(6, 16, 24), rate=15)
+    (folder / "recordings" / "MP4" / "left.mp4").write_bytes((tmp_path / "small.mp4").read_bytes())
+    assert os.stat(folder).st_mtime_ns == times
+    (entry,) = DroidReader(tmp_path).entries
+    assert (entry.height, entry.width) == (16, 24)
 
 
 def test_what_is_wrong_is_remembered(tmp_path):

@@ -217,6 +217,47 @@ def test_an_episode_that_does_not_fit_together_is_named(golden, edit, message):
     assert str(golden) in str(error.value) and f"{SHARD}:1" in str(error.value)
 
 
+def empty_wrist(features):
+    values = features["steps/observation/wrist_image_left"].bytes_list.value
+    values[:] = [b""] * len(values)
+
+
+def test_a_camera_without_images_does_not_spoil_the_others(golden):
+    change(golden, 1, empty_wrist)
+    reader = rlds.open_reader(golden)
+    assert reader.entries[1].cameras == ("ext1", "ext2")
+    assert [camera.role for camera in reader.read(1).cameras] == ["ext1", "ext2"]
+    assert reader.read(1, ("left",)).cameras[0].frames[:].any()
+    with pytest.raises(UserError, match="no camera 'wrist'"):
+        reader.read(1, ("wrist",))
+
+
+@pytest.mark.parametrize(
+    "edit", [no_picture, lambda features: features["steps/observation/wrist_image_left"].bytes_list.value.pop()]
+)
+def test_damage_of_a_camera_is_met_only_where_it_is_asked_for(golden, edit):
+    change(golden, 1, edit)
+    reader = rlds.open_reader(golden)
+    assert reader.read(1, ("left",)).cameras[0].frames[:].any()
+    with pytest.raises(UserError, match="wrist_image_left"):
+        reader.read(1, ("wrist",)).cameras[0].frames[:]
+
+
+@pytest.mark.parametrize("name", ["{} (1)", "{}.bak", "copy-{}", "x-train.tfrecord-00000-of-00002"])
+def test_a_copied_shard_is_passed_over(golden, caplog, name):
+    shutil.copy(golden / SHARD, golden / name.format(SHARD))
+    assert len(rlds.open_reader(golden)) == 2
+    assert "is passed over" in caplog.text
+
+
+def test_hidden_files_and_unfinished_downloads_are_no_shards(golden):
+    for name in (f"._{SHARD}", f"{SHARD}.part", f"{SHARD}.crdownload"):
+        (golden / name).write_bytes(b"\x00\x05\x16\x07" + bytes(4000))
+    assert len(rlds.open_reader(golden)) == 2
+    (golden / SHARD).unlink()
+    assert not rlds.detect(golden)
+
+
 def test_other_file_formats_and_data_sets_are_refused(golden):
     change(golden, 0, without("steps/observation/cartesian_position"))
     assert "Only DROID's RLDS releases" in rlds.open_reader(golden).entries[0].error

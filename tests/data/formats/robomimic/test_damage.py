@@ -69,7 +69,7 @@ def our_about(**changes):
         (holds("vjepa_sim/privileged/object_position", np.zeros((5, 3))), "expected 6 rows"),
         (holds("vjepa_sim/states", np.full((6, 7), np.inf)), "not finite"),
         (holds("vjepa_sim/states", 3.0), "shape"),
-        (holds("vjepa_sim/about", np.array([b"{"])), "not JSON"),
+        (holds("vjepa_sim/about", np.array([b"{"])), "not readable as JSON"),
         (holds("vjepa_sim/about", 1), "not a text"),
         (our_about(seed="one"), "about lacks"),
         (our_about(cameras={"../top": "a"}), "serials by role"),

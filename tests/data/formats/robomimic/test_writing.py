@@ -111,7 +111,7 @@ def test_frames_are_read_in_blocks(tmp_path, rows):
 
 def test_what_is_unknown_stays_unknown(tmp_path):
     episode = make_episode(commands=None, joints=None, success=None, seed=None, privileged={}, details={}, task="")
-    episode = replace(episode, cameras=(Camera("a/b", rough_frames(6), role="wrist"),))
+    episode = replace(episode, cameras=(Camera("a.b", rough_frames(6), role="wrist"),))
     assert_equal(robomimic.open_reader(write(tmp_path / "a.hdf5", [episode])).read(0, extras=True), episode)
 
 
