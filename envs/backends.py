@@ -23,10 +23,10 @@ from vjepa_sim.envs.errors import UserError, unknown_name
 from vjepa_sim.envs.registry import Registry
 from vjepa_sim.envs.robot import Robot
 from vjepa_sim.envs.safety import SafetyLimits, check_limits, default_limits
+from vjepa_sim.envs.start import Start, check_start
 
 if TYPE_CHECKING:
     from vjepa_sim.envs.robot_env import RobotEnv
-    from vjepa_sim.envs.start import Start
 
 LIMITED = ("max_force", "max_camera_age")  # safety limits that the robot itself is given too
 LATE = 3.0  # s
@@ -81,7 +81,7 @@ def _late(limits: SafetyLimits) -> SafetyLimits:
     return replace(limits, max_camera_age=LATE, max_clock_age=LATE)
 
 
-BACKENDS: Registry[BackendSpec] = Registry("backend")
+BACKENDS: Registry[BackendSpec] = Registry("backend", BackendSpec)
 for _backend in (
     BackendSpec(
         "sim", "vjepa_sim.envs.simulation.sim_robot:SimRobot", simulated=True, arms=None, asks=False, repeats=True
@@ -113,14 +113,11 @@ def make(
         if goal_conditioned:
             raise UserError(f"Backend {backend!r} has no goal-conditioned form; only 'sim' measures achieved goals.")
         return make_robot(task, backend, arm=arm, **settings)
+    from vjepa_sim.envs.goal_conditioned import GoalConditioned, HindsightSimEnv
     from vjepa_sim.envs.sim_env import SimEnv
 
-    env = SimEnv(task, arm=arm or BACKENDS[backend].usual_arm, **_known(settings, backend, SimEnv))
-    if not goal_conditioned:
-        return env
-    from vjepa_sim.envs.goal_conditioned import GoalConditioned
-
-    return GoalConditioned(env)
+    settings = {"arm": arm or BACKENDS[backend].usual_arm, **_known(settings, backend, SimEnv)}
+    return GoalConditioned(HindsightSimEnv(task, **settings)) if goal_conditioned else SimEnv(task, **settings)
 
 
 def make_robot(task: str, backend: str, arm: str | None = None, **settings: Any) -> RobotEnv:
@@ -142,7 +139,7 @@ def make_robot(task: str, backend: str, arm: str | None = None, **settings: Any)
     chosen = BACKENDS[backend]
     arm = arm or chosen.usual_arm
     chosen.check_arm(arm)
-    _check_start(settings.get("start"), task)
+    _check_task_of(settings.get("start"), task)
     takes = chosen.takes()
     if "arm" in takes:
         settings["arm"] = arm
@@ -175,8 +172,9 @@ def usual_limits(backend: str, arm: str, gripper: str) -> SafetyLimits:
     return BACKENDS[backend].limits(default_limits(arm, gripper))
 
 
-def _check_start(start: Start | None, task: str) -> None:
+def _check_task_of(start: Start | None, task: str) -> None:
     """Refuse a start of another task: its own test would judge the episodes."""
+    check_start(start)
     if start is not None and start.task != task:
         raise UserError(
             f"Task {task!r} was given, but the start was sampled for {start.task!r}. Give that task, or another start."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import re
 import sys
@@ -10,6 +11,8 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
+from vjepa_sim.envs.cache import cache_folder, save
+from vjepa_sim.envs.errors import UserError
 from vjepa_sim.envs.gl import APT_LINES, LIBRARIES, has_library, select_backend
 
 PYTHONS = ((3, 11), (3, 13))  # oldest, newest
@@ -24,7 +27,7 @@ class Check:
         name: what was checked.
         ok: whether the check passed.
         found: what was found.
-        remedy: what to do if it failed.
+        remedy: what to do if it failed; "" if ``found`` has it.
     """
 
     name: str
@@ -50,8 +53,8 @@ def examine(image_path: Path) -> Iterator[Check]:
         present = [f"{name} ({library})" for name, library in LIBRARIES.items() if has_library(name)]
         yield Check("OpenGL libraries", bool(present), ", ".join(present) or "none", INSTALL_GL)
     yield _check("OpenGL backend", select_backend, INSTALL_GL)
-    remedy = f"give a writable --image; if OpenGL is at fault, {INSTALL_GL}"
-    yield _check("rendered image", lambda: _render(image_path), remedy)
+    yield Check("compiled scenes", True, _kept())
+    yield _check("rendered image", lambda: _render(image_path), "Give a writable --image.")
 
 
 def _pins() -> Iterator[Check]:
@@ -82,11 +85,24 @@ def _pins() -> Iterator[Check]:
 
 
 def _check(name: str, run: Callable[[], object], remedy: str) -> Check:
-    """Run a check that fails by raising any exception."""
+    """Run a check that fails by raising any exception; the message of a :class:`.UserError` has its own remedy."""
     try:
         return Check(name, True, str(run()))
+    except UserError as error:
+        return Check(name, False, str(error))
     except Exception as error:
         return Check(name, False, f"{type(error).__name__}: {error}", remedy)
+
+
+def _kept() -> str:
+    """Where compiled scenes are kept, or why they aren't: the simulator then starts later, and works."""
+    probe = cache_folder() / f"doctor-{os.getpid()}"
+    try:
+        save(probe, b"")
+        probe.unlink()
+    except OSError as error:
+        return f"not kept in {probe.parent} ({error.strerror}); set XDG_CACHE_HOME for a faster start"
+    return f"kept in {probe.parent}"
 
 
 def _render(path: Path) -> str:

@@ -59,6 +59,12 @@ class StaleCamera(ArmFault):
     remedy = "Check the camera, its cable and its stream."
 
 
+class BlindCamera(ArmFault):
+    """The camera's images show nothing, stay the same while the arm moves, or have another size than before."""
+
+    remedy = "Look at the camera's image: check lens, light, cable and stream, and that it sees the arm."
+
+
 class AgentSilent(ArmFault):
     """The agent has sent no command for too long."""
 

@@ -12,6 +12,17 @@ from vjepa_sim.envs.pose import STATE_DIM
 from vjepa_sim.envs.sim_env import SimEnv
 
 
+class HindsightSimEnv(SimEnv):
+    """A :class:`.SimEnv` with ``compute_reward``, which libraries look for in ``env.unwrapped`` and nowhere else.
+
+    The others lack it: Stable-Baselines3 takes each environment that has it for a goal-conditioned one.
+    """
+
+    def compute_reward(self, achieved_goal: np.ndarray, desired_goal: np.ndarray, info: object = None) -> np.ndarray:
+        """See :meth:`GoalConditioned.compute_reward`."""
+        return self.reward_of(achieved_goal, desired_goal)
+
+
 class GoalConditioned(gymnasium.Wrapper):
     """A :class:`.SimEnv` whose observation holds the achieved and the desired goal as vectors.
 
@@ -53,8 +64,14 @@ class GoalConditioned(gymnasium.Wrapper):
         return self._observe(), float(reward), terminated, truncated, info
 
     def compute_reward(self, achieved_goal: np.ndarray, desired_goal: np.ndarray, info: object = None) -> np.ndarray:
-        """See :meth:`.GoalImageEnv.compute_reward`; for the goals of an observation, the reward of its step."""
-        return self._env.compute_reward(achieved_goal, desired_goal, info)
+        """Reward [...] of achieved and desired goals [..., K]; for the goals of an observation, that of its step.
+
+        Args:
+            achieved_goal: achieved goals, in the units of :attr:`.Task.measures`.
+            desired_goal: desired goals.
+            info: unused; learners give it.
+        """
+        return self._env.reward_of(achieved_goal, desired_goal)
 
     def _observe(self) -> dict[str, np.ndarray]:
         env = self._env

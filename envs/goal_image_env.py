@@ -10,12 +10,17 @@ import numpy as np
 
 from vjepa_sim.envs.arm import Arm
 from vjepa_sim.envs.errors import UserError, unknown_name
-from vjepa_sim.envs.observation import Goal, Observation, check_image
+from vjepa_sim.envs.exclusive import Exclusive
+from vjepa_sim.envs.observation import Goal, Observation, check_image, check_steps
 from vjepa_sim.envs.pose import ACTION_DIM, STATE_BOUND, STATE_DIM
 from vjepa_sim.envs.safety import SafetyEnvelope, SafetyLimits
 from vjepa_sim.envs.tasks import TASKS, Progress, Task
 
 REWARDS = ("sparse", "dense")
+
+
+class EnvClosed(UserError, gymnasium.error.ClosedEnvironmentError):
+    """The environment was closed."""
 
 
 class GoalImageEnv(gymnasium.Env):
@@ -35,11 +40,12 @@ class GoalImageEnv(gymnasium.Env):
     the last goal, NaN if unknown), ``stamp`` in seconds, ``clipped`` (what the safety envelope changed, in words);
     after a step ``action_sent`` (the action [7] that was executed), after a reset ``goals``.
 
+    All arrays that it returns are copies, to draw on or to change. Two threads can't use it at once.
+
     Attributes:
         task: see :class:`.Task`.
         arm: the safety envelope around the arm.
         arm_name, gripper: names of arm and gripper.
-        goals: goals of the present episode, in order.
         progress: result of the task's own test for the newest observation; None where a person decides.
     """
 
@@ -85,11 +91,12 @@ class GoalImageEnv(gymnasium.Env):
         self.observation_space = gymnasium.spaces.Dict({"rgb": image, "state": state, "goal": image})
         step = limits.step.astype(np.float32)
         self.action_space = gymnasium.spaces.Box(-step, step, (ACTION_DIM,), np.float32)
-        self.goals: list[Goal] = []
         self.progress: Progress | None = None
         self._reward, self._image_shape = reward, image_shape
         self._observation: Observation | None = None
+        self._goals: tuple[Goal, ...] = ()
         self._steps, self._closed = 0, False
+        self._exclusive = Exclusive("environment")
 
     # --- what the subclasses differ in ------------------------------------------------------------------------
 
@@ -114,7 +121,12 @@ class GoalImageEnv(gymnasium.Env):
     @property
     def budget(self) -> int:
         """Control steps of the present episode, the sum over its goals; before a reset, the task's budget."""
-        return sum(goal.steps for goal in self.goals) or self.task.budget
+        return sum(goal.steps for goal in self._goals) or self.task.budget
+
+    @property
+    def goals(self) -> list[Goal]:
+        """Goals of the present episode, in order."""
+        return [goal.copy() for goal in self._goals]
 
     @property
     def task_description(self) -> str:
@@ -129,9 +141,7 @@ class GoalImageEnv(gymnasium.Env):
     @property
     def observation(self) -> Observation:
         """The newest observation, as an agent is given it."""
-        if self._observation is None:
-            raise gymnasium.error.ResetNeeded("Call reset() before asking for an observation.")
-        return self._observation
+        return self._newest("asking for an observation").copy()
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[dict, dict]:
         """Begin an episode.
@@ -146,18 +156,23 @@ class GoalImageEnv(gymnasium.Env):
             metres, radians and closedness.
 
         Raises:
-            UserError: an option is unknown, a goal is not a :class:`.Goal` or differs in shape from the camera's
-                images, or the environment is closed.
+            UserError: an option is unknown, or a goal is not a :class:`.Goal` or differs in shape from the camera's
+                images; the episode before can go on.
+            EnvClosed: the environment is closed.
             ArmFault: the arm can't be controlled, or an earlier fault.
         """
-        self._check_open()
-        super().reset(seed=seed)
-        options = self._checked(options)
-        self.goals = self._begin(self._given(options), options)
-        self._observation = self.arm.reset()
-        self._steps = 0
-        self.progress = self._judge()
-        return self._as_dict(), {**self._info(), "goals": self.goals}
+        with self._exclusive:
+            self._check_open()
+            options = self._checked(options)
+            given = self._given(options)
+            super().reset(seed=seed)
+            self._observation = None  # until an episode has begun
+            self._goals = tuple(self._begin(given, options))
+            observation = self.arm.reset()
+            self._steps = 0
+            self.progress = self._judge()
+            self._observation = observation
+            return self._as_dict(), {**self._info(), "goals": self.goals}
 
     def step(self, action: np.ndarray) -> tuple[dict, float, bool, bool, dict]:
         """Move for one control period.
@@ -172,35 +187,34 @@ class GoalImageEnv(gymnasium.Env):
 
         Raises:
             UserError: the action does not have shape (7,) or is not finite; nothing has moved then.
+            EnvClosed: the environment is closed.
             ArmFault: what stopped the arm.
         """
-        self._check_open()
-        if self._observation is None:
-            raise gymnasium.error.ResetNeeded("Call reset() before step().")
-        sent = self.arm.command(action)
-        self._observation = self.arm.observe()
-        self._steps += 1
-        self.progress = self._judge()
-        truncated = self._steps >= self.budget
-        return self._as_dict(), self._reward_now(), False, truncated, {**self._info(), "action_sent": sent}
+        with self._exclusive:
+            self._newest("step()")
+            sent = self.arm.command(action)
+            self._observation = self.arm.observe()
+            self._steps += 1
+            self.progress = self._judge()
+            truncated = self._steps >= self.budget
+            return self._as_dict(), self._reward_now(), False, truncated, {**self._info(), "action_sent": sent}
 
-    def compute_reward(self, achieved_goal: np.ndarray, desired_goal: np.ndarray, info: object = None) -> np.ndarray:
+    def reward_of(self, achieved: np.ndarray, desired: np.ndarray) -> np.ndarray:
         """Reward [...] of achieved and desired goals [..., K] in the units of :attr:`.Task.measures`.
 
         Args:
-            achieved_goal: achieved goals, such as :attr:`.Progress.achieved` of a step.
-            desired_goal: desired goals, such as :attr:`.Progress.desired`.
-            info: unused; learners give it.
+            achieved: achieved goals, such as :attr:`.Progress.achieved` of a step.
+            desired: desired goals, such as :attr:`.Progress.desired`.
 
         Returns:
             float64 [...]; for the progress of a step, the reward of that step.
         """
         measure = self.task.dense_reward if self._reward == "dense" else self.task.is_success
-        return np.asarray(measure(np.asarray(achieved_goal), np.asarray(desired_goal)), np.float64)
+        return np.asarray(measure(np.asarray(achieved), np.asarray(desired)), np.float64)
 
     def render(self) -> np.ndarray | None:
         """The camera's newest image, uint8 [H, W, 3], when made with ``render_mode="rgb_array"``."""
-        return self.observation.rgb.copy() if self.render_mode == "rgb_array" else None
+        return self._newest("render()").rgb.copy() if self.render_mode == "rgb_array" else None
 
     def close(self) -> None:
         """Bring the arm to rest and release arm and camera. May be called twice."""
@@ -210,7 +224,15 @@ class GoalImageEnv(gymnasium.Env):
 
     # --- implementation ---------------------------------------------------------------------------------------
 
+    def _newest(self, purpose: str) -> Observation:
+        """The newest observation itself, which must not be handed out."""
+        self._check_open()
+        if self._observation is None:
+            raise gymnasium.error.ResetNeeded(f"Call reset() before {purpose}.")
+        return self._observation
+
     def _checked(self, options: dict[str, Any] | None) -> dict[str, Any]:
+        """Reset options, checked before any state changes."""
         options = {} if options is None else options
         if not isinstance(options, dict):
             raise UserError(f"options must be a dict such as {{'goal': image}}; a {type(options).__name__} was given.")
@@ -226,26 +248,27 @@ class GoalImageEnv(gymnasium.Env):
         height, width, _ = self._image_shape
         if "goal" in options:
             return [Goal(check_image(options["goal"], height, width, "goal image").copy(), self.task.budget)]
-        goals = list(options.get("goals", []))
+        if "goals" not in options:
+            return []
+        goals = options["goals"]
+        expected = "Reset option 'goals': expected a list of one or more vjepa_sim.envs.observation.Goal"
+        if not isinstance(goals, (list, tuple)) or not goals:
+            given = "an empty one" if isinstance(goals, (list, tuple)) else f"a {type(goals).__name__}"
+            raise UserError(f"{expected}; {given} was given. A single image is given as 'goal'.")
         for goal in goals:
             if not isinstance(goal, Goal):
-                raise UserError(
-                    "Reset option 'goals': expected a list of vjepa_sim.envs.observation.Goal; it holds a "
-                    f"{type(goal).__name__}. A single image is given as 'goal'."
-                )
+                raise UserError(f"{expected}; it holds a {type(goal).__name__}. A single image is given as 'goal'.")
             check_image(goal.rgb, height, width, "goal image")
-        return goals
+            check_steps(goal.steps)
+        return [goal.copy() for goal in goals]
 
     def _reward_now(self) -> float:
         progress = self.progress
-        return 0.0 if progress is None else float(self.compute_reward(progress.achieved, progress.desired))
+        return 0.0 if progress is None else float(self.reward_of(progress.achieved, progress.desired))
 
     def _as_dict(self) -> dict[str, np.ndarray]:
-        return {
-            "rgb": self.observation.rgb.copy(),
-            "state": self.observation.state.copy(),
-            "goal": self.goals[-1].rgb.copy(),
-        }
+        observation = self.observation
+        return {"rgb": observation.rgb, "state": observation.state, "goal": self._goals[-1].rgb.copy()}
 
     def _info(self) -> dict[str, Any]:
         progress = self.progress
@@ -253,7 +276,7 @@ class GoalImageEnv(gymnasium.Env):
             "is_success": progress is not None and progress.success,
             "error": self._error_unjudged() if progress is None else progress.error,
             "judge": "operator" if progress is None else "task",
-            "stamp": self.observation.stamp,
+            "stamp": self._newest("asking for info").stamp,
             "clipped": list(self.arm.clipped),
         }
 
@@ -263,7 +286,7 @@ class GoalImageEnv(gymnasium.Env):
 
     def _check_open(self) -> None:
         if self._closed:
-            raise UserError("This environment was closed; make a new one.")
+            raise EnvClosed("This environment was closed; make a new one.")
 
 
 def check_modes(reward: str, render_mode: str | None) -> None:

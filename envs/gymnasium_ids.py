@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import gymnasium
 
 from vjepa_sim.envs.arms import ARMS, ArmSpec
 from vjepa_sim.envs.errors import UserError
 from vjepa_sim.envs.tasks import TASKS, Task
+
+_parts: dict[str, tuple[str, str]] = {}  # task and arm of each id
 
 
 def env_id(task: str, arm: str = "panda") -> str:
@@ -24,16 +28,45 @@ def register(task: type[Task], arm: ArmSpec) -> None:
     Raises:
         UserError: another task and arm have the same titles, and so the same id.
     """
-    parts = {"task": task.name, "arm": arm.name}
-    if _id(task, arm) not in gymnasium.registry:
-        gymnasium.register(_id(task, arm), entry_point="vjepa_sim.envs.backends:make", kwargs=parts)
-        return
-    present = gymnasium.registry[_id(task, arm)].kwargs
-    if present != parts:  # each pair is registered with its task and again with its arm
-        raise UserError(
-            f"Task {task.name!r} with arm {arm.name!r} would have the id {_id(task, arm)}, which task "
-            f"{present['task']!r} with arm {present['arm']!r} has already. Give yours another title."
+    name, parts = _id(task, arm), (task.name, arm.name)
+    if name not in gymnasium.registry:
+        gymnasium.register(
+            name,
+            entry_point="vjepa_sim.envs.gymnasium_ids:make",
+            kwargs={"registered": name},  # and not task and arm, which a caller's arguments would replace unnoticed
+            disable_env_checker=True,  # it fails at every step after a first reset() with an error
         )
+        _parts[name] = parts
+    elif _parts.get(name) != parts:  # each pair is registered with its task and again with its arm
+        other_task, other_arm = _parts.get(name, ("?", "?"))
+        raise UserError(
+            f"Task {task.name!r} with arm {arm.name!r} would have the id {name}, which task {other_task!r} with arm "
+            f"{other_arm!r} has already. Give yours another title."
+        )
+
+
+def make(registered: str, task: str | None = None, arm: str | None = None, **settings: Any) -> gymnasium.Env:
+    """The environment of an id, for :func:`gymnasium.make`.
+
+    Args:
+        registered: id of a task and an arm.
+        task: name of the id's task, or None.
+        arm: name of the id's arm, or None.
+        settings: further arguments of :func:`.backends.make`.
+
+    Raises:
+        UserError: task or arm are not those of the id, or a setting is unknown.
+    """
+    from vjepa_sim.envs.backends import make as make_env
+
+    own_task, own_arm = _parts[registered]
+    wanted = (task or own_task, arm or own_arm)
+    if wanted != (own_task, own_arm):
+        raise UserError(
+            f"{registered} is task {own_task!r} with arm {own_arm!r}. For task {wanted[0]!r} with arm {wanted[1]!r}, "
+            f"use {env_id(*wanted)}."
+        )
+    return make_env(own_task, arm=own_arm, **settings)
 
 
 def register_all() -> None:

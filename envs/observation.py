@@ -25,6 +25,10 @@ class Observation:
     state: np.ndarray
     stamp: float
 
+    def copy(self) -> Observation:
+        """The same observation with arrays of its own."""
+        return replace(self, rgb=self.rgb.copy(), state=self.state.copy())
+
 
 @dataclass(frozen=True)
 class Goal:
@@ -41,6 +45,10 @@ class Goal:
     steps: int
     state: np.ndarray | None = None
     name: str = "goal"
+
+    def copy(self) -> Goal:
+        """The same goal with arrays of its own."""
+        return replace(self, rgb=self.rgb.copy(), state=None if self.state is None else self.state.copy())
 
     def image_alone(self) -> Goal:
         """The same goal without the arm's state, for agents that are given the image only."""
@@ -59,6 +67,12 @@ def check_image(image: object, height: int, width: int, what: str = "image") -> 
             f"({height}, {width}, 3). Resize it, or make the environment with a matching `size=`."
         )
     return array
+
+
+def check_steps(steps: object) -> None:
+    """Raise :class:`.UserError` if the steps of a goal are not a whole number of 1 or more."""
+    if not isinstance(steps, (int, np.integer)) or isinstance(steps, bool) or steps < 1:
+        raise UserError(f"A goal of {steps!r} steps: expected a whole number of 1 or more.")
 
 
 def check_action(action: object) -> np.ndarray:

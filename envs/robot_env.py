@@ -69,17 +69,24 @@ class RobotEnv(GoalImageEnv):
 
     def flange_distance(self) -> float:
         """Metres from the flange to its position in the last goal; NaN if that was captured without a state."""
-        wanted = self.goals[-1].state
+        wanted = self._goals[-1].state if self._goals else None
         if wanted is None:
             return float("nan")
-        return float(np.linalg.norm(self.observation.state[POSITION] - wanted[POSITION]))
+        return float(np.linalg.norm(self._newest("flange_distance()").state[POSITION] - wanted[POSITION]))
 
-    def _begin(self, given: list[Goal], options: dict[str, Any]) -> list[Goal]:
+    def __getstate__(self) -> dict[str, Any]:
+        raise UserError("An environment on a robot can't be copied or pickled: a robot has one owner. Make a new one.")
+
+    def _given(self, options: dict[str, Any]) -> list[Goal]:
+        given = super()._given(options)
         if not given:
             raise UserError(
                 "A robot needs a goal image: reset(options={'goal': image}) or {'goals': [Goal, …]}. "
                 "`vjepa-sim capture-goal` takes such images."
             )
+        return given
+
+    def _begin(self, given: list[Goal], options: dict[str, Any]) -> list[Goal]:
         return given
 
     def _judge(self) -> Progress | None:

@@ -78,6 +78,43 @@ class SafetyLimits:
         """Largest absolute action [7]."""
         return np.array([self.max_translation] * 3 + [self.max_rotation] * 3 + [self.max_gripper])
 
+    def check(self, status: ArmStatus) -> None:
+        """Compare a status with the limits; an arm calls it, a real one in every tick of its servo.
+
+        Raises:
+            ArmFault: a limit is exceeded; its subclass is the kind of limit.
+        """
+        if not np.all(np.isfinite(status.state)):
+            raise NotFinite(f"The measured state {_words(status.state)} is not finite.")
+        _limit(StaleRobotClock, "max_clock_age", status.clock_age, self, "s since the robot's clock last moved")
+        _limit(StaleCamera, "max_camera_age", status.camera_age, self, "s since the last image")
+        _limit(AgentSilent, "max_silence", status.silence, self, "s without a command")
+        _limit(ForceExceeded, "max_force", status.force, self, "N at the flange")
+        if status.joints is not None and status.joints_low is not None and status.joints_high is not None:
+            room = np.minimum(status.joints - status.joints_low, status.joints_high - status.joints)
+            if room.min() < self.joint_margin:
+                raise JointNearLimit(
+                    f"Joint {room.argmin() + 1} is {room.min():.3f} rad from its limit; at least "
+                    f"{self.joint_margin} must be kept.",
+                    "joint_margin",
+                    float(room.min()),
+                )
+        place = status.state[pose.POSITION]
+        # After the others: these hold on the way home too, which may begin outside of the workspace.
+        outside = np.maximum(np.array(self.workspace_low) - place, place - np.array(self.workspace_high)).max()
+        if outside > self.workspace_margin:
+            raise OutOfWorkspace(
+                f"The flange is at {_words(place)}, {outside * 100:.1f} cm outside the box from "
+                f"{_words(np.array(self.workspace_low))} to {_words(np.array(self.workspace_high))}.",
+                "workspace_margin",
+                float(outside),
+            )
+        if status.arrived:
+            away = float(np.linalg.norm(status.target[pose.POSITION] - place))
+            turned = float(np.linalg.norm(pose.rotation_vector(status.target, status.state)))
+            _limit(UnreachablePose, "max_unreached", away, self, "m from the commanded position")
+            _limit(UnreachablePose, "max_unturned", turned, self, "rad from the commanded rotation")
+
 
 def check_limits(limits: object) -> SafetyLimits:
     """Return ``limits`` if they are :class:`SafetyLimits`, else raise :class:`.UserError`."""
@@ -113,7 +150,7 @@ class SafetyEnvelope:
         self.arm = arm
         self.limits = SafetyLimits() if limits is None else check_limits(limits)
         self.clipped: list[str] = []
-        arm.watch(self.check)
+        arm.watch(self.limits.check)  # not a method of this object: the arm would own its owner
 
     @property
     def period(self) -> float:
@@ -178,44 +215,6 @@ class SafetyEnvelope:
     def status(self) -> ArmStatus:
         """See :meth:`.Arm.status`."""
         return self.arm.status()
-
-    def check(self, status: ArmStatus) -> None:
-        """Compare a status with the limits; called by the arm, on a real one in every tick of its servo.
-
-        Raises:
-            ArmFault: a limit is exceeded; its subclass is the kind of limit.
-        """
-        limits = self.limits
-        if not np.all(np.isfinite(status.state)):
-            raise NotFinite(f"The measured state {_words(status.state)} is not finite.")
-        _limit(StaleRobotClock, "max_clock_age", status.clock_age, limits, "s since the robot's clock last moved")
-        _limit(StaleCamera, "max_camera_age", status.camera_age, limits, "s since the last image")
-        _limit(AgentSilent, "max_silence", status.silence, limits, "s without a command")
-        _limit(ForceExceeded, "max_force", status.force, limits, "N at the flange")
-        if status.joints is not None and status.joints_low is not None and status.joints_high is not None:
-            room = np.minimum(status.joints - status.joints_low, status.joints_high - status.joints)
-            if room.min() < limits.joint_margin:
-                raise JointNearLimit(
-                    f"Joint {room.argmin() + 1} is {room.min():.3f} rad from its limit; at least "
-                    f"{limits.joint_margin} must be kept.",
-                    "joint_margin",
-                    float(room.min()),
-                )
-        place = status.state[pose.POSITION]
-        # After the others: these hold on the way home too, which may begin outside of the workspace.
-        outside = np.maximum(np.array(limits.workspace_low) - place, place - np.array(limits.workspace_high)).max()
-        if outside > limits.workspace_margin:
-            raise OutOfWorkspace(
-                f"The flange is at {_words(place)}, {outside * 100:.1f} cm outside the box from "
-                f"{_words(np.array(limits.workspace_low))} to {_words(np.array(limits.workspace_high))}.",
-                "workspace_margin",
-                float(outside),
-            )
-        if status.arrived:
-            away = float(np.linalg.norm(status.target[pose.POSITION] - place))
-            turned = float(np.linalg.norm(pose.rotation_vector(status.target, status.state)))
-            _limit(UnreachablePose, "max_unreached", away, limits, "m from the commanded position")
-            _limit(UnreachablePose, "max_unturned", turned, limits, "rad from the commanded rotation")
 
     def close(self) -> None:
         """See :meth:`.Arm.close`."""

@@ -12,10 +12,10 @@ from vjepa_sim.envs.engine import mujoco
 from vjepa_sim.envs.errors import UserError
 from vjepa_sim.envs.goal_image_env import GoalImageEnv, check_modes
 from vjepa_sim.envs.observation import Goal
-from vjepa_sim.envs.safety import SafetyLimits, default_limits
-from vjepa_sim.envs.scene.cameras import LEFT, Viewpoint
+from vjepa_sim.envs.safety import SafetyLimits, check_limits, default_limits
+from vjepa_sim.envs.scene.cameras import LEFT, Viewpoint, check_viewpoint
 from vjepa_sim.envs.scene.stage import Stage
-from vjepa_sim.envs.scene.variation import ASPECTS, Variation, nominal_cameras, sample_variation
+from vjepa_sim.envs.scene.variation import ASPECTS, Variation, check_strength, nominal_cameras, sample_variation
 from vjepa_sim.envs.simulation.renderer import Renderer
 from vjepa_sim.envs.simulation.sim_arm import SimArm
 from vjepa_sim.envs.simulation.simulation import PERIOD, Simulation, Snapshot
@@ -88,14 +88,11 @@ class SimEnv(GoalImageEnv):
             UserError: a name is unknown, a number out of range, or the task can't be done with the arm or the object.
         """
         check_modes(reward, render_mode)
-        if viewpoint is not None and (not isinstance(viewpoint, Viewpoint) or viewpoint.body != LEFT.viewpoint.body):
-            raise UserError(
-                f"viewpoint={viewpoint!r}: expected a vjepa_sim.envs.scene.cameras.Viewpoint, fixed in the world."
-            )
+        check_viewpoint(viewpoint)
         # Raises for bad settings now, not at the first reset.
         sample_variation(np.random.default_rng(0), randomize, aspects=vary)
         select_goals([], goals)
-        limits = limits or default_limits(arm, gripper)
+        limits = default_limits(arm, gripper) if limits is None else check_limits(limits)
         self._viewpoint = viewpoint or LEFT.viewpoint
         self._vary, self._protocol = vary, goals
         self.randomize = randomize
@@ -133,11 +130,12 @@ class SimEnv(GoalImageEnv):
 
     def save(self) -> Saved:
         """Snapshot of this episode: appearance, goals, physics, servo, and the task's own counters."""
+        self._newest("save()")
         task = copy.deepcopy(self.task)
         return Saved(
             simulation=self.simulation.save(),
             variation=self.variation,
-            goals=tuple(self.goals),
+            goals=self._goals,
             task=task,
             progress=self.progress,
             steps=self._steps,
@@ -145,11 +143,20 @@ class SimEnv(GoalImageEnv):
 
     def restore(self, saved: Saved) -> None:
         """Continue from a snapshot, bit for bit, also after other episodes."""
-        self.variation, self.goals = saved.variation, list(saved.goals)
+        self._check_open()
+        self.variation, self._goals = saved.variation, saved.goals
         self._stage.apply(self.variation)
         self.simulation.restore(saved.simulation)
         self.task, self.progress, self._steps = copy.deepcopy(saved.task), saved.progress, saved.steps
         self._observation = self.arm.observe()
+
+    def __copy__(self) -> SimEnv:
+        raise UserError("A shallow copy would share the simulation with this environment. Use copy.deepcopy.")
+
+    def _checked(self, options: dict[str, Any] | None) -> dict[str, Any]:
+        options = super()._checked(options)
+        check_strength(options.get("randomize", self.randomize))
+        return options
 
     def _begin(self, given: list[Goal], options: dict[str, Any]) -> list[Goal]:
         """Sample an episode and its appearance."""

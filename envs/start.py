@@ -73,3 +73,9 @@ class Start:
             )
         except (TypeError, ValueError) as error:
             raise UserError(f"The start {content!r} can't be read ({error}).") from error
+
+
+def check_start(start: object) -> None:
+    """Raise :class:`.UserError` for what is neither None nor a :class:`Start`."""
+    if start is not None and not isinstance(start, Start):
+        raise UserError(f"start={start!r}: expected a vjepa_sim.envs.start.Start, such as start_of() returns.")

@@ -106,7 +106,9 @@ class BrighteningSource:
 
     def read(self):
         time.sleep(0.02)
-        return np.full((16, 16, 3), min(255, 100 * (time.monotonic() - self.opened)), np.uint8)
+        rgb = np.full((16, 16, 3), min(255, 100 * (time.monotonic() - self.opened)), np.uint8)
+        rgb[:4] = 255  # a window
+        return rgb
 
     def reopen(self):
         pass

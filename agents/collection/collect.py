@@ -129,7 +129,7 @@ def _in_parallel(out: Path, config: CollectConfig, missing: list[int], processes
     """Record in several processes; Ctrl-C stops after the running episodes."""
     context = get_context("spawn")  # a renderer's context doesn't survive a fork
     with ProcessPoolExecutor(processes, context, initializer=_start, initargs=(os.getpid(), out, config)) as pool:
-        with _interrupts_blocked():  # inherited by the processes, so that only the parent receives Ctrl-C
+        with _interrupts_blocked():  # inherited by the processes, so that only the parent receives Ctrl-C and SIGHUP
             futures = [pool.submit(_record, index) for index in missing]
         try:
             for future in as_completed(futures):
@@ -146,7 +146,7 @@ def _in_parallel(out: Path, config: CollectConfig, missing: list[int], processes
 
 @contextmanager
 def _interrupts_blocked() -> Iterator[None]:
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
     try:
         yield
     finally:
@@ -157,9 +157,11 @@ _recorder: Recorder  # of this worker process
 
 
 def _start(parent: int, out: Path, config: CollectConfig) -> None:
-    """Ignore Ctrl-C, which the parent handles by finishing the running episodes; end when the parent is killed."""
+    """Ignore Ctrl-C and a closed terminal, which the parent handles by finishing the running episodes; end when the
+    parent is killed."""
     global _recorder
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
 
     def watch() -> None:
         while os.getppid() == parent:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vjepa_sim.card import Card
+from vjepa_sim.envs.cameras.image_check import image_fault, reduced_grey
 from vjepa_sim.envs.doctor import Check
 from vjepa_sim.envs.errors import UserError
 from vjepa_sim.envs.observation import Goal
@@ -119,6 +120,8 @@ def _camera(env: RobotEnv, goals: list[Goal], camera: dict[str, Any] | None) -> 
     often = "on request" if np.isinf(rate) else f"{rate:.1f} a second"
     oldest = env.arm.limits.max_camera_age
     now = env.robot.camera_card
+    fault = image_fault(reduced_grey(env.robot.glimpse().rgb))
+    empty = [goal.name for goal in goals if image_fault(reduced_grey(goal.rgb))]
     again = "Capture the goals again with this camera: vjepa-sim capture-goal."
     return [
         Check(
@@ -128,15 +131,24 @@ def _camera(env: RobotEnv, goals: list[Goal], camera: dict[str, Any] | None) -> 
             "Give the camera a faster connection or more light, or close other programs that use it.",
         ),
         Check(
+            "image",
+            not fault,
+            f"it is {fault}" if fault else "it shows something",
+            "Look at the camera's image: take off the lens cap, and check light, exposure and stream.",
+        ),
+        Check(
             "goals",
-            all(goal.rgb.shape == (height, width, 3) for goal in goals),
-            f"{len(goals)} of {goals[0].rgb.shape[1]} × {goals[0].rgb.shape[0]} pixels",
+            not empty and all(goal.rgb.shape == (height, width, 3) for goal in goals),
+            f"{len(goals)} of {goals[0].rgb.shape[1]} × {goals[0].rgb.shape[0]} pixels"
+            + (f"; {', '.join(map(repr, empty))} shows nothing: black, white, dark or of one colour" if empty else ""),
             again,
         ),
         Check(
             "view",
             camera is None or camera == now,
-            f"that of the goals, {_words(now)}"
+            f"{_words(now)}; that of the goals is unknown: see that they show the scene from there"
+            if camera is None
+            else f"that of the goals, {_words(now)}"
             if camera == now
             else f"the goals are from {_words(camera)}, the arm's camera is {_words(now)}",
             again,

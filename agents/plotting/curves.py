@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 from collections import defaultdict
 from pathlib import Path
 
@@ -58,6 +59,8 @@ def read_metrics(run: Path) -> tuple[dict[str, Curve], float]:
             step, time = int(scalars.pop("step")), scalars.pop("time", None)
             times += [] if time is None else [float(time)]
             for name, value in scalars.items():
+                if not math.isfinite(float(value)):  # a loss that diverged has no place in a plot
+                    continue
                 curves[name].append((step, float(value)))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path} is damaged ({error!r}).") from error
@@ -87,13 +90,16 @@ def draw_curves(curves: dict[str, Curve]) -> np.ndarray:
     sheet = Sheet(len(groups), legend=24 * max(len(group) for group in groups.values()))
     for number, (group, named) in enumerate(groups.items()):
         last = max(step for curve in named.values() for step, _ in curve)
-        top = max(value for curve in named.values() for _, value in curve[len(curve) // 20 :])
-        panel = sheet.panel(number, (0, 0), (last, 1.05 * max(top, 1e-9)))
-        panel.axes(_ticks(last), _ticks(top), "step", group)
+        shown = [value for curve in named.values() for _, value in curve[len(curve) // 20 :]]
+        low, top = min(0.0, *shown), max(0.0, *shown)
+        low, top = 1.05 * low, 1.05 * (top if top > low else 1e-9)
+        panel = sheet.panel(number, (0, low), (last, top))
+        panel.axes(_ticks(0, last), _ticks(low, top), "step", group)
         colored = list(zip(named.items(), itertools.cycle(COLORS), strict=False))
         for (_, curve), color in colored:
-            panel.curve([(step, min(value, 1.05 * top)) for step, value in curve], color)
-        panel.names([(f"{name} {curve[-1][1]:.3g}", color) for (name, curve), color in colored])
+            panel.curve([(step, min(max(value, low), top)) for step, value in curve], color)
+        newest = {name: curves[f"{group}/{name}".lstrip("/")][-1][1] for name in named}  # not smoothed
+        panel.names([(f"{name} {newest[name]:.3g}", color) for (name, _), color in colored])
     return sheet.done()
 
 
@@ -104,8 +110,9 @@ def _smoothed(curve: Curve) -> Curve:
     return list(zip(steps[middle].astype(int).tolist(), np.convolve(values, kernel, "valid").tolist(), strict=True))
 
 
-def _ticks(end: float) -> list[float]:
-    """About five round numbers from 0 to ``end``."""
-    step = 10.0 ** np.floor(np.log10(max(end, 1e-9) / 2))
-    step *= next(factor for factor in (1, 2, 5, 10) if end / (step * factor) <= 5)
-    return [float(tick) for tick in np.arange(0, end + 1e-9, step)]
+def _ticks(start: float, end: float) -> list[float]:
+    """About five round numbers from ``start`` to ``end``."""
+    size = max(end - start, 1e-9)
+    step = 10.0 ** np.floor(np.log10(size / 2))
+    step *= next(factor for factor in (1, 2, 5, 10) if size / (step * factor) <= 5)
+    return [float(tick) for tick in np.arange(np.ceil(start / step) * step, end + 1e-9 * size, step)]

@@ -65,4 +65,4 @@ class ArmSpec:
         return joints
 
 
-ARMS: Registry[ArmSpec] = Registry("arm")
+ARMS: Registry[ArmSpec] = Registry("arm", ArmSpec)

@@ -9,20 +9,29 @@ from pathlib import Path
 
 from vjepa_sim.envs.cameras.camera_kind import CAMERA_KINDS, CameraKind
 from vjepa_sim.envs.cameras.grabber import EndOfVideo, FrameSource, Grabber
-from vjepa_sim.envs.cameras.opencv import OpenCVSource, without_password
+from vjepa_sim.envs.cameras.opencv import OpenCVSource, VideoMode, without_password
 from vjepa_sim.envs.cameras.realsense import RealSenseSource
 from vjepa_sim.envs.cameras.zed import ZedSource
 from vjepa_sim.envs.errors import UserError, unknown_name
 from vjepa_sim.envs.safety import SafetyLimits
 
-PLAIN_FORMS = ("0", "/dev/v4l/by-id/…", "http://…", "https://…", "rtsp://…", "file.mp4")  # those of no named kind
+PLAIN_FORMS = (
+    "0",
+    "0?width=1280&height=720&fps=30&fourcc=MJPG",
+    "/dev/v4l/by-id/…",
+    "http://…",
+    "https://…",
+    "rtsp://…",
+    "file.mp4",
+)  # those of no named kind
 
 
 def open_camera(text: str, max_age: float = SafetyLimits.max_camera_age) -> Grabber:
     """Open a camera and start to grab from it.
 
     Args:
-        text: number or path of a device, address of a stream, video file, or one of :data:`.CAMERA_KINDS` with or
+        text: number or path of a device, with or without a :class:`.VideoMode` after a question mark; address of a
+            stream, video file, or one of :data:`.CAMERA_KINDS` with or
             without an address, such as ``realsense:SERIAL``; see :func:`camera_forms`.
         max_age: seconds after which an image is too old to act on.
 
@@ -46,8 +55,10 @@ def _open_source(text: str) -> FrameSource:
     kind, _, address = text.partition(":")
     if kind in CAMERA_KINDS:
         return CAMERA_KINDS[kind].open(address)
-    if _is_device(text) or text.startswith(("http://", "https://", "rtsp://")):
-        return OpenCVSource(_address(text))
+    if _is_device(text):
+        return _open_device(text)
+    if text.startswith(("http://", "https://", "rtsp://")):
+        return OpenCVSource(text)
     if "://" not in text and (Path(text).suffix or Path(text).is_file()):
         return OpenCVSource(text)
     raise unknown_name("camera", without_password(text), camera_forms())
@@ -56,15 +67,16 @@ def _open_source(text: str) -> FrameSource:
 def _open_left_half(device: str) -> OpenCVSource:
     if not _is_device(device):
         raise unknown_name("camera", f"zed-uvc:{device}", camera_forms())
-    return OpenCVSource(_address(device), left_half=True)
+    return _open_device(device, left_half=True)
 
 
 def _is_device(text: str) -> bool:
-    return text.isdecimal() or text.startswith("/dev/")
+    return text.partition("?")[0].isdecimal() or text.startswith("/dev/")
 
 
-def _address(text: str) -> int | str:
-    return int(text) if text.isdecimal() else text
+def _open_device(text: str, left_half: bool = False) -> OpenCVSource:
+    device, _, mode = text.partition("?")
+    return OpenCVSource(int(device) if device.isdecimal() else device, left_half, VideoMode.parse(mode))
 
 
 for _kind in (
@@ -82,6 +94,7 @@ __all__ = [
     "Grabber",
     "OpenCVSource",
     "RealSenseSource",
+    "VideoMode",
     "ZedSource",
     "camera_forms",
     "open_camera",

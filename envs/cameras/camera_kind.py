@@ -24,4 +24,4 @@ class CameraKind:
     forms: tuple[str, ...]
 
 
-CAMERA_KINDS: Registry[CameraKind] = Registry("camera")
+CAMERA_KINDS: Registry[CameraKind] = Registry("camera", CameraKind)

@@ -3,21 +3,88 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import Any
+from urllib.parse import parse_qsl
 
 import numpy as np
 
 from vjepa_sim.envs.cameras.grabber import EndOfVideo
-from vjepa_sim.envs.errors import UserError
+from vjepa_sim.envs.errors import UserError, unknown_name
 
 OPEN_TIMEOUT = 3.0  # s
 READ_TIMEOUT = 1.0  # s: a capture that exceeded it is unusable and must be opened again
 DEFAULT_RATE = 30.0  # 1/s, for a file without a frame rate
 BACKLOG_LIMIT = 2.0  # s: the limit for a stream whose images come faster than its frame rate
+CREDENTIALS = re.compile(r"://[^/?#\s]*@")  # up to the last @ before the path: a password may contain one
+SECRET = re.compile(r"([?&](?:user|pass|pwd|token|key|secret|auth)[^=&#\s]*=)[^&#\s]*", re.IGNORECASE)
+RATE_TOLERANCE = 0.01  # share; 29.97 is sent where 30 was asked for
 SIDE_BY_SIDE = 2.0  # width / height: a stereo pair is wider than this, no single image is
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoMode:
+    """What is asked of a webcam; None leaves its default.
+
+    Attributes:
+        width, height: size of the images, pixels.
+        fps: images per second.
+        fourcc: pixel format, four letters such as ``MJPG``; many webcams send large images at full rate in that one
+            only.
+    """
+
+    width: int | None = None
+    height: int | None = None
+    fps: float | None = None
+    fourcc: str | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> VideoMode:
+        """A mode such as ``width=1280&height=720&fps=30&fourcc=MJPG``; "" for all defaults.
+
+        Raises:
+            UserError: a name is unknown, given twice, or its value is invalid.
+        """
+        kinds = {"width": int, "height": int, "fps": float, "fourcc": str}
+        given: dict[str, Any] = {}
+        for name, value in parse_qsl(text, keep_blank_values=True):
+            if name not in kinds:
+                raise unknown_name("setting of a webcam", name, kinds)
+            try:
+                given[name] = kinds[name](value)
+                good = len(value) == 4 and value.isascii() if name == "fourcc" else 0 < given[name] < 1e5
+            except ValueError:
+                good = False
+            if not good:
+                raise UserError(
+                    f"{name}={value!r} is no setting of a webcam: expected, for example, "
+                    "0?width=1280&height=720&fps=30&fourcc=MJPG."
+                )
+        return cls(**given)
+
+    def ask(self, capture: Any, cv2: Any) -> list[str]:
+        """Ask a capture for this mode; returns what it does otherwise, in words."""
+        wanted = {  # the format first: sizes and rates depend on it
+            cv2.CAP_PROP_FOURCC: None if self.fourcc is None else cv2.VideoWriter.fourcc(*self.fourcc),
+            cv2.CAP_PROP_FRAME_WIDTH: self.width,
+            cv2.CAP_PROP_FRAME_HEIGHT: self.height,
+            cv2.CAP_PROP_FPS: self.fps,
+        }
+        names = dict(zip(wanted, ("fourcc", "width", "height", "fps"), strict=True))
+        for key, value in wanted.items():
+            if value is not None:
+                capture.set(key, value)
+        otherwise = []
+        for key, value in wanted.items():
+            found = capture.get(key)
+            if value is not None and abs(found - value) > RATE_TOLERANCE * value:
+                words = int(found).to_bytes(4, "little").decode(errors="replace") if names[key] == "fourcc" else found
+                otherwise.append(f"{names[key]} {words:g}" if isinstance(words, float) else f"{names[key]} {words!r}")
+        return otherwise
 
 
 class OpenCVSource:
@@ -30,18 +97,19 @@ class OpenCVSource:
             stream, or video file.
         left_half: whether to keep only the left half of every image: as a webcam, a ZED sends the images of both
             lenses side by side.
+        mode: size, rate and format that a webcam is asked for.
 
     Raises:
-        UserError: OpenCV is missing, or the address can't be opened.
+        UserError: OpenCV is missing, the address can't be opened, or a webcam does not send what it is asked for.
     """
 
-    def __init__(self, address: int | str, left_half: bool = False):
+    def __init__(self, address: int | str, left_half: bool = False, mode: VideoMode | None = None):
         try:
             import cv2
         except ImportError as error:
             raise UserError(f"This camera needs OpenCV ({error}): pip install opencv-python") from None
         self._cv2 = cv2
-        self._address, self._left_half = address, left_half
+        self._address, self._left_half, self._mode = address, left_half, mode or VideoMode()
         self._name = f"/dev/video{address}" if isinstance(address, int) else without_password(address)
         self._is_device = isinstance(address, int) or address.startswith("/dev/")
         self._is_file = not self._is_device and "://" not in str(address)
@@ -100,6 +168,13 @@ class OpenCVSource:
         if not capture.isOpened():
             capture.release()
             raise UserError(self._advice())
+        otherwise = self._mode.ask(capture, cv2)
+        if otherwise:
+            capture.release()
+            raise UserError(
+                f"The camera {self._name} does not send what it was asked for, but {', '.join(otherwise)}. `v4l2-ctl "
+                f"--list-formats-ext -d {self._name}` lists its modes."
+            )
         self._period = 1.0 / max(capture.get(cv2.CAP_PROP_FPS) or DEFAULT_RATE, 1.0)
         if not self._is_device and not self._is_file:
             self._skip_backlog(capture)
@@ -137,12 +212,6 @@ class OpenCVSource:
         time.sleep(self._due - now)
 
 
-def without_password(address: str) -> str:
-    """The address without the user name and password of a URL, for printing and logging."""
-    if "://" not in address:
-        return address
-    try:
-        place = urlsplit(address).netloc
-    except ValueError:  # not a URL; opening it raises the error
-        return address
-    return address.replace(place, place.rpartition("@")[2], 1)
+def without_password(text: str) -> str:
+    """The text without user names, passwords and access tokens of URLs in it, for printing, logging and files."""
+    return SECRET.sub(r"\1…", CREDENTIALS.sub("://", text))

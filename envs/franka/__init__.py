@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from vjepa_sim.envs.cameras import open_camera
@@ -28,7 +29,17 @@ def open_driver(kind: str, host: str) -> Driver:
         UserError: there is no such driver, it is not installed, or it does not speak this robot's protocol version.
         ArmFault: the robot does not answer.
     """
+    _check_host(host)
     return DRIVERS[kind].connect(host)
+
+
+def _check_host(host: str) -> None:
+    """Refuse ports, URLs and IPv6: the robot's ports are fixed, and its libraries use IPv4."""
+    if not re.fullmatch(r"[\w.-]+", host):
+        raise UserError(
+            f"host={host!r}: expected the name or the IPv4 address of the robot's control box, such as 172.16.0.2, "
+            "without a port; the robot's ports are fixed, and its libraries don't support IPv6."
+        )
 
 
 def open_arm(

@@ -13,6 +13,7 @@ import numpy as np
 from vjepa_sim.envs import pose
 from vjepa_sim.envs.arms.panda import JOINTS_HIGH, JOINTS_LOW, PANDA
 from vjepa_sim.envs.cameras import Grabber
+from vjepa_sim.envs.cameras.image_check import ImageWatch
 from vjepa_sim.envs.errors import UserError
 from vjepa_sim.envs.faults import ArmFault, GripperFault, OutOfWorkspace
 from vjepa_sim.envs.franka.driver import Driver
@@ -85,6 +86,7 @@ class FrankaArm:
         self._driver, self._gripper, self._camera = driver, gripper, camera
         self.description, self.camera_card = driver.description, {"address": camera.name}
         self._max_force = max_force
+        self._images = ImageWatch(camera.name)
         self._check: Callable[[ArmStatus], None] = lambda status: None
         self._usual = servo or ServoSettings()
         self._servo = Servo(driver, self._usual, self._watch)
@@ -125,14 +127,26 @@ class FrankaArm:
         self._sent = self._commanded = self._measured(here)
         self._servo.wait(self._at_rest, self._settle_time)
         self._arrived_at = self._agents_turn = time.monotonic()
+        self._images.begin()
         return self.observe()
 
     def observe(self) -> Observation:
-        """An image that arrived after the last motion had settled, and the state at that time."""
+        """An image that arrived after the last motion had settled, and the state at that time.
+
+        Raises:
+            BlindCamera: the image shows nothing, is frozen, or has another size than before; the arm is stopped.
+            ArmFault: any other fault.
+        """
         self._servo.raise_fault()
         self._check_gripper()
         rgb, stamp = self._camera.wait_newer(self._arrived_at, FIRST_FRAME_TIME)
-        return Observation(np.array(rgb), self._measured(self.robot_state()).astype(np.float32), stamp)
+        state = self._measured(self.robot_state()).astype(np.float32)
+        try:
+            self._images.check(rgb, state[POSITION])
+        except ArmFault as fault:
+            self._servo.fail(fault)
+            raise
+        return Observation(np.array(rgb), state, stamp)
 
     def command(self, action: np.ndarray) -> np.ndarray:
         """Move for one period, and until the arm is at rest; returns the action [7] that was sent.

@@ -74,7 +74,7 @@ class DriverSpec:
     connect: Callable[[str], Driver]
 
 
-DRIVERS: Registry[DriverSpec] = Registry("driver")
+DRIVERS: Registry[DriverSpec] = Registry("driver", DriverSpec)
 
 
 def needs_in(mode: str) -> str:

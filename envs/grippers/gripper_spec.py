@@ -93,4 +93,4 @@ class GripperSpec:
         return getattr(importlib.import_module(module), name)(address)
 
 
-GRIPPERS: Registry[GripperSpec] = Registry("gripper")
+GRIPPERS: Registry[GripperSpec] = Registry("gripper", GripperSpec)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import fcntl
+import os
 import threading
 from collections.abc import Iterator
 
@@ -32,12 +35,13 @@ class Robotiq2F85:
 
         Raises:
             UserError: pyrobotiqgripper is not installed.
-            GripperFault: no gripper answers at the port within 4 s, or it reports a fault.
+            GripperFault: another program uses the port, no gripper answers there within 4 s, or it reports a fault.
         """
         try:
             import pyrobotiqgripper
         except ImportError as error:
             raise UserError('A Robotiq gripper needs pyrobotiqgripper: pip install "vjepa-sim[robotiq]"') from error
+        _check_free(port)
         self.port, self.speed, self.force = port, speed, force
         self._one_at_a_time = threading.Lock()
         self._closed = False
@@ -116,3 +120,21 @@ class Robotiq2F85:
             finally:
                 if self._closed:
                     self._gripper.disconnect()
+
+
+def _check_free(port: str) -> None:
+    """Raise :class:`.GripperFault` if another program has the serial port open; other errors show when it is opened."""
+    with contextlib.suppress(FileNotFoundError, PermissionError):
+        descriptor = -1
+        try:
+            descriptor = os.open(port, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # as serial libraries lock it
+        except OSError as error:
+            if error.errno in (errno.EBUSY, errno.EAGAIN):
+                raise GripperFault(
+                    f"Another program uses the serial port {port}; `fuser -v {port}` shows which one. End it."
+                ) from None
+            raise
+        finally:
+            if descriptor >= 0:
+                os.close(descriptor)

@@ -138,7 +138,7 @@ class TwinSource:
         self._blocked(closed if held else None)
 
     def _open(self) -> Renderer:
-        """Build the scene, in the thread that renders: OpenGL is bound to it."""
+        """Build the scene, in the thread that renders."""
         try:
             self._camera = self._build()
         except Exception as error:
@@ -160,6 +160,7 @@ class TwinSource:
         else:
             self._scenario = Scenario(self._scene, start)
         camera = Renderer(self._scene.model, size)
+        camera.render(self._scene.data)  # starts OpenGL now: the first image is late otherwise, or the error is
         self._rendered_at = time.monotonic()
         return camera
 

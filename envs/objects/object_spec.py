@@ -96,4 +96,4 @@ def resize_geom(kind: int, size: np.ndarray, scale: np.ndarray) -> np.ndarray:
     return size * scale
 
 
-OBJECTS: Registry[ObjectSpec] = Registry("object")
+OBJECTS: Registry[ObjectSpec] = Registry("object", ObjectSpec)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import os
+from pathlib import Path
 
 import numpy as np
 
@@ -15,8 +17,8 @@ from vjepa_sim.envs.grippers import GripperSpec
 from vjepa_sim.envs.scene.names import END_EFFECTOR_BODY, FLANGE_SITE, ROBOT
 
 
-def robosuite_spec(arm: ArmSpec, gripper: GripperSpec) -> mujoco.MjSpec:
-    """Specification of arm, gripper and room from robosuite.
+def robosuite_spec(arm: ArmSpec, gripper: GripperSpec) -> tuple[mujoco.MjSpec, list[Path]]:
+    """Specification of arm, gripper and room from robosuite, and the XML files that it is made of.
 
     Raises:
         UserError: robosuite has no such model.
@@ -34,12 +36,19 @@ def robosuite_spec(arm: ArmSpec, gripper: GripperSpec) -> mujoco.MjSpec:
         if make_arm is None or gripper.robosuite not in GRIPPER_MAPPING:
             missing = f"arm {arm.robosuite!r}" if make_arm is None else f"gripper {gripper.robosuite!r}"
             raise UserError(f"robosuite {robosuite.__version__} has no model of {missing}.")
-        robot = make_arm()
-        robot.add_base(NullMount())  # the pedestal of RethinkMount would be a fifth of all visible faces
+        robot, base, arena = make_arm(), NullMount(), EmptyArena()
+        robot.add_base(base)  # the pedestal of RethinkMount would be a fifth of all visible faces
         model = gripper_factory(gripper.robosuite, idn="0_right")  # pyright: ignore[reportArgumentType]  # str in use
         robot.add_gripper(model)
-        xml = ManipulationTask(EmptyArena(), robot).get_xml()
-    return mujoco.MjSpec.from_string(xml)
+        xml = ManipulationTask(arena, robot).get_xml()
+    spec = mujoco.MjSpec.from_string(xml)
+    return spec, [Path(part.file) for part in (robot, base, model, arena)] + asset_files(spec)
+
+
+def asset_files(spec: mujoco.MjSpec) -> list[Path]:
+    """Files of meshes and textures that a specification names by absolute paths."""
+    named = [asset.file for asset in (*spec.meshes, *spec.textures, *spec.hfields)]
+    return [Path(file) for file in named if os.path.isabs(file)]
 
 
 def strip(spec: mujoco.MjSpec, arm: ArmSpec) -> None:

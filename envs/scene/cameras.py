@@ -99,7 +99,7 @@ class CameraSpec:
     near: float | None = None
 
 
-CAMERAS: Registry[CameraSpec] = Registry("camera")
+CAMERAS: Registry[CameraSpec] = Registry("camera", CameraSpec)
 
 # In front of the arm and to its left, so that neither finger hides the object. The agents' camera.
 LEFT = CAMERAS.register(
@@ -122,6 +122,14 @@ WRIST = CAMERAS.register(
         near=0.01,
     )
 )
+
+
+def check_viewpoint(viewpoint: object) -> None:
+    """Raise :class:`.UserError` for what is neither None nor a viewpoint fixed in the world."""
+    if viewpoint is not None and (not isinstance(viewpoint, Viewpoint) or viewpoint.body != LEFT.viewpoint.body):
+        raise UserError(
+            f"viewpoint={viewpoint!r}: expected a vjepa_sim.envs.scene.cameras.Viewpoint, fixed in the world."
+        )
 
 
 def left_at(azimuth: float) -> Viewpoint:

@@ -73,6 +73,14 @@ def check_aspects(aspects: Iterable[str]) -> None:
             raise unknown_name("aspect of domain randomisation", aspect, ASPECTS)
 
 
+def check_strength(strength: object) -> None:
+    """Raise :class:`.UserError` for a strength of domain randomisation that is no number from 0 to 1."""
+    if not isinstance(strength, (int, float, np.number)) or not 0 <= strength <= 1:
+        raise UserError(
+            f"randomize={strength!r} is no number from 0 to 1: 0 is the nominal appearance, 1 the full randomisation."
+        )
+
+
 def sample_variation(
     rng: np.random.Generator, strength: float, left: Viewpoint = LEFT.viewpoint, aspects: Iterable[str] = ASPECTS
 ) -> Variation:
@@ -95,10 +103,7 @@ def sample_variation(
 
 
 def _sample_all(rng: np.random.Generator, strength: float, left: Viewpoint) -> Variation:
-    if not isinstance(strength, (int, float, np.number)) or not 0 <= strength <= 1:
-        raise UserError(
-            f"randomize={strength!r} is no number from 0 to 1: 0 is the nominal appearance, 1 the full randomisation."
-        )
+    check_strength(strength)
     nominal = Variation()
 
     def jitter(center: ArrayLike, width: float, rng: np.random.Generator = rng) -> tuple[float, float, float]:

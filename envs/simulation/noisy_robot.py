@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
+from functools import partial
 
 import numpy as np
 
 from vjepa_sim.envs.engine import mujoco
+from vjepa_sim.envs.errors import UserError
 from vjepa_sim.envs.observation import Observation
 from vjepa_sim.envs.pose import POSITION, ROTATION
 from vjepa_sim.envs.scene.cameras import Viewpoint
@@ -43,6 +45,11 @@ class NoisyRobot(SimRobot):
             gripper, object_name, arm, size, period, start, viewpoint: see :class:`.SimRobot`.
             imperfections: imperfections, or None for the defaults.
         """
+        imperfections = Imperfections() if imperfections is None else imperfections
+        if not isinstance(imperfections, Imperfections):
+            raise UserError(
+                f"imperfections={imperfections!r}: expected a vjepa_sim.envs.simulation.imperfections.Imperfections."
+            )
         super().__init__(
             gripper=gripper,
             object_name=object_name,
@@ -52,11 +59,10 @@ class NoisyRobot(SimRobot):
             start=start,
             viewpoint=viewpoint,
         )
-        self.imperfections = imperfections or Imperfections()
+        self.imperfections = imperfections
         self._rng = np.random.default_rng(self.imperfections.seed)
         self._past_data = mujoco.MjData(self.simulation.model)
         self._clear_past()
-        self.simulation.actuators = self._record
 
     def observe(self) -> Observation:
         """A late image, the noisy present state, and the time of the physics."""
@@ -84,15 +90,10 @@ class NoisyRobot(SimRobot):
         self._clear_past()
 
     def _clear_past(self) -> None:
+        simulation = self.simulation
+        actuators = SlowActuators(self.imperfections, simulation.model.opt.timestep, simulation.data.ctrl)
         self._past: deque[tuple[float, np.ndarray]] = deque()
-        timestep = self.simulation.model.opt.timestep
-        self._actuators = SlowActuators(self.imperfections, timestep, self.simulation.data.ctrl)
-
-    def _record(self, controls: np.ndarray) -> np.ndarray:
-        """Called before each physics step: store the positions, and apply delay and lag to the controls."""
-        data = self.simulation.data
-        self._past.append((data.time, data.qpos.copy()))
-        return self._actuators(controls)
+        simulation.actuators = partial(_record, simulation.data, self._past, actuators)
 
     def _late_image(self) -> np.ndarray:
         moment = self.simulation.time - self.imperfections.camera_latency + TICK
@@ -105,3 +106,11 @@ class NoisyRobot(SimRobot):
         for refresh in (mujoco.mj_kinematics, mujoco.mj_comPos, mujoco.mj_camlight):
             refresh(self.simulation.model, data)
         return self.renderer.render(data)
+
+
+def _record(
+    data: mujoco.MjData, past: deque[tuple[float, np.ndarray]], actuators: SlowActuators, controls: np.ndarray
+) -> np.ndarray:
+    """Called before each physics step: store the positions, and apply delay and lag to the controls."""
+    past.append((data.time, data.qpos.copy()))
+    return actuators(controls)

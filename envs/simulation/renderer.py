@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
-import weakref
-
 import numpy as np
 
 from vjepa_sim.envs.engine import mujoco
@@ -12,20 +9,30 @@ from vjepa_sim.envs.errors import UserError
 from vjepa_sim.envs.pose import matrix_to_euler
 from vjepa_sim.envs.scene.cameras import CAMERAS, LEFT
 from vjepa_sim.envs.scene.names import FLANGE_SITE, OBJECT_BODY
+from vjepa_sim.envs.simulation.offscreen import Offscreen
 
 MIN_RENDER = 256  # smaller images are averaged from at least this size, so that all sizes look alike
 MAX_SIZE = 1024
+MAX_GEOMS = 10_000
 SHADOW_COLOR = np.array([0.0, 0.0, 0.0, 0.35], np.float32)
 
 
 class Renderer:
-    """Renders the images of all cameras of the scene, uint8 [size, size, 3].
+    """Renders the images of all cameras of the scene, uint8 [size, size, 3]. OpenGL is started by the first image.
 
     In software, true shadows take four times as long as the image. Instead, two translucent discs under gripper and
     object show the height above the table.
     """
 
     def __init__(self, model: mujoco.MjModel, size: int = 256):
+        """
+        Args:
+            model: model of the scene.
+            size: height and width of the images in pixels.
+
+        Raises:
+            UserError: the size is out of range.
+        """
         if not isinstance(size, (int, np.integer)) or not 16 <= size <= MAX_SIZE:
             raise UserError(f"size={size!r}: an image size must be a whole number from 16 to {MAX_SIZE}.")
         self.size = int(size)
@@ -34,37 +41,35 @@ class Renderer:
         self._model = model
         self._flange = model.site(FLANGE_SITE).id
         self._object = model.body(OBJECT_BODY).id
-        try:
-            self._renderer = mujoco.Renderer(model, pixels, pixels)
-        except Exception as error:  # every GL library fails in its own way
-            from vjepa_sim.envs.gl import APT_LINES, GLError
-
-            raise GLError(
-                f"OpenGL could not be started ({type(error).__name__}: {error}). "
-                f"Try `{APT_LINES['egl']}` with MUJOCO_GL=egl, or `{APT_LINES['osmesa']}` with MUJOCO_GL=osmesa; "
-                "`vjepa-sim doctor` shows more."
-            ) from error
-        # Left open, it would be freed after OpenGL itself, with a traceback at exit. Registered now, it is closed
-        # before the OpenGL context that the renderer has just registered; weakref's own exit handler may run later.
-        self._finalizer = weakref.finalize(self, self._renderer.close)
-        self._finalizer.atexit = False
-        atexit.register(self._finalizer)
+        self._scene = mujoco.MjvScene(model, MAX_GEOMS)
         for flag in (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION):
-            self._renderer.scene.flags[flag] = 0
+            self._scene.flags[flag] = 0
+        self._pixels = pixels
+        self._offscreen: Offscreen | None = None
+
+    def __reduce__(self) -> tuple:
+        """A copy has the same model and size, and starts OpenGL for itself."""
+        return Renderer, (self._model, self.size)
 
     def render(self, data: mujoco.MjData, name: str = LEFT.name) -> np.ndarray:
         """The image of a camera, uint8 [size, size, 3]. Poses in ``data`` must be up to date.
 
         Raises:
             UserError: the scene has no camera of this name.
+            GLError: OpenGL can't be started.
         """
         near = CAMERAS[name].near
-        self._renderer.update_scene(data, self._camera_id(name))
+        camera = mujoco.MjvCamera()
+        camera.type, camera.fixedcamid = mujoco.mjtCamera.mjCAMERA_FIXED, self._camera_id(name)
+        shown = mujoco.mjtCatBit.mjCAT_ALL.value
+        mujoco.mjv_updateScene(self._model, data, mujoco.MjvOption(), None, camera, shown, self._scene)
         if near is not None:
             self._set_near_plane(near)
         self._add_shadow(data.site_xpos[self._flange], radius=0.045)
         self._add_shadow(data.xpos[self._object], radius=0.035)
-        image = self._renderer.render()
+        if self._offscreen is None:
+            self._offscreen = Offscreen(self._model, self._pixels)
+        image = self._offscreen.draw(self._scene)
         k = self._oversample
         if k > 1:
             total = np.full((self.size, self.size, 3), k * k // 2, np.uint16)
@@ -94,7 +99,7 @@ class Renderer:
 
     def _set_near_plane(self, near: float) -> None:
         """Move the near clipping plane to ``near`` metres; the field of view is unchanged."""
-        for camera in self._renderer.scene.camera:
+        for camera in self._scene.camera:
             scale = near / camera.frustum_near
             camera.frustum_near = near
             camera.frustum_bottom *= scale
@@ -102,7 +107,7 @@ class Renderer:
             camera.frustum_width *= scale
 
     def _add_shadow(self, above: np.ndarray, radius: float) -> None:
-        scene = self._renderer.scene
+        scene = self._scene
         geom = scene.geoms[scene.ngeom]
         mujoco.mjv_initGeom(
             geom,
@@ -117,6 +122,7 @@ class Renderer:
         scene.ngeom += 1
 
     def close(self) -> None:
-        """Free the renderer's memory."""
-        self._finalizer()
-        atexit.unregister(self._finalizer)
+        """Free the renderer's memory; another image takes it again."""
+        if self._offscreen is not None:
+            self._offscreen.close()
+            self._offscreen = None

@@ -37,7 +37,7 @@ class SimArm:
         simulation = self.simulation
         return ArmStatus(
             state=simulation.state().astype(np.float64),
-            target=simulation.target,
+            target=simulation.target.copy(),
             joints=simulation.joints(),
             joints_low=simulation.arm.joints_low,
             joints_high=simulation.arm.joints_high,

@@ -8,12 +8,12 @@ from vjepa_sim.envs import pose
 from vjepa_sim.envs.errors import UserError
 from vjepa_sim.envs.observation import Observation
 from vjepa_sim.envs.robot import RobotState, simulated_camera
-from vjepa_sim.envs.scene.cameras import LEFT, Viewpoint
+from vjepa_sim.envs.scene.cameras import LEFT, Viewpoint, check_viewpoint
 from vjepa_sim.envs.simulation.renderer import Renderer
 from vjepa_sim.envs.simulation.scenario import Scenario
 from vjepa_sim.envs.simulation.sim_arm import SimArm
 from vjepa_sim.envs.simulation.simulation import PERIOD, Simulation
-from vjepa_sim.envs.start import Start
+from vjepa_sim.envs.start import Start, check_start
 from vjepa_sim.envs.tasks import Progress
 
 
@@ -50,6 +50,8 @@ class SimRobot(SimArm):
                 of success.
             viewpoint: the agents' camera, or None for the nominal one; see :func:`.left_at`.
         """
+        check_start(start)
+        check_viewpoint(viewpoint)
         simulation = Simulation(gripper, object_name, period, arm)
         self.arm_name, self.gripper = arm, gripper
         self._scenario = None if start is None else Scenario(simulation, start)

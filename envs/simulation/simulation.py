@@ -63,8 +63,8 @@ class Simulation:
         Raises:
             UserError: a name is unknown, or the period is out of range.
         """
-        if not PERIODS[0] <= period <= PERIODS[1]:
-            raise UserError(f"period={period}: expected seconds between {PERIODS[0]} and {PERIODS[1]}.")
+        if not isinstance(period, (int, float, np.number)) or not PERIODS[0] <= period <= PERIODS[1]:
+            raise UserError(f"period={period!r}: expected seconds between {PERIODS[0]} and {PERIODS[1]}.")
         self.period = float(period)
         self.arm, self.gripper, self.object = ARMS[arm], GRIPPERS[gripper], OBJECTS[object_name]
         self.object_half_height = self.object.half_height

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -140,13 +141,13 @@ class Task(ABC):
         Raises:
             UserError: the achieved goal has not the size of :attr:`measures`.
         """
-        achieved = self.achieved(simulation)
+        achieved, desired = self.achieved(simulation), self.desired
         self._check_size("achieved()", "the achieved goal", achieved)
         return Progress(
-            success=bool(self.is_success(achieved, self.desired)),
-            error=float(self.error(achieved, self.desired)),
-            achieved=achieved,
-            desired=self.desired,
+            success=bool(self.is_success(achieved, desired)),
+            error=float(self.error(achieved, desired)),
+            achieved=np.array(achieved),
+            desired=np.array(desired),
         )
 
     def _check_size(self, method: str, what: str, vector: np.ndarray) -> None:
@@ -157,6 +158,9 @@ class Task(ABC):
             )
 
 
+TITLE = re.compile("[A-Za-z0-9_]+")  # it becomes a part of Gymnasium's ids
+
+
 def _check_task(task: type[Task]) -> None:
     """Refuse what is no subclass of :class:`Task`, or lacks a member."""
     if not isinstance(task, type) or not issubclass(task, Task):
@@ -165,9 +169,22 @@ def _check_task(task: type[Task]) -> None:
     missing = [name for name in members if not hasattr(task, name)] + sorted(task.__abstractmethods__)
     if missing:
         raise UserError(f"Task {task.name!r} lacks {', '.join(missing)}; see docs/extending.md.")
+    measures = task.measures
+    for name, right, expected in (
+        ("title", isinstance(task.title, str) and TITLE.fullmatch(task.title), "letters and digits, without blanks"),
+        ("budget", type(task.budget) is int and task.budget >= 1, "a whole number of control steps, at least 1"),
+        ("instruction", isinstance(task.instruction, str), "a text"),
+        (
+            "measures",
+            isinstance(measures, tuple) and len(measures) > 0 and all(isinstance(each, str) for each in measures),
+            "a tuple of names",
+        ),
+    ):
+        if not right:
+            raise UserError(f"Task {task.name!r} has {name} {getattr(task, name)!r}; expected {expected}.")
 
 
-TASKS: Registry[type[Task]] = Registry("task", _check_task)
+TASKS: Registry[type[Task]] = Registry("task", check=_check_task)
 
 
 def capture(simulation: Simulation, render: Callable[[], np.ndarray], steps: int, name: str) -> Goal:

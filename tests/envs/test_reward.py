@@ -99,7 +99,7 @@ def test_a_robot_gives_the_rewards_of_the_simulator(start_and_goals, reward):
             expected = simulated.step(action)[1]
             value = env.step(action)[1]
             assert value == expected
-            assert env.compute_reward(env.progress.achieved, env.progress.desired) == value
+            assert env.reward_of(env.progress.achieved, env.progress.desired) == value
         assert env.progress.success
     finally:
         env.close()

@@ -220,7 +220,7 @@ def test_each_broken_limit_has_a_name(changes, fault, limit):
 
 def test_an_arm_on_its_way_need_not_be_there_yet():
     away = replace(WELL, target=np.array([0.45, 0.2, 0.3, np.pi, 0, 0, 0.0]), arrived=False)
-    SafetyEnvelope(PerfectArm()).check(away)
+    SafetyLimits().check(away)
 
 
 def test_the_simulated_arm_is_watched_too():

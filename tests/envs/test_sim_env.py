@@ -165,7 +165,7 @@ def test_bad_arguments_are_named(arguments, message):
 
 @pytest.mark.parametrize("mode", ["sync", "async"])
 def test_vector_environments(mode):
-    # A renderer's context doesn't survive a fork.
+    # This process has rendered before.
     options = {"context": "spawn"} if mode == "async" else {}
     envs = gymnasium.make_vec(
         env_id("reach"), num_envs=2, vectorization_mode=mode, vector_kwargs=options, object_name="box", size=64

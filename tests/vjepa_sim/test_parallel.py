@@ -134,7 +134,7 @@ def test_no_process_writes_before_the_folder_is_claimed(tmp_path):
     (strange / "thesis.tex").write_text("")
     first, second = launch(2, claim, new, strange)
     assert first.returncode == second.returncode == 0, first.stderr + second.stderr
-    assert {each.name for each in new.iterdir()} == {"run.json", "0.txt", "1.txt"}
+    assert {each.name for each in new.iterdir()} == {".lock", "run.json", "0.txt", "1.txt"}
     assert first.stdout.startswith(f"{strange} is not empty")
     assert second.stdout.startswith(f"The main process could not use {strange}")
 

@@ -2,30 +2,36 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from itertools import pairwise
 from typing import Any
 
-import tyro
+try:
+    import tyro
 
-from vjepa_sim.cli.baseline import Baseline
-from vjepa_sim.cli.bench import Bench
-from vjepa_sim.cli.calibrate_view import CalibrateView
-from vjepa_sim.cli.capture_goal import CaptureGoal
-from vjepa_sim.cli.collect import Collect
-from vjepa_sim.cli.compare import Compare
-from vjepa_sim.cli.convert import Convert, check_kind
-from vjepa_sim.cli.deploy import Deploy
-from vjepa_sim.cli.doctor import Doctor
-from vjepa_sim.cli.evaluation import Eval
-from vjepa_sim.cli.inspect import Inspect
-from vjepa_sim.cli.lint import Lint
-from vjepa_sim.cli.report import Report
-from vjepa_sim.cli.score import Score
-from vjepa_sim.cli.training import Pretrain, Train
-from vjepa_sim.envs.errors import UserError, unknown_name
-from vjepa_sim.envs.plugins import add_plugins
+    from vjepa_sim.cli.baseline import Baseline
+    from vjepa_sim.cli.bench import Bench
+    from vjepa_sim.cli.calibrate_view import CalibrateView
+    from vjepa_sim.cli.capture_goal import CaptureGoal
+    from vjepa_sim.cli.collect import Collect
+    from vjepa_sim.cli.compare import Compare
+    from vjepa_sim.cli.convert import Convert, check_kind
+    from vjepa_sim.cli.deploy import Deploy
+    from vjepa_sim.cli.doctor import Doctor
+    from vjepa_sim.cli.evaluation import Eval
+    from vjepa_sim.cli.inspect import Inspect
+    from vjepa_sim.cli.lint import Lint
+    from vjepa_sim.cli.report import Report
+    from vjepa_sim.cli.score import Score
+    from vjepa_sim.cli.training import Pretrain, Train
+    from vjepa_sim.data.interrupt import endings_interrupt
+    from vjepa_sim.envs.errors import UserError, printable, unknown_name
+    from vjepa_sim.envs.plugins import add_plugins
+except KeyboardInterrupt:  # while the modules are loaded; nothing has begun
+    print("vjepa-sim: stopped.", file=sys.stderr)
+    sys.exit(130)
 
 VERBS: dict[str, type] = {
     "doctor": Doctor,
@@ -86,19 +92,27 @@ def main(arguments: list[str] | None = None) -> int:
         arguments: arguments after the program's name; None for those of the process.
 
     Returns:
-        Exit status: 0 for success, 1 if a check failed, 2 for a user's error, 130 if interrupted.
+        Exit status: 0 for success, 1 if a check failed, 2 for a user's error, 130 if stopped by Ctrl-C,
+        SIGTERM or SIGHUP.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        return parse(arguments).run()
+        with endings_interrupt():
+            return parse(arguments).run()
     except UserError as error:
-        print(f"vjepa-sim: {error}", file=sys.stderr)
+        print(f"vjepa-sim: {printable(str(error))}", file=sys.stderr)
         return 2
     except BrokenPipeError:  # the reader of the output has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:  # a full disk, a folder that can't be written, a file in the way
-        print(f"vjepa-sim: {error}", file=sys.stderr)
+        full = f"The disk is full ({error}). Free some space." if error.errno == errno.ENOSPC else error
+        print(f"vjepa-sim: {printable(str(full))}", file=sys.stderr)
+        return 2
+    except RuntimeError as error:
+        if os.strerror(errno.ENOSPC) not in str(error):  # the form in which HDF5 reports a full disk
+            raise
+        print("vjepa-sim: The disk is full. Free some space.", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         resumes = arguments[:1] and arguments[0] in RESUMABLE

@@ -50,6 +50,7 @@ class CalibrateView(Verb, RobotOptions, CalibrationConfig):
         from vjepa_sim.agents.calibration import VIEW_FILE, check_moves
         from vjepa_sim.checkpoint import fingerprint
         from vjepa_sim.data.output import check_output, claimed
+        from vjepa_sim.envs.cameras import without_password
         from vjepa_sim.registry import load_world_model
 
         config = self.configuration(CalibrationConfig)
@@ -70,6 +71,7 @@ class CalibrateView(Verb, RobotOptions, CalibrationConfig):
         set_threads(self.threads)
         model = load_world_model(config.checkpoint)
         settings = {name: value for name, value in asdict(self).items() if name not in ("out", "yes", "threads")}
+        settings |= {"camera": None if self.camera is None else without_password(self.camera)}
         settings |= {"arm": config.arm_name, "checkpoint_crc32": fingerprint(config.checkpoint)}
         with claimed(self.out, CONFIG_FILE, settings):
             if config.sweep:

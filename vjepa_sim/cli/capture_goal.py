@@ -29,7 +29,7 @@ SIMULATORS_OWN = ("task", "object", "arm", "goals", "seed", "size")
 
 @dataclass(frozen=True, kw_only=True)
 class CaptureGoal(Verb, ConnectionOptions):
-    """Save goal images: those of a simulated task, or with --camera or --backend one image.
+    """Save goal images: those of a simulated task, or with --camera, --backend or --image one image.
 
     With --backend, or --host for franka, the robot's state is saved with the image. An existing folder gets the next
     sub-goal.
@@ -37,9 +37,10 @@ class CaptureGoal(Verb, ConnectionOptions):
     Attributes:
         out: folder of goals, for deploy --goals.
         backend: backend of the robot whose state is saved with the image; franka if a host is given.
+        image: photo to take the goal from, .jpg or .png; deploy cuts its centre to the shape of the robot's camera.
         gripper: gripper.
-        steps: control steps of the goal, with a camera.
-        name: name of the goal, with a camera.
+        steps: control steps of the goal, with a camera or a photo.
+        name: name of the goal, with a camera or a photo.
         task: task, in the simulator.
         object: object, in the simulator.
         arm: arm, in the simulator.
@@ -50,6 +51,7 @@ class CaptureGoal(Verb, ConnectionOptions):
 
     out: Path
     backend: Annotated[str | None, OneOf(BACKENDS)] = None
+    image: Path | None = None
     gripper: Annotated[str, OneOf(GRIPPERS)] = "robotiq"
     steps: int = 10
     name: str = "goal"
@@ -62,10 +64,15 @@ class CaptureGoal(Verb, ConnectionOptions):
 
     def run(self) -> int:
         from vjepa_sim.data.goal_folder import load_goals, save_goals
+        from vjepa_sim.envs.cameras.image_check import image_fault, reduced_grey
 
         if self.steps < 1:
             raise UserError(f"--steps {self.steps}: a goal needs at least one.")
         goals, camera, start = self._goals()
+        for goal in goals:
+            fault = image_fault(reduced_grey(goal.rgb))
+            if fault:
+                raise UserError(f"The image of goal {goal.name!r} is {fault}. Check lens, light and exposure.")
         save_goals(self.out, goals, camera, start)
         number = len(load_goals(self.out))
         print(
@@ -76,11 +83,17 @@ class CaptureGoal(Verb, ConnectionOptions):
 
     def _goals(self) -> tuple[list[Goal], dict[str, Any], Start | None]:
         """Goals, the description of their camera, and the start of their episode if it was simulated."""
+        from vjepa_sim.data.goal_folder import photo_goal
+
+        if self.image is not None:
+            refuse_unused(self, (*SIMULATORS_OWN, "backend", "camera", "gripper", *CONNECTION), "with --image")
+            goal, camera = photo_goal(self.image, self.steps, self.name)
+            return [goal], camera, None
         if self.backend is not None:
             refuse_unused(self, SIMULATORS_OWN, "with --backend, only in the simulator")
             return *self._of_robot(self.backend), None
         if self.camera is None:
-            refuse_unused(self, (*CONNECTION, "steps", "name"), "without --camera, as the goals are simulated")
+            refuse_unused(self, (*CONNECTION, "steps", "name"), "without --camera or --image, in the simulator")
             return self._simulated()
         refuse_unused(self, SIMULATORS_OWN, "with --camera, only in the simulator")
         if self.host is not None:

@@ -40,7 +40,7 @@ class Deploy(Verb, RobotOptions, DeployConfig):
         from vjepa_sim.agents.deployment.deploy import Operator, deploy
         from vjepa_sim.agents.evaluation.statistics import markdown_table
         from vjepa_sim.agents.registry import checkpoint_of, load_agent
-        from vjepa_sim.data.goal_folder import load_goals, load_origin
+        from vjepa_sim.data.goal_folder import PHOTO, fit_photo, load_goals, load_origin
         from vjepa_sim.envs.backends import make_robot
 
         config = self.configuration(DeployConfig)
@@ -68,6 +68,9 @@ class Deploy(Verb, RobotOptions, DeployConfig):
         card = card_of(agent)
         period = round(self.period or (None if card is None else card.period) or 1.0, 4)
         env = make_robot(task, self.backend, arm, gripper=gripper, period=period, limits=limits, **settings)
+        if PHOTO in origin.camera:
+            height, width, _ = env.image_shape
+            goals = [fit_photo(goal, height, width) for goal in goals]
         operator = Operator(self._agrees, self._judges, print, "nobody" if self.yes else "operator")
         try:
             info = deploy(
@@ -77,7 +80,7 @@ class Deploy(Verb, RobotOptions, DeployConfig):
                 agent=agent,
                 goals=goals,
                 operator=operator,
-                camera=origin.camera,
+                camera=None if PHOTO in origin.camera else origin.camera,
                 view=view,
             )
         finally:

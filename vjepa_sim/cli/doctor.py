@@ -26,6 +26,7 @@ class Doctor(Verb):
             print(f"{'ok  ' if check.ok else 'FAIL'}  {check.name}: {check.found}")
             if not check.ok:
                 failures += 1
-                print(f"      fix: {check.remedy}")
+                if check.remedy:
+                    print(f"      fix: {check.remedy}")
         print("All checks passed." if not failures else f"{failures} of the checks failed.")
         return 0 if not failures else 1

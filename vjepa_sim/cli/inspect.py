@@ -8,10 +8,11 @@ from typing import Annotated
 
 import tyro
 
+from vjepa_sim.cli.options import data_set
 from vjepa_sim.cli.progress import progress
 from vjepa_sim.cli.verb import Verb
 from vjepa_sim.data.formats import FORMATS
-from vjepa_sim.envs.errors import UserError
+from vjepa_sim.envs.errors import UserError, printable
 from vjepa_sim.envs.options import OneOf
 
 
@@ -20,11 +21,11 @@ class Inspect(Verb):
     """Summarise a data set: counts, hours, cameras, actions, shares of idle steps and successes, and thumbnails.
 
     Attributes:
-        path: data set.
+        path: data set, PATH or FORMAT:PATH.
         format: format of the data set; detected if not given.
         camera: left, right, ext1, ext2, wrist, or a serial.
         episodes: number of random episodes to read; counts are over all episodes.
-        image: file for the thumbnails, .png.
+        image: file for the thumbnails, .png; one of an earlier inspection is replaced.
         json: file for the numbers.
     """
 
@@ -37,7 +38,7 @@ class Inspect(Verb):
 
     def run(self) -> int:
         from vjepa_sim.data.contact_sheet import contact_sheet
-        from vjepa_sim.data.files import write_image, write_json
+        from vjepa_sim.data.files import check_replaceable, write_image, write_json
         from vjepa_sim.data.formats import open_reader
         from vjepa_sim.data.provenance import provenance
         from vjepa_sim.data.summary import summarize, text
@@ -46,11 +47,13 @@ class Inspect(Verb):
             raise UserError(f"--episodes {self.episodes}: at least one must be read.")
         if self.image.suffix.lower() != ".png":
             raise UserError(f"--image {self.image}: give a name that ends in .png.")
+        check_replaceable(self.image)
+        path, format = data_set(self.path, self.format)
         with progress("opening") as bar:
-            reader = open_reader(self.path, self.format, bar)
+            reader = open_reader(path, format, bar)
         with progress("reading episodes") as bar:
             summary = summarize(reader, self.camera, self.episodes, bar)
-        print(text(summary))
+        print(printable(text(summary)))
         write_image(self.image, contact_sheet(reader, self.camera))
         print(f"\nThumbnails of first, middle and last frames are in {self.image}.")
         if self.json:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
+from vjepa_sim.cli.options import data_set
 from vjepa_sim.cli.progress import progress
 from vjepa_sim.cli.verb import Verb
 from vjepa_sim.data.formats import FORMATS
-from vjepa_sim.envs.errors import UserError
+from vjepa_sim.envs.errors import UserError, printable
 from vjepa_sim.envs.options import OneOf
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ class Lint(Verb):
     errors.
 
     Attributes:
-        path: data set.
+        path: data set, PATH or FORMAT:PATH.
         format: format of the data set; detected if not given.
         camera: left, right, ext1, ext2, wrist, or a serial.
         json: file for the findings.
@@ -48,7 +49,7 @@ class Lint(Verb):
         from vjepa_sim.data.provenance import provenance
 
         with progress("opening") as bar:
-            reader = open_reader(self.path, self.format, bar)
+            reader = open_reader(*data_set(self.path, self.format), bar)
         with progress("checking") as bar:
             findings = lint(reader, self.camera, bar)
         print(f"{len(reader)} episodes were checked. {findings_text(findings)}")
@@ -67,7 +68,7 @@ class Lint(Verb):
             return
         print(f"To be moved to {to}:")
         for folder in folders:
-            print(f"  {folder}")
+            print(f"  {printable(str(folder))}")
         if not self.yes:
             if not sys.stdin.isatty():
                 raise UserError("Nothing was moved: there is no terminal to confirm. Check the list, then add --yes.")

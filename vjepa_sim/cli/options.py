@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import MISSING, Field, fields
+from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
@@ -16,6 +17,24 @@ DataSets = Annotated[
     tyro.conf.UseAppendAction[tuple[str, ...]],
     tyro.conf.arg(help_behavior_hint=lambda _: f"(repeatable) {descriptions(FORMATS, 'title')}"),
 ]
+
+
+def data_set(path: Path, format: str | None) -> tuple[Path, str | None]:
+    """Path and format of a data set that is given as PATH or, as for training, FORMAT:PATH.
+
+    Args:
+        path: the argument.
+        format: value of --format; None if not given.
+
+    Raises:
+        UserError: both give a format, and these differ.
+    """
+    named, separator, rest = str(path).partition(":")
+    if not separator or named not in FORMATS or path.exists():
+        return path, format
+    if format not in (None, named):
+        raise UserError(f"{path} with --format {format}: two different formats. Leave one out.")
+    return Path(rest), named
 
 
 def set_threads(threads: int) -> None:

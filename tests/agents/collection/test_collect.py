@@ -133,7 +133,8 @@ def test_bad_settings_are_named(changes, message):
         replace(SMALL, **changes)
 
 
-def test_ctrl_c_keeps_whole_episodes_only(tmp_path):
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_ending_keeps_whole_episodes_only(tmp_path, ending):
     out = tmp_path / "episodes"
     command = [
         sys.executable,
@@ -153,7 +154,7 @@ def test_ctrl_c_keeps_whole_episodes_only(tmp_path):
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and not list(out.glob("1.0.1/SIM/*/*/*/trajectory.h5")):
         time.sleep(0.2)
-    os.kill(process.pid, signal.SIGINT)
+    os.kill(process.pid, ending)
     _, text = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "stopped" in text

@@ -107,7 +107,7 @@ def test_goals_of_another_view_are_refused_with_both_named(env, goals, tmp_path)
 
 def test_everything_is_looked_at_first(env, goals, monkeypatch):
     checks = {check.name: check for check in preflight(env, goals, camera=env.robot.camera_card)}
-    assert list(checks) == ["robot", "errors", "workspace", "gripper state", "camera", "goals", "view"]
+    assert list(checks) == ["robot", "errors", "workspace", "gripper state", "camera", "image", "goals", "view"]
     assert all(check.ok for check in checks.values())
     assert "franky-control 2.0.0" in checks["robot"].found
     assert "a second" in checks["camera"].found

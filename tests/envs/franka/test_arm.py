@@ -17,6 +17,7 @@ from vjepa_sim.envs.cameras import Grabber
 from vjepa_sim.envs.errors import UserError
 from vjepa_sim.envs.faults import (
     AgentSilent,
+    BlindCamera,
     ForceExceeded,
     GripperFault,
     JointNearLimit,
@@ -255,10 +256,10 @@ def test_the_way_home_may_begin_outside_of_the_box(robotiq, source):
     driver = Obedient(HIGH)
     driver.step = 0.02
     arm = FrankaArm(driver, open_gripper("robotiq", str(robotiq.link)), Grabber(source, max_age=10.0))
-    envelope = SafetyEnvelope(arm, LIMITS)
+    SafetyEnvelope(arm, LIMITS)  # watches the arm
     try:
         with pytest.raises(OutOfWorkspace):
-            envelope.check(replace(arm.status(), camera_age=0.0))
+            LIMITS.check(replace(arm.status(), camera_age=0.0))
         arm.go_home()
         assert np.allclose(driver.state.joints, PANDA.home_joints(GRIPPERS["robotiq"].mount_yaw))
     finally:
@@ -339,3 +340,29 @@ def test_whatever_goes_wrong_while_closing_all_is_closed(arm, driver, source, mo
             arm.close()
     assert driver.closed and source.closed
     assert arm._gripper._closed
+
+
+def freeze(source):
+    source.frozen = True
+
+
+def cover(source):
+    source.black = True
+
+
+def change_size(source):
+    source.size = 24
+
+
+@pytest.mark.parametrize(("fault", "what"), [(freeze, "not changed"), (cover, "black"), (change_size, "24 × 24")])
+def test_a_blind_camera_stops_the_arm(arm, driver, source, fault, what):
+    arm.reset()
+    fault(source)
+    forth = np.array([0.075, 0, 0, 0, 0, 0, 0])
+    with pytest.raises(BlindCamera, match=what):
+        for _ in range(4):
+            arm.command(forth)
+            arm.observe()
+    assert not driver.moving
+    with pytest.raises(BlindCamera):
+        arm.reset()
