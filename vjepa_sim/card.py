@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar, TypeVar, get_args, get_type_hints
 
 from vjepa_sim.checks import check_numbers
+from vjepa_sim.data.files import read_json_object
 from vjepa_sim.envs.errors import UserError
 from vjepa_sim.envs.registry import Registry
 from vjepa_sim.models.goal_policy import GoalPolicyConfig
@@ -171,12 +172,7 @@ def read_card(path: Path, kind: type[AnyCard] = ModelCard) -> AnyCard:
     Raises:
         UserError: The card is missing, damaged, or has fields that this version doesn't know.
     """
-    try:
-        content = json.loads(path.read_text())
-    except OSError as error:
-        raise UserError(f"{path}: the checkpoint has no readable card ({error}).") from error
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise UserError(f"{path}: the card is not valid JSON ({error}).") from error
+    content = read_json_object(path)
     try:
         card = _from_dict(kind, content)
     except UserError as error:

@@ -258,8 +258,8 @@ def test_other_hugging_face_models_are_refused(tmp_path):
     with pytest.raises(UserError, match=r"no \.safetensors"):
         WorldModel.from_pretrained(tmp_path)
     (tmp_path / "config.json").write_text("[]")
-    with pytest.raises(UserError, match="holds a list"):
+    with pytest.raises(UserError, match="expected a JSON object, found list"):
         WorldModel.from_pretrained(tmp_path)
     (tmp_path / "config.json").write_text("{")
-    with pytest.raises(UserError, match="not a configuration"):
+    with pytest.raises(UserError, match="not readable as JSON"):
         WorldModel.from_pretrained(tmp_path)

@@ -133,8 +133,11 @@ def odd_field(part, name, value):
     ("damage", "message"),
     [
         (cut_weights, "can't be read"),
-        (cut_card, "not valid JSON"),
+        (cut_card, "not readable as JSON"),
+        (lambda folder: (folder / "card.json").write_text("[" * 200_000), "not readable as JSON"),
         (unknown_field, "colour"),
+        (odd_field("encoder", "depth", 100_000), "no model has more than 1000"),
+        (odd_field("transform", "antialias", "no"), "expected true or false"),
         (odd_field("encoder", "rope", "corect"), "Did you mean 'correct'"),
         (odd_field("encoder", "heads", 0), "heads is 0"),
         (odd_field("encoder", "patch_size", 7), "don't fill an image"),

@@ -14,6 +14,8 @@ from torch.utils.checkpoint import checkpoint
 from vjepa_sim.envs.errors import UserError
 from vjepa_sim.models.rope import rotate
 
+MOST_BLOCKS = 1000
+
 Rope = tuple[torch.Tensor, torch.Tensor]  # cosines and sines, broadcastable to [B, heads, N, head_dim]
 
 
@@ -160,8 +162,10 @@ def make_blocks(dim: int, depth: int, heads: int, mlp_hidden: int) -> Blocks:
     """Make ``depth`` blocks.
 
     Raises:
-        UserError: ``heads`` doesn't divide ``dim``.
+        UserError: ``heads`` doesn't divide ``dim``, or there are more blocks than any model has.
     """
+    if depth > MOST_BLOCKS:
+        raise UserError(f"{depth} blocks were asked for; no model has more than {MOST_BLOCKS}.")
     if dim % heads:
         raise UserError(f"{heads} heads don't divide a width of {dim}.")
     return Blocks(Block(dim, heads, mlp_hidden) for _ in range(depth))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import torch
 
 from vjepa_sim.card import ModelCard
 from vjepa_sim.checkpoint import HUGGING_FACE_CONFIG
+from vjepa_sim.data.files import read_json_object
 from vjepa_sim.envs.errors import UserError
 from vjepa_sim.models.encoder import EncoderConfig
 from vjepa_sim.models.mask_predictor import PredictorConfig
@@ -40,9 +40,7 @@ def read_hugging_face(folder: Path, options: ReleaseOptions) -> tuple[ModelCard,
         raise UserError(f"{folder}: Hugging Face's layout has only one encoder, `encoder`; leave out the branch.")
     path = folder / HUGGING_FACE_CONFIG
     try:
-        config = json.loads(path.read_text())
-        if not isinstance(config, dict):
-            raise UserError(f"{path} is not a configuration of VJEPA2Model: it holds a {type(config).__name__}.")
+        config = read_json_object(path)
         if config.get("model_type") != "vjepa2":
             raise UserError(f"{path}: model_type is {config.get('model_type')!r}; expected 'vjepa2'.")
         size = options.image_size or config.get("crop_size", 256)

@@ -13,7 +13,7 @@ from urllib.parse import quote, unquote
 import numpy as np
 
 from vjepa_sim.data.episode import Camera, Episode, assign_roles, is_role
-from vjepa_sim.data.files import read_json_object
+from vjepa_sim.data.files import parse_json_object, read_json_object
 from vjepa_sim.envs.errors import UserError
 
 INFO = "meta/info.json"
@@ -304,7 +304,7 @@ def read_note(text: str) -> Note:
         UserError: It is damaged.
     """
     try:
-        content = json.loads(text)
+        content = parse_json_object(text.encode(), f"{EPISODES}: column {NOTE}")
         behavior, details, cameras = content["behavior"], content["details"], content["cameras"]
         noted = {role: (str(each["serial"]), _matrix(each["intrinsics"])) for role, each in cameras.items()}
     except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
