@@ -148,9 +148,9 @@ def test_the_mask_predictor_equals_plain_loops(levels):
     predictor = random(Predictor21(config, SIZES))
     seen, masked = [1, 2, 6, 10], [15, 0, 4]
     context = np.random.default_rng(2).normal(size=(len(seen), levels * DIM))
-    ours = predictor.both(
-        torch.from_numpy(context).float()[None], torch.tensor([seen]), torch.tensor([masked]), mask_index=3
-    )
+    tokens = torch.from_numpy(context).float()[None], torch.tensor([seen]), torch.tensor([masked])
+    ours = predictor.both(*tokens, mask_index=3)
+    torch.testing.assert_close(predictor(*tokens, mask_index=3), ours[0])
     for each, theirs in zip(ours, plain_predictor(predictor, context, seen, masked, 3, levels), strict=True):
         close(each, theirs)
 

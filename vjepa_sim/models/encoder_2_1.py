@@ -121,7 +121,9 @@ class Predictor21Config(PredictorConfig):
 
 
 class Predictor21(Predictor):
-    """Predictor of the features of masked and of visible tokens.
+    """Predictor of the features of masked and of visible tokens of video.
+
+    Context tokens are [B, K, levels · encoder dim], levels from the lowest to the last; predictions [B, M, out dim].
 
     Attributes:
         config: Sizes of the predictor.
@@ -141,27 +143,8 @@ class Predictor21(Predictor):
         self.img_mod_embed = nn.Parameter(MODALITY_STD * torch.randn(1, 1, config.dim))
         self.video_mod_embed = nn.Parameter(MODALITY_STD * torch.randn(1, 1, config.dim))
 
-    def forward(
-        self,
-        context: torch.Tensor,
-        context_ids: torch.Tensor,
-        target_ids: torch.Tensor,
-        mask_index: int,
-        grid: int | None = None,
-    ) -> torch.Tensor:
-        """Predict the features of masked tokens of video; see :meth:`.Predictor.forward`.
-
-        Args:
-            context: Encoded context tokens [B, K, levels · encoder dim], levels from the lowest to the last.
-            context_ids: Ids of the context tokens [B, K].
-            target_ids: Ids of the masked tokens [B, M].
-            mask_index: Number of the learned mask token.
-            grid: Tokens along one side of an image, if it doesn't have the encoder's configured size.
-
-        Returns:
-            Predicted features [B, M, out dim].
-        """
-        return self.both(context, context_ids, target_ids, mask_index, grid=grid)[0]
+    def _added(self) -> torch.Tensor:
+        return self.video_mod_embed
 
     def both(
         self,
@@ -176,7 +159,7 @@ class Predictor21(Predictor):
         """Predict the features of masked tokens [B, M, out dim] and of the context's [B, K, out dim].
 
         Args:
-            context, context_ids, target_ids, mask_index, grid: See :meth:`forward`.
+            context, context_ids, target_ids, mask_index, grid: See :meth:`.Predictor.forward`.
             image: Whether the tokens are of a single image, not of video.
         """
         modality = self.img_mod_embed if image else self.video_mod_embed

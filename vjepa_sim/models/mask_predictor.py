@@ -78,8 +78,12 @@ class Predictor(nn.Module):
         Returns:
             Predicted features [B, M, encoder dim].
         """
-        x = self._run(context, context_ids, target_ids, mask_index, grid=grid)
+        x = self._run(context, context_ids, target_ids, mask_index, grid=grid, added=self._added())
         return self.predictor_proj(x[:, context_ids.shape[1] :])
+
+    def _added(self) -> torch.Tensor | None:
+        """What is added to all tokens at first [1, 1, dim], or None."""
+        return None
 
     def _run(
         self,
@@ -89,7 +93,7 @@ class Predictor(nn.Module):
         mask_index: int,
         *,
         grid: int | None,
-        added: torch.Tensor | None = None,
+        added: torch.Tensor | None,
     ) -> torch.Tensor:
         """Normed tokens [B, K + M, dim] of context and masked ones; ``added`` [1, 1, dim] is added to all at first."""
         hidden = self.mask_tokens[mask_index].expand(*target_ids.shape, -1)

@@ -30,7 +30,7 @@ def measured_times(column: np.ndarray, fps: float) -> np.ndarray:
     times, nominal = stamps - stamps[0], nominal_times(len(stamps), fps)
     if np.abs(times - nominal).max() <= ROUNDING + 2 * np.finfo(column.dtype).eps * np.abs(stamps).max():
         return nominal
-    rate = 1 / float(np.median(np.diff(stamps)))
+    rate = rate_of(stamps)
     if not 1 / PLAUSIBLE < rate / fps < PLAUSIBLE:
         raise UserError(
             f"timestamp has {rate:.4g} rows per second, {INFO}'s fps is {fps:.4g}; seconds were expected. Correct the "
