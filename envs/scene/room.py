@@ -20,6 +20,7 @@ from vjepa_sim.envs.scene.names import (
 )
 
 TEXTURE_PIXELS = 256
+ROBOSUITES_MATERIALS = ("floorplane", "walls_mat")  # of its arena, replaced by ours
 
 
 def add_room(spec: mujoco.MjSpec) -> None:
@@ -34,6 +35,10 @@ def add_room(spec: mujoco.MjSpec) -> None:
     spec.geom(FLOOR_GEOM).material = f"floor-{FLOOR_TEXTURES[0]}"
     for name in WALL_GEOMS:
         spec.geom(name).material = f"wall-{WALL_TEXTURES[0]}"
+    for material in ROBOSUITES_MATERIALS:  # large textures that take a third of the time to start OpenGL
+        texture = spec.material(material).textures[mujoco.mjtTextureRole.mjTEXROLE_RGB]
+        spec.delete(spec.material(material))
+        spec.delete(spec.texture(texture))
     world.add_geom(
         name=TABLE_GEOM,
         type=mujoco.mjtGeom.mjGEOM_BOX,
@@ -79,6 +84,7 @@ def add_room(spec: mujoco.MjSpec) -> None:
     spec.visual.map.znear = 0.01
     spec.visual.global_.offwidth = spec.visual.global_.offheight = 1024
     spec.visual.quality.offsamples = 0
+    spec.visual.quality.shadowsize = 0  # no light casts shadows
 
 
 def _add_material(spec: mujoco.MjSpec, name: str, texture: str, repeat: float) -> None:
