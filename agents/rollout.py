@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 
 from vjepa_sim.agents.agent import Agent
+from vjepa_sim.envs.errors import UserError, errors_of
 from vjepa_sim.envs.goal_image_env import GoalImageEnv
+from vjepa_sim.envs.pose import ACTION_DIM
 
 
 @dataclass(frozen=True)
@@ -42,13 +44,19 @@ def rollout(env: GoalImageEnv, agent: Agent, on_step: Callable[[Step], bool | No
         steps: maximum number of steps; the environment's budget if None.
 
     Raises:
+        UserError: a plugin's agent fails, or its action does not have shape (7,).
         ArmFault: a fault stopped the arm.
     """
-    agent.begin([goal.image_alone() for goal in env.goals])
+    name = f"Agent {type(agent).__name__!r}"
+    with errors_of(name, type(agent)):
+        agent.begin([goal.image_alone() for goal in env.goals])
     for number in range(1, (env.budget if steps is None else steps) + 1):
         before = time.perf_counter()
-        action = agent.act(env.observation)
+        with errors_of(name, type(agent)):
+            action = agent.act(env.observation)
         seconds = time.perf_counter() - before
+        if np.shape(action) != (ACTION_DIM,):
+            raise UserError(f"{name} returned an action of shape {np.shape(action)}; expected ({ACTION_DIM},).")
         *_, info = env.step(action)
         if on_step(Step(number, action, info, seconds)):
             return

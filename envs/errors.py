@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
+import traceback
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from types import FrameType
 
 # Control characters except tab and line feed, and marks that turn the direction of writing.
 CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -31,3 +34,36 @@ def printable(text: str) -> str:
     Control characters are shown as escape sequences such as ``\\x1b``.
     """
     return CONTROL.sub(lambda found: ascii(found.group())[1:-1], text)
+
+
+@contextmanager
+def errors_of(part: str, code: object) -> Iterator[None]:
+    """Raise what the code of a plugin's part raises as a :class:`UserError` that names the part and the line.
+
+    Errors of the project's own code stay what they are.
+
+    Args:
+        part: the part in words, such as "Task 'push'".
+        code: class or function that is run inside.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        module = getattr(code, "__module__", None) or ""
+        if module.startswith("vjepa_sim."):
+            raise
+        frames = list(traceback.walk_tb(error.__traceback__))
+        own = [frame for frame in frames if frame[0].f_globals.get("__name__") == module] or frames
+        raise UserError(f"{part} failed with {class_and_message(error)}{at_line(*own[-1])}.") from error
+
+
+def class_and_message(error: BaseException) -> str:
+    """Class and message of an error, on one line."""
+    return f"{type(error).__name__}: {' '.join(printable(str(error)).split())}".rstrip(": .")
+
+
+def at_line(frame: FrameType, line: int) -> str:
+    """Where an error was raised, for the author of that code."""
+    return f", line {line} of {frame.f_code.co_filename}"

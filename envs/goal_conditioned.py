@@ -54,7 +54,17 @@ class GoalConditioned(gymnasium.Wrapper):
         )
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[dict, dict]:
-        """See :meth:`.GoalImageEnv.reset`; the observation is as described for the class."""
+        """See :meth:`.GoalImageEnv.reset`; the observation is as described for the class.
+
+        Raises:
+            UserError: as there; or a goal image is given, which would have no effect.
+        """
+        for name in ("goal", "goals"):
+            if isinstance(options, dict) and name in options:
+                raise UserError(
+                    f"Reset option {name!r} has no effect in the goal-conditioned form, whose desired goal is a vector "
+                    "of the task. Leave it out, or make the environment without goal_conditioned=True."
+                )
         _, info = self.env.reset(seed=seed, options=options)
         return self._observe(), info
 

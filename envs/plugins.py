@@ -24,7 +24,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TypeVar
 
-from vjepa_sim.envs.errors import UserError, printable
+from vjepa_sim.envs.errors import UserError, at_line, class_and_message
 
 GROUP = "vjepa_sim.plugins"
 VARIABLE = "VJEPA_SIM_PLUGINS"
@@ -140,8 +140,7 @@ def _import(name: str, load: Callable[[], T]) -> T:
             raise UserError(f"Plugin {name}: {error}") from error
         if isinstance(error, ModuleNotFoundError) and error.name == name and Path(f"{name}.py").is_file():
             raise UserError(f"There is no installed module {name}. For the file, give {name}.py.") from error
-        text = " ".join(printable(str(error)).split())
-        what = "it ends Python" if isinstance(error, SystemExit) else f"{type(error).__name__}: {text}"
+        what = "it ends Python" if isinstance(error, SystemExit) else class_and_message(error)
         raise UserError(
             f"Plugin {name} can't be loaded ({what}{_line(error)}). Correct it, or leave it out: see --plugin, the "
             f"environment variable {VARIABLE}, and the package that declares it."
@@ -152,6 +151,6 @@ def _import(name: str, load: Callable[[], T]) -> T:
 
 def _line(error: BaseException) -> str:
     """Where a plugin's file failed, for its author."""
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "importlib" not in frame.filename]
-    own = [frame for frame in frames if frame.filename != __file__]
-    return f", line {own[-1].lineno} of {own[-1].filename}" if own else ""
+    frames = list(traceback.walk_tb(error.__traceback__))
+    own = [each for each in frames if "importlib" not in (file := each[0].f_code.co_filename) and file != __file__]
+    return at_line(*own[-1]) if own else ""

@@ -11,7 +11,7 @@ import numpy as np
 from vjepa_sim.envs.engine import mujoco
 from vjepa_sim.envs.errors import UserError
 from vjepa_sim.envs.goal_image_env import GoalImageEnv, check_modes
-from vjepa_sim.envs.observation import Goal
+from vjepa_sim.envs.observation import Goal, check_image
 from vjepa_sim.envs.safety import SafetyLimits, check_limits, default_limits
 from vjepa_sim.envs.scene.cameras import LEFT, Viewpoint, check_viewpoint
 from vjepa_sim.envs.scene.stage import Stage
@@ -167,6 +167,8 @@ class SimEnv(GoalImageEnv):
         self._stage.apply(self.variation)
         self.simulation.reset()
         goals = self.task.begin(self.simulation, self.np_random, self._render_now)
+        for goal in goals:
+            check_image(goal.rgb, *self._image_shape[:2], f"goal image {goal.name!r} of task {self.task.name!r}")
         return given or select_goals(goals, self._protocol)
 
     def _judge(self) -> Progress:

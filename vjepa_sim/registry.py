@@ -8,7 +8,7 @@ from pathlib import Path
 
 from vjepa_sim.checkpoint import CARD_FILE, find_checkpoint, is_released
 from vjepa_sim.data.files import read_json_object
-from vjepa_sim.envs.errors import UserError
+from vjepa_sim.envs.errors import UserError, errors_of
 from vjepa_sim.envs.registry import Registry
 from vjepa_sim.networks import OURS
 from vjepa_sim.protocols import LatentDynamics
@@ -48,4 +48,6 @@ def load_world_model(source: str | Path) -> LatentDynamics:
             f"{path} holds a world model of kind {kind!r}; known here are {', '.join(WORLD_MODELS)}. Name the plugin "
             "that brings it: --plugin MODULE."
         )
-    return WORLD_MODELS[kind].load(path)
+    load = WORLD_MODELS[kind].load
+    with errors_of(f"World model {kind!r}", load):
+        return load(path)

@@ -195,4 +195,15 @@ def markdown_table(cells: Sequence[dict]) -> str:
             f"{cell['model_evaluations_per_action']:.0f}",
         ]
         lines.append(f"| {' | '.join(row)} |")
-    return "\n".join(lines) + f"\n\n{LEGEND}\n"
+    return "\n".join(lines) + f"\n\n{LEGEND}\n{_faults(cells)}"
+
+
+def _faults(cells: Sequence[dict]) -> str:
+    """A line for each row with episodes that a fault ended."""
+    lines = []
+    for cell in cells:
+        faults = [episode["fault"] for episode in cell["episodes"] if episode.get("fault")]
+        if faults:
+            row = f"{cell['agent']}, {cell['task']} with {cell['object']}"
+            lines.append(f"\n{row}: {len(faults)} of {cell['n_episodes']} episodes ended by a fault: {faults[0]}\n")
+    return "".join(lines)

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from vjepa_sim.data.formats.format import Entry, Progress, Reader, Writer, no_progress
 from vjepa_sim.data.formats.hdf5_layouts import describe_layout, is_hdf5
 from vjepa_sim.data.walk import find_files
-from vjepa_sim.envs.errors import UserError
+from vjepa_sim.envs.errors import UserError, errors_of
 from vjepa_sim.envs.registry import Registry
 
 HDF5_SUFFIXES = (".hdf5", ".h5")
@@ -55,8 +55,27 @@ class Format:
     writable: bool = True
 
     def load(self) -> Any:
-        """The imported module, see :class:`FormatModule`."""
-        return import_module(self.module) if isinstance(self.module, str) else self.module
+        """The imported module, see :class:`FormatModule`.
+
+        Raises:
+            UserError: it can't be imported.
+        """
+        if not isinstance(self.module, str):
+            return self.module
+        try:
+            return import_module(self.module)
+        except ImportError as error:
+            raise UserError(f"Format {self.name!r}: its module {self.module} can't be imported ({error}).") from error
+
+    def recognises(self, path: Path) -> bool:
+        """Whether a file or folder is a data set in this format.
+
+        Raises:
+            UserError: the format's own code fails.
+        """
+        detect = self.load().detect
+        with errors_of(f"Format {self.name!r}", detect):
+            return bool(detect(path))
 
 
 FORMATS: Registry[Format] = Registry("format", Format)
@@ -80,7 +99,7 @@ def detect(path: Path) -> str:
     if not path.exists():
         raise UserError(f"There is no {path}.")
     for name, format in FORMATS.items():
-        if format.load().detect(path):
+        if format.recognises(path):
             return name
     known = "; ".join(f"{format.title} ({name})" for name, format in FORMATS.items())
     raise UserError(f"{path} is not a data set in a known format{_other_kind(path)}. Known formats: {known}.")
@@ -110,7 +129,10 @@ def open_reader(path: Path, format: str | None = None, on_progress: Progress = n
     """
     path = Path(path)
     try:
-        return FORMATS[format or detect(path)].load().open_reader(path, on_progress)
+        chosen = FORMATS[format or detect(path)]
+        open_it = chosen.load().open_reader
+        with errors_of(f"Format {chosen.name!r}", open_it):
+            return open_it(path, on_progress)
     except UserError as error:
         raise UserError(f"{error}{_hint(path, format)}") from error
 
@@ -120,7 +142,7 @@ def _hint(path: Path, format: str | None) -> str:
     alike = ("droid", "sim")
     for name, other in FORMATS.items():
         tried = format is None or name == format or (name in alike and format in alike)
-        if not tried and path.exists() and other.load().detect(path):
+        if not tried and path.exists() and other.recognises(path):
             return f" It looks like {other.title} ({name})."
     return ""
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from vjepa_sim.envs.errors import UserError
-from vjepa_sim.envs.registry import Registry
+from vjepa_sim.envs.registry import A_ROTATION, Registry, are_numbers, check_fields, is_rotation
 
 if TYPE_CHECKING:
     import mujoco
@@ -93,4 +93,28 @@ class GripperSpec:
         return getattr(importlib.import_module(module), name)(address)
 
 
-GRIPPERS: Registry[GripperSpec] = Registry("gripper", GripperSpec)
+def _check_gripper(gripper: GripperSpec) -> None:
+    fingers = gripper.fingers
+    check_fields(
+        "gripper",
+        gripper,
+        (
+            ("couple", callable(gripper.couple), "a function that changes the scene's specification"),
+            (
+                "fingers",
+                isinstance(fingers, dict)
+                and len(fingers) > 0
+                and all(are_numbers(ends, 2) and ends[0] != ends[1] for ends in fingers.values()),
+                "for each joint two different numbers, its positions when open and when closed",
+            ),
+            ("flange_to_pad", are_numbers(gripper.flange_to_pad, low=0), "metres, at least 0"),
+            ("lowest_flange", are_numbers(gripper.lowest_flange, low=0), "metres, at least 0"),
+            ("mount_yaw", are_numbers(gripper.mount_yaw), "radians"),
+            ("mount_quaternion", is_rotation(gripper.mount_quaternion), A_ROTATION),
+            ("finger_side", callable(gripper.finger_side), "a function from the name of a body to its side"),
+            ("driver", gripper.driver == "" or gripper.driver.count(":") == 1, '"module:class", or ""'),
+        ),
+    )
+
+
+GRIPPERS: Registry[GripperSpec] = Registry("gripper", GripperSpec, _check_gripper)

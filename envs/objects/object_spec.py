@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vjepa_sim.envs.errors import UserError
-from vjepa_sim.envs.registry import Registry
+from vjepa_sim.envs.registry import Registry, are_numbers, check_fields
 
 if TYPE_CHECKING:
     import mujoco
 
+MIN_HALF_HEIGHT = 1e-3  # m
 FRICTION = (1.0, 0.01, 0.0005)
 # What a part of an object collides with, as (contype, conaffinity): the robot, the table, or both.
 MEETS_ROBOT, MEETS_TABLE, MEETS_BOTH = (0, 1), (0, 2), (0, 3)
@@ -96,4 +97,28 @@ def resize_geom(kind: int, size: np.ndarray, scale: np.ndarray) -> np.ndarray:
     return size * scale
 
 
-OBJECTS: Registry[ObjectSpec] = Registry("object", ObjectSpec)
+def _check_object(thing: ObjectSpec) -> None:
+    grasp = thing.grasp
+    check_fields(
+        "object",
+        thing,
+        (
+            ("add_geoms", callable(thing.add_geoms), "a function that adds geoms to a body"),
+            ("half_height", are_numbers(thing.half_height, low=MIN_HALF_HEIGHT), f"at least {MIN_HALF_HEIGHT} metres"),
+            ("color", are_numbers(thing.color, 3, 0, 1), "red, green and blue from 0 to 1"),
+            (
+                "grasp",
+                isinstance(grasp, str)
+                or (
+                    isinstance(grasp, Grasp)
+                    and are_numbers(grasp.height)
+                    and (grasp.yaw_period is None or (are_numbers(grasp.yaw_period) and grasp.yaw_period > 0))
+                ),
+                "a Grasp of finite numbers, or in words why it can't be grasped",
+            ),
+            ("resize", thing.resize is None or callable(thing.resize), "a function or None"),
+        ),
+    )
+
+
+OBJECTS: Registry[ObjectSpec] = Registry("object", ObjectSpec, _check_object)

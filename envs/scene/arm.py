@@ -12,8 +12,9 @@ import numpy as np
 
 from vjepa_sim.envs.arms import ArmSpec
 from vjepa_sim.envs.engine import mujoco
-from vjepa_sim.envs.errors import UserError
+from vjepa_sim.envs.errors import UserError, unknown_name
 from vjepa_sim.envs.grippers import GripperSpec
+from vjepa_sim.envs.grippers.gripper_spec import PREFIX
 from vjepa_sim.envs.scene.names import END_EFFECTOR_BODY, FLANGE_SITE, ROBOT
 
 
@@ -43,6 +44,20 @@ def robosuite_spec(arm: ArmSpec, gripper: GripperSpec) -> tuple[mujoco.MjSpec, l
         xml = ManipulationTask(arena, robot).get_xml()
     spec = mujoco.MjSpec.from_string(xml)
     return spec, [Path(part.file) for part in (robot, base, model, arena)] + asset_files(spec)
+
+
+def check_names(spec: mujoco.MjSpec, arm: ArmSpec, gripper: GripperSpec) -> None:
+    """Raise :class:`.UserError` for a joint or body of arm or gripper that robosuite's model lacks."""
+    joints, bodies = [each.name for each in spec.joints], [each.name for each in spec.bodies]
+    of_arm, of_gripper = f"arm {arm.name!r}", f"gripper {gripper.name!r}"
+    for owner, kind, names, there in (
+        (of_arm, "joint", arm.joints, joints),
+        (of_arm, "body", (arm.flange[0], *arm.colliding), bodies),
+        (of_gripper, "joint", [PREFIX + name for name in gripper.fingers], joints),
+    ):
+        for name in names:
+            if name not in there:
+                raise unknown_name(f"{kind} of {owner}", name, there)
 
 
 def asset_files(spec: mujoco.MjSpec) -> list[Path]:

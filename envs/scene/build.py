@@ -16,9 +16,10 @@ import numpy as np
 from vjepa_sim.envs.arms import ArmSpec
 from vjepa_sim.envs.cache import cache_folder, load, save
 from vjepa_sim.envs.engine import mujoco
+from vjepa_sim.envs.errors import UserError, errors_of
 from vjepa_sim.envs.grippers import GripperSpec
 from vjepa_sim.envs.objects import ObjectSpec
-from vjepa_sim.envs.scene.arm import asset_files, mount_gripper, robosuite_spec, servo_arm, strip
+from vjepa_sim.envs.scene.arm import asset_files, check_names, mount_gripper, robosuite_spec, servo_arm, strip
 from vjepa_sim.envs.scene.cameras import CAMERAS, add_cameras
 from vjepa_sim.envs.scene.mesh import simplify_meshes
 from vjepa_sim.envs.scene.names import OBJECT_BODY, OBJECT_JOINT
@@ -39,7 +40,7 @@ def load_model(arm: ArmSpec, gripper: GripperSpec, thing: ObjectSpec) -> mujoco.
     if model is not None:
         return model
     spec, files = build_spec(arm, gripper, thing)
-    built = spec.compile()
+    built = _compiled(spec, f"The scene of arm {arm.name!r}, gripper {gripper.name!r} and object {thing.name!r}")
     _allow_any_object_size(built)
     binary = np.empty(mujoco.mj_sizeModel(built), np.uint8)
     mujoco.mj_saveModel(built, None, binary)
@@ -104,7 +105,7 @@ def _recipe_hash(arm: ArmSpec, gripper: GripperSpec, thing: ObjectSpec) -> str:
             digest.update(f"{field} {_field_text(value)} ".encode())
     alone = mujoco.MjSpec()
     _add_object(alone, thing)
-    alone.compile()
+    _compiled(alone, f"Object {thing.name!r}")
     digest.update(alone.to_xml().encode())
     return digest.hexdigest()[:16]
 
@@ -124,6 +125,7 @@ def _field_text(value: object) -> str:
 def build_spec(arm: ArmSpec, gripper: GripperSpec, thing: ObjectSpec) -> tuple[mujoco.MjSpec, list[Path]]:
     """Assemble the scene, and list the files that it is made of. Slow (seconds): use :func:`load_model`."""
     spec, files = robosuite_spec(arm, gripper)
+    check_names(spec, arm, gripper)
     strip(spec, arm)
     spec.compiler.inertiagrouprange = [0, 1]  # the drawn geoms of the object are in group 1 and have mass
     spec.option.timestep = TIMESTEP
@@ -133,7 +135,11 @@ def build_spec(arm: ArmSpec, gripper: GripperSpec, thing: ObjectSpec) -> tuple[m
     spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
     servo_arm(spec, arm)
     mount_gripper(spec, arm, gripper)
-    gripper.couple(spec)
+    with errors_of(f"Gripper {gripper.name!r}", gripper.couple):
+        gripper.couple(spec)
+    added = len(spec.actuators) - len(arm.joints)
+    if added != 1:
+        raise UserError(f"couple() of gripper {gripper.name!r} has added {added} actuators; expected one.")
     add_room(spec)
     add_cameras(spec)
     _add_object(spec, thing)
@@ -146,7 +152,16 @@ def _add_object(spec: mujoco.MjSpec, thing: ObjectSpec) -> None:
     """Add the object as a free body whose origin is its centre."""
     body = spec.worldbody.add_body(name=OBJECT_BODY, pos=[0.45, 0, thing.half_height])
     body.add_freejoint(name=OBJECT_JOINT)
-    thing.add_geoms(body)
+    with errors_of(f"Object {thing.name!r}", thing.add_geoms):
+        thing.add_geoms(body)
+
+
+def _compiled(spec: mujoco.MjSpec, what: str) -> mujoco.MjModel:
+    """The compiled model; ``what`` it is of, in words."""
+    try:
+        return spec.compile()
+    except ValueError as error:
+        raise UserError(f"{what} can't be compiled by MuJoCo: {' '.join(str(error).split())}") from error
 
 
 def _allow_any_object_size(model: mujoco.MjModel) -> None:

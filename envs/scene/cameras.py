@@ -9,7 +9,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from vjepa_sim.envs.errors import UserError
-from vjepa_sim.envs.registry import Registry
+from vjepa_sim.envs.registry import LONGEST_NAME, NAME, Registry, are_numbers, check_fields
 from vjepa_sim.envs.scene.names import END_EFFECTOR_BODY
 
 if TYPE_CHECKING:
@@ -99,7 +99,35 @@ class CameraSpec:
     near: float | None = None
 
 
-CAMERAS: Registry[CameraSpec] = Registry("camera", CameraSpec)
+def _check_camera(camera: CameraSpec) -> None:
+    at = camera.viewpoint
+    taken = {each.role: each.name for each in CAMERAS.registered() if each is not camera}
+    check_fields(
+        "camera",
+        camera,
+        (
+            (
+                "role",
+                isinstance(camera.role, str) and NAME.fullmatch(camera.role) and len(camera.role) <= LONGEST_NAME,
+                "lower-case letters and digits, with single hyphens or underscores between them",
+            ),
+            ("role", camera.role not in taken, f"another one: camera {taken.get(camera.role)!r} has it"),
+            ("viewpoint", isinstance(at, Viewpoint), "a Viewpoint"),
+            ("shift", are_numbers(camera.shift, low=0), "metres, at least 0"),
+            ("turn", are_numbers(camera.turn, low=0), "degrees, at least 0"),
+            ("near", camera.near is None or (are_numbers(camera.near) and camera.near > 0), "metres above 0, or None"),
+        ),
+    )
+    numbers = are_numbers(at.position, 3) and are_numbers(at.target, 3) and are_numbers(at.up, 3)
+    views = numbers and np.linalg.norm(np.cross(np.subtract(at.target, at.position), at.up)) > 1e-6
+    right = views and are_numbers(at.fovy) and 0 < at.fovy < 180
+    expected = (
+        "position, target and up of 3 numbers, up not along the line of sight, and fovy between 0 and 180 degrees"
+    )
+    check_fields("camera", camera, [("viewpoint", right, expected)])
+
+
+CAMERAS: Registry[CameraSpec] = Registry("camera", CameraSpec, _check_camera)
 
 # In front of the arm and to its left, so that neither finger hides the object. The agents' camera.
 LEFT = CAMERAS.register(

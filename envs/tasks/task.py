@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from vjepa_sim.envs.errors import UserError, unknown_name
-from vjepa_sim.envs.observation import Goal
-from vjepa_sim.envs.registry import Registry
+from vjepa_sim.envs.errors import UserError, errors_of, unknown_name
+from vjepa_sim.envs.observation import Goal, check_steps
+from vjepa_sim.envs.registry import A_TITLE, TITLE, Registry, check_fields
 from vjepa_sim.envs.tasks.grasping import pointing_down
 
 if TYPE_CHECKING:
@@ -124,41 +124,81 @@ class Task(ABC):
         """Sample an episode with :meth:`reset`, and check what it has set and returned.
 
         Raises:
-            UserError: there are no goals, or :attr:`desired` has not the size of :attr:`measures`.
+            UserError: it fails; there are no goals; or :attr:`desired` has not the size of :attr:`measures`, or is not
+                finite.
         """
         self.desired = np.empty(0)
-        goals = self.reset(simulation, rng, render)
+        with self._errors():
+            goals = self.reset(simulation, rng, render)
         if not isinstance(goals, list) or not goals or not all(isinstance(goal, Goal) for goal in goals):
             raise UserError(
                 f"reset() of task {self.name!r} returned {goals!r:.80}; expected a list of one Goal or more."
             )
-        self._check_size("reset()", "desired", self.desired)
+        for goal in goals:
+            check_steps(goal.steps)
+        self.desired = self._checked("reset()", "desired", self.desired)
         return goals
 
     def measure(self, simulation: Simulation) -> Progress:
         """Test the present moment; see :meth:`achieved` for when to call it.
 
         Raises:
-            UserError: the achieved goal has not the size of :attr:`measures`.
+            UserError: what the task's functions return has another shape than it should, or is not finite.
         """
-        achieved, desired = self.achieved(simulation), self.desired
-        self._check_size("achieved()", "the achieved goal", achieved)
+        with self._errors():
+            achieved = self.achieved(simulation)
+        achieved = self._checked("achieved()", "the achieved goal", achieved)
         return Progress(
-            success=bool(self.is_success(achieved, desired)),
-            error=float(self.error(achieved, desired)),
-            achieved=np.array(achieved),
-            desired=np.array(desired),
+            success=bool(self.score(Task.is_success, achieved, self.desired)),
+            error=float(self.score(Task.error, achieved, self.desired)),
+            achieved=achieved,
+            desired=self.desired.copy(),
         )
 
-    def _check_size(self, method: str, what: str, vector: np.ndarray) -> None:
-        if np.shape(vector) != (len(self.measures),):
+    def score(self, measure: Callable[..., np.ndarray], achieved: np.ndarray, desired: np.ndarray) -> np.ndarray:
+        """One of the task's functions of achieved and desired goals, checked.
+
+        Args:
+            measure: ``Task.is_success``, ``Task.error`` or ``Task.dense_reward``.
+            achieved: achieved goals [..., K].
+            desired: desired goals [..., K].
+
+        Returns:
+            float64 [...].
+
+        Raises:
+            UserError: it fails, or what it returns has another shape or is not finite.
+        """
+        name = measure.__name__
+        with self._errors():
+            values = np.asarray(getattr(self, name)(achieved, desired), np.float64)
+        expected = np.broadcast_shapes(np.shape(achieved), np.shape(desired))[:-1]
+        if values.shape != expected:
             raise UserError(
-                f"{method} of task {self.name!r}: {what} has shape {np.shape(vector)}; expected "
-                f"({len(self.measures)},), for its measures {', '.join(self.measures)}."
+                f"{name}() of task {self.name!r} returned shape {values.shape} for achieved goals {achieved.shape} and "
+                f"desired goals {desired.shape}; expected {expected}, one number for each."
             )
+        if not np.all(np.isfinite(values)) and np.all(np.isfinite(achieved)) and np.all(np.isfinite(desired)):
+            raise UserError(f"{name}() of task {self.name!r} returned {values}; expected finite numbers.")
+        return values
 
+    def _errors(self) -> AbstractContextManager[None]:
+        return errors_of(f"Task {self.name!r}", type(self))
 
-TITLE = re.compile("[A-Za-z0-9_]+")  # it becomes a part of Gymnasium's ids
+    def _checked(self, method: str, what: str, vector: object) -> np.ndarray:
+        """A goal as float64 [K] of its own."""
+        expected = f"({len(self.measures)},), for its measures {', '.join(self.measures)}"
+        try:
+            numbers = np.array(vector, np.float64)
+        except (TypeError, ValueError):
+            raise UserError(
+                f"{method} of task {self.name!r}: {what} is {vector!r:.80}; expected numbers of shape {expected}."
+            ) from None
+        if numbers.shape != (len(self.measures),):
+            raise UserError(f"{method} of task {self.name!r}: {what} has shape {numbers.shape}; expected {expected}.")
+        if not np.all(np.isfinite(numbers)):
+            raise UserError(f"{method} of task {self.name!r}: {what} is {numbers}; expected finite numbers.")
+        return numbers
 
 
 def _check_task(task: type[Task]) -> None:
@@ -170,18 +210,20 @@ def _check_task(task: type[Task]) -> None:
     if missing:
         raise UserError(f"Task {task.name!r} lacks {', '.join(missing)}; see docs/extending.md.")
     measures = task.measures
-    for name, right, expected in (
-        ("title", isinstance(task.title, str) and TITLE.fullmatch(task.title), "letters and digits, without blanks"),
-        ("budget", type(task.budget) is int and task.budget >= 1, "a whole number of control steps, at least 1"),
-        ("instruction", isinstance(task.instruction, str), "a text"),
+    check_fields(
+        "task",
+        task,
         (
-            "measures",
-            isinstance(measures, tuple) and len(measures) > 0 and all(isinstance(each, str) for each in measures),
-            "a tuple of names",
+            ("title", isinstance(task.title, str) and TITLE.fullmatch(task.title), A_TITLE),
+            ("budget", type(task.budget) is int and task.budget >= 1, "a whole number of control steps, at least 1"),
+            ("instruction", isinstance(task.instruction, str), "a text"),
+            (
+                "measures",
+                isinstance(measures, tuple) and len(measures) > 0 and all(isinstance(each, str) for each in measures),
+                "a tuple of names",
+            ),
         ),
-    ):
-        if not right:
-            raise UserError(f"Task {task.name!r} has {name} {getattr(task, name)!r}; expected {expected}.")
+    )
 
 
 TASKS: Registry[type[Task]] = Registry("task", check=_check_task)

@@ -1,5 +1,6 @@
 """Agents, baselines, planners and behaviors of plugins in the settings of evaluations and collections."""
 
+import numpy as np
 import pytest
 
 from vjepa_sim.agents.collection.config import CollectConfig
@@ -108,3 +109,39 @@ def test_a_trial_takes_the_arm_of_the_models_data_and_what_can_be_done(slide):
     model.with_card(data=({"arms": ["ur4"]},))
     with pytest.raises(UserError, match="Unknown arm 'ur4'"):
         trial.check(model)
+
+
+class Faulty(StillAgent):
+    """An agent with a fault of one kind."""
+
+    def __init__(self, kind):
+        self.kind = kind
+
+    def act(self, observation):
+        """An action, or not."""
+        if self.kind == "raises":
+            return super().act(observation) / self.kind
+        return np.full(7 if self.kind == "nan" else 6, np.nan)
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("raises", "Agent 'Faulty' failed with .*, line [0-9]+ of .*test_plugin_parts.py"),
+        ("six", r"Agent 'Faulty' returned an action of shape \(6,\); expected \(7,\)"),
+    ],
+)
+def test_an_agent_that_fails_is_named(agents, kind, message, tmp_path):
+    agents("faulty", lambda setup: Faulty(kind))
+    config = EvaluationConfig(agent="faulty", tasks=("reach",), objects=("box",), episodes=1, baselines=(), size=64)
+    with pytest.raises(UserError, match=message):
+        evaluate(tmp_path / "run", config, lambda *cell: None)
+
+
+def test_episodes_that_a_fault_ended_are_counted_under_the_table(agents, tmp_path):
+    agents("faulty", lambda setup: Faulty("nan"))
+    config = EvaluationConfig(agent="faulty", tasks=("reach",), objects=("box",), episodes=2, baselines=(), size=64)
+    evaluate(tmp_path / "run", config, lambda *cell: None)
+    table = (tmp_path / "run" / "table.md").read_text()
+    assert "faulty, reach with box: 2 of 2 episodes ended by a fault:" in table
+    assert "An action must be finite" in table

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from vjepa_sim.envs.errors import UserError
+from vjepa_sim.envs.observation import Goal
 from vjepa_sim.envs.sim_env import SimEnv
 from vjepa_sim.envs.tasks import TASKS, Reach, Task
 
@@ -37,13 +38,39 @@ def test_a_task_that_lacks_something_is_not_registered(task, message):
     [
         ("reset", "a goal", r"reset\(\) of task 'reach' returned 'a goal'; expected a list"),
         ("reset", [], "expected a list of one Goal or more"),
+        ("reset", [Goal(np.zeros((32, 32, 3), np.uint8), 5)], "goal image 'goal' of task 'reach' has shape"),
+        ("reset", [Goal(np.zeros((64, 64, 3), np.uint8), 0)], "A goal of 0 steps"),
         ("achieved", np.zeros(4), r"has shape \(4,\); expected \(3,\), for its measures x, y, z"),
+        ("achieved", "far", "is 'far'; expected numbers of shape"),
+        ("achieved", np.full(3, np.nan), r"of task 'reach': .* is \[nan nan nan\]; expected finite"),
+        ("error", np.nan, r"error\(\) of task 'reach' returned nan; expected finite"),
+        ("error", np.zeros(2), r"of task 'reach' returned shape \(2,\) for achieved goals \(3,\)"),
+        ("is_success", "yes", "Task 'reach' failed with ValueError"),
+        ("dense_reward", np.nan, r"dense_reward\(\) of task 'reach' returned nan"),
     ],
 )
 def test_what_a_task_returns_is_checked(method, result, message, monkeypatch):
-    env = SimEnv("reach", "box", size=64)
-    monkeypatch.setattr(Reach, method, lambda self, *arguments: result)
+    env = SimEnv("reach", "box", size=64, reward="dense")
+    given = Reach.reset
+
+    def replaced(self, *arguments):
+        if method == "reset":
+            given(self, *arguments)  # it sets the desired goal
+        return result
+
+    monkeypatch.setattr(Reach, method, replaced)
+    monkeypatch.setattr(Reach, "__module__", __name__)  # a plugin's
     with pytest.raises(UserError, match=message):
+        env.reset(seed=0)
+        env.step(np.zeros(7))
+    env.close()
+
+
+def test_a_task_whose_code_fails_is_named_with_its_line(monkeypatch):
+    env = SimEnv("reach", "box", size=64)
+    monkeypatch.setattr(Reach, "__module__", __name__)
+    monkeypatch.setattr(Reach, "achieved", lambda self, simulation: simulation.no_such_thing)
+    with pytest.raises(UserError, match=r"Task 'reach' failed with AttributeError: .*, line [0-9]+ of .*test_task.py"):
         env.reset(seed=0)
     env.close()
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from vjepa_sim.agents.collection.config import CollectConfig
 from vjepa_sim.cli.progress import progress
 from vjepa_sim.cli.verb import Verb
+from vjepa_sim.envs.errors import UserError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +29,8 @@ class Collect(Verb, CollectConfig):
         from vjepa_sim.agents.collection.collect import collect
 
         config = self.configuration(CollectConfig)
+        if self.workers < 0:
+            raise UserError(f"--workers {self.workers}: give the number of processes, or 0 for one per core.")
         started = time.monotonic()
         with progress("collecting") as bar:
             result = collect(self.out, config, self.workers or os.cpu_count() or 1, bar)

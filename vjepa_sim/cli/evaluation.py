@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vjepa_sim.agents.evaluation.config import EvaluationConfig
-from vjepa_sim.agents.registry import AGENTS
 from vjepa_sim.cli.options import set_threads
 from vjepa_sim.cli.progress import progress
 from vjepa_sim.cli.verb import Verb
@@ -30,8 +29,7 @@ class Eval(Verb, EvaluationConfig):
         from vjepa_sim.agents.evaluation.statistics import markdown_table
 
         config = self.configuration(EvaluationConfig)
-        if AGENTS[config.agent].learned:
-            set_threads(self.threads)
+        set_threads(self.threads)
         total = config.episodes * sum(len(config.agents_for(task)) for task, _ in config.pairs)
         done = 0
         with progress("episodes") as bar:

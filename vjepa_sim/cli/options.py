@@ -43,11 +43,11 @@ def set_threads(threads: int) -> None:
     Raises:
         UserError: the number is negative.
     """
-    import torch
-
     if threads < 0:
         raise UserError(f"--threads {threads}: give a positive number, or 0 for PyTorch's default.")
     if threads:
+        import torch
+
         torch.set_num_threads(threads)
 
 

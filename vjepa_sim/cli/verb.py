@@ -17,11 +17,11 @@ Config = TypeVar("Config", bound="DataclassInstance")
 class Verb:
     """A verb of the command line; its fields are its options.
 
-    A verb that is also a subclass of a configuration has the configuration's fields as options. They are checked when
-    :meth:`configuration` is called, so that errors are printed as one line.
+    A verb that is also a subclass of a configuration has the configuration's fields as options. The method
+    ``configuration`` checks them, so that errors are printed as one line.
 
     Attributes:
-        plugin: module or file that registers objects, tasks, arms, agents or others; may be given several times.
+        plugin: module or Python file that registers objects, tasks, arms, agents or other parts.
     """
 
     plugin: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
