@@ -143,8 +143,8 @@ class Clips:
 
     @property
     def held_out_digests(self) -> set[str]:
-        """Digests of the held-out episodes, see :class:`.Entry`."""
-        return {self.footage.entries[episode].digest for episode in self.held_out_episodes} - {""}
+        """Digests of the held-out episodes, see :meth:`.Reader.digests`."""
+        return {self.footage.digests[episode] for episode in self.held_out_episodes} - {""}
 
     def leave_out_copies(self, held_out: set[str]) -> None:
         """Leave out training episodes that are copies of held-out ones, also of another data set's, with a warning.
@@ -155,8 +155,8 @@ class Clips:
         Raises:
             UserError: No training episode is left.
         """
-        entries = self.footage.entries
-        copies = [episode for episode in self.training_episodes if entries[episode].digest in held_out]
+        entries, digests = self.footage.entries, self.footage.digests
+        copies = [episode for episode in self.training_episodes if digests[episode] in held_out]
         if not copies:
             return
         log.warning(

@@ -7,10 +7,10 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from vjepa_sim.data.camera_arrays import rename_leaf
 from vjepa_sim.data.episode import EXOCENTRIC_ROLES, SIDES, Episode
 from vjepa_sim.data.files import write_json
 from vjepa_sim.data.formats import open_reader, open_writer
-from vjepa_sim.data.formats.droid.cameras import rename_leaf
 from vjepa_sim.data.formats.format import Progress, Reader, no_progress
 from vjepa_sim.data.left_out import LeftOut
 from vjepa_sim.data.provenance import provenance

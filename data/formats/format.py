@@ -31,7 +31,7 @@ class Entry:
         task: Task description in words.
         seed: Seed of a simulated scene, or None.
         arm, gripper: Names of arm and gripper, or "" if unknown.
-        digest: Digest of the states, by which copies of an episode are found; "" if unknown.
+        digest: Digest of the states, see :meth:`Reader.digests`; "" if unknown.
         remark: What was inferred about it, or "".
         error: Why it can't be read, or "".
     """
@@ -97,6 +97,10 @@ class Reader(ABC):
 
     def __len__(self) -> int:
         return len(self.entries)
+
+    def digests(self) -> list[str]:
+        """Digest of each episode's states, by which copies are found; "" if unknown. May read all states."""
+        return [entry.digest for entry in self.entries]
 
     @abstractmethod
     def read(self, number: int, views: tuple[str, ...] | None = None, extras: bool = False) -> Episode:

@@ -153,7 +153,7 @@ def test_memory_is_shared_with_the_other_processes(monkeypatch, tmp_path):
 
 
 def in_use(clips, episodes):
-    return {clips.footage.entries[episode].digest for episode in episodes}
+    return {clips.footage.digests[episode] for episode in episodes}
 
 
 def test_a_copy_of_a_held_out_episode_is_not_trained_on(tmp_path, caplog):
@@ -168,6 +168,17 @@ def test_a_copy_of_a_held_out_episode_is_not_trained_on(tmp_path, caplog):
     for clips in mixture.episodes:
         assert len(clips.training_episodes) and not in_use(clips, clips.training_episodes) & held_out
     assert "copies of held-out ones and left out" in caplog.text
+
+
+def test_a_converted_copy_of_a_held_out_episode_is_not_trained_on(tmp_path):
+    for index in range(6):
+        write_episode(tmp_path / "set", index, make_episode(rows=4, seed=index))
+    convert(tmp_path / "set", tmp_path / "converted", "lerobot")
+    first, second = load_mixture([f"droid:{tmp_path / 'set'}", f"lerobot:{tmp_path / 'converted'}"]).episodes
+    assert sorted(first.footage.digests) == sorted(second.footage.digests)
+    held_out = in_use(first, first.held_out_episodes) | in_use(second, second.held_out_episodes)
+    for clips in (first, second):
+        assert not in_use(clips, clips.training_episodes) & held_out
 
 
 def test_nothing_is_left_where_all_are_copies(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import sys
 from itertools import pairwise
@@ -96,6 +97,9 @@ def main(arguments: list[str] | None = None) -> int:
         SIGTERM or SIGHUP.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a folder's name needn't be UTF-8
+            stream.reconfigure(errors="backslashreplace")
     try:
         with endings_interrupt():
             return parse(arguments).run()

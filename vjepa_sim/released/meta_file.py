@@ -57,7 +57,10 @@ def read_meta(path: Path, options: ReleaseOptions) -> tuple[ModelCard, Tensors]:
     if action_conditioned:
         predictor_config = _ac_config(path, predictor, options)
     elif predictor:
-        mask_config = (_mask_config_2_1 if newer else _mask_config)(path, predictor, encoder_config, options)
+        if newer:
+            mask_config = _mask_config_2_1(path, predictor, options, encoder_dim=encoder_config.dim)
+        else:
+            mask_config = _mask_config(path, predictor, options)
     card = ModelCard(
         name=path.stem,
         encoder=encoder_config,
@@ -135,18 +138,18 @@ def _encoder_config(
     return EncoderConfig(image_size=image_size, patch_size=patch, tubelet_size=tubelet, **sizes, rope="compat")
 
 
-def _mask_config(path: Path, tensors: Tensors, encoder: EncoderConfig, options: ReleaseOptions) -> PredictorConfig:
+def _mask_config(path: Path, tensors: Tensors, options: ReleaseOptions) -> PredictorConfig:
     dim, _ = shape_of(path, tensors, "predictor_embed.weight", 2)
     sizes = transformer_sizes(path, tensors, dim, part="predictor", heads=options.predictor_heads)
     return PredictorConfig(**sizes, mask_tokens=_mask_tokens(tensors), rope="compat")
 
 
-def _mask_config_2_1(path: Path, tensors: Tensors, encoder: EncoderConfig, options: ReleaseOptions) -> PredictorConfig:
+def _mask_config_2_1(path: Path, tensors: Tensors, options: ReleaseOptions, encoder_dim: int) -> PredictorConfig:
     out_dim, dim = shape_of(path, tensors, "predictor_proj.weight", 2)
     sizes = transformer_sizes(path, tensors, dim, part="predictor", heads=options.predictor_heads)
     levels = 1
     if "predictor_embed.weight" not in tensors:
-        levels = shape_of(path, tensors, "predictor_embed.0.weight", 2)[1] // encoder.dim
+        levels = shape_of(path, tensors, "predictor_embed.0.weight", 2)[1] // encoder_dim
     return Predictor21Config(**sizes, mask_tokens=_mask_tokens(tensors), levels=levels, out_dim=out_dim)
 
 

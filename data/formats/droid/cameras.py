@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from vjepa_sim.data.camera_arrays import EXTRINSICS, INTRINSICS, TYPES
 from vjepa_sim.data.episode import EXOCENTRIC_ROLES, ROLES, WRIST, Camera, as_serial, is_role, role_of_view
 from vjepa_sim.data.formats.droid.layout import VIDEOS
 from vjepa_sim.data.formats.hdf5 import find_group, floats, has, names_in, numbers
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
     import h5py
 
 ON_END_EFFECTOR = 0  # value in observation/camera_type
-TYPES = "observation/camera_type"
-EXTRINSICS, INTRINSICS = "observation/camera_extrinsics", "observation/camera_intrinsics"
-CAMERA_GROUPS = (TYPES, EXTRINSICS, INTRINSICS, "observation/timestamp/cameras")  # groups of arrays named by camera
 MAX_MISSING_FRAMES = 1  # some of DROID's videos lack the last frame
 
 
@@ -63,23 +61,6 @@ def _sources(file: h5py.File, metadata: dict, ours: dict, folder: Path) -> Itera
 def with_video(folder: Path, serials: dict[str, str]) -> dict[str, str]:
     """Those cameras, serial by role, that have a video."""
     return {role: serial for role, serial in serials.items() if _video(folder, serial)}
-
-
-def rename_leaf(name: str, names: dict[str, str]) -> str:
-    """The path of an array with a camera's other name; unchanged if it isn't named by a camera in ``names``.
-
-    An episode's arrays are named by role, since all labs' cameras have other serials.
-
-    Args:
-        name: Path such as ``observation/camera_type/<camera>``.
-        names: Roles by serial, or serials by role.
-    """
-    group, _, leaf = name.rpartition("/")
-    if group in CAMERA_GROUPS:
-        for camera in sorted(names, key=len, reverse=True):
-            if leaf == camera or leaf.startswith(f"{camera}_"):
-                return f"{group}/{names[camera]}{leaf.removeprefix(camera)}"
-    return name
 
 
 def _moves_with_end_effector(file: h5py.File, serial: str) -> bool:

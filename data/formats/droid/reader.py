@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from vjepa_sim.data.camera_arrays import rename_leaf
 from vjepa_sim.data.episode import Camera, Episode
 from vjepa_sim.data.files import read_json_object
 from vjepa_sim.data.formats.droid.cameras import (
@@ -19,7 +20,6 @@ from vjepa_sim.data.formats.droid.cameras import (
     open_video,
     read_cameras,
     read_poses,
-    rename_leaf,
     with_video,
 )
 from vjepa_sim.data.formats.droid.layout import TRAJECTORY, find_episodes

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vjepa_sim.data.formats.droid.cameras import EXTRINSICS, INTRINSICS, rename_leaf
+from vjepa_sim.data.camera_arrays import EXTRINSICS, INTRINSICS, rename_leaf
 from vjepa_sim.data.formats.droid.layout import RATE
 from vjepa_sim.data.formats.hdf5 import find_group, floats, has, names_in, numbers, readable
 from vjepa_sim.envs.errors import UserError

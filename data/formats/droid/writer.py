@@ -13,9 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
+from vjepa_sim.data.camera_arrays import rename_leaf
 from vjepa_sim.data.episode import EXOCENTRIC_ROLES, WRIST, Camera, Episode, exocentric
 from vjepa_sim.data.files import write_json
-from vjepa_sim.data.formats.droid.cameras import ON_END_EFFECTOR, rename_leaf
+from vjepa_sim.data.formats.droid.cameras import ON_END_EFFECTOR
 from vjepa_sim.data.formats.droid.layout import LAB, RATE, TRAJECTORY, VERSION_FOLDER, VIDEOS, episode_folder, moment
 from vjepa_sim.data.formats.format import Writer
 from vjepa_sim.data.video import write_video

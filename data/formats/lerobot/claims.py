@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -126,12 +127,7 @@ class Claims:
         end = float(stamps[-1]) + spacing
         if abs(end - claimed) > HALF * spacing and len(stamps) == round(claimed * self.fps) and _is_even(stamps):
             # One frame for each row; only the container's rate is wrong.
-            if (path, self.fps) not in _WARNED:
-                _WARNED.add((path, self.fps))
-                log.warning(
-                    "%s has %.4g frames per second, the data set %.4g; its %d frames are taken as one for each row.",
-                    *(path, 1 / spacing, self.fps, len(stamps)),
-                )
+            _warn_once(path, 1 / spacing, self.fps, len(stamps))
             return np.arange(len(stamps)) / self.fps
         if end < claimed - HALF * spacing:
             raise UserError(
@@ -155,7 +151,12 @@ class Claims:
         return stamps
 
 
-_WARNED: set[tuple[Path, float]] = set()
+@cache
+def _warn_once(path: Path, rate: float, fps: float, frames: int) -> None:
+    log.warning(
+        "%s has %.4g frames per second, the data set %.4g; its %d frames are taken as one for each row.",
+        *(path, rate, fps, frames),
+    )
 
 
 def _spacing(stamps: np.ndarray, fps: float) -> float:

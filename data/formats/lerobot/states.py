@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from vjepa_sim.data.formats.format import digest_of
 from vjepa_sim.data.formats.lerobot.layout import GRIPPER, JOINTS, POSE, POSE_AXES, STATE, Feature, Info
 from vjepa_sim.envs.arms.panda import flange_poses
 from vjepa_sim.envs.errors import UserError
@@ -39,6 +40,13 @@ class StateSource:
     def columns(self) -> set[str]:
         """The features needed."""
         return {name for name, _ in (*self.pose, *self.joints, self.gripper)}
+
+    def digest_in(self, rows: Mapping[str, np.ndarray]) -> str:
+        """Digest of an episode's states, from arrays [T, …] by feature; of joints and gripper if there are no poses.
+
+        Forward kinematics of a large set would take hours.
+        """
+        return digest_of(_columns(rows, (*(self.pose or self.joints), self.gripper)))
 
     def take(self, rows: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray | None]:
         """States [T, 7] and joints [T, J], float64, from arrays [T, …] by feature; joints are None if unknown.
@@ -105,12 +113,16 @@ def _places(components: list[int]) -> tuple[Place, ...]:
 
 
 def _gather(rows: Mapping[str, np.ndarray], places: tuple[Place, ...]) -> np.ndarray:
-    columns = [rows[name].reshape(len(rows[name]), -1)[:, component] for name, component in places]
-    numbers = np.column_stack(columns).astype(np.float64)
+    numbers = _columns(rows, places)
     wrong = np.flatnonzero(~np.isfinite(numbers).all(axis=1))
     if len(wrong):
         raise UserError(f"{places[0][0]} contains numbers that are not finite, first in row {wrong[0]}.")
     return numbers
+
+
+def _columns(rows: Mapping[str, np.ndarray], places: tuple[Place, ...]) -> np.ndarray:
+    columns = [rows[name].reshape(len(rows[name]), -1)[:, component] for name, component in places]
+    return np.column_stack(columns).astype(np.float64)
 
 
 def _listed(features: Mapping[str, Feature]) -> str:

@@ -58,8 +58,9 @@ class RLDSReader(Reader):
         if folder is None:
             raise UserError(f"{root}: no TFRecord files (*.tfrecord*) here or in a version's folder, such as 1.0.0.")
         self.folder = folder
-        self._size = _image_size(folder)
-        super().__init__(root, indexed(folder, _find_episodes(folder), self._describe, on_progress))
+        height, width = _image_size(folder)  # of another file than the shards, whose changes the index notices
+        entries = indexed(folder, _find_episodes(folder), self._describe, on_progress)
+        super().__init__(root, [replace(entry, height=height, width=width) for entry in entries])
 
     def read(self, number: int, views: tuple[str, ...] | None = None, extras: bool = False) -> Episode:
         """See :meth:`.Reader.read`; ``extras`` are the other numbers of each step.
@@ -100,8 +101,6 @@ class RLDSReader(Reader):
                 duration=(rows - 1) / RATE,
                 period=1 / RATE,
                 cameras=cameras,
-                height=self._size[0],
-                width=self._size[1],
                 success=_success(features),
                 task=_task(features),
                 gripper="robotiq",
