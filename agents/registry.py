@@ -13,7 +13,7 @@ from vjepa_sim.envs.registry import Registry
 from vjepa_sim.envs.safety import SafetyLimits
 
 if TYPE_CHECKING:
-    from vjepa_sim.agents.calibration import ViewCalibration
+    from vjepa_sim.agents.calibration.calibration import ViewCalibration
     from vjepa_sim.agents.planning.mpc import MPCConfig
     from vjepa_sim.envs.sim_env import SimEnv
     from vjepa_sim.protocols import LatentDynamics

@@ -19,6 +19,9 @@ class OneOf(PrimitiveConstructorSpec[Any]):
     choices = None
     _action = None
     _names: Iterable[str] | Callable[[], Iterable[str]] | str
+    # By identity: the base class's compare the placeholders, for which all registries would be imported.
+    __hash__ = object.__hash__
+    __eq__ = object.__eq__
 
     def __init__(self, names: Iterable[str] | Callable[[], Iterable[str]] | str):
         """

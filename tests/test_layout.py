@@ -211,6 +211,7 @@ def test_no_file_is_longer_than_400_lines(folder):
     [
         ("vjepa_sim.envs", "mujoco"),
         ("vjepa_sim", "torch"),
+        ("vjepa_sim.cli", "torch"),
         ("vjepa_sim.world_model", "mujoco"),
         ("vjepa_sim.agents.planning.mpc", "mujoco"),
     ],

@@ -7,28 +7,3 @@ and after it, and least squares map inferred motions to true ones: true = W (inf
 to what the model plans. The offset, which the paper does not have, is the motion that the model infers where there is
 none, as the arm's measured state and the image from another place contradict each other. Without it, W is biased.
 """
-
-from vjepa_sim.agents.calibration.calibration import VIEW_FILE, ViewCalibration, fit_view, load_view
-from vjepa_sim.agents.calibration.config import CalibrationConfig
-from vjepa_sim.agents.calibration.moves import (
-    Moves,
-    approach,
-    check_moves,
-    infer_move,
-    infer_moves,
-    make_moves,
-)
-
-__all__ = [
-    "VIEW_FILE",
-    "CalibrationConfig",
-    "Moves",
-    "ViewCalibration",
-    "approach",
-    "check_moves",
-    "fit_view",
-    "infer_move",
-    "infer_moves",
-    "load_view",
-    "make_moves",
-]

@@ -28,7 +28,7 @@ from vjepa_sim.envs.pose import POSITION, integrate
 from vjepa_sim.envs.robot_env import RobotEnv
 
 if TYPE_CHECKING:
-    from vjepa_sim.agents.calibration import ViewCalibration
+    from vjepa_sim.agents.calibration.calibration import ViewCalibration
 
 CONFIG_FILE = "deploy_config.json"
 DRY_RUN_FILE = "dry_run.json"

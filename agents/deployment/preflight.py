@@ -15,7 +15,7 @@ from vjepa_sim.envs.observation import Goal
 from vjepa_sim.envs.robot_env import RobotEnv
 
 if TYPE_CHECKING:
-    from vjepa_sim.agents.calibration import ViewCalibration
+    from vjepa_sim.agents.calibration.calibration import ViewCalibration
 
 WATCHING_TIME = 1.0  # s for which the camera is observed
 HOLDING_TIME = 1.0  # s for which the arm is held still

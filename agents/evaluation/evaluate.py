@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from vjepa_sim.agents.agent import Agent, LearnedAgent, card_of
-from vjepa_sim.agents.calibration import load_view
+from vjepa_sim.agents.calibration.calibration import load_view
 from vjepa_sim.agents.evaluation.config import EvaluationConfig
 from vjepa_sim.agents.evaluation.provenance import describe
 from vjepa_sim.agents.evaluation.report import read_begun, read_unfinished, write_begun, write_report

@@ -15,7 +15,7 @@ from vjepa_sim.cli.verb import Verb
 from vjepa_sim.envs.errors import UserError
 
 if TYPE_CHECKING:
-    from vjepa_sim.agents.calibration import Moves
+    from vjepa_sim.agents.calibration.moves import Moves
     from vjepa_sim.envs.safety import SafetyLimits
     from vjepa_sim.protocols import LatentDynamics
 
@@ -47,7 +47,8 @@ class CalibrateView(Verb, RobotOptions, CalibrationConfig):
     threads: int = 0
 
     def run(self) -> int:
-        from vjepa_sim.agents.calibration import VIEW_FILE, check_moves
+        from vjepa_sim.agents.calibration.calibration import VIEW_FILE
+        from vjepa_sim.agents.calibration.moves import check_moves
         from vjepa_sim.checkpoint import fingerprint
         from vjepa_sim.data.output import check_output, claimed
         from vjepa_sim.envs.cameras import without_password
@@ -95,7 +96,7 @@ class CalibrateView(Verb, RobotOptions, CalibrationConfig):
         print(f"\nThe table and its plot are in {self.out}.")
 
     def _calibrate(self, config: CalibrationConfig, moves: Moves, camera: dict[str, Any]) -> None:
-        from vjepa_sim.agents.calibration import fit_view
+        from vjepa_sim.agents.calibration.calibration import fit_view
         from vjepa_sim.agents.calibration.plot import draw_moves
         from vjepa_sim.checkpoint import fingerprint
         from vjepa_sim.data.files import write_image, write_text
@@ -123,7 +124,7 @@ class CalibrateView(Verb, RobotOptions, CalibrationConfig):
     def _on_robot(
         self, config: CalibrationConfig, model: LatentDynamics, limits: SafetyLimits
     ) -> tuple[Moves, dict[str, Any]]:
-        from vjepa_sim.agents.calibration import approach, infer_moves, make_moves
+        from vjepa_sim.agents.calibration.moves import approach, infer_moves, make_moves
         from vjepa_sim.agents.deployment.preflight import check_control, preflight, require
         from vjepa_sim.envs.backends import make_robot
         from vjepa_sim.envs.observation import Goal

@@ -36,7 +36,7 @@ class Deploy(Verb, RobotOptions, DeployConfig):
 
     def run(self) -> int:
         from vjepa_sim.agents.agent import card_of
-        from vjepa_sim.agents.calibration import load_view
+        from vjepa_sim.agents.calibration.calibration import load_view
         from vjepa_sim.agents.deployment.deploy import Operator, deploy
         from vjepa_sim.agents.evaluation.statistics import markdown_table
         from vjepa_sim.agents.registry import checkpoint_of, load_agent

@@ -7,18 +7,9 @@ import pytest
 import torch
 
 from tests.agents.calibration.turned_model import TurnedModel, rotation
-from vjepa_sim.agents.calibration import (
-    VIEW_FILE,
-    CalibrationConfig,
-    Moves,
-    ViewCalibration,
-    approach,
-    fit_view,
-    infer_move,
-    infer_moves,
-    load_view,
-    make_moves,
-)
+from vjepa_sim.agents.calibration.calibration import VIEW_FILE, ViewCalibration, fit_view, load_view
+from vjepa_sim.agents.calibration.config import CalibrationConfig
+from vjepa_sim.agents.calibration.moves import Moves, approach, infer_move, infer_moves, make_moves
 from vjepa_sim.agents.calibration.plot import draw_moves, draw_sweep
 from vjepa_sim.agents.calibration.simulated import SweepRow, observe_moves, sweep_csv, sweep_markdown
 from vjepa_sim.checkpoint import fingerprint

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests.agents.calibration.turned_model import rotation
-from vjepa_sim.agents.calibration import ViewCalibration
+from vjepa_sim.agents.calibration.calibration import ViewCalibration
 from vjepa_sim.agents.planning.mpc import MPCAgent, MPCConfig
 from vjepa_sim.cli import main
 from vjepa_sim.envs.observation import Goal, Observation

@@ -148,9 +148,11 @@ def test_an_ending_keeps_whole_episodes_only(tmp_path, ending):
         "--task",
         "reach",
     ]
+    ours = signal.signal(ending, signal.SIG_DFL)  # under nohup SIGHUP is ignored, and a child inherits that
     process = subprocess.Popen(
         [*command, "--steps", "4", "--size", "64", "--workers", "1"], stderr=subprocess.PIPE, text=True
     )
+    signal.signal(ending, ours)
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and not list(out.glob("1.0.1/SIM/*/*/*/trajectory.h5")):
         time.sleep(0.2)

@@ -10,7 +10,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from vjepa_sim.agents.calibration import Moves, fit_view
+from vjepa_sim.agents.calibration.calibration import fit_view
+from vjepa_sim.agents.calibration.moves import Moves
 from vjepa_sim.agents.comparison.motion import read_episodes
 from vjepa_sim.agents.comparison.run_folder import read_runs
 from vjepa_sim.agents.deployment.config import DeployConfig
@@ -132,10 +133,12 @@ class Failing(StillAgent):
         return super().act(observation)
 
 
-@pytest.mark.parametrize("failure", [KeyboardInterrupt(), RuntimeError("a bug")])
-def test_whatever_ends_an_episode_its_recording_is_kept(watched, tmp_path, failure):
+@pytest.mark.parametrize(
+    ("failure", "raised"), [(KeyboardInterrupt(), KeyboardInterrupt), (RuntimeError("a bug"), UserError)]
+)
+def test_whatever_ends_an_episode_its_recording_is_kept(watched, tmp_path, failure, raised):
     env, goals, done = watched
-    with pytest.raises(type(failure)):
+    with pytest.raises(raised):
         deploy(tmp_path / "out", REAL, env=env, agent=Failing(failure), goals=goals, operator=person(done))
     (name,) = find_episodes(tmp_path / "out" / "episodes")
     recorded = read_episode(tmp_path / "out" / "episodes" / name)
