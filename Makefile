@@ -5,6 +5,9 @@ BIN := $(VENV)/bin
 # Build of PyTorch: cpu or cuda. On Linux, PyPI's is CUDA's, gigabytes larger.
 TORCH ?= $(if $(shell nvidia-smi --list-gpus 2>/dev/null),cuda,cpu)
 
+# A new environment has no compiled modules: each process would compile PyTorch again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test test-fast lint docs install clean checkpoint
 
 demo: install

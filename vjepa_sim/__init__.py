@@ -1,11 +1,19 @@
 """The world model: encoder, predictors, training. Importing this registers the Gymnasium environments."""
 
+import sys
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-import vjepa_sim.envs  # noqa: F401  (registers vjepa_sim/Franka…-v0; loads no simulator)
-from vjepa_sim.envs.errors import UserError
-from vjepa_sim.envs.plugins import load_plugins
+try:
+    import vjepa_sim.envs  # noqa: F401  (registers vjepa_sim/Franka…-v0; loads no simulator)
+    from vjepa_sim.envs.errors import UserError
+    from vjepa_sim.envs.plugins import load_plugins
+except KeyboardInterrupt:
+    if Path(sys.argv[0]).stem != "vjepa-sim":
+        raise
+    print("vjepa-sim: stopped.", file=sys.stderr)  # as vjepa_sim.cli does, which imports this first
+    sys.exit(130)
 
 if TYPE_CHECKING:
     from vjepa_sim.world_model import WorldModel

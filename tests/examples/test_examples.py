@@ -15,7 +15,8 @@ COLLECT = "collect --size 64 --object box --task reach --randomize 0"
 
 def test_bottle(vjepa_sim, successes):
     vjepa_sim(
-        "eval --baselines none --videos 0 --size 64 --agent expert --task grasp --object bottle --episodes 2 --out table",
+        "eval --baselines none --videos 0 --size 64 --agent expert --task grasp --object bottle --episodes 2 "
+        "--out table",
         plugins=("bottle.py",),
     )
     assert successes("table") == 2

@@ -1,5 +1,6 @@
 """A Robotiq gripper over a real pseudo-terminal."""
 
+import fcntl
 import time
 
 import pytest
@@ -31,6 +32,14 @@ def test_robotiq_is_connected_to_without_being_moved(robotiq):
         device.check()
     finally:
         device.close()
+
+
+def test_a_port_that_another_program_uses_is_named(robotiq):
+    with open(robotiq.link, "rb", buffering=0) as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(GripperFault, match=f"Another program uses the serial port {robotiq.link}"):
+            open_gripper("robotiq", str(robotiq.link))
+    open_gripper("robotiq", str(robotiq.link)).close()
 
 
 def test_robotiq_is_activated_and_starts_open(robotiq, opened):
