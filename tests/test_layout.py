@@ -206,6 +206,7 @@ def test_no_file_is_longer_than_400_lines(folder):
         assert not too_long(path), f"{path} has {too_long(path)} lines; split it by subject"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("module", "absent"),
     [

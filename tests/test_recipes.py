@@ -25,6 +25,7 @@ def check(line: str) -> None:
         PLANNERS.check(verb.planner)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("goal", GOALS)
 def test_what_make_runs_is_understood(goal):
     told = subprocess.run(["make", "-n", "-B", goal], cwd=ROOT, capture_output=True, text=True, check=True).stdout

@@ -124,6 +124,7 @@ class Damaged(LazyFrames):
         yield from self.frames[wanted]
 
 
+@pytest.mark.slow
 def test_what_is_drawn_depends_on_the_seed_alone():
     """Not on what is in memory, nor on which bad episodes have been met before, nor on who draws the others."""
     episodes = [at_rate(4.0, seed=i) for i in range(30)]

@@ -61,6 +61,7 @@ def test_pictures_stand_still(tmp_path):
     assert np.array_equal(clip.frames, np.stack([rgb] * 3))
 
 
+@pytest.mark.slow
 def test_weights_are_shares(videos, episodes_folder):
     mixture = load_mixture([f"video:{videos}@3", f"sim:{episodes_folder}"])
     np.testing.assert_allclose(mixture.weights, [0.75, 0.25])
@@ -107,6 +108,7 @@ def test_a_folder_of_one_bad_file_is_named(tmp_path):
         Mixture([VideoFolder(tmp_path, 0.25)], [1.0]).draw([[0]], 2, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format", FORMATS)
 def test_clips_are_drawn_from_every_format(format, episodes_folder, tmp_path):
     path = {"rlds": RLDS, "sim": episodes_folder}.get(format, tmp_path / "set.hdf5")
@@ -170,6 +172,7 @@ def test_a_copy_of_a_held_out_episode_is_not_trained_on(tmp_path, caplog):
     assert "copies of held-out ones and left out" in caplog.text
 
 
+@pytest.mark.slow
 def test_a_converted_copy_of_a_held_out_episode_is_not_trained_on(tmp_path):
     for index in range(6):
         write_episode(tmp_path / "set", index, make_episode(rows=4, seed=index))

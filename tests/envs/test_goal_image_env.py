@@ -179,6 +179,7 @@ def test_a_second_thread_is_refused(env, monkeypatch):
     assert len(refused) == 3  # one after the other
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [copy.deepcopy, lambda env: pickle.loads(pickle.dumps(env))])
 def test_a_copy_goes_its_own_way(how):
     env = make("sim", randomize=1.0)

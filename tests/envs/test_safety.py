@@ -77,6 +77,7 @@ def test_the_workspace_is_never_left(direction):
     assert "workspace" in envelope.clipped[-1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gripper", ["robotiq", "panda_hand"])
 def test_whatever_is_asked_the_simulated_arm_is_sent_within_the_limits(gripper):
     """Hard moves with rotations, into the corners of the box and of the arm's reach."""

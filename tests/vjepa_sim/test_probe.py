@@ -1,9 +1,11 @@
 import numpy as np
+import pytest
 import torch
 
 from vjepa_sim.training.probe import feature_rank, probe_error
 
 
+@pytest.mark.slow
 def test_it_reads_where_a_thing_is():
     """A blob in one of 16 tokens, and the number of that token."""
     rng = np.random.default_rng(0)

@@ -18,6 +18,7 @@ def test_seeds_of_one_run_alone_do_not_count():
     assert paired == Paired(1, 1, 1, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seen", [Paired(30, 12, 4, 10), Paired(0, 3, 0, 2), Paired(1, 1, 0, 1)])
 def test_so_many_more_episodes_do_tell(seen):
     """Drawn again and again at the rates seen, and tested."""

@@ -10,6 +10,8 @@ from tests.data.lint.changes import with_frames
 from tests.data.lint.check import check, names
 from vjepa_sim.data.lint.finding import ERROR
 
+pytestmark = pytest.mark.slow
+
 
 def with_images(episode, change):
     return replace(

@@ -6,6 +6,8 @@ import pytest
 from tests.data.lint.changes import with_frames
 from tests.data.lint.check import check, names
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("lag", [-2, -1, 1, 2])
 def test_frames_in_the_wrong_rows(good, lag):

@@ -8,6 +8,8 @@ from tests.data.lint.changes import with_poses
 from tests.data.lint.check import check, names
 from vjepa_sim.data.episode import Camera
 
+pytestmark = pytest.mark.slow
+
 
 def _inverted(poses):
     turn = Rotation.from_euler("xyz", poses[:, 3:]).inv()

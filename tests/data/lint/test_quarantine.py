@@ -7,6 +7,8 @@ from vjepa_sim.data.formats import open_reader
 from vjepa_sim.data.lint import lint, plan_quarantine, quarantine
 from vjepa_sim.envs.errors import UserError
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def broken(episodes_folder, tmp_path):

@@ -1,9 +1,12 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from tests.data.lint.check import check, names
 from vjepa_sim.data.episode import Episode
+
+pytestmark = pytest.mark.slow
 
 
 def test_gaps_are_counted_in_rows(good):

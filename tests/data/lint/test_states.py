@@ -8,6 +8,8 @@ from tests.data.lint.changes import with_states
 from tests.data.lint.check import check, names
 from vjepa_sim.envs.arms import ARMS, PANDA
 
+pytestmark = pytest.mark.slow
+
 
 def _scale(columns, factor):
     def change(states):

@@ -12,6 +12,8 @@ from vjepa_sim.envs.faults import GripperFault
 from vjepa_sim.envs.grippers import open_gripper
 from vjepa_sim.envs.leash import gripper_target
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def hand_server(request):

@@ -142,6 +142,7 @@ def test_robotiq_unplugged_and_plugged_in_again(robotiq, opened):
     again.close()
 
 
+@pytest.mark.slow
 def test_robotiq_that_falls_silent_ages_and_then_fails(robotiq, opened):
     robotiq.silent = True
     wait_for(lambda: opened.age > 0.5)

@@ -81,6 +81,7 @@ def whole(tmp_path_factory):
     return write_episode(tmp_path_factory.mktemp("whole"), 0, make_episode(rows=5))
 
 
+@pytest.mark.slow
 @given(damage=damage(), pattern=st.sampled_from(["trajectory.h5", "metadata_*.json", "recordings/MP4/*.mp4"]))
 @settings(max_examples=60, deadline=None, derandomize=True)
 def test_any_damage_is_an_error_of_ours(whole, tmp_path_factory, damage, pattern):

@@ -120,6 +120,7 @@ def test_a_damaged_note_is_one_episodes(tmp_path, own_set):
             reader.read(1)
 
 
+@pytest.mark.slow
 @given(
     source=st.sampled_from(["own", "golden"]),
     file=st.sampled_from([INFO, EPISODES, DATA, VIDEO]),

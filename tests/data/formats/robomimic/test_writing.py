@@ -45,6 +45,7 @@ def assert_equal(back, episode):
         assert same(mine.extrinsics, yours.extrinsics) and same(mine.intrinsics, yours.intrinsics)
 
 
+@pytest.mark.slow
 @given(
     rows=st.integers(2, 9),
     seed=st.integers(0, 1000),
