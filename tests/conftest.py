@@ -20,9 +20,13 @@ settings.load_profile("untimed")
 
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory):
-    """Indexes of data sets that come and go are kept out of the user's cache; compiled scenes stay there."""
+    """Indexes of data sets that come and go are kept out of the user's cache; compiled scenes stay there.
+
+    So are logs of Stable-Baselines3, which it would leave in the system's temporary folder.
+    """
     with pytest.MonkeyPatch.context() as patch:
         folder = tmp_path_factory.mktemp("cache")
+        patch.setenv("SB3_LOGDIR", str(tmp_path_factory.mktemp("logs")))
         patch.setattr("vjepa_sim.data.formats.index.cache_folder", lambda: folder)
         yield
 

@@ -11,6 +11,7 @@ from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from vjepa_sim.cli import main
 from vjepa_sim.cli.keys import ask, ask_key
@@ -41,6 +42,20 @@ def test_from_goals_to_a_comparison(goals, tmp_path, capsys):
     assert main(["compare", str(tmp_path / "sim"), str(tmp_path / "noisy-sim"), "--out", str(out)]) == 0
     assert "| noisy-sim | noisy-sim | 0/1 |" in capsys.readouterr().out
     assert (out / "compare.md").exists()
+
+
+def test_a_photo_is_the_goal_of_a_deployment(goals, tmp_path, capsys):
+    photo = Image.fromarray(load_goals(goals)[-1].rgb).resize((300, 300))
+    wide = Image.new("RGB", (400, 300))
+    wide.paste(photo, (50, 0))  # the camera's image is the middle of it
+    wide.save(tmp_path / "photo.png")
+    folder = str(tmp_path / "goals")
+    assert main(["capture-goal", "--image", str(tmp_path / "photo.png"), "--steps", "3", "--out", folder]) == 0
+    arguments = ["--task", "reach", "--object", "box", "--backend", "sim", "--agent", "random", "--dry-run"]
+    assert main(["deploy", "--goals", folder, *arguments, "--out", str(tmp_path / "run")]) == 0
+    said = capsys.readouterr().out
+    assert "goals: 1 of 300 × 300 pixels" in said and "image: it shows something" in said
+    assert len(json.loads((tmp_path / "run" / "dry_run.json").read_text())["planned"]) == 1
 
 
 def test_imperfections_are_options(goals, tmp_path):

@@ -12,12 +12,14 @@ import torch
 from torch import nn
 
 from vjepa_sim.data.files import read_json_object, write_text
+from vjepa_sim.data.walk import is_data
 from vjepa_sim.envs.errors import UserError, unknown_name
 
 if TYPE_CHECKING:
     from vjepa_sim.card import Card
 
 CARD_FILE = "card.json"
+SUFFIXES = (".json", ".safetensors")
 WEIGHTS_FILE = "model.safetensors"
 HUGGING_FACE_CONFIG = "config.json"  # file of a folder in Hugging Face's layout
 PROVENANCE = ("name", "training", "data", "measured", "license")  # fields of a card that don't change what a model does
@@ -93,7 +95,8 @@ def fingerprint(source: str | Path) -> int:
     still the same model.
     """
     path = find_checkpoint(source)
-    files = [path] if path.is_file() else sorted(path.glob("*.json")) + sorted(path.glob("*.safetensors"))
+    inside = [] if path.is_file() else sorted(each for each in path.iterdir() if is_data(each.name))
+    files = [path] if path.is_file() else [each for suffix in SUFFIXES for each in inside if each.suffix == suffix]
     checksum = 0
     for file in files:
         if file.name == CARD_FILE:
