@@ -7,6 +7,10 @@ import signal
 # each other make a step a hundred times slower.
 os.environ["OMP_NUM_THREADS"] = "1"
 
+# A script's background job ignores Ctrl-C, and so would the programs that tests start and end with it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 import pytest
 from hypothesis import settings
 

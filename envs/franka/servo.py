@@ -226,7 +226,7 @@ class Servo:
 
 def pose_difference(start: np.ndarray, end: np.ndarray) -> np.ndarray:
     """Difference [6] of two poses [4, 4]: metres, and a rotation vector in radians, base frame."""
-    turn = Rotation.from_matrix(end[:3, :3]) * Rotation.from_matrix(start[:3, :3]).inv()
+    turn = Rotation.from_matrix(end[:3, :3] @ start[:3, :3].T)  # a single one: its check takes 0.2 ms
     return np.concatenate([end[:3, 3] - start[:3, 3], turn.as_rotvec()])
 
 
@@ -234,7 +234,7 @@ def _ahead(pose: np.ndarray, difference: np.ndarray) -> np.ndarray:
     """The pose [4, 4] at a difference [6] from another, see :func:`pose_difference`."""
     result = pose.copy()
     result[:3, 3] += difference[:3]
-    result[:3, :3] = (Rotation.from_rotvec(difference[3:]) * Rotation.from_matrix(pose[:3, :3])).as_matrix()
+    result[:3, :3] = Rotation.from_rotvec(difference[3:]).as_matrix() @ pose[:3, :3]
     return result
 
 
