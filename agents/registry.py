@@ -7,8 +7,9 @@ from dataclasses import KW_ONLY, dataclass, replace
 from typing import TYPE_CHECKING, Annotated
 
 from vjepa_sim.agents.agent import Agent
-from vjepa_sim.envs.errors import UserError
+from vjepa_sim.envs.errors import UserError, naming_part
 from vjepa_sim.envs.options import OneOf, described
+from vjepa_sim.envs.part_checks import check_fields
 from vjepa_sim.envs.registry import Registry
 from vjepa_sim.envs.safety import SafetyLimits
 
@@ -94,8 +95,21 @@ class AgentSpec:
     check_task: Callable[[str], object] = lambda task: None
 
 
-AGENTS: Registry[AgentSpec] = Registry("agent", AgentSpec)
+def _check_agent(spec: AgentSpec) -> None:
+    check_fields(
+        "agent",
+        spec,
+        (
+            ("about", isinstance(spec.about, str), "a short description"),
+            ("make", callable(spec.make), "a function that makes the agent"),
+            ("check_task", callable(spec.check_task), "a function"),
+        ),
+    )
+
+
+AGENTS: Registry[AgentSpec] = Registry("agent", AgentSpec, _check_agent)
 DEFAULT_PLANNER = "default"
+MEMBERS = ("begin", "act", "model_evaluations", "current_goal")  # of an agent
 
 # Types of configuration fields; planners are imported only when needed, as they need PyTorch.
 _PLANNERS = "vjepa_sim.agents.planning.presets:PLANNERS"
@@ -203,11 +217,17 @@ def load_agent(
     if spec.privileged and env is None:
         raise UserError(f"Agent {name!r} reads the simulator's state: pass env=, an unwrapped SimEnv.")
     shown = env if spec.privileged else None
-    return spec.make(
-        AgentSetup(
-            checkpoint=checkpoint, seed=seed, limits=limits or SafetyLimits(), planner=planner, view=view, env=shown
-        )
+    setup = AgentSetup(
+        checkpoint=checkpoint, seed=seed, limits=limits or SafetyLimits(), planner=planner, view=view, env=shown
     )
+    with naming_part(f"Agent {name!r}", spec.make):
+        agent = spec.make(setup)
+    missing = [member for member in MEMBERS if not hasattr(agent, member)]
+    if missing:
+        raise UserError(
+            f"Agent {name!r}: its {type(agent).__name__} lacks {', '.join(missing)}; see docs/extending.md."
+        )
+    return agent
 
 
 # --- agents of the project, each imported when it is made -------------------------------------------

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from vjepa_sim.agents.agent import Agent
-from vjepa_sim.envs.errors import UserError, errors_of
+from vjepa_sim.envs.errors import UserError, naming_part
 from vjepa_sim.envs.goal_image_env import GoalImageEnv
 from vjepa_sim.envs.pose import ACTION_DIM
 
@@ -48,11 +48,11 @@ def rollout(env: GoalImageEnv, agent: Agent, on_step: Callable[[Step], bool | No
         ArmFault: a fault stopped the arm.
     """
     name = f"Agent {type(agent).__name__!r}"
-    with errors_of(name, type(agent)):
+    with naming_part(name, type(agent)):
         agent.begin([goal.image_alone() for goal in env.goals])
     for number in range(1, (env.budget if steps is None else steps) + 1):
         before = time.perf_counter()
-        with errors_of(name, type(agent)):
+        with naming_part(name, type(agent)):
             action = agent.act(env.observation)
         seconds = time.perf_counter() - before
         if np.shape(action) != (ACTION_DIM,):

@@ -7,6 +7,7 @@ import re
 import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from types import FrameType
 
 # Control characters except tab and line feed, and marks that turn the direction of writing.
@@ -37,26 +38,33 @@ def printable(text: str) -> str:
 
 
 @contextmanager
-def errors_of(part: str, code: object) -> Iterator[None]:
+def naming_part(part: str, code: object) -> Iterator[None]:
     """Raise what the code of a plugin's part raises as a :class:`UserError` that names the part and the line.
 
-    Errors of the project's own code stay what they are.
+    Errors of the project's own code stay what they are, and so do those of files and disks.
 
     Args:
         part: the part in words, such as "Task 'push'".
-        code: class or function that is run inside.
+        code: class, function or callable object that is run inside.
     """
     try:
         yield
-    except UserError:
+    except (UserError, OSError):
         raise
     except Exception as error:
-        module = getattr(code, "__module__", None) or ""
+        module = _module_of(code)
         if module.startswith("vjepa_sim."):
             raise
         frames = list(traceback.walk_tb(error.__traceback__))
         own = [frame for frame in frames if frame[0].f_globals.get("__name__") == module] or frames
-        raise UserError(f"{part} failed with {class_and_message(error)}{at_line(*own[-1])}.") from error
+        raise UserError(f"{part} failed with {class_and_message(error)}, {line_of(*own[-1])}.") from error
+
+
+def _module_of(code: object) -> str:
+    """Module of a class or function; of a callable object, its class's; of a partial, its function's."""
+    while isinstance(code, partial):
+        code = code.func
+    return getattr(code, "__module__", None) or type(code).__module__
 
 
 def class_and_message(error: BaseException) -> str:
@@ -64,6 +72,6 @@ def class_and_message(error: BaseException) -> str:
     return f"{type(error).__name__}: {' '.join(printable(str(error)).split())}".rstrip(": .")
 
 
-def at_line(frame: FrameType, line: int) -> str:
-    """Where an error was raised, for the author of that code."""
-    return f", line {line} of {frame.f_code.co_filename}"
+def line_of(frame: FrameType, line: int) -> str:
+    """Line and file of a frame, for the author of that code."""
+    return f"line {line} of {frame.f_code.co_filename}"

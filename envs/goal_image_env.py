@@ -209,8 +209,8 @@ class GoalImageEnv(gymnasium.Env):
         Returns:
             float64 [...]; for the progress of a step, the reward of that step.
         """
-        measure = Task.dense_reward if self._reward == "dense" else Task.is_success
-        return self.task.score(measure, np.asarray(achieved), np.asarray(desired))
+        measure = "dense_reward" if self._reward == "dense" else "is_success"
+        return self.task.evaluate(measure, np.asarray(achieved), np.asarray(desired))
 
     def render(self) -> np.ndarray | None:
         """The camera's newest image, uint8 [H, W, 3], when made with ``render_mode="rgb_array"``."""

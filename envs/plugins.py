@@ -24,7 +24,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TypeVar
 
-from vjepa_sim.envs.errors import UserError, at_line, class_and_message
+from vjepa_sim.envs.errors import UserError, class_and_message, line_of
 
 GROUP = "vjepa_sim.plugins"
 VARIABLE = "VJEPA_SIM_PLUGINS"
@@ -153,4 +153,4 @@ def _line(error: BaseException) -> str:
     """Where a plugin's file failed, for its author."""
     frames = list(traceback.walk_tb(error.__traceback__))
     own = [each for each in frames if "importlib" not in (file := each[0].f_code.co_filename) and file != __file__]
-    return at_line(*own[-1]) if own else ""
+    return f", {line_of(*own[-1])}" if own else ""

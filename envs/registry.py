@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol, TypeVar
-
-import numpy as np
 
 from vjepa_sim.envs.errors import UserError, unknown_name
 from vjepa_sim.envs.plugins import load_plugins, on_failure
 
 NAME = re.compile(r"[a-z0-9]+([_-][a-z0-9]+)*")  # names become options, file names and parts of ids
-TITLE = re.compile("[A-Za-z0-9_]+")  # part of an id of Gymnasium
-A_ROTATION = "a unit quaternion, 4 numbers (w, x, y, z)"
-A_TITLE = "letters and digits, without blanks"
 LONGEST_NAME = 64
 PACKAGE = "vjepa_sim."
 RESERVED = ("all", "none")  # values of options that choose among names
@@ -135,32 +130,3 @@ class Registry(Mapping[str, T]):
         """Raise :class:`.UserError` for the first unknown name."""
         for name in names:
             self[name]
-
-
-def check_fields(kind: str, part: Named, rules: Iterable[tuple[str, object, str]]) -> None:
-    """Raise :class:`.UserError` for the first field of a part that has a wrong value.
-
-    Args:
-        kind: noun of its registry.
-        part: part of a plugin.
-        rules: for each field its name, whether the value is right, and what is expected, in words.
-    """
-    for field, right, expected in rules:
-        if not right:
-            value = getattr(part, field)
-            raise UserError(f"{kind.capitalize()} {part.name!r} has {field} {value!r:.200}; expected {expected}.")
-
-
-def are_numbers(values: object, count: int | None = None, low: float = -np.inf, high: float = np.inf) -> bool:
-    """Whether something is finite numbers between two bounds: ``count`` of them in a row, or None for a single one."""
-    try:
-        numbers = np.asarray(values, np.float64)
-    except (TypeError, ValueError):
-        return False
-    shape = () if count is None else (count,)
-    return numbers.shape == shape and bool(np.all(np.isfinite(numbers) & (numbers >= low) & (numbers <= high)))
-
-
-def is_rotation(values: object) -> bool:
-    """Whether something is a unit quaternion [4]."""
-    return are_numbers(values, 4) and abs(float(np.linalg.norm(np.asarray(values, np.float64))) - 1) < 0.01

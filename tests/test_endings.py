@@ -106,8 +106,9 @@ sys.exit(main())
 """
 
 
-@pytest.mark.parametrize("module", ["gymnasium", "vjepa_sim.envs.errors", "tyro", "vjepa_sim.cli.inspect"])
-def test_ctrl_c_while_modules_load(module):
+@pytest.mark.parametrize("module", ["gymnasium", "a_plugin", "tyro", "vjepa_sim.cli.inspect"])
+def test_ctrl_c_while_modules_load(module, monkeypatch):
+    monkeypatch.setenv("VJEPA_SIM_PLUGINS", "a_plugin")
     code = LOADING.format(module=module)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stderr) == (130, "vjepa-sim: stopped.\n")

@@ -9,8 +9,11 @@ try:
     import vjepa_sim.envs  # noqa: F401  (registers vjepa_sim/Franka…-v0; loads no simulator)
     from vjepa_sim.envs.errors import UserError
     from vjepa_sim.envs.plugins import load_plugins
+
+    with suppress(UserError):  # raised again at the first look-up in a registry, where a command can report it
+        load_plugins()  # their tasks and arms have ids of Gymnasium, too
 except KeyboardInterrupt:
-    if Path(sys.argv[0]).stem != "vjepa-sim":
+    if Path(sys.argv[0]).stem != "vjepa-sim" and "vjepa_sim.cli" not in sys.orig_argv:
         raise
     print("vjepa-sim: stopped.", file=sys.stderr)  # as vjepa_sim.cli does, which imports this first
     sys.exit(130)
@@ -29,7 +32,3 @@ def __getattr__(name: str):
 
         return WorldModel
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-with suppress(UserError):  # raised again at the first look-up in a registry, where a command can report it
-    load_plugins()  # their tasks and arms have ids of Gymnasium, too

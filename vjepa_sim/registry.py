@@ -8,7 +8,7 @@ from pathlib import Path
 
 from vjepa_sim.checkpoint import CARD_FILE, find_checkpoint, is_released
 from vjepa_sim.data.files import read_json_object
-from vjepa_sim.envs.errors import UserError, errors_of
+from vjepa_sim.envs.errors import UserError, naming_part
 from vjepa_sim.envs.registry import Registry
 from vjepa_sim.networks import OURS
 from vjepa_sim.protocols import LatentDynamics
@@ -49,5 +49,5 @@ def load_world_model(source: str | Path) -> LatentDynamics:
             "that brings it: --plugin MODULE."
         )
     load = WORLD_MODELS[kind].load
-    with errors_of(f"World model {kind!r}", load):
+    with naming_part(f"World model {kind!r}", load):
         return load(path)

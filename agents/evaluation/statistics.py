@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from vjepa_sim.envs.errors import printable
+
 PRIVILEGED = "truth"  # in files: the agent is given the simulator's state of the goal
 LEGEND = (
     "Goal: what the agent is given of it. Success at the end of the step budget, with its 95 % interval (Wilson); "
@@ -195,15 +197,18 @@ def markdown_table(cells: Sequence[dict]) -> str:
             f"{cell['model_evaluations_per_action']:.0f}",
         ]
         lines.append(f"| {' | '.join(row)} |")
-    return "\n".join(lines) + f"\n\n{LEGEND}\n{_faults(cells)}"
+    return "\n".join(lines) + f"\n\n{LEGEND}\n{_fault_lines(cells)}"
 
 
-def _faults(cells: Sequence[dict]) -> str:
+def _fault_lines(cells: Sequence[dict]) -> str:
     """A line for each row with episodes that a fault ended."""
     lines = []
     for cell in cells:
-        faults = [episode["fault"] for episode in cell["episodes"] if episode.get("fault")]
+        faults = [str(episode["fault"]) for episode in cell["episodes"] if episode.get("fault")]
         if faults:
             row = f"{cell['agent']}, {cell['task']} with {cell['object']}"
-            lines.append(f"\n{row}: {len(faults)} of {cell['n_episodes']} episodes ended by a fault: {faults[0]}\n")
+            first = " ".join(printable(faults[0]).split())
+            lines.append(
+                f"\n{row}: {len(faults)} of {cell['n_episodes']} episodes ended by a fault, the first: {first}\n"
+            )
     return "".join(lines)

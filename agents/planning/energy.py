@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from vjepa_sim.agents.planning.perception import Percept, Perception, Situation
-from vjepa_sim.envs.errors import UserError, errors_of
+from vjepa_sim.envs.errors import UserError, naming_part
 from vjepa_sim.envs.pose import ACTION_DIM
 from vjepa_sim.envs.registry import Registry
 from vjepa_sim.models.heads import state_target
@@ -126,7 +126,7 @@ class Energy:
         )
         energy: torch.Tensor | None = None
         for term, weight in self._terms:
-            with errors_of(f"Energy term {term.name!r}", term.distance):
+            with naming_part(f"Energy term {term.name!r}", term.distance):
                 distance = term.distance(imagined)
             if distance is not None:
                 _check_distance(term.name, distance, len(actions))

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from vjepa_sim.data.formats.format import Entry, Progress, Reader, Writer, no_progress
 from vjepa_sim.data.formats.hdf5_layouts import describe_layout, is_hdf5
 from vjepa_sim.data.walk import find_files
-from vjepa_sim.envs.errors import UserError, errors_of
+from vjepa_sim.envs.errors import UserError, naming_part
 from vjepa_sim.envs.registry import Registry
 
 HDF5_SUFFIXES = (".hdf5", ".h5")
@@ -74,7 +74,7 @@ class Format:
             UserError: the format's own code fails.
         """
         detect = self.load().detect
-        with errors_of(f"Format {self.name!r}", detect):
+        with naming_part(f"Format {self.name!r}", detect):
             return bool(detect(path))
 
 
@@ -131,7 +131,7 @@ def open_reader(path: Path, format: str | None = None, on_progress: Progress = n
     try:
         chosen = FORMATS[format or detect(path)]
         open_it = chosen.load().open_reader
-        with errors_of(f"Format {chosen.name!r}", open_it):
+        with naming_part(f"Format {chosen.name!r}", open_it):
             return open_it(path, on_progress)
     except UserError as error:
         raise UserError(f"{error}{_hint(path, format)}") from error

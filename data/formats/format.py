@@ -6,14 +6,15 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
 from types import TracebackType
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from vjepa_sim.data.episode import Episode
-from vjepa_sim.envs.errors import UserError
+from vjepa_sim.envs.errors import UserError, naming_part
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +32,7 @@ class Entry:
         task: Task description in words.
         seed: Seed of a simulated scene, or None.
         arm, gripper: Names of arm and gripper, or "" if unknown.
-        digest: Digest of the states, see :meth:`Reader.digests`; "" if unknown.
+        digest: Digest of the states; "" if unknown, and where :meth:`Reader.digests` computes it.
         remark: What was inferred about it, or "".
         error: Why it can't be read, or "".
     """
@@ -74,8 +75,17 @@ class Entry:
 
 
 def digest_of(states: np.ndarray) -> str:
-    """Digest of an episode's states [T, 7], as no two recordings have the same."""
-    return hashlib.blake2b(np.ascontiguousarray(states, np.float64).tobytes(), digest_size=16).hexdigest()
+    """Digest of an episode's states [T, 7] as 32-bit numbers, which all formats share; no two recordings have the same."""
+    return hashlib.blake2b(np.ascontiguousarray(states, np.float32).tobytes(), digest_size=16).hexdigest()
+
+
+def _named(read: Callable[..., Episode]) -> Callable[..., Episode]:
+    @wraps(read)
+    def named(self: Reader, number: int, *arguments: Any, **options: Any) -> Episode:
+        with naming_part(f"Format {self.format!r}", read):
+            return read(self, number, *arguments, **options)
+
+    return named
 
 
 class Reader(ABC):
@@ -88,6 +98,12 @@ class Reader(ABC):
     """
 
     format: ClassVar[str]
+
+    def __init_subclass__(cls) -> None:
+        """Name a plugin's reader in its errors."""
+        super().__init_subclass__()
+        if "read" in vars(cls):
+            cls.read = _named(cls.read)
 
     def __init__(self, root: Path, entries: list[Entry]):
         if not entries:

@@ -20,7 +20,7 @@ from typing import Any
 from vjepa_sim.data.formats.format import Entry, Progress, no_progress
 from vjepa_sim.envs.cache import cache_folder
 
-VERSION = 5  # version of the index; one of another version is rebuilt
+VERSION = 6  # version of the index; one of another version is rebuilt
 SAVE_EVERY = 30.0  # s between saves while an index is built
 AT_ONCE = 64  # episodes examined at a time
 LOOK_AGAIN = 100  # most bad episodes examined again

@@ -7,7 +7,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vjepa_sim.envs.registry import A_ROTATION, A_TITLE, TITLE, Registry, are_numbers, check_fields, is_rotation
+from vjepa_sim.envs.part_checks import (
+    A_ROTATION,
+    A_TITLE,
+    TITLE,
+    are_numbers,
+    are_texts,
+    check_fields,
+    is_number,
+    is_rotation,
+    is_text,
+)
+from vjepa_sim.envs.registry import Registry
 
 SERVO = ("stiffness", "damping", "torque")
 
@@ -69,25 +80,37 @@ class ArmSpec:
 
 def _check_arm(arm: ArmSpec) -> None:
     count = len(arm.joints) if isinstance(arm.joints, tuple) else 0
-    each = f"{count} finite numbers, one for each of its joints"
-    rules: list[tuple[str, object, str]] = [
-        ("title", isinstance(arm.title, str) and TITLE.fullmatch(arm.title), A_TITLE),
-        ("joints", count > 0 and all(isinstance(name, str) for name in arm.joints), "a tuple of names"),
-        *((field, are_numbers(getattr(arm, field), count), each) for field in ("joints_low", "joints_high")),
-        *((field, are_numbers(getattr(arm, field), count, low=0), each + ", none negative") for field in SERVO),
-        ("home", are_numbers(arm.home, count), each),
-        ("armature", are_numbers(arm.armature, low=0), "a number of at least 0"),
+    each = f"an array of {count} finite numbers, one for each of its joints"
+
+    def is_vector(field: str, low: float = -np.inf) -> bool:
+        values = getattr(arm, field)
+        return isinstance(values, np.ndarray) and are_numbers(values, count, low)
+
+    check_fields(
+        "arm",
+        arm,
         (
-            "flange",
-            isinstance(arm.flange, tuple) and len(arm.flange) == 2 and are_numbers(arm.flange[1], 3),
-            "the name of a body, and 3 finite numbers",
+            ("title", is_text(arm.title, TITLE), A_TITLE),
+            ("robosuite", is_text(arm.robosuite), "the name of a robot of robosuite"),
+            ("joints", count > 0 and are_texts(arm.joints), "a tuple of names"),
+            *((field, is_vector(field), each) for field in ("home", "joints_low", "joints_high")),
+            *((field, is_vector(field, low=0.0), f"{each}, none negative") for field in SERVO),
+            ("armature", is_number(arm.armature, low=0), "a number of at least 0"),
+            (
+                "flange",
+                isinstance(arm.flange, tuple)
+                and len(arm.flange) == 2
+                and is_text(arm.flange[0])
+                and are_numbers(arm.flange[1], 3),
+                "the name of a body, and 3 finite numbers",
+            ),
+            ("end_effector_quaternion", is_rotation(arm.end_effector_quaternion), A_ROTATION),
+            ("colliding", are_texts(arm.colliding), "a tuple of names of bodies"),
+            ("workspace_low", are_numbers(arm.workspace_low, 2), "2 finite numbers, x and y"),
+            ("workspace_high", are_numbers(arm.workspace_high, 3), "3 finite numbers, x, y and z"),
+            ("flange_poses", arm.flange_poses is None or callable(arm.flange_poses), "a function or None"),
         ),
-        ("end_effector_quaternion", is_rotation(arm.end_effector_quaternion), A_ROTATION),
-        ("colliding", isinstance(arm.colliding, tuple), "a tuple of names of bodies"),
-        ("workspace_low", are_numbers(arm.workspace_low, 2), "2 finite numbers, x and y"),
-        ("workspace_high", are_numbers(arm.workspace_high, 3), "3 finite numbers, x, y and z"),
-    ]
-    check_fields("arm", arm, rules)
+    )
     inside = np.all(arm.joints_low < arm.home) and np.all(arm.home < arm.joints_high)
     wide = np.all(np.less(arm.workspace_low, arm.workspace_high[:2]))
     check_fields(
@@ -96,7 +119,7 @@ def _check_arm(arm: ArmSpec) -> None:
         (
             ("home", inside, "a posture between joints_low and joints_high"),
             ("workspace_high", wide, f"an upper corner above workspace_low, {arm.workspace_low}"),
-            ("stiffness", np.all(np.greater(arm.stiffness, 0)), "gains above 0"),
+            ("stiffness", np.all(arm.stiffness > 0), "gains above 0"),
         ),
     )
 

@@ -226,7 +226,7 @@ class Servo:
 
 def pose_difference(start: np.ndarray, end: np.ndarray) -> np.ndarray:
     """Difference [6] of two poses [4, 4]: metres, and a rotation vector in radians, base frame."""
-    turn = Rotation.from_matrix(end[:3, :3] @ start[:3, :3].T)  # a single one: its check takes 0.2 ms
+    turn = Rotation.from_matrix(end[:3, :3] @ start[:3, :3].T)  # checks its matrix in 0.2 ms
     return np.concatenate([end[:3, 3] - start[:3, 3], turn.as_rotvec()])
 
 

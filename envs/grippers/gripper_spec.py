@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from vjepa_sim.envs.errors import UserError
-from vjepa_sim.envs.registry import A_ROTATION, Registry, are_numbers, check_fields, is_rotation
+from vjepa_sim.envs.part_checks import A_ROTATION, are_numbers, check_fields, is_number, is_rotation, is_text
+from vjepa_sim.envs.registry import Registry
 
 if TYPE_CHECKING:
     import mujoco
 
     from vjepa_sim.envs.grippers.gripper import GripperDriver
 
+DRIVER = re.compile(r"[\w.]+:\w+")
 PREFIX = "gripper0_right_"  # of the names of all parts of robosuite's grippers
 
 
@@ -99,20 +102,23 @@ def _check_gripper(gripper: GripperSpec) -> None:
         "gripper",
         gripper,
         (
+            ("robosuite", is_text(gripper.robosuite), "the name of a gripper of robosuite"),
             ("couple", callable(gripper.couple), "a function that changes the scene's specification"),
             (
                 "fingers",
                 isinstance(fingers, dict)
                 and len(fingers) > 0
-                and all(are_numbers(ends, 2) and ends[0] != ends[1] for ends in fingers.values()),
+                and all(
+                    is_text(name) and are_numbers(ends, 2) and ends[0] != ends[1] for name, ends in fingers.items()
+                ),
                 "for each joint two different numbers, its positions when open and when closed",
             ),
-            ("flange_to_pad", are_numbers(gripper.flange_to_pad, low=0), "metres, at least 0"),
-            ("lowest_flange", are_numbers(gripper.lowest_flange, low=0), "metres, at least 0"),
-            ("mount_yaw", are_numbers(gripper.mount_yaw), "radians"),
+            ("flange_to_pad", is_number(gripper.flange_to_pad, low=0), "metres, at least 0"),
+            ("lowest_flange", is_number(gripper.lowest_flange, low=0), "metres, at least 0"),
+            ("mount_yaw", is_number(gripper.mount_yaw), "radians"),
             ("mount_quaternion", is_rotation(gripper.mount_quaternion), A_ROTATION),
             ("finger_side", callable(gripper.finger_side), "a function from the name of a body to its side"),
-            ("driver", gripper.driver == "" or gripper.driver.count(":") == 1, '"module:class", or ""'),
+            ("driver", gripper.driver == "" or is_text(gripper.driver, DRIVER), '"module:class", or ""'),
         ),
     )
 

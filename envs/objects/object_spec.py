@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vjepa_sim.envs.errors import UserError
-from vjepa_sim.envs.registry import Registry, are_numbers, check_fields
+from vjepa_sim.envs.part_checks import are_numbers, check_fields, is_number, is_text
+from vjepa_sim.envs.registry import Registry
 
 if TYPE_CHECKING:
     import mujoco
@@ -104,15 +105,15 @@ def _check_object(thing: ObjectSpec) -> None:
         thing,
         (
             ("add_geoms", callable(thing.add_geoms), "a function that adds geoms to a body"),
-            ("half_height", are_numbers(thing.half_height, low=MIN_HALF_HEIGHT), f"at least {MIN_HALF_HEIGHT} metres"),
+            ("half_height", is_number(thing.half_height, low=MIN_HALF_HEIGHT), f"at least {MIN_HALF_HEIGHT} metres"),
             ("color", are_numbers(thing.color, 3, 0, 1), "red, green and blue from 0 to 1"),
             (
                 "grasp",
-                isinstance(grasp, str)
+                is_text(grasp)
                 or (
                     isinstance(grasp, Grasp)
-                    and are_numbers(grasp.height)
-                    and (grasp.yaw_period is None or (are_numbers(grasp.yaw_period) and grasp.yaw_period > 0))
+                    and is_number(grasp.height)
+                    and (grasp.yaw_period is None or is_number(grasp.yaw_period, low=1e-3))
                 ),
                 "a Grasp of finite numbers, or in words why it can't be grasped",
             ),

@@ -16,7 +16,7 @@ import numpy as np
 from vjepa_sim.envs.arms import ArmSpec
 from vjepa_sim.envs.cache import cache_folder, load, save
 from vjepa_sim.envs.engine import mujoco
-from vjepa_sim.envs.errors import UserError, errors_of
+from vjepa_sim.envs.errors import UserError, naming_part
 from vjepa_sim.envs.grippers import GripperSpec
 from vjepa_sim.envs.objects import ObjectSpec
 from vjepa_sim.envs.scene.arm import asset_files, check_names, mount_gripper, robosuite_spec, servo_arm, strip
@@ -135,7 +135,7 @@ def build_spec(arm: ArmSpec, gripper: GripperSpec, thing: ObjectSpec) -> tuple[m
     spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
     servo_arm(spec, arm)
     mount_gripper(spec, arm, gripper)
-    with errors_of(f"Gripper {gripper.name!r}", gripper.couple):
+    with naming_part(f"Gripper {gripper.name!r}", gripper.couple):
         gripper.couple(spec)
     added = len(spec.actuators) - len(arm.joints)
     if added != 1:
@@ -152,7 +152,7 @@ def _add_object(spec: mujoco.MjSpec, thing: ObjectSpec) -> None:
     """Add the object as a free body whose origin is its centre."""
     body = spec.worldbody.add_body(name=OBJECT_BODY, pos=[0.45, 0, thing.half_height])
     body.add_freejoint(name=OBJECT_JOINT)
-    with errors_of(f"Object {thing.name!r}", thing.add_geoms):
+    with naming_part(f"Object {thing.name!r}", thing.add_geoms):
         thing.add_geoms(body)
 
 

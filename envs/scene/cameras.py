@@ -9,7 +9,8 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from vjepa_sim.envs.errors import UserError
-from vjepa_sim.envs.registry import LONGEST_NAME, NAME, Registry, are_numbers, check_fields
+from vjepa_sim.envs.part_checks import are_numbers, check_fields, is_number, is_text
+from vjepa_sim.envs.registry import LONGEST_NAME, NAME, Registry
 from vjepa_sim.envs.scene.names import END_EFFECTOR_BODY
 
 if TYPE_CHECKING:
@@ -108,19 +109,23 @@ def _check_camera(camera: CameraSpec) -> None:
         (
             (
                 "role",
-                isinstance(camera.role, str) and NAME.fullmatch(camera.role) and len(camera.role) <= LONGEST_NAME,
+                is_text(camera.role, NAME) and len(camera.role) <= LONGEST_NAME,
                 "lower-case letters and digits, with single hyphens or underscores between them",
             ),
-            ("role", camera.role not in taken, f"another one: camera {taken.get(camera.role)!r} has it"),
             ("viewpoint", isinstance(at, Viewpoint), "a Viewpoint"),
-            ("shift", are_numbers(camera.shift, low=0), "metres, at least 0"),
-            ("turn", are_numbers(camera.turn, low=0), "degrees, at least 0"),
-            ("near", camera.near is None or (are_numbers(camera.near) and camera.near > 0), "metres above 0, or None"),
+            ("shift", is_number(camera.shift, low=0), "metres, at least 0"),
+            ("turn", is_number(camera.turn, low=0), "degrees, at least 0"),
+            ("near", camera.near is None or is_number(camera.near, low=1e-4), "metres above 0, or None"),
         ),
     )
+    if camera.role in taken:
+        raise UserError(
+            f"Camera {camera.name!r} has role {camera.role!r}, which camera {taken[camera.role]!r} has already. Give "
+            "it another one."
+        )
     numbers = are_numbers(at.position, 3) and are_numbers(at.target, 3) and are_numbers(at.up, 3)
     views = numbers and np.linalg.norm(np.cross(np.subtract(at.target, at.position), at.up)) > 1e-6
-    right = views and are_numbers(at.fovy) and 0 < at.fovy < 180
+    right = views and is_number(at.fovy, 0.1, 179.9)
     expected = (
         "position, target and up of 3 numbers, up not along the line of sight, and fovy between 0 and 180 degrees"
     )

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vjepa_sim.envs.engine import mujoco
-from vjepa_sim.envs.errors import UserError
+from vjepa_sim.envs.errors import UserError, naming_part
 from vjepa_sim.envs.objects import resize_geom
+from vjepa_sim.envs.part_checks import are_numbers
 from vjepa_sim.envs.scene.build import OBJECT_BOUND
 from vjepa_sim.envs.scene.names import (
     DISTRACTORS,
@@ -89,7 +90,13 @@ class Stage:
         resize = thing.resize or resize_geom
         for geom, position, size in zip(self._geoms, self._positions, self._sizes, strict=True):
             model.geom_pos[geom] = position * scale
-            model.geom_size[geom] = resize(int(model.geom_type[geom]), size, scale)
+            with naming_part(f"Object {thing.name!r}", resize):
+                resized = resize(int(model.geom_type[geom]), size, scale)
+            if not are_numbers(resized, 3, low=0):
+                raise UserError(
+                    f"resize of object {thing.name!r} returned {resized!r:.80}; expected 3 sizes in metres."
+                )
+            model.geom_size[geom] = resized
             half = _half_sizes(int(model.geom_type[geom]), model.geom_size[geom])
             model.geom_aabb[geom] = [0, 0, 0, *half]
             model.geom_rbound[geom] = np.linalg.norm(half)

@@ -6,13 +6,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 
-from vjepa_sim.envs.errors import UserError, errors_of, unknown_name
+from vjepa_sim.envs.errors import UserError, naming_part, unknown_name
 from vjepa_sim.envs.observation import Goal, check_steps
-from vjepa_sim.envs.registry import A_TITLE, TITLE, Registry, check_fields
+from vjepa_sim.envs.part_checks import A_TITLE, TITLE, are_texts, check_fields, is_text
+from vjepa_sim.envs.registry import Registry
 from vjepa_sim.envs.tasks.grasping import pointing_down
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ class Task(ABC):
                 finite.
         """
         self.desired = np.empty(0)
-        with self._errors():
+        with self._own_errors():
             goals = self.reset(simulation, rng, render)
         if not isinstance(goals, list) or not goals or not all(isinstance(goal, Goal) for goal in goals):
             raise UserError(
@@ -145,21 +146,23 @@ class Task(ABC):
         Raises:
             UserError: what the task's functions return has another shape than it should, or is not finite.
         """
-        with self._errors():
+        with self._own_errors():
             achieved = self.achieved(simulation)
         achieved = self._checked("achieved()", "the achieved goal", achieved)
         return Progress(
-            success=bool(self.score(Task.is_success, achieved, self.desired)),
-            error=float(self.score(Task.error, achieved, self.desired)),
+            success=bool(self.evaluate("is_success", achieved, self.desired)),
+            error=float(self.evaluate("error", achieved, self.desired)),
             achieved=achieved,
             desired=self.desired.copy(),
         )
 
-    def score(self, measure: Callable[..., np.ndarray], achieved: np.ndarray, desired: np.ndarray) -> np.ndarray:
+    def evaluate(
+        self, measure: Literal["is_success", "error", "dense_reward"], achieved: np.ndarray, desired: np.ndarray
+    ) -> np.ndarray:
         """One of the task's functions of achieved and desired goals, checked.
 
         Args:
-            measure: ``Task.is_success``, ``Task.error`` or ``Task.dense_reward``.
+            measure: name of the function.
             achieved: achieved goals [..., K].
             desired: desired goals [..., K].
 
@@ -167,38 +170,55 @@ class Task(ABC):
             float64 [...].
 
         Raises:
-            UserError: it fails, or what it returns has another shape or is not finite.
+            UserError: the goals don't have K numbers each; or the function fails, or what it returns has another shape
+                or is not finite.
         """
-        name = measure.__name__
-        with self._errors():
-            values = np.asarray(getattr(self, name)(achieved, desired), np.float64)
-        expected = np.broadcast_shapes(np.shape(achieved), np.shape(desired))[:-1]
-        if values.shape != expected:
+        size = (len(self.measures),)
+        if achieved.shape[-1:] != size or desired.shape[-1:] != size:
             raise UserError(
-                f"{name}() of task {self.name!r} returned shape {values.shape} for achieved goals {achieved.shape} and "
-                f"desired goals {desired.shape}; expected {expected}, one number for each."
+                f"Goals of task {self.name!r} have {size[0]} numbers ({', '.join(self.measures)}); arrays of shape "
+                f"{achieved.shape} and {desired.shape} were given."
             )
-        if not np.all(np.isfinite(values)) and np.all(np.isfinite(achieved)) and np.all(np.isfinite(desired)):
-            raise UserError(f"{name}() of task {self.name!r} returned {values}; expected finite numbers.")
+        with self._own_errors():
+            returned = getattr(self, measure)(achieved, desired)
+        values = _as_floats(returned)
+        if values is None or values.shape != achieved.shape[:-1]:
+            expected = np.broadcast_shapes(achieved.shape, desired.shape)[:-1]
+            if values is None or values.shape != expected:
+                raise UserError(
+                    f"{measure}() of task {self.name!r} returned {_in_words(returned)} for achieved goals of shape "
+                    f"{achieved.shape} and desired ones of shape {desired.shape}; expected numbers of shape {expected}."
+                )
+        if not np.isfinite(values).all() and np.isfinite(achieved).all() and np.isfinite(desired).all():
+            raise UserError(f"{measure}() of task {self.name!r} returned {values}; expected finite numbers.")
         return values
 
-    def _errors(self) -> AbstractContextManager[None]:
-        return errors_of(f"Task {self.name!r}", type(self))
+    def _own_errors(self) -> AbstractContextManager[None]:
+        return naming_part(f"Task {self.name!r}", type(self))
 
     def _checked(self, method: str, what: str, vector: object) -> np.ndarray:
         """A goal as float64 [K] of its own."""
-        expected = f"({len(self.measures)},), for its measures {', '.join(self.measures)}"
-        try:
-            numbers = np.array(vector, np.float64)
-        except (TypeError, ValueError):
+        numbers = _as_floats(vector)
+        if numbers is None or numbers.shape != (len(self.measures),):
             raise UserError(
-                f"{method} of task {self.name!r}: {what} is {vector!r:.80}; expected numbers of shape {expected}."
-            ) from None
-        if numbers.shape != (len(self.measures),):
-            raise UserError(f"{method} of task {self.name!r}: {what} has shape {numbers.shape}; expected {expected}.")
-        if not np.all(np.isfinite(numbers)):
+                f"{method} of task {self.name!r}: {what} is {_in_words(vector)}; expected numbers of shape "
+                f"({len(self.measures)},), for its measures {', '.join(self.measures)}."
+            )
+        if not np.isfinite(numbers).all():
             raise UserError(f"{method} of task {self.name!r}: {what} is {numbers}; expected finite numbers.")
-        return numbers
+        return numbers.copy()
+
+
+def _as_floats(values: object) -> np.ndarray | None:
+    """Values as float64; None if they aren't numbers."""
+    try:
+        return np.asarray(values, np.float64)
+    except (TypeError, ValueError):
+        return None
+
+
+def _in_words(values: object) -> str:
+    return f"an array of shape {values.shape}" if isinstance(values, np.ndarray) else f"{values!r:.80}"
 
 
 def _check_task(task: type[Task]) -> None:
@@ -209,19 +229,14 @@ def _check_task(task: type[Task]) -> None:
     missing = [name for name in members if not hasattr(task, name)] + sorted(task.__abstractmethods__)
     if missing:
         raise UserError(f"Task {task.name!r} lacks {', '.join(missing)}; see docs/extending.md.")
-    measures = task.measures
     check_fields(
         "task",
         task,
         (
-            ("title", isinstance(task.title, str) and TITLE.fullmatch(task.title), A_TITLE),
+            ("title", is_text(task.title, TITLE), A_TITLE),
             ("budget", type(task.budget) is int and task.budget >= 1, "a whole number of control steps, at least 1"),
-            ("instruction", isinstance(task.instruction, str), "a text"),
-            (
-                "measures",
-                isinstance(measures, tuple) and len(measures) > 0 and all(isinstance(each, str) for each in measures),
-                "a tuple of names",
-            ),
+            ("instruction", is_text(task.instruction), "a text"),
+            ("measures", are_texts(task.measures) and len(task.measures) > 0, "a tuple of names"),
         ),
     )
 

@@ -138,10 +138,21 @@ def test_an_agent_that_fails_is_named(agents, kind, message, tmp_path):
         evaluate(tmp_path / "run", config, lambda *cell: None)
 
 
+def test_an_agent_that_cannot_be_made_or_lacks_something_is_named(agents):
+    with pytest.raises(UserError, match="Agent 'broken' has make None; expected a function"):
+        AGENTS.register(AgentSpec("broken", "of a plugin", None))
+    agents("broken", lambda setup: setup.no_such_thing)
+    with pytest.raises(UserError, match=r"Agent 'broken' failed with AttributeError.* line [0-9]+ of .*plugin_parts"):
+        load_agent("broken")
+    agents("partial", lambda setup: object())
+    with pytest.raises(UserError, match="its object lacks begin, act, model_evaluations, current_goal"):
+        load_agent("partial")
+
+
 def test_episodes_that_a_fault_ended_are_counted_under_the_table(agents, tmp_path):
     agents("faulty", lambda setup: Faulty("nan"))
     config = EvaluationConfig(agent="faulty", tasks=("reach",), objects=("box",), episodes=2, baselines=(), size=64)
     evaluate(tmp_path / "run", config, lambda *cell: None)
     table = (tmp_path / "run" / "table.md").read_text()
-    assert "faulty, reach with box: 2 of 2 episodes ended by a fault:" in table
+    assert "faulty, reach with box: 2 of 2 episodes ended by a fault, the first:" in table
     assert "An action must be finite" in table

@@ -4,14 +4,16 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from tests.data.formats.lerobot.sets import DATA
 from tests.data.samples import make_episode, smooth_frames
 from vjepa_sim.data import mixture as mixture_module
 from vjepa_sim.data.clip import RobotClip
 from vjepa_sim.data.convert import convert
-from vjepa_sim.data.formats import FORMATS
+from vjepa_sim.data.formats import FORMATS, open_reader
 from vjepa_sim.data.formats.droid import write_episode
 from vjepa_sim.data.mixture import Mixture, load_mixture, parse_source
 from vjepa_sim.data.video import write_video
@@ -182,6 +184,17 @@ def test_a_converted_copy_of_a_held_out_episode_is_not_trained_on(tmp_path):
     held_out = in_use(first, first.held_out_episodes) | in_use(second, second.held_out_episodes)
     for clips in (first, second):
         assert not in_use(clips, clips.training_episodes) & held_out
+
+
+def test_a_file_that_is_cut_hides_no_copies_in_its_other_episodes(tmp_path):
+    for index in range(4):
+        write_episode(tmp_path / "set", index, make_episode(rows=4, seed=index))
+    convert(tmp_path / "set", tmp_path / "converted", "lerobot")
+    whole = open_reader(tmp_path / "converted").digests()
+    assert len(set(whole)) == 4 and set(whole) == set(open_reader(tmp_path / "set").digests())
+    file = tmp_path / "converted" / DATA
+    pq.write_table(pq.read_table(file).slice(5, 9), file)  # the second episode lacks its first row, the last two
+    assert open_reader(tmp_path / "converted").digests() == ["", "", whole[2], ""]
 
 
 def test_nothing_is_left_where_all_are_copies(tmp_path):

@@ -26,15 +26,19 @@ def spec_of(registry, name, **changes):
         (OBJECTS, "box", {"color": (2, 0, 0)}, r"has color \(2, 0, 0\); expected red, green and blue"),
         (OBJECTS, "box", {"grasp": Grasp(yaw_period=0.0)}, "has grasp .* expected a Grasp of finite numbers"),
         (OBJECTS, "box", {"grasp": None}, "has grasp None"),
+        (OBJECTS, "box", {"half_height": "0.05"}, "has half_height '0.05'"),
+        (ARMS, "panda", {"title": "Mine", "home": tuple(ARMS["panda"].home)}, "expected an array of 7 finite numbers"),
+        (GRIPPERS, "robotiq", {"driver": None}, "has driver None"),
+        (CAMERAS, "right", {"role": ["a"]}, r"has role \['a'\]; expected lower-case"),
         (ARMS, "panda", {"title": "My arm", "joints": ("a",)}, "Arm 'mine' has title 'My arm'; expected letters"),
-        (ARMS, "panda", {"title": "Mine", "home": np.zeros(6)}, "has home .* expected 7 finite numbers"),
+        (ARMS, "panda", {"title": "Mine", "home": np.zeros(6)}, "has home .* expected an array of 7 finite"),
         (ARMS, "panda", {"title": "Mine", "home": np.full(7, 9.0)}, "expected a posture between joints_low and"),
         (ARMS, "panda", {"title": "Mine", "torque": np.full(7, -1.0)}, "has torque .* none negative"),
         (ARMS, "panda", {"title": "Mine", "end_effector_quaternion": (0, 0, 0, 0)}, "expected a unit quaternion"),
         (ARMS, "panda", {"title": "Mine", "workspace_high": (0.2, 0.35, 0.6)}, "an upper corner above workspace_low"),
         (GRIPPERS, "robotiq", {"fingers": {}}, "Gripper 'mine' has fingers {}; expected for each joint two"),
         (GRIPPERS, "robotiq", {"flange_to_pad": "long"}, "has flange_to_pad 'long'; expected metres"),
-        (CAMERAS, "right", {"role": "wrist"}, "Camera 'mine' has role 'wrist'; expected another one: camera 'wrist'"),
+        (CAMERAS, "right", {"role": "wrist"}, "Camera 'mine' has role 'wrist', which camera 'wrist' has already"),
         (CAMERAS, "right", {"role": "../up"}, r"has role '../up'; expected lower-case letters"),
         (CAMERAS, "right", {"role": "top", "near": 0.0}, "has near 0.0; expected metres above 0"),
     ],
@@ -75,6 +79,15 @@ def test_an_object_that_cannot_be_built_is_named(add_geoms, message, monkeypatch
     monkeypatch.setitem(OBJECTS._parts, "mine", spec_of(OBJECTS, "box", add_geoms=add_geoms))
     with pytest.raises(UserError, match=message):
         SimEnv("reach", "mine", size=64)
+
+
+def test_an_object_whose_resize_fails_is_named(monkeypatch):
+    for resize, message in ((lambda *_: 1 / 0, "Object 'mine' failed with Zero"), (lambda *_: 1, "expected 3 sizes")):
+        monkeypatch.setitem(OBJECTS._parts, "mine", spec_of(OBJECTS, "box", resize=resize))
+        env = SimEnv("reach", "mine", size=64, randomize=1.0)
+        with pytest.raises(UserError, match=message):
+            env.reset(seed=0)
+        env.close()
 
 
 @pytest.mark.parametrize(

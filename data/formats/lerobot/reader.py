@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
@@ -74,18 +73,22 @@ class LeRobotReader(Reader):
     def digests(self) -> list[str]:
         """See :meth:`.Reader.digests`; all states are read, one data file after another."""
         found = [""] * len(self)
+        columns = ["index", *sorted(self._source.columns)]
         readable = [number for number, entry in enumerate(self.entries) if not entry.error]
         for name, numbers in groupby(readable, lambda number: self._catalog.data_file(self._info, number)):
             path = self.root / name
-            with suppress(UserError), reading(path), open_table(path) as file:  # an error of its episodes, when read
-                columns = ["index", *sorted(self._source.columns)]
-                table = file.read(columns)
-                rows = {column: self._array(table, column, path) for column in columns}
-                first = int(rows["index"][0])
-                for number in numbers:
-                    _, start, stop = self._catalog.rows(number)
-                    part = slice(max(0, start - first), stop - first)
-                    found[number] = self._source.digest_in({column: each[part] for column, each in rows.items()})
+            try:
+                with reading(path), open_table(path) as file:
+                    table = file.read(columns)
+                    rows = {column: self._array(table, column, path) for column in columns}
+            except UserError:  # an error of its episodes, when they are read
+                continue
+            for number in numbers:
+                _, start, stop = self._catalog.rows(number)
+                first, last = np.searchsorted(rows["index"], [start, stop])
+                if last - first == stop - start > 0 and rows["index"][first] == start:
+                    part = {column: each[first:last] for column, each in rows.items()}
+                    found[number] = self._source.digest_in(part)
         return found
 
     def read(self, number: int, views: tuple[str, ...] | None = None, extras: bool = False) -> Episode:
