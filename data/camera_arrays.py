@@ -8,11 +8,11 @@ CAMERA_GROUPS = (TYPES, EXTRINSICS, INTRINSICS, "observation/timestamp/cameras")
 
 
 def rename_leaf(name: str, names: dict[str, str]) -> str:
-    """The path of an array with a camera's other name; unchanged if it isn't named by a camera in ``names``.
+    """The path of an array, its camera's name replaced; unchanged if it isn't named by a camera in ``names``.
 
     Args:
         name: Path such as ``observation/camera_type/<camera>``.
-        names: Roles by serial, serials by role, or new roles by old ones.
+        names: New names by old ones: roles by serial, serials by role, or roles by role.
     """
     group, _, leaf = name.rpartition("/")
     if group in CAMERA_GROUPS:

@@ -206,15 +206,14 @@ def test_no_file_is_longer_than_400_lines(folder):
         assert not too_long(path), f"{path} has {too_long(path)} lines; split it by subject"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("module", "absent"),
     [
         ("vjepa_sim.envs", "mujoco"),
         ("vjepa_sim", "torch"),
         ("vjepa_sim.cli", "torch"),
-        ("vjepa_sim.world_model", "mujoco"),
-        ("vjepa_sim.agents.planning.mpc", "mujoco"),
+        pytest.param("vjepa_sim.world_model", "mujoco", marks=pytest.mark.slow),
+        pytest.param("vjepa_sim.agents.planning.mpc", "mujoco", marks=pytest.mark.slow),
     ],
 )
 def test_importing_loads_only_what_is_needed(module, absent):

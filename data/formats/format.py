@@ -75,7 +75,9 @@ class Entry:
 
 
 def digest_of(states: np.ndarray) -> str:
-    """Digest of an episode's states [T, 7] as 32-bit numbers, which all formats share; no two recordings have the same."""
+    """Digest of an episode's states [T, 7], as 32-bit numbers, which all formats share. No two recordings have the same
+    one.
+    """
     return hashlib.blake2b(np.ascontiguousarray(states, np.float32).tobytes(), digest_size=16).hexdigest()
 
 

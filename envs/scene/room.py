@@ -20,7 +20,7 @@ from vjepa_sim.envs.scene.names import (
 )
 
 TEXTURE_PIXELS = 256
-ROBOSUITES_MATERIALS = ("floorplane", "walls_mat")  # of its arena, replaced by ours
+UNUSED_MATERIALS = ("floorplane", "walls_mat")  # of robosuite's arena, replaced above
 
 
 def add_room(spec: mujoco.MjSpec) -> None:
@@ -35,7 +35,7 @@ def add_room(spec: mujoco.MjSpec) -> None:
     spec.geom(FLOOR_GEOM).material = f"floor-{FLOOR_TEXTURES[0]}"
     for name in WALL_GEOMS:
         spec.geom(name).material = f"wall-{WALL_TEXTURES[0]}"
-    for material in ROBOSUITES_MATERIALS:  # large textures that take a third of the time to start OpenGL
+    for material in UNUSED_MATERIALS:  # their textures take half of the time in which OpenGL starts
         texture = spec.material(material).textures[mujoco.mjtTextureRole.mjTEXROLE_RGB]
         spec.delete(spec.material(material))
         spec.delete(spec.texture(texture))

@@ -69,7 +69,9 @@ ASPECTS = {
 def check_aspects(aspects: Iterable[str]) -> None:
     """Raise :class:`.UserError` for what isn't a tuple of names in :data:`ASPECTS`."""
     if isinstance(aspects, str):
-        raise UserError(f"Aspects of domain randomisation {aspects!r}: expected a tuple, such as ({aspects!r},).")
+        raise UserError(
+            f"vary={aspects!r}: expected a tuple of aspects of domain randomisation, such as ({aspects!r},)."
+        )
     for aspect in aspects:
         if aspect not in ASPECTS:
             raise unknown_name("aspect of domain randomisation", aspect, ASPECTS)

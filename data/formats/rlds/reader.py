@@ -58,7 +58,7 @@ class RLDSReader(Reader):
         if folder is None:
             raise UserError(f"{root}: no TFRecord files (*.tfrecord*) here or in a version's folder, such as 1.0.0.")
         self.folder = folder
-        height, width = _image_size(folder)  # of another file than the shards, whose changes the index notices
+        height, width = _image_size(folder)  # not in the index, which notices changes of shards only
         entries = indexed(folder, _find_episodes(folder), self._describe, on_progress)
         super().__init__(root, [replace(entry, height=height, width=width) for entry in entries])
 
