@@ -144,7 +144,7 @@ class Clips:
     @property
     def held_out_digests(self) -> set[str]:
         """Digests of the held-out episodes, see :meth:`.Reader.digests`."""
-        return {self.footage.digests[episode] for episode in self.held_out_episodes} - {""}
+        return set().union(*(self.footage.digests[episode] for episode in self.held_out_episodes))
 
     def leave_out_copies(self, held_out: set[str]) -> None:
         """Leave out training episodes that are copies of held-out ones, also of another data set's, with a warning.
@@ -156,7 +156,7 @@ class Clips:
             UserError: No training episode is left.
         """
         entries, digests = self.footage.entries, self.footage.digests
-        copies = [episode for episode in self.training_episodes if digests[episode] in held_out]
+        copies = [episode for episode in self.training_episodes if digests[episode] & held_out]
         if not copies:
             return
         log.warning(

@@ -10,7 +10,7 @@ from pathlib import Path
 from vjepa_sim.data.camera_arrays import rename_leaf
 from vjepa_sim.data.episode import EXOCENTRIC_ROLES, SIDES, Episode
 from vjepa_sim.data.files import write_json
-from vjepa_sim.data.formats import open_reader, open_writer
+from vjepa_sim.data.formats import FORMATS, open_reader, open_writer
 from vjepa_sim.data.formats.format import Progress, Reader, no_progress
 from vjepa_sim.data.left_out import LeftOut
 from vjepa_sim.data.provenance import provenance
@@ -64,10 +64,14 @@ def convert(
         UserError: More than a tenth of the episodes are unreadable or don't fit the format.
     """
     reader = open_reader(source, format, on_progress)
+    if reader.root.is_dir() and Path(out).resolve().is_relative_to(reader.root.resolve()):
+        raise UserError(
+            f"{out} is inside the data set {reader.root}, which would hold every episode twice. Give another."
+        )
     left_out = LeftOut(str(source), "episodes", len(reader))
     names: list[str] = []
     with open_writer(out, to) as writer:
-        record = out.with_name(f"{out.name}.conversion.json") if out.suffix else out / "conversion.json"
+        record = out.with_name(f"{out.name}.conversion.json") if FORMATS[to].one_file else out / "conversion.json"
         origin = {"source": str(source), "format": reader.format, "to": to, "views": views, "provenance": provenance()}
         write_json(record, {"complete": False, **origin})
         unshared = writer.prepare(_readable(reader, views, on_progress))

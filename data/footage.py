@@ -58,7 +58,7 @@ class Footage:
 
     Attributes:
         entries: Entries of the usable episodes.
-        digests: Digests of their states, by which copies are found; "" if unknown.
+        digests: Digests of their states; copies have one in common, see :func:`.digest_of`.
         left_out: The other episodes, and the reasons.
         frame_shape: Height and width of the images, pixels.
     """
@@ -84,7 +84,7 @@ class Footage:
         self._numbers = self._usable()
         self.entries = [reader.entries[number] for number in self._numbers]
         digests = reader.digests()
-        self.digests = [digests[number] for number in self._numbers]
+        self.digests = [frozenset(digests[number].split()) for number in self._numbers]
         self.frame_shape = (0, 0)  # until an episode has been read
         self.frame_shape = self._find_shape()
 

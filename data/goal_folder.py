@@ -9,16 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from vjepa_sim.data.files import read_json_object, write_image, write_json
+from vjepa_sim.data.files import check_replaceable, read_json_object, write_image, write_json
 from vjepa_sim.data.image import open_image, to_rgb
 from vjepa_sim.data.provenance import provenance
 from vjepa_sim.envs.errors import UserError
-from vjepa_sim.envs.observation import Goal
+from vjepa_sim.envs.observation import Goal, check_steps
 from vjepa_sim.envs.start import Start
 
 GOALS_FILE = "goals.json"
 KINDS = ("PNG", "JPEG")  # formats of images that are read
 MAX_STEPS = 100_000  # of one goal
+MAX_GOALS, MAX_BYTES = 1000, 2**29  # of a folder, its images in memory
 PHOTO = "photo"  # key of a camera that is known by a photo's file name only
 PHOTO_SIDE = 720  # pixels of a photo's shorter side: more than any model takes
 
@@ -49,13 +50,17 @@ def save_goals(folder: Path, goals: list[Goal], camera: dict[str, Any], start: S
         UserError: The folder holds something else, images of another size, camera or episode, or this episode's goals
             already.
     """
+    for goal in goals:
+        check_steps(goal.steps)
+        if goal.steps > MAX_STEPS:
+            raise UserError(f"A goal of {goal.steps:,} steps: {MAX_STEPS:,} is the most.")
     path = folder / GOALS_FILE
     if folder.exists() and not path.exists() and any(folder.iterdir()):
         raise UserError(f"{folder} is not empty and holds no {GOALS_FILE}. Give a new folder.")
     fresh = {"camera": camera, "start": None if start is None else start.to_dict(), "goals": []}
     before = load_origin(folder) if path.exists() else None
     content = {**fresh, "provenance": provenance()} if before is None else read_json_object(path)
-    if content["camera"] != camera:
+    if content["camera"] != camera and not (PHOTO in content["camera"] and PHOTO in camera):
         raise UserError(f"{folder} has images of another camera: {content['camera']}, now {camera}. Give a new folder.")
     there = [] if before is None else load_goals(folder)
     if before is not None and before.start != start:
@@ -71,6 +76,7 @@ def save_goals(folder: Path, goals: list[Goal], camera: dict[str, Any], start: S
         )
     for goal in goals:
         name = f"{len(content['goals']):02d}.png"
+        check_replaceable(folder / name)
         write_image(folder / name, goal.rgb)
         state = None if goal.state is None else [float(number) for number in goal.state]
         content["goals"].append({"file": name, "name": goal.name, "steps": goal.steps, "state": state})
@@ -89,17 +95,22 @@ def load_goals(folder: Path) -> list[Goal]:
     content = read_json_object(folder / GOALS_FILE)
     goals = []
     try:
+        if len(content["goals"]) > MAX_GOALS:
+            raise UserError(f"{folder}: {len(content['goals']):,} goals; an episode has {MAX_GOALS} at most.")
         for entry in content["goals"]:
+            check_steps(entry["steps"])
             path = _inside(folder, entry["file"])
             with open_image(path, str(path), KINDS) as image:
                 rgb = np.array(to_rgb(image, str(path)))
             state = None if entry["state"] is None else np.array(entry["state"], np.float32)
             if state is not None and (state.shape != (7,) or not np.all(np.isfinite(state))):
                 raise UserError(f"{folder}: the state of goal {entry['file']} isn't 7 finite numbers.")
-            goals.append(Goal(rgb, int(entry["steps"]), state, str(entry["name"])))
+            goals.append(Goal(rgb, entry["steps"], state, str(entry["name"])))
+            if sum(goal.rgb.nbytes for goal in goals) > MAX_BYTES:
+                raise UserError(f"{folder}: its images take more than {MAX_BYTES // 2**20} MB of memory. Reduce them.")
     except (OSError, KeyError, TypeError, ValueError, SyntaxError) as error:
         if isinstance(error, UserError):
-            raise
+            raise error if str(folder) in str(error) else UserError(f"{folder}: {error}") from error
         raise UserError(f"{folder}: its goals can't be read ({error!r}).") from error
     if not goals or any(not 1 <= goal.steps <= MAX_STEPS for goal in goals):
         raise UserError(f"{folder}: expected at least one goal, each with 1 step or more, {MAX_STEPS:,} at most.")

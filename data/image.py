@@ -45,6 +45,8 @@ def open_image(source: Path | bytes, where: str, kinds: tuple[str, ...]) -> Imag
     """
     from PIL import Image
 
+    if isinstance(source, Path) and source.exists() and not source.is_file():
+        raise UserError(f"{where}: expected an image file; this is another kind of thing.")
     try:
         with warnings.catch_warnings():  # large images are refused below
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)

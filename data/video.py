@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 FAR = 16  # frames: for a frame farther ahead, with a keyframe in between, the file is sought instead of decoded on
 # By default FFmpeg conceals what it can't decode, without an error.
 STRICT = {"err_detect": "explode"}
+# A file is a video itself: it names no other files, as playlists do, and none on other machines.
+LOCAL = {"protocol_whitelist": "file", "format_whitelist": "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi"}
 IN_DECODING_ORDER = ("h264", "hevc")  # codecs whose frames AVI files stamp in decoding order, not in display order
 # Errors that PyAV raises for damaged files besides its own; AttributeError if a stream has no codec.
 DAMAGED = (OSError, ValueError, IndexError, TypeError, AttributeError, OverflowError, MemoryError)
@@ -60,7 +62,7 @@ class VideoWriter:
         self._rate = Fraction(rate).limit_denominator(1000)
         # No B-frames: frames are stored in the order in which they are shown.
         self._options: dict[str, object] = {"crf": str(quality), "preset": "veryfast", "g": str(group), "bf": "0"}
-        self._container = av.open(str(path), "w", format="mp4")
+        self._container = av.open(_file_url(path), "w", format="mp4")
         self._stream = None
 
     def add(self, frames: np.ndarray) -> None:
@@ -103,6 +105,11 @@ class VideoWriter:
             self.close()
         else:
             self._container.close()
+
+
+def _file_url(path: Path) -> str:
+    """A path for FFmpeg, which takes one with a colon for the address of another machine otherwise."""
+    return f"file:{os.path.abspath(path)}"
 
 
 def read_video(path: Path) -> np.ndarray:
@@ -202,7 +209,7 @@ def opened_video(path: Path) -> Iterator[tuple[InputContainer, av.VideoStream]]:
     """
     import av
 
-    with av.open(str(path)) as container:
+    with av.open(_file_url(path), options=LOCAL) as container:
         stream = container.streams.video[0]
         if stream.codec_context.width * stream.codec_context.height > MAX_PIXELS:
             raise ValueError(f"frames of {stream.codec_context.width} × {stream.codec_context.height} pixels")
@@ -334,7 +341,7 @@ def _upright_size(path: Path) -> tuple[int, int]:
     import av
     from av.error import InvalidDataError
 
-    with av.open(str(path)) as container:
+    with av.open(_file_url(path), options=LOCAL) as container:
         stream = container.streams.video[0]
         stream.codec_context.thread_count = 1
         for packet in container.demux(stream):

@@ -51,13 +51,14 @@ def naming_part(part: str, code: object) -> Iterator[None]:
         yield
     except (UserError, OSError):
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         module = _module_of(code)
         if module.startswith("vjepa_sim."):
             raise
-        frames = list(traceback.walk_tb(error.__traceback__))
-        own = [frame for frame in frames if frame[0].f_globals.get("__name__") == module] or frames
-        raise UserError(f"{part} failed with {class_and_message(error)}, {line_of(*own[-1])}.") from error
+        frames = traceback.walk_tb(error.__traceback__)
+        own = [line_of(frame, line) for frame, line in frames if frame.f_globals.get("__name__") == module]
+        where = own[-1] if own else f"in module {module}"  # not even begun, as it takes other arguments
+        raise UserError(f"{part} failed with {class_and_message(error)}, {where}.") from error
 
 
 def _module_of(code: object) -> str:

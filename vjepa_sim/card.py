@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar, get_args, get_type_hints
 
-from vjepa_sim.checks import check_numbers
+from vjepa_sim.checks import check_numbers, check_types
 from vjepa_sim.data.files import read_json_object
 from vjepa_sim.envs.errors import UserError
 from vjepa_sim.envs.registry import Registry
@@ -59,6 +59,12 @@ class Card:
             check_numbers(self, "period", above=0)
         if not isinstance(self.data, tuple) or not all(isinstance(record, dict) for record in self.data):
             raise UserError("The card's data must be a list of records.")
+        for record in self.data:
+            for name, kind in (("seeds", int), ("grippers", str), ("arms", str)):
+                values = record.get(name, [])
+                if not isinstance(values, list) or not all(type(value) is kind for value in values):
+                    raise UserError(f"The card's data has {name} {values!r:.80}; expected a list of {kind.__name__}.")
+        check_types(self, name=str, license=str, training=dict, measured=dict)
 
     def to_json(self) -> str:
         """Write the card as JSON text."""
@@ -148,6 +154,13 @@ class ModelCard(Card):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_types(self, decoders=bool, object_decoder=bool)
+        for name, registry in self.kinds.items():
+            config = getattr(self, name)
+            if config is not None and not any(type(config) is spec.config for spec in registry.values()):
+                raise UserError(f"The card's {name} is {config!r:.80}; expected the sizes of one.")
+        if not isinstance(self.goal_policy, GoalPolicyConfig | None):
+            raise UserError(f"The card's goal_policy is {self.goal_policy!r:.80}; expected the sizes of one, or null.")
         if self.transform.size != self.encoder.image_size:
             raise UserError(
                 f"The card's transform makes images of {self.transform.size} pixels; its encoder takes "

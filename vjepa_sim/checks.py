@@ -27,6 +27,14 @@ def check_numbers(config: object, name: str, length: int | None = None, above: f
         raise UserError(f"{type(config).__name__}.{name} is {value!r}; expected {what}{bound}.")
 
 
+def check_types(config: object, **types: type) -> None:
+    """Check that fields have values of a type."""
+    for name, expected in types.items():
+        value = getattr(config, name)
+        if not isinstance(value, expected):
+            raise UserError(f"{type(config).__name__}.{name} is {value!r:.80}; expected {expected.__name__}.")
+
+
 def check_choice(config: object, name: str, valid: Iterable[str]) -> None:
     """Check that the named field has one of some values."""
     if getattr(config, name) not in tuple(valid):

@@ -13,7 +13,7 @@ import numpy as np
 from vjepa_sim.agents.agent import Agent
 from vjepa_sim.agents.policies.expert import Expert, skill_for
 from vjepa_sim.envs import pose
-from vjepa_sim.envs.errors import UserError
+from vjepa_sim.envs.errors import UserError, naming_part
 from vjepa_sim.envs.observation import Goal, Observation
 from vjepa_sim.envs.registry import Registry
 from vjepa_sim.envs.sim_env import SimEnv
@@ -52,7 +52,8 @@ class Behavior:
 
     def act(self, observation: Observation) -> np.ndarray:
         """The action that is sent, float32 [7]."""
-        self.meant = self.policy(observation)
+        with naming_part("The behavior's policy", self.policy):
+            self.meant = self.policy(observation)
         return self.disturb(self.meant)
 
 

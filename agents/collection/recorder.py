@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from vjepa_sim.agents.agent import Agent
-from vjepa_sim.agents.collection.behaviors import BEHAVIORS
+from vjepa_sim.agents.collection.behaviors import BEHAVIORS, Behavior
 from vjepa_sim.agents.collection.config import CollectConfig
 from vjepa_sim.agents.registry import load_agent
 from vjepa_sim.agents.rollout import Step, rollout
 from vjepa_sim.data.episode_builder import SimEpisodeBuilder
 from vjepa_sim.data.formats.droid import write_episode
+from vjepa_sim.envs.errors import UserError, naming_part
 from vjepa_sim.envs.faults import ArmFault
 from vjepa_sim.envs.safety import default_limits
 from vjepa_sim.envs.seeds import training_seed
@@ -66,7 +67,11 @@ class Recorder:
 
         env = self._environment(task, object_name)
         _, info = env.reset(seed=seed, options={"randomize": strength})
-        behavior = BEHAVIORS[name].make(env, rng, self._acting() if BEHAVIORS[name].needs_agent else None)
+        spec = BEHAVIORS[name]
+        with naming_part(f"Behavior {name!r}", spec.make):
+            behavior = spec.make(env, rng, self._acting() if spec.needs_agent else None)
+        if not isinstance(behavior, Behavior):
+            raise UserError(f"make of behavior {name!r} returned {behavior!r:.80}; expected a Behavior.")
         builder = SimEpisodeBuilder(env, config.cameras)
         builder.add_row(info)
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from vjepa_sim.envs import pose
-from vjepa_sim.envs.errors import UserError
+from vjepa_sim.envs.errors import UserError, naming_part
 from vjepa_sim.envs.observation import Goal, Observation
+from vjepa_sim.envs.part_checks import check_fields
 from vjepa_sim.envs.registry import Registry
 from vjepa_sim.envs.sim_env import SimEnv
 from vjepa_sim.envs.tasks.grasping import LIFT, grasp_state, is_held
@@ -106,7 +107,11 @@ class Skill:
     act: Callable[[Manipulator], np.ndarray]
 
 
-SKILLS: Registry[Skill] = Registry("skill")
+def _check_skill(skill: Skill) -> None:
+    check_fields("skill", skill, [("act", callable(skill.act), "a function that returns the next action [7]")])
+
+
+SKILLS: Registry[Skill] = Registry("skill", Skill, _check_skill)
 
 
 def skill_for(task: str) -> Skill:
@@ -159,7 +164,8 @@ class Expert:
         """The next action, float32 [7]."""
         if self._manipulator is None:
             raise UserError("Call begin(goals) before act(observation).")
-        action = self._skill.act(self._manipulator)
+        with naming_part(f"Skill {self._skill.name!r}", self._skill.act):
+            action = self._skill.act(self._manipulator)
         if np.shape(action) != (pose.ACTION_DIM,):
             raise UserError(f"The expert's skill {self._skill.name!r} returned {action!r:.80}; expected an action [7].")
         return action

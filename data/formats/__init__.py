@@ -47,12 +47,14 @@ class Format:
         title: Name in messages.
         module: A :class:`FormatModule`, or its import name, imported when needed.
         writable: Whether the format can be written.
+        one_file: Whether a data set is one file, not a folder.
     """
 
     name: str
     title: str
     module: str | FormatModule | ModuleType
     writable: bool = True
+    one_file: bool = False
 
     def load(self) -> Any:
         """The imported module, see :class:`FormatModule`.
@@ -84,7 +86,7 @@ for _format in (
     Format("droid", "DROID's raw layout", "vjepa_sim.data.formats.droid"),
     Format("lerobot", "LeRobot v3", "vjepa_sim.data.formats.lerobot"),
     Format("rlds", "RLDS, as TFRecord files", "vjepa_sim.data.formats.rlds", writable=False),
-    Format("robomimic", "robomimic's HDF5", "vjepa_sim.data.formats.robomimic"),
+    Format("robomimic", "robomimic's HDF5", "vjepa_sim.data.formats.robomimic", one_file=True),
 ):
     FORMATS.register(_format)
 

@@ -32,7 +32,7 @@ class Entry:
         task: Task description in words.
         seed: Seed of a simulated scene, or None.
         arm, gripper: Names of arm and gripper, or "" if unknown.
-        digest: Digest of the states; "" if unknown, and where :meth:`Reader.digests` computes it.
+        digest: See :func:`digest_of`; "" if unknown, and where :meth:`Reader.digests` computes it.
         remark: What was inferred about it, or "".
         error: Why it can't be read, or "".
     """
@@ -75,10 +75,13 @@ class Entry:
 
 
 def digest_of(states: np.ndarray) -> str:
-    """Digest of an episode's states [T, 7], as 32-bit numbers, which all formats share. No two recordings have the same
-    one.
+    """Digests of an episode's states [T, 7], and of these without the last row, with a blank between them.
+
+    They are of 32-bit numbers, which all formats share. Copies of a recording have one in common: its last row is lost
+    where a video lacks the last frame.
     """
-    return hashlib.blake2b(np.ascontiguousarray(states, np.float32).tobytes(), digest_size=16).hexdigest()
+    rows = np.ascontiguousarray(states, np.float32)
+    return " ".join(hashlib.blake2b(part.tobytes(), digest_size=16).hexdigest() for part in (rows, rows[:-1]))
 
 
 def _named(read: Callable[..., Episode]) -> Callable[..., Episode]:
@@ -117,7 +120,7 @@ class Reader(ABC):
         return len(self.entries)
 
     def digests(self) -> list[str]:
-        """Digest of each episode's states, by which copies are found; "" if unknown. May read all states."""
+        """Digests of each episode's states, see :func:`digest_of`; "" if unknown. May read all states."""
         return [entry.digest for entry in self.entries]
 
     @abstractmethod

@@ -5,10 +5,11 @@ checked, and nothing outside of the file is read: no links to other files, no da
 from __future__ import annotations
 
 import json
+import logging
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,6 +37,8 @@ if sum(map(len, found.values())) > int(most):
     raise SystemExit("too long")
 print(json.dumps(found))
 """
+log = logging.getLogger(__name__)
+_warned: set[str] = set()  # names of arrays
 CUT_OFF = re.compile(r"truncated file: eof = (\d+).*stored_eof = (\d+)")
 # Errors that h5py raises for damaged or foreign files.
 HDF5_ERRORS = (
@@ -66,6 +69,8 @@ def opened(path: Path, where: str) -> Iterator[h5py.File]:
     import h5py
 
     try:
+        if path.exists() and not path.is_file():
+            raise UserError("expected a file; this is a folder or a pipe.")
         with h5py.File(path, "r") as file:
             yield file
     except UserError as error:
@@ -205,6 +210,37 @@ def numbers(group: h5py.Group, name: str, rows: int | None = None) -> np.ndarray
     if found.size * found.dtype.itemsize > MAX_BYTES or found.shape[0] > MAX_ROWS:
         raise UserError(f"{group.name}/{name} claims the shape {found.shape}; the file is damaged")
     return found[()]
+
+
+def spare_numbers(group: h5py.Group, names: Iterable[str], rows: int | None = None) -> dict[str, np.ndarray]:
+    """Arrays of numbers that nothing depends on, by name. What doesn't fit is left out, with a warning once a name.
+
+    Args:
+        group: Group of the arrays.
+        names: Names of arrays.
+        rows: See :func:`numbers`.
+
+    Raises:
+        UserError: Together they claim more than :data:`MAX_BYTES`.
+    """
+    found: dict[str, np.ndarray] = {}
+    claimed = 0
+    for name in names:
+        try:
+            claimed += find_array(group, name).nbytes
+            if claimed <= MAX_BYTES:
+                found[name] = numbers(group, name, rows)
+        except UserError as error:
+            _warn_once(name, f"{group.file.filename}: {error}")
+    if claimed > MAX_BYTES:
+        raise UserError(f"its arrays claim {claimed / 2**20:,.0f} MB; {MAX_BYTES // 2**20} MB is the most")
+    return found
+
+
+def _warn_once(name: str, reason: str) -> None:
+    if name not in _warned:
+        _warned.add(name)
+        log.warning("%s. The array is left out; others of this name, too, without a warning.", reason)
 
 
 def floats(group: h5py.Group, name: str, shape: tuple[int | None, ...]) -> np.ndarray:

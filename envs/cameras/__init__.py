@@ -12,7 +12,7 @@ from vjepa_sim.envs.cameras.grabber import EndOfVideo, FrameSource, Grabber
 from vjepa_sim.envs.cameras.opencv import OpenCVSource, VideoMode, without_password
 from vjepa_sim.envs.cameras.realsense import RealSenseSource
 from vjepa_sim.envs.cameras.zed import ZedSource
-from vjepa_sim.envs.errors import UserError, unknown_name
+from vjepa_sim.envs.errors import UserError, naming_part, unknown_name
 from vjepa_sim.envs.safety import SafetyLimits
 
 PLAIN_FORMS = (
@@ -54,10 +54,16 @@ def camera_forms() -> tuple[str, ...]:
 def _open_source(text: str) -> FrameSource:
     kind, _, address = text.partition(":")
     if kind in CAMERA_KINDS:
-        return CAMERA_KINDS[kind].open(address)
+        opener = CAMERA_KINDS[kind].open
+        with naming_part(f"Camera {kind!r}", opener):
+            source = opener(address)
+        missing = [member for member in ("read", "reopen", "close") if not hasattr(source, member)]
+        if missing:
+            raise UserError(f"Camera {kind!r}: its {type(source).__name__} lacks {', '.join(missing)}.")
+        return source
     if _is_device(text):
         return _open_device(text)
-    if text.startswith(("http://", "https://", "rtsp://")):
+    if text.lower().startswith(("http://", "https://", "rtsp://")):
         return OpenCVSource(text)
     if "://" not in text and (Path(text).suffix or Path(text).is_file()):
         return OpenCVSource(text)
@@ -71,7 +77,8 @@ def _open_left_half(device: str) -> OpenCVSource:
 
 
 def _is_device(text: str) -> bool:
-    return text.partition("?")[0].isdecimal() or text.startswith("/dev/")
+    device = text.partition("?")[0]
+    return (device.isdecimal() and len(device) <= 4) or text.startswith("/dev/")
 
 
 def _open_device(text: str, left_half: bool = False) -> OpenCVSource:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from vjepa_sim.envs.cameras.grabber import FrameSource
+from vjepa_sim.envs.part_checks import are_texts, check_fields
 from vjepa_sim.envs.registry import Registry
 
 
@@ -24,4 +25,15 @@ class CameraKind:
     forms: tuple[str, ...]
 
 
-CAMERA_KINDS: Registry[CameraKind] = Registry("camera", CameraKind)
+def _check_kind(kind: CameraKind) -> None:
+    check_fields(
+        "camera",
+        kind,
+        (
+            ("open", callable(kind.open), "a function that opens a camera"),
+            ("forms", are_texts(kind.forms), "a tuple of texts"),
+        ),
+    )
+
+
+CAMERA_KINDS: Registry[CameraKind] = Registry("camera", CameraKind, _check_kind)

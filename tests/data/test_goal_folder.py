@@ -1,4 +1,5 @@
 import json
+import os
 from dataclasses import replace
 
 import numpy as np
@@ -101,7 +102,9 @@ def test_other_pictures_or_steps_are_other_goals():
     [
         ({"goals": []}, "at least one goal"),
         ({"goals": [{"file": "no.png", "name": "", "steps": 1, "state": None}]}, "can't be read"),
-        ({"goals": [{"file": "00.png", "name": "", "steps": 0, "state": None}]}, "1 step or more"),
+        ({"goals": [{"file": "00.png", "name": "", "steps": 0, "state": None}]}, "goals: A goal of 0 steps"),
+        ({"goals": [{"file": "00.png", "name": "", "steps": 5.9, "state": None}]}, "whole number"),
+        ({"goals": [{"file": "00.png", "name": "", "steps": 3, "state": None}] * 1001}, "1,001 goals; an episode has"),
         ({"goals": [{"file": "00.png", "name": "", "steps": 1, "state": [1, 2]}]}, "7 finite numbers"),
         ({"goals": None}, "can't be read"),
     ],
@@ -167,6 +170,20 @@ def test_a_photo_is_upright_bounded_and_cut_to_the_cameras_shape(tmp_path):
     assert taken.rgb[100, 360, 0] > 150 and taken.rgb[1300, 360, 2] > 150
     fitted = fit_photo(taken, 48, 64)
     assert fitted.rgb.shape == (48, 64, 3) and fitted.steps == 10
+
+
+def test_photos_follow_each_other_and_nothing_of_others_is_replaced(tmp_path, capsys):
+    for number, name in enumerate(("a.png", "b.png")):
+        Image.fromarray(np.random.default_rng(number).integers(0, 255, (48, 64, 3), np.uint8)).save(tmp_path / name)
+        command = ["capture-goal", "--image", str(tmp_path / name), "--out", str(tmp_path / "goals")]
+        assert main([*command, "--steps", "200000"]) == 2
+        assert main(command) == 0
+    assert len(load_goals(tmp_path / "goals")) == 2
+    (tmp_path / "goals" / "02.png").write_bytes((tmp_path / "a.png").read_bytes())
+    assert main(command) == 2
+    assert "exists already" in capsys.readouterr().err
+    os.mkfifo(tmp_path / "pipe.png")
+    assert main(["capture-goal", "--image", str(tmp_path / "pipe.png"), "--out", str(tmp_path / "more")]) == 2
 
 
 def test_the_command_takes_a_goal_from_a_photo(tmp_path, capsys):

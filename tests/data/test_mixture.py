@@ -16,7 +16,7 @@ from vjepa_sim.data.convert import convert
 from vjepa_sim.data.formats import FORMATS, open_reader
 from vjepa_sim.data.formats.droid import write_episode
 from vjepa_sim.data.mixture import Mixture, load_mixture, parse_source
-from vjepa_sim.data.video import write_video
+from vjepa_sim.data.video import read_video, write_video
 from vjepa_sim.data.videos import ImageFolder, VideoFolder
 from vjepa_sim.envs.errors import UserError
 
@@ -157,7 +157,7 @@ def test_memory_is_shared_with_the_other_processes(monkeypatch, tmp_path):
 
 
 def in_use(clips, episodes):
-    return {clips.footage.digests[episode] for episode in episodes}
+    return set().union(*(clips.footage.digests[episode] for episode in episodes))
 
 
 def test_a_copy_of_a_held_out_episode_is_not_trained_on(tmp_path, caplog):
@@ -180,7 +180,7 @@ def test_a_converted_copy_of_a_held_out_episode_is_not_trained_on(tmp_path):
         write_episode(tmp_path / "set", index, make_episode(rows=4, seed=index))
     convert(tmp_path / "set", tmp_path / "converted", "lerobot")
     first, second = load_mixture([f"droid:{tmp_path / 'set'}", f"lerobot:{tmp_path / 'converted'}"]).episodes
-    assert sorted(first.footage.digests) == sorted(second.footage.digests)
+    assert set(first.footage.digests) == set(second.footage.digests)
     held_out = in_use(first, first.held_out_episodes) | in_use(second, second.held_out_episodes)
     for clips in (first, second):
         assert not in_use(clips, clips.training_episodes) & held_out
@@ -195,6 +195,21 @@ def test_a_file_that_is_cut_hides_no_copies_in_its_other_episodes(tmp_path):
     file = tmp_path / "converted" / DATA
     pq.write_table(pq.read_table(file).slice(5, 9), file)  # the second episode lacks its first row, the last two
     assert open_reader(tmp_path / "converted").digests() == ["", "", whole[2], ""]
+
+
+def test_copies_are_found_where_a_video_lacks_its_last_frame(tmp_path):
+    for index in range(4):
+        folder = write_episode(tmp_path / "set", index, make_episode(rows=6, seed=index))
+        video = folder / "recordings" / "MP4" / "left.mp4"
+        frames = read_video(video)
+        video.unlink()
+        write_video(video, frames[:5], rate=4.0)
+    convert(tmp_path / "set", tmp_path / "converted", "lerobot")
+    first, second = load_mixture([f"droid:{tmp_path / 'set'}", f"lerobot:{tmp_path / 'converted'}"]).episodes
+    held_out = first.held_out_digests | second.held_out_digests
+    for clips in (first, second):
+        assert all(not clips.footage.digests[episode] & held_out for episode in clips.training_episodes)
+        assert any(clips.footage.digests[episode] & held_out for episode in range(4))
 
 
 def test_nothing_is_left_where_all_are_copies(tmp_path):

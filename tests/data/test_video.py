@@ -1,11 +1,14 @@
 """Containers' own semantics: turns, cuts, orders, depth, and damage, the same for episodes and for folders."""
 
+from pathlib import Path
+
 import av
 import numpy as np
 import pytest
 
 from tests.data.coded import number, numbered, remux, write
-from vjepa_sim.data.video import Video
+from tests.data.samples import smooth_frames
+from vjepa_sim.data.video import Video, read_video, write_video
 from vjepa_sim.data.videos import VideoFolder
 from vjepa_sim.envs.errors import UserError
 
@@ -103,3 +106,18 @@ def test_rows_without_a_frame_are_errors_of_their_own(tmp_path):
     assert [number(frame) for frame in video[[0, 2, 3]]] == [0, 2, 5]
     with pytest.raises(UserError, match=r"a\.mp4: the video has no frame at the time of row 1"):
         video[:]
+
+
+def test_a_path_with_a_colon_is_a_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = Path("http:") / "Jul07-09:00:23"
+    folder.mkdir(parents=True)
+    write_video(folder / "a.mp4", smooth_frames(4), rate=4.0)
+    assert read_video(folder / "a.mp4").shape == (4, 32, 48, 3)
+
+
+def test_a_list_of_other_files_is_no_video(tmp_path):
+    write_video(tmp_path / "a.mp4", smooth_frames(4), rate=4.0)
+    (tmp_path / "b.mp4").write_text("ffconcat version 1.0\nfile a.mp4\nfile a.mp4\n")
+    with pytest.raises(UserError, match=r"b\.mp4"):
+        read_video(tmp_path / "b.mp4")

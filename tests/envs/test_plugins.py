@@ -10,6 +10,7 @@ from vjepa_sim.envs.errors import UserError
 from vjepa_sim.envs.objects import OBJECTS
 from vjepa_sim.envs.plugins import VARIABLE, add_plugins
 from vjepa_sim.envs.registry import Registry
+from vjepa_sim.envs.sim_env import SimEnv
 from vjepa_sim.envs.tasks import TASKS
 from vjepa_sim.envs.tasks.reach import Reach
 
@@ -142,3 +143,12 @@ def test_a_share_given_twice_is_refused():
 
     with pytest.raises(UserError, match="a has two shares"):
         Shares({"a": 1}).instance_from_str(["a=0.2,b=0.3,a=0.5"])
+
+
+def test_a_part_that_ends_python_is_named(plugin):
+    text = "from dataclasses import replace\nfrom vjepa_sim.envs.objects import OBJECTS\n"
+    text += "def add(body):\n    raise SystemExit(0)\n"
+    path = plugin(text + "OBJECTS.register(replace(OBJECTS['box'], name='crate', add_geoms=add))\n")
+    add_plugins([path])
+    with pytest.raises(UserError, match=f"Object 'crate' failed with SystemExit: 0, line 4 of {path}"):
+        SimEnv("reach", "crate", size=64)

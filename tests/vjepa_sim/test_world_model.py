@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from vjepa_sim.card import ModelCard
+from vjepa_sim.card import ModelCard, read_card
 from vjepa_sim.checkpoint import BUNDLED, fingerprint
 from vjepa_sim.cli import main
 from vjepa_sim.envs.errors import UserError
@@ -237,3 +237,23 @@ def test_a_model_that_was_scored_since_is_the_same(model, tmp_path):
     weights[-1] ^= 1
     (tmp_path / "model.safetensors").write_bytes(weights)
     assert fingerprint(tmp_path) != before
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"data": [{"seeds": "all"}]}, "seeds 'all'; expected a list of int"),
+        ({"data": [{"arms": [3]}]}, r"arms \[3\]; expected a list of str"),
+        ({"training": 3}, "training is 3; expected dict"),
+        ({"goal_policy": "x"}, "goal_policy is 'x'"),
+        ({"predictor": True}, "predictor"),
+        ({"goal_policy": {"depth": 100_000}}, "100000 blocks"),
+    ],
+)
+def test_a_card_with_values_of_other_types_is_refused(change, message, tmp_path):
+    card = json.loads((BUNDLED / "tiny" / "card.json").read_text())
+    if isinstance(change.get("goal_policy"), dict):
+        change = {"goal_policy": {**card["goal_policy"], **change["goal_policy"]}}
+    (tmp_path / "card.json").write_text(json.dumps({**card, **change}))
+    with pytest.raises(UserError, match=message):
+        read_card(tmp_path / "card.json")

@@ -17,6 +17,7 @@ from vjepa_sim.envs.pose import GRIPPER
 from vjepa_sim.models.encoder import EncoderConfig
 from vjepa_sim.models.heads import OBJECT_CENTER, SCALE, STATE_CENTER, Reader
 from vjepa_sim.models.rotation import difference, euler_to_matrix
+from vjepa_sim.models.transformer import check_depth
 
 COARSE, FINE = 0.05, 0.02  # m; scales of distances in the input
 TURN_SCALE = 0.1  # rad; scale of rotations in the output
@@ -51,6 +52,7 @@ class GoalPolicyConfig:
 
     def __post_init__(self) -> None:
         check_positive(self, "hidden", "depth", "looks", "farthest")
+        check_depth(self.depth)
         check_numbers(self, "stride", above=0)
         check_numbers(self, "noise", above=-1e-9)
 

@@ -158,14 +158,19 @@ class Blocks(nn.ModuleList):
         return Blocks(list(self)[first:stop])
 
 
+def check_depth(depth: int) -> None:
+    """Raise :class:`.UserError` for more blocks or layers than any model has."""
+    if depth > MOST_BLOCKS:
+        raise UserError(f"{depth} blocks were asked for; no model has more than {MOST_BLOCKS}.")
+
+
 def make_blocks(dim: int, depth: int, heads: int, mlp_hidden: int) -> Blocks:
     """Make ``depth`` blocks.
 
     Raises:
         UserError: ``heads`` doesn't divide ``dim``, or there are more blocks than any model has.
     """
-    if depth > MOST_BLOCKS:
-        raise UserError(f"{depth} blocks were asked for; no model has more than {MOST_BLOCKS}.")
+    check_depth(depth)
     if dim % heads:
         raise UserError(f"{heads} heads don't divide a width of {dim}.")
     return Blocks(Block(dim, heads, mlp_hidden) for _ in range(depth))

@@ -169,7 +169,8 @@ def _videos(folder: Path, serials: dict[str, str]) -> dict[str, Video]:
 
 def _task(metadata: dict) -> str:
     """The task description; letters that can't be encoded are replaced."""
-    return str(metadata.get("current_task", "")).encode("utf-8", "replace").decode()
+    task = metadata.get("current_task")
+    return ("" if task is None else str(task)).encode("utf-8", "replace").decode()
 
 
 def _cut(values: Any, length: int) -> Any:

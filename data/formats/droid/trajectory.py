@@ -8,7 +8,7 @@ import numpy as np
 
 from vjepa_sim.data.camera_arrays import EXTRINSICS, INTRINSICS, rename_leaf
 from vjepa_sim.data.formats.droid.layout import RATE
-from vjepa_sim.data.formats.hdf5 import find_group, floats, has, names_in, numbers, readable
+from vjepa_sim.data.formats.hdf5 import find_group, floats, has, names_in, numbers, readable, spare_numbers
 from vjepa_sim.envs.errors import UserError
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ JOINTS = "observation/robot_state/joint_positions"
 STAMPS, SECONDS = "observation/timestamp/robot_state/read_start", "vjepa_sim/stamp"
 COMMANDS, COMMANDED_CLOSEDNESS = "action/cartesian_position", "action/gripper_position"
 CAMERA_FIELDS = (f"{EXTRINSICS}/", f"{INTRINSICS}/")
+FIELDS = (STATES, CLOSEDNESS, JOINTS, SECONDS, COMMANDS, COMMANDED_CLOSEDNESS)  # of an episode itself
 PRIVILEGED, EXTRAS = "vjepa_sim/privileged", "vjepa_sim/extras"
 DROIDS_UNIT = "milliseconds"
 UNITS = {DROIDS_UNIT: 1e3, "seconds": 1.0, "microseconds": 1e6, "nanoseconds": 1e9}  # in a second
@@ -41,11 +42,16 @@ def read_rows(file: h5py.File, roles: dict[str, str] | None) -> dict:
     rows = {
         "states": read_states(file, count),
         "stamps": stamps,
-        "commands": _poses(file, COMMANDS, COMMANDED_CLOSEDNESS, count) if has(file, COMMANDS) else None,
-        "joints": floats(file, JOINTS, (count, None)) if has(file, JOINTS) else None,
+        "commands": _finite(_poses(file, COMMANDS, COMMANDED_CLOSEDNESS, count)) if has(file, COMMANDS) else None,
+        "joints": _finite(floats(file, JOINTS, (count, None))) if has(file, JOINTS) else None,
         "privileged": _below(file, PRIVILEGED, count),
     }
     return {**rows, "extras": {} if roles is None else _others(file, count, roles)}
+
+
+def _finite(values: np.ndarray) -> np.ndarray | None:
+    """Values of which an episode may have none: unknown where one isn't finite."""
+    return values if np.all(np.isfinite(values)) else None
 
 
 def check_rows(file: h5py.File) -> tuple[int, np.ndarray, str]:
@@ -109,7 +115,7 @@ def _below(file: h5py.File, group: str, count: int) -> dict[str, np.ndarray]:
 
 def _others(file: h5py.File, count: int, roles: dict[str, str]) -> dict[str, np.ndarray]:
     """Every array without a field of its own, by path."""
-    taken = {STATES, CLOSEDNESS, JOINTS, SECONDS, COMMANDS, COMMANDED_CLOSEDNESS}
+    taken = {*FIELDS}
     if not has(file, SECONDS):  # otherwise the robot's clock is an extra
         taken.add(STAMPS)
     leaves: list[str] = []
@@ -121,5 +127,6 @@ def _others(file: h5py.File, count: int, roles: dict[str, str]) -> dict[str, np.
         and not name.startswith("vjepa_sim/")
         and not (name.startswith(CAMERA_FIELDS) and name.endswith("_left"))
     ]
-    extras = {rename_leaf(name, roles): numbers(file, name, count) for name in others}
-    return extras | _below(file, EXTRAS, count)
+    extras = {rename_leaf(name, roles): each for name, each in spare_numbers(file, others, count).items()}
+    ours = [name for name in leaves if name.startswith(f"{EXTRAS}/")]  # their names may have slashes
+    return extras | {name.removeprefix(f"{EXTRAS}/"): numbers(file, name, count) for name in ours}

@@ -18,6 +18,7 @@ from vjepa_sim.data.episode import EXOCENTRIC_ROLES, WRIST, Camera, Episode, exo
 from vjepa_sim.data.files import write_json
 from vjepa_sim.data.formats.droid.cameras import ON_END_EFFECTOR
 from vjepa_sim.data.formats.droid.layout import LAB, RATE, TRAJECTORY, VERSION_FOLDER, VIDEOS, episode_folder, moment
+from vjepa_sim.data.formats.droid.trajectory import EXTRAS, FIELDS
 from vjepa_sim.data.formats.format import Writer
 from vjepa_sim.data.video import write_video
 from vjepa_sim.envs import pose
@@ -195,7 +196,9 @@ def _write_rows(file, origin: _Origin, episode: Episode, extras: dict[str, np.nd
         leaves |= _joint_leaves(episode.joints, episode.stamps)
     for camera in episode.cameras:
         leaves |= _camera_leaves(camera, rows, milliseconds)
-    leaves |= {f"vjepa_sim/privileged/{name}": values for name, values in episode.privileged.items()} | extras
+    leaves |= {f"vjepa_sim/privileged/{name}": values for name, values in episode.privileged.items()}
+    # An extra in the place of the episode's own states would be read as these.
+    leaves |= {f"{EXTRAS}/{name}" if name in FIELDS else name: values for name, values in extras.items()}
     for name, values in leaves.items():
         values = np.ascontiguousarray(values)
         try:

@@ -19,7 +19,7 @@ from vjepa_sim.data.formats.lerobot.clock import measured_times, nominal_times
 from vjepa_sim.data.formats.lerobot.closedness import check_closedness
 from vjepa_sim.data.formats.lerobot.layout import Feature, Note
 from vjepa_sim.data.formats.lerobot.states import find_states
-from vjepa_sim.data.formats.lerobot.tables import open_table, read_rows, reading, to_numpy
+from vjepa_sim.data.formats.lerobot.tables import check_size, open_table, read_rows, reading, to_numpy
 from vjepa_sim.data.video import Video
 from vjepa_sim.envs.errors import UserError
 
@@ -79,6 +79,7 @@ class LeRobotReader(Reader):
             path = self.root / name
             try:
                 with reading(path), open_table(path) as file:
+                    check_size(path, file.metadata, range(file.num_row_groups), columns)
                     table = file.read(columns)
                     rows = {column: self._array(table, column, path) for column in columns}
             except UserError:  # an error of its episodes, when they are read
@@ -152,6 +153,7 @@ class LeRobotReader(Reader):
         try:
             path = self.root / self._catalog.data_file(self._info, 0)
             with reading(path), open_table(path) as file:
+                check_size(path, file.metadata, range(file.num_row_groups), [name])
                 values = to_numpy(file.read([name]).column(name))
                 values = values.reshape(len(values), -1)[:, component].astype(np.float64)
         except UserError:  # an error of its episodes, when they are read
@@ -233,6 +235,8 @@ class LeRobotReader(Reader):
         for role in roles:
             feature = self._roles[role]
             serial, intrinsics = noted.get(role, (as_serial(feature.removeprefix(layout.IMAGES)), None))
+            if serial in [camera.serial for camera in cameras]:  # of names that differ in other letters only
+                serial = role
             extrinsics = rows.get(_extrinsics(feature))
             pose = None if extrinsics is None or not np.isfinite(extrinsics).all() else extrinsics.astype(np.float64)
             cameras.append(Camera(serial, blank, role=role, extrinsics=pose, intrinsics=intrinsics))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-MAX_ROWS = 10_000_000  # of a file: repeated values take space in memory only
+# Repeated values take space in memory only.
+MAX_ROWS = 10_000_000  # of a file
+MAX_VALUES = 2**26  # numbers that are read at once
 
 
 @contextmanager
@@ -114,6 +116,16 @@ def open_table(path: Path) -> pq.ParquetFile:
     return file
 
 
+def check_size(path: Path, metadata: pq.FileMetaData, groups: Iterable[int], columns: Iterable[str]) -> None:
+    """Raise :class:`.UserError` if columns claim more numbers than are read at once: compressed, they may be small."""
+    wanted, claimed = set(columns), 0
+    for group in map(metadata.row_group, groups):
+        parts = map(group.column, range(group.num_columns))
+        claimed += sum(part.num_values for part in parts if part.path_in_schema.partition(".list")[0] in wanted)
+    if claimed > MAX_VALUES:
+        raise UserError(f"{path}: its columns claim {claimed:,} numbers; at most {MAX_VALUES:,} are read at once.")
+
+
 def read_rows(path: Path, start: int, stop: int, columns: list[str]) -> pa.Table:
     """Rows of a data file by their global ``index``; only the row groups needed are read.
 
@@ -134,6 +146,7 @@ def read_rows(path: Path, start: int, stop: int, columns: list[str]) -> pa.Table
                 f"{path}: it has rows {first} to {first + ends[-1] - 1}; {start} to {stop - 1} were expected."
             )
         groups = range(int(np.searchsorted(ends, low, "right")), int(np.searchsorted(ends, high - 1, "right")) + 1)
+        check_size(path, metadata, groups, columns)
         before = int(ends[groups[0] - 1]) if groups[0] else 0
         with _with_metadata(path, metadata) as file:
             missing = sorted(set(columns) - set(file.schema_arrow.names))

@@ -258,7 +258,8 @@ def _extras(features: Features, rows: int) -> dict[str, np.ndarray]:
         if name in (*STATES, *COMMANDS, JOINTS) or not name.startswith("steps/") or isinstance(values, list):
             continue
         if len(values) == 0 or len(values) % rows:
-            raise UserError(f"{len(values)} numbers of {name} for {rows} rows")
+            log.warning("%s: %d numbers for %d rows; left out.", name, len(values), rows)
+            continue
         rows_of = values if len(values) == rows else values.reshape(rows, -1)
         if name.startswith("steps/is_"):
             rows_of = rows_of.astype(bool)
@@ -320,6 +321,5 @@ def _source(features: Features) -> str:
 def _success(features: Features) -> bool | None:
     """Success by the folder of the recording, ``success`` or ``failure``."""
     folders = _source(features).split("/")
-    if "success" in folders:
-        return True
-    return False if "failure" in folders else None
+    found = [name for name in ("success", "failure") if name in folders]
+    return found == ["success"] if len(found) == 1 else None

@@ -11,7 +11,7 @@ from scipy.spatial.transform import Rotation
 
 from vjepa_sim.data.episode import Camera, Episode, as_serial, assign_roles
 from vjepa_sim.data.files import parse_json_object
-from vjepa_sim.data.formats.hdf5 import attribute_texts, find_array, find_group, has, names_in, numbers
+from vjepa_sim.data.formats.hdf5 import attribute_texts, find_array, find_group, has, names_in, numbers, spare_numbers
 from vjepa_sim.data.formats.robomimic.frames import demo_frames, has_next
 from vjepa_sim.data.formats.robomimic.writer import ENV_NAME
 from vjepa_sim.envs.errors import UserError
@@ -134,7 +134,7 @@ def foreign_episode(demo: h5py.Group, path: Path, *, where: str, about: About, e
         joints=_rows(demo, names.joints, 7) if has(observations, names.joints) else None,
         task=_task(about),
         success=_success(demo),
-        extras={f"obs/{name}": _both(demo, name) for name in _others(observations, used, names)} if extras else {},
+        extras=_extras(demo, _others(observations, used, names), len(states)) if extras else {},
         details={"gripper": gripper},
     )
 
@@ -187,6 +187,20 @@ def _others(observations: h5py.Group, used: set[str], names: Names) -> list[str]
     ]
 
 
+def _extras(demo: h5py.Group, names: list[str], rows: int) -> dict[str, np.ndarray]:
+    """Rows [T, …] of further observations; those that lack some are left out."""
+    following = has_next(demo)
+    found = spare_numbers(demo, [f"obs/{name}" for name in names], rows - following)
+    if not following:
+        return found
+    after = spare_numbers(demo, [name.replace("obs/", "next_obs/", 1) for name in found], rows - 1)
+    return {
+        name: np.concatenate([each, last[-1:]])
+        for name, each in found.items()
+        if (last := after.get(name.replace("obs/", "next_obs/", 1))) is not None and last.shape == each.shape
+    }
+
+
 def _both(demo: h5py.Group, name: str) -> np.ndarray:
     """All rows [T, …] of an observation, the last one from ``next_obs`` if present."""
     rows = numbers(find_group(demo, "obs"), name)
@@ -211,6 +225,11 @@ def _closedness(demo: h5py.Group, env: dict[str, Any], names: Names) -> tuple[np
     fingers = _both(demo, names.fingers)
     if env.get("env_name") == ENV_NAME:
         return _rows(demo, names.fingers, 1)[:, 0], str(env.get("env_kwargs", {}).get("gripper", ""))
+    robots = env.get("env_kwargs", {}).get("robots", [])
+    named = [str(robot) for robot in (robots if isinstance(robots, list) else [robots])]
+    others = [robot for robot in named if "panda" not in robot.lower()]
+    if others:
+        raise UserError(f"env_args has the robot {others[0]!r:.60}; only a Panda's fingers and arm are supported")
     if fingers.ndim != 2 or fingers.shape[1] != 2:
         raise UserError(f"obs/{names.fingers} has the shape {fingers.shape}; only panda_hand's (T, 2) is supported")
     width = np.abs(_rows(demo, names.fingers, 2)).sum(1)

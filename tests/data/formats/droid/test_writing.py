@@ -233,3 +233,25 @@ def test_no_data_names_the_command(tmp_path):
         find_episodes(tmp_path / "nowhere")
     with pytest.raises(UserError, match=r"No episode"):
         find_episodes(tmp_path)
+
+
+def test_an_extra_in_the_place_of_the_states_does_not_replace_them(tmp_path):
+    other = np.full((6, 6), 9.0)
+    episode = make_episode(extras={"observation/robot_state/cartesian_position": other, "lab/counts": np.arange(6)})
+    back = read_episode(write_episode(tmp_path, 0, episode), extras=True)
+    np.testing.assert_array_equal(back.states, episode.states)
+    np.testing.assert_array_equal(back.extras["observation/robot_state/cartesian_position"], other)
+    np.testing.assert_array_equal(back.extras["lab/counts"], np.arange(6))
+
+
+def test_numbers_that_nothing_depends_on_spoil_nothing(tmp_path, caplog):
+    folder = write_episode(tmp_path, 0, make_episode())
+    with h5py.File(folder / "trajectory.h5", "r+") as file:
+        file["observation/lab/short"] = np.zeros(5)
+        file["observation/lab/words"] = "none"
+        file["observation/lab/right"] = np.ones(6)
+        file["observation/robot_state/joint_positions"][2] = np.nan
+    episode = read_episode(folder, extras=True)
+    assert "observation/lab/right" in episode.extras and "observation/lab/short" not in episode.extras
+    assert episode.joints is None
+    assert "observation/lab/short" in caplog.text
