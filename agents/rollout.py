@@ -48,8 +48,9 @@ def rollout(env: GoalImageEnv, agent: Agent, on_step: Callable[[Step], bool | No
         ArmFault: a fault stopped the arm.
     """
     name = f"Agent {type(agent).__name__!r}"
+    goals = [goal.image_alone() for goal in env.goals]
     with naming_part(name, type(agent)):
-        agent.begin([goal.image_alone() for goal in env.goals])
+        agent.begin(goals)
     for number in range(1, (env.budget if steps is None else steps) + 1):
         before = time.perf_counter()
         with naming_part(name, type(agent)):
@@ -57,6 +58,16 @@ def rollout(env: GoalImageEnv, agent: Agent, on_step: Callable[[Step], bool | No
         seconds = time.perf_counter() - before
         if np.shape(action) != (ACTION_DIM,):
             raise UserError(f"{name} returned an action of shape {np.shape(action)}; expected ({ACTION_DIM},).")
+        _check_counters(name, agent, len(goals))
         *_, info = env.step(action)
         if on_step(Step(number, action, info, seconds)):
             return
+
+
+def _check_counters(name: str, agent: Agent, goals: int) -> None:
+    """Refuse what tables and videos can't show."""
+    goal, evaluations = agent.current_goal, agent.model_evaluations
+    if not isinstance(goal, int | np.integer) or not 0 <= goal < goals:
+        raise UserError(f"{name} has current_goal {goal!r}; expected the index of one of {goals} goals.")
+    if not isinstance(evaluations, int | float | np.number) or not 0 <= evaluations < np.inf:
+        raise UserError(f"{name} has model_evaluations {evaluations!r}; expected a number of at least 0.")

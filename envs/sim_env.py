@@ -27,6 +27,7 @@ from vjepa_sim.envs.tasks.task import select_goals
 class Saved:
     """Snapshot of an episode for :meth:`SimEnv.restore`."""
 
+    scene: str
     simulation: Snapshot
     variation: Variation
     goals: tuple[Goal, ...]
@@ -133,6 +134,7 @@ class SimEnv(GoalImageEnv):
         self._newest("save()")
         task = copy.deepcopy(self.task)
         return Saved(
+            scene=self._scene,
             simulation=self.simulation.save(),
             variation=self.variation,
             goals=self._goals,
@@ -142,13 +144,25 @@ class SimEnv(GoalImageEnv):
         )
 
     def restore(self, saved: Saved) -> None:
-        """Continue from a snapshot, bit for bit, also after other episodes."""
+        """Continue from a snapshot, bit for bit, also after other episodes.
+
+        Raises:
+            UserError: it isn't a snapshot of an environment with this task, arm, gripper, object and size.
+        """
         self._check_open()
+        if not isinstance(saved, Saved) or saved.scene != self._scene:
+            found = saved.scene if isinstance(saved, Saved) else f"a {type(saved).__name__}"
+            raise UserError(f"restore() takes a snapshot that save() made in {self._scene}; given {found}.")
         self.variation, self._goals = saved.variation, saved.goals
         self._stage.apply(self.variation)
         self.simulation.restore(saved.simulation)
         self.task, self.progress, self._steps = copy.deepcopy(saved.task), saved.progress, saved.steps
         self._observation = self.arm.observe()
+
+    @property
+    def _scene(self) -> str:
+        names = (self.task.name, self.simulation.object.name, self.arm_name, self.gripper)
+        return f"{', '.join(names)} at {self._image_shape[0]} pixels"
 
     def __copy__(self) -> SimEnv:
         raise UserError("A shallow copy would share the simulation with this environment. Use copy.deepcopy.")

@@ -21,7 +21,7 @@ from vjepa_sim.data.files import write_json
 from vjepa_sim.data.goal_folder import fingerprint_goals
 from vjepa_sim.data.output import check_output, claimed
 from vjepa_sim.data.provenance import provenance
-from vjepa_sim.envs.errors import UserError
+from vjepa_sim.envs.errors import UserError, naming_part
 from vjepa_sim.envs.faults import ArmFault
 from vjepa_sim.envs.observation import Goal
 from vjepa_sim.envs.pose import POSITION, integrate
@@ -131,9 +131,10 @@ def _rehearse(out: Path, env: RobotEnv, agent: Agent, goals: list[Goal], operato
     """Plan once toward each goal from the present image, and send nothing."""
     planned = []
     for goal in goals:
-        agent.begin([goal])
         observation = env.robot.glimpse()
-        action = agent.act(observation)
+        with naming_part(f"Agent {type(agent).__name__!r}", type(agent)):
+            agent.begin([goal])
+            action = agent.act(observation)
         allowed, clipped = env.arm.allowed(action)
         target = integrate(observation.state, allowed)
         operator.show(

@@ -5,7 +5,7 @@ A new format is a module as in :class:`FormatModule`, and one :class:`Format` re
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -53,6 +53,7 @@ class Format:
     name: str
     title: str
     module: str | FormatModule | ModuleType
+    _: KW_ONLY
     writable: bool = True
     one_file: bool = False
 

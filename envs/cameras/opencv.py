@@ -54,6 +54,8 @@ class VideoMode:
         for name, value in parse_qsl(text, keep_blank_values=True):
             if name not in kinds:
                 raise unknown_name("setting of a webcam", name, kinds)
+            if name in given:
+                raise UserError(f"Setting {name!r} of a webcam is given twice; leave one out.")
             try:
                 given[name] = kinds[name](value)
                 good = len(value) == 4 and value.isascii() if name == "fourcc" else 0 < given[name] < 1e5

@@ -137,6 +137,8 @@ class Task(ABC):
             )
         for goal in goals:
             check_steps(goal.steps)
+            if not isinstance(goal.name, str):
+                raise UserError(f"reset() of task {self.name!r} returned a goal named {goal.name!r}; expected a text.")
         self.desired = self._checked("reset()", "desired", self.desired)
         return goals
 

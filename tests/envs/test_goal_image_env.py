@@ -16,6 +16,7 @@ from vjepa_sim.envs import env_id
 from vjepa_sim.envs.errors import UserError
 from vjepa_sim.envs.goal_image_env import EnvClosed
 from vjepa_sim.envs.observation import Goal
+from vjepa_sim.envs.sim_env import SimEnv
 
 SIZE = 32
 IMAGE = np.full((SIZE, SIZE, 3), 7, np.uint8)
@@ -247,3 +248,16 @@ def test_a_start_that_fails_leaves_no_half_begun_episode(monkeypatch):
     env.reset(options={"goals": (goal,)})
     assert env.step(STILL)[3]
     env.close()
+
+
+def test_a_snapshot_of_another_environment_is_refused():
+    envs = [SimEnv("reach", "box", size=64), SimEnv("grasp", "box", size=64), SimEnv("reach", "box", size=96)]
+    for env in envs:
+        env.reset(seed=0)
+    saved = envs[0].save()
+    for other in (*(env.save() for env in envs[1:]), "a snapshot"):
+        with pytest.raises(UserError, match="made in reach, box, panda, robotiq at 64 pixels; given"):
+            envs[0].restore(other)
+    envs[0].restore(saved)
+    for env in envs:
+        env.close()
