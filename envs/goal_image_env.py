@@ -179,7 +179,7 @@ class GoalImageEnv(gymnasium.Env):
 
         Args:
             action: change of state [7] in the base frame: metres, radians (extrinsic xyz Euler angles), closedness;
-                clipped to the bounds of :attr:`action_space`.
+                clipped to the bounds of ``action_space``.
 
         Returns:
             Observation as in :meth:`reset`; reward; ``terminated``, always False; ``truncated``, True from the last
