@@ -51,9 +51,7 @@ def save_goals(folder: Path, goals: list[Goal], camera: dict[str, Any], start: S
             already.
     """
     for goal in goals:
-        check_steps(goal.steps)
-        if goal.steps > MAX_STEPS:
-            raise UserError(f"A goal of {goal.steps:,} steps: {MAX_STEPS:,} is the most.")
+        _check_steps(goal.steps)
     path = folder / GOALS_FILE
     if folder.exists() and not path.exists() and any(folder.iterdir()):
         raise UserError(f"{folder} is not empty and holds no {GOALS_FILE}. Give a new folder.")
@@ -98,7 +96,7 @@ def load_goals(folder: Path) -> list[Goal]:
         if len(content["goals"]) > MAX_GOALS:
             raise UserError(f"{folder}: {len(content['goals']):,} goals; an episode has {MAX_GOALS} at most.")
         for entry in content["goals"]:
-            check_steps(entry["steps"])
+            _check_steps(entry["steps"])
             path = _inside(folder, entry["file"])
             with open_image(path, str(path), KINDS) as image:
                 rgb = np.array(to_rgb(image, str(path)))
@@ -112,11 +110,18 @@ def load_goals(folder: Path) -> list[Goal]:
         if isinstance(error, UserError):
             raise error if str(folder) in str(error) else UserError(f"{folder}: {error}") from error
         raise UserError(f"{folder}: its goals can't be read ({error!r}).") from error
-    if not goals or any(not 1 <= goal.steps <= MAX_STEPS for goal in goals):
-        raise UserError(f"{folder}: expected at least one goal, each with 1 step or more, {MAX_STEPS:,} at most.")
+    if not goals:
+        raise UserError(f"{folder}: expected at least one goal.")
     if len({goal.rgb.shape for goal in goals}) > 1:
         raise UserError(f"{folder}: the goal images have different sizes: {[goal.rgb.shape for goal in goals]}.")
     return goals
+
+
+def _check_steps(steps: int) -> None:
+    """Raise :class:`.UserError` for steps that no goal in a folder may have."""
+    check_steps(steps)
+    if steps > MAX_STEPS:
+        raise UserError(f"A goal of {steps:,} steps: {MAX_STEPS:,} is the most.")
 
 
 def _inside(folder: Path, name: object) -> Path:
